@@ -1,0 +1,57 @@
+"""The shipped fake engine: answers without a model, so that server and tests run without vLLM.
+
+Never the default; the page and `nightschool status` say when it is in use. Its answers name the adapter that was asked
+for, so tests can see which route a request took. Log-probabilities are a fixed function of model and token.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+
+from nightschool.engine import ChatRequest, Delta, TokenizedChat
+from nightschool.errors import Busy, UnknownModel
+from nightschool.records import BASE, ChatMessage, Finish
+
+
+class EchoEngine:
+    """Repeats the last question word by word, prefixed by the model's name. `delay_s` is the pause between words."""
+
+    def __init__(self, *, delay_s: float = 0.0) -> None:
+        self._delay_s = delay_s
+        self._loaded: dict[str, Path] = {}
+
+    async def stream(self, request: ChatRequest) -> AsyncIterator[Delta]:
+        if request.model != BASE and request.model not in self._loaded:
+            raise UnknownModel("is not loaded", subject=request.model, remedy="Load the adapter first.")
+        asked = request.messages[-1]["content"]
+        words = f"[echo {request.model}] {asked}".split(" ")
+        finish = Finish.STOP if len(words) <= request.sampling.max_tokens else Finish.LENGTH
+        said = words[: request.sampling.max_tokens]
+        for position, word in enumerate(said):
+            await asyncio.sleep(self._delay_s)
+            yield Delta(word if position == 0 else f" {word}")
+        prompt_tokens = sum(len(m["content"].split()) for m in request.messages)
+        yield Delta("", finish=finish, prompt_tokens=prompt_tokens, completion_tokens=len(said))
+
+    async def tokenize(self, messages: Sequence[ChatMessage], *, answer: str) -> TokenizedChat:
+        def ids(text: str) -> tuple[int, ...]:
+            return tuple(sum(word.encode()) % 50_000 for word in text.split())
+
+        return TokenizedChat((*(i for m in messages for i in ids(m["content"])), 1), (*ids(answer), 2))
+
+    async def token_logprobs(self, model: str, token_ids: Sequence[int]) -> tuple[float, ...]:
+        shift = sum(model.encode()) % 7
+        return tuple(-1.0 - ((token + shift) % 11) / 10 for token in token_ids[1:])
+
+    async def load_adapter(self, name: str, folder: Path) -> None:
+        if self._loaded.setdefault(name, folder) != folder:
+            raise Busy("is loaded from another folder", subject=name, remedy="Unload it first.")
+
+    async def unload_adapter(self, name: str) -> None:
+        self._loaded.pop(name, None)
+
+    async def loaded_adapters(self) -> Mapping[str, Path]:
+        return dict(self._loaded)
+
+    async def check_ready(self) -> None:
+        return None

@@ -1,0 +1,96 @@
+"""Everything that can go wrong in words a person can act on.
+
+Each error has a subject (the thing concerned), a problem (what was wrong) and a remedy (what to do next), and knows its
+HTTP status and OpenAI error code. Raised where the fact is known; turned into HTTP in `serve.api.errors` and into an
+exit code in `serve.cli.main`, nowhere else.
+
+    NightschoolError              500  exit 1
+    |- InvalidInput               400  exit 2
+    |  |- InvalidSettings
+    |  '- IllegalMove             409
+    |- NotAuthenticated           401  exit 4
+    |- NotAllowed                 403  exit 4
+    |- NotFound                   404  exit 3
+    |  '- UnknownModel
+    |- Busy                       409  exit 5
+    |- TooManyRequests            429  exit 5
+    |- Unavailable                503  exit 6   (engine down, server not running, too little memory)
+    |  '- EngineError             502
+    |- RecordError                500  exit 1
+    |- TrainingFailed             500  exit 1
+    '- EvaluationFailed           500  exit 1
+"""
+
+from typing import ClassVar
+
+
+class NightschoolError(Exception):
+    """Root. `subject` names the thing concerned; `remedy` is what the reader can do next."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, problem: str, *, subject: str, remedy: str, param: str | None = None) -> None:
+        super().__init__(f"{subject}: {problem}. {remedy}")
+        self.subject, self.problem, self.remedy, self.param = subject, problem, remedy, param
+
+
+class InvalidInput(NightschoolError):
+    status, code, exit_code = 400, "invalid_value", 2
+
+
+class InvalidSettings(InvalidInput):
+    code = "invalid_settings"
+
+
+class IllegalMove(InvalidInput):
+    """A change of stage that the table of moves does not allow."""
+
+    status, code = 409, "illegal_move"
+
+
+class NotAuthenticated(NightschoolError):
+    status, code, exit_code = 401, "invalid_api_key", 4
+
+
+class NotAllowed(NightschoolError):
+    status, code, exit_code = 403, "not_allowed", 4
+
+
+class NotFound(NightschoolError):
+    status, code, exit_code = 404, "not_found", 3
+
+
+class UnknownModel(NotFound):
+    code = "model_not_found"
+
+
+class Busy(NightschoolError):
+    status, code, exit_code = 409, "busy", 5
+
+
+class TooManyRequests(NightschoolError):
+    status, code, exit_code = 429, "rate_limit_exceeded", 5
+
+
+class Unavailable(NightschoolError):
+    status, code, exit_code = 503, "unavailable", 6
+
+
+class EngineError(Unavailable):
+    """The engine answered with a failure or not at all."""
+
+    status, code = 502, "engine_error"
+
+
+class RecordError(NightschoolError):
+    code = "record_error"
+
+
+class TrainingFailed(NightschoolError):
+    code = "training_failed"
+
+
+class EvaluationFailed(NightschoolError):
+    code = "evaluation_failed"

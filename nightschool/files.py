@@ -1,0 +1,117 @@
+"""Files that are whole or absent: atomic writes, content hashes, manifest-last folders.
+
+Promise: whoever finds `manifest.json` may rely on every file it names. Protects against kill -9 and power loss, not
+against a second writer of the same folder.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+from nightschool.errors import InvalidInput
+
+MANIFEST: Final = "manifest.json"
+
+
+class FileEntry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    """POSIX path relative to the manifest's folder."""
+    size_bytes: int
+    sha256: str
+
+
+class Manifest(BaseModel):
+    """What a published folder holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = 1
+    kind: str
+    """What the folder is: snapshot, dataset, adapter, evaluation."""
+    content_hash: str
+    """SHA-256 over the sorted names and hashes of the files: equal content, equal hash."""
+    files: tuple[FileEntry, ...]
+    about: dict[str, str | int | float | None] = {}
+    """Further facts, by kind."""
+
+
+def write_atomic(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
+    """Replace `path` in one step; after a crash it holds the old content or the new one, never a part."""
+    raw = content.encode() if isinstance(content, str) else content
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(draft, mode)
+        os.replace(draft, path)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
+    _fsync(path.parent)
+
+
+def hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def describe_files(folder: Path) -> tuple[FileEntry, ...]:
+    """Every file under `folder` but the manifest and hidden ones, sorted by name."""
+    found = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST and not p.name.startswith("."))
+    return tuple(
+        FileEntry(name=p.relative_to(folder).as_posix(), size_bytes=p.stat().st_size, sha256=hash_file(p))
+        for p in found
+    )
+
+
+def content_hash(entries: Iterable[FileEntry]) -> str:
+    digest = hashlib.sha256()
+    for entry in sorted(entries, key=lambda e: e.name):
+        digest.update(f"{entry.name}\0{entry.sha256}\n".encode())
+    return digest.hexdigest()
+
+
+def publish(folder: Path, *, kind: str, about: dict[str, str | int | float | None] | None = None) -> Manifest:
+    """Make a finished folder visible by writing its manifest last, after every file has reached the disk."""
+    entries = describe_files(folder)
+    for entry in entries:
+        _fsync(folder / entry.name)
+    manifest = Manifest(kind=kind, content_hash=content_hash(entries), files=entries, about=about or {})
+    write_atomic(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
+    return manifest
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The folder's manifest, or None where it was never finished."""
+    path = folder / MANIFEST
+    return Manifest.model_validate_json(path.read_bytes()) if path.exists() else None
+
+
+def verify(folder: Path) -> Manifest:
+    """The manifest, once every file it names was found unchanged. Raises InvalidInput."""
+    manifest = read_manifest(folder)
+    if manifest is None:
+        raise InvalidInput("has no manifest", subject=str(folder), remedy="It was never finished; make it again.")
+    if describe_files(folder) != manifest.files:
+        raise InvalidInput(
+            "differs from its manifest", subject=str(folder), remedy="Restore the folder or make it again."
+        )
+    return manifest
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

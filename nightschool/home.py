@@ -1,0 +1,75 @@
+"""The data folder: the only place in the code that knows a path in it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nightschool.records import BotName
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Every path below `root` (NIGHTSCHOOL_HOME, default `./data`)."""
+
+    root: Path
+
+    @property
+    def store(self) -> Path:
+        return self.root / "record.duckdb"
+
+    @property
+    def temp(self) -> Path:
+        return self.root / "temp"
+
+    @property
+    def base_model(self) -> Path:
+        """The default base model as safetensors, converted once."""
+        return self.root / "models" / "default"
+
+    @property
+    def operator_key(self) -> Path:
+        """The key with which the CLI speaks to the server; readable by its owner alone."""
+        return self.root / "operator.key"
+
+    @property
+    def secrets(self) -> Path:
+        """Hash of the operator password and the key that signs cookies; readable by its owner alone."""
+        return self.root / "secrets.json"
+
+    @property
+    def server_state(self) -> Path:
+        """Where the running server listens: written at start, removed at a clean stop."""
+        return self.root / "server.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one server of this folder."""
+        return self.root / "server.lock"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def engine_log(self) -> Path:
+        return self.logs / "engine.log"
+
+    def cycle(self, bot: BotName, cycle_id: str) -> Path:
+        """One night's working folder; see the properties of `CycleFolder`."""
+        return self.root / "cycles" / bot / cycle_id
+
+    def datasets(self, bot: BotName) -> Path:
+        """Datasets by content hash."""
+        return self.root / "datasets" / bot
+
+    def adapter(self, bot: BotName, content_hash: str) -> Path:
+        """Immutable, content-hashed home of a registered adapter."""
+        return self.root / "adapters" / bot / content_hash[:16]
+
+    def report(self, bot: BotName, cycle_id: str) -> Path:
+        return self.root / "reports" / bot / cycle_id
+
+    def create(self) -> None:
+        """Make the folder, closed to other users. Raises OSError where that is not possible."""
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in (self.temp, self.logs):
+            folder.mkdir(parents=True, exist_ok=True)
