@@ -4,6 +4,7 @@ Several bots share one base model; each has adapters of its own. This module rea
 know which adapter of a bot is live (deploy).
 """
 
+import logging
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from nightschool.errors import InvalidSettings, UnknownModel
 from nightschool.faults import describe_faults
 from nightschool.records import BOT_NAME_PATTERN, BotName, Sampling
+
+log = logging.getLogger(__name__)
 
 
 class Part(BaseModel):
@@ -174,11 +177,37 @@ def load_bots(folder: Path) -> Mapping[BotName, Bot]:
     return MappingProxyType({bot.bot_name: bot for bot in map(load_bot, files)})
 
 
-def find_bot(bots: Mapping[BotName, Bot], name: str) -> Bot:
-    """The bot called `name`. Raises UnknownModel, which lists the bots there are."""
-    bot = bots.get(BotName(name))
-    if bot is None:
-        raise UnknownModel(
-            "is not a bot here", subject=repr(name), remedy=f"Choose one of: {', '.join(bots)}.", param="model"
-        )
-    return bot
+class BotShelf:
+    """The bots as their files stand now: a changed file counts from the next look on, without a restart.
+
+    A file that became faulty is logged once, and the bots as they were before go on.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._bots = load_bots(folder)
+        self._seen = self._stamp()
+
+    @property
+    def bots(self) -> Mapping[BotName, Bot]:
+        stamp = self._stamp()
+        if stamp != self._seen:
+            self._seen = stamp
+            try:
+                self._bots = load_bots(self._folder)
+            except InvalidSettings as error:
+                log.error("the bots stay as they were: %s", error)
+        return self._bots
+
+    def find(self, name: str) -> Bot:
+        """The bot called `name`. Raises UnknownModel, which lists the bots there are."""
+        bots = self.bots
+        bot = bots.get(BotName(name))
+        if bot is None:
+            raise UnknownModel(
+                "is not a bot here", subject=repr(name), remedy=f"Choose one of: {', '.join(bots)}.", param="model"
+            )
+        return bot
+
+    def _stamp(self) -> frozenset[tuple[str, int]]:
+        return frozenset((file.name, file.stat().st_mtime_ns) for file in self._folder.glob("*.toml"))

@@ -5,7 +5,7 @@ for, so tests can see which route a request took. Log-probabilities are a fixed 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 
 from nightschool.engine import ChatRequest, Delta, TokenizedChat
@@ -20,7 +20,7 @@ class EchoEngine:
         self._delay_s = delay_s
         self._loaded: dict[str, Path] = {}
 
-    async def stream(self, request: ChatRequest) -> AsyncIterator[Delta]:
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         if request.model != BASE and request.model not in self._loaded:
             raise UnknownModel("is not loaded", subject=request.model, remedy="Load the adapter first.")
         asked = request.messages[-1]["content"]

@@ -5,7 +5,7 @@ only this protocol, so evaluation and rollout run against any engine. An engine 
 it has loaded, `BASE` or an `AdapterName`.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -39,7 +39,7 @@ class TokenizedChat(NamedTuple):
 
 
 class Engine(Protocol):
-    def stream(self, request: ChatRequest) -> AsyncIterator[Delta]:
+    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         """The answer piece by piece. Consume through `contextlib.aclosing`; closing it aborts the generation.
 
         Raises InvalidInput (prompt longer than the model's context), UnknownModel, EngineError.
