@@ -1,0 +1,345 @@
+"""One night of one bot: snapshot, dataset, training, evaluation, gate, promotion.
+
+Joins the three rooms that know nothing of one another by handing folders on. Every step leaves a file behind
+(`deploy.plan`) and does nothing where it is there, so a night that a crash cut off is simply run again. Production is
+touched at the very end, by a passing verdict, and by nothing else here. When it runs is `deploy.schedule`'s.
+"""
+
+import asyncio
+import json
+import logging
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from functools import partial
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from collect import cycles, registry
+from collect.snapshot import write_snapshot
+from collect.store import Store
+from deploy.morning import write_morning_report
+from deploy.plan import DatasetNote, NightFolder, Step
+from deploy.reporter import Reporter
+from deploy.rollout import Rollout
+from deploy.training import train
+from eval.answers import Contestant
+from eval.examine import examine
+from eval.gate import GateRules, Verdict
+from nightschool.bots import Bot, BotShelf
+from nightschool.engine import Engine
+from nightschool.errors import NightschoolError, Unavailable
+from nightschool.files import publish, read_manifest
+from nightschool.home import Home
+from nightschool.records import (
+    BASE,
+    Adapter,
+    BotName,
+    Cycle,
+    CycleState,
+    Event,
+    Outcome,
+    Sampling,
+    Stage,
+    new_id,
+    utc_now,
+)
+from tune.dataset import build_dataset, read_items
+from tune.progress import TrainingProgress
+from tune.recipe import Recipe, write_recipe
+
+log = logging.getLogger(__name__)
+
+GIB = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class NightLimits:
+    """What a night may take."""
+
+    training_timeout_s: float
+    min_free_gib: float
+    max_lora_rank: int
+
+
+class NightPlan(NamedTuple):
+    """What a night would do now (`--dry-run`)."""
+
+    note: DatasetNote
+    shortfall: str | None
+    """Why it would not train; None where it would."""
+
+
+class NightRunner:
+    """Runs nights. One cycle of a bot at a time: the record refuses a second (`collect.cycles.start_cycle`)."""
+
+    def __init__(
+        self,
+        store: Store,
+        engine: Engine,
+        rollout: Rollout,
+        *,
+        shelf: BotShelf,
+        home: Home,
+        base_model: str,
+        limits: NightLimits,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._store = store
+        self._engine = engine
+        self._rollout = rollout
+        self._shelf = shelf
+        self._home = home
+        self._base_model = base_model
+        self._limits = limits
+        self._now = now
+
+    async def claim(
+        self, bot: BotName, *, trigger: Literal["schedule", "catch-up", "operator"], local_date: date | None = None
+    ) -> Cycle:
+        """A new cycle in the record. Raises Busy where one runs or the date was taken, Unavailable without room."""
+        free = shutil.disk_usage(self._home.root).free
+        if free < self._limits.min_free_gib * GIB:
+            raise Unavailable(
+                f"only {free / GIB:.1f} GiB of disk are free",
+                subject=f"night of {bot}",
+                remedy=f"Free some: a night wants {self._limits.min_free_gib:g} GiB (night.min_free_gib).",
+            )
+        cycle = Cycle(
+            cycle_id=new_id(),
+            bot=bot,
+            trigger=trigger,
+            local_date=local_date,
+            state=CycleState.RUNNING,
+            step=Step.SNAPSHOT,
+            progress=0.0,
+            started_at=self._now(),
+        )
+        await self._store.write(partial(cycles.start_cycle, cycle=cycle))
+        return cycle
+
+    async def run(self, cycle: Cycle, *, actor: str, force: bool = False) -> Cycle:
+        """The cycle to its end, from wherever it stands. Never raises for a failed night: the cycle says why.
+
+        `force` trains also where nothing is new since the last adapter.
+        """
+        reporter = Reporter(self._store, cycle, now=self._now)
+        try:
+            async with reporter.writing():
+                ended = await self._run_steps(reporter, actor=actor, force=force)
+        except NightschoolError as error:
+            log.warning("bot=%s cycle=%s failed: %s", cycle.bot, cycle.cycle_id, error)
+            return await reporter.fail(str(error))
+        except Exception as error:
+            # A fault of ours ends the night, not the server.
+            log.exception("bot=%s cycle=%s failed", cycle.bot, cycle.cycle_id)
+            return await reporter.fail(f"internal error: {error!r}. The server's log has the details.")
+        return await reporter.finish(ended)
+
+    async def plan(self, bot: BotName) -> NightPlan:
+        """What a night would find now; leaves nothing behind."""
+        folder = NightFolder(self._home.temp / f"plan-{new_id()}")
+        try:
+            note = await self._build_dataset(self._shelf.find(bot), folder)
+            return NightPlan(note, await self._shortfall(self._shelf.find(bot), note))
+        finally:
+            shutil.rmtree(folder.root, ignore_errors=True)
+
+    async def interrupted(self) -> list[Cycle]:
+        """Cycles that a dead server left running."""
+        found = await self._store.read(partial(cycles.list_cycles, limit=100))
+        return [cycle for cycle in found if cycle.state is CycleState.RUNNING]
+
+    async def _run_steps(self, reporter: Reporter, *, actor: str, force: bool) -> Cycle:
+        bot = self._shelf.find(reporter.cycle.bot)
+        folder = NightFolder(self._home.cycle(bot.bot_name, reporter.cycle.cycle_id))
+        note = await self._build_dataset(bot, folder, reporter)
+        if not (folder.run / "recipe.toml").exists():
+            shortfall = await self._shortfall(bot, note)
+            if shortfall and not (force and note.new_rows == 0 and note.train_rows >= bot.recipe.min_examples):
+                return self._insufficient(reporter.cycle, note, shortfall)
+        await self._train(bot, folder, note, reporter)
+        candidate = await self._register(bot, folder, note, reporter, actor=actor)
+        reporter.step(Step.LOAD, candidate=candidate.version)
+        await self._rollout.load(candidate)
+        verdict = await self._examine(bot, folder, note, candidate, reporter)
+        reporter.step(Step.DECIDE)
+        await self._decide(candidate, verdict, cycle_id=reporter.cycle.cycle_id, folder=folder)
+        decided = replace(
+            reporter.cycle,
+            outcome=verdict.outcome,
+            reasons=verdict.reasons,
+            figures_json=json.dumps(dict(verdict.figures)),
+        )
+        reporter.step(Step.REPORT)
+        write_morning_report(folder.root, decided, note)
+        return decided
+
+    async def _build_dataset(self, bot: Bot, folder: NightFolder, reporter: Reporter | None = None) -> DatasetNote:
+        if note := folder.read_dataset_note():
+            return note
+        if read_manifest(folder.snapshot) is None:
+            shutil.rmtree(folder.snapshot, ignore_errors=True)
+            await self._store.read(partial(write_snapshot, bot=bot.bot_name, folder=folder.snapshot, at=self._now()))
+        if reporter:
+            reporter.step(Step.DATASET)
+        known = await self._known_items(bot.bot_name)
+        summary = await asyncio.to_thread(
+            build_dataset,
+            folder.snapshot,
+            self._home.datasets(bot.bot_name),
+            system_prompt=bot.system_prompt,
+            held_out_share=bot.recipe.held_out_share,
+            seed=bot.recipe.seed,
+            known_items=known,
+        )
+        note = DatasetNote(**{name: getattr(summary, name) for name in DatasetNote.model_fields})
+        folder.write_dataset_note(note)
+        return note
+
+    async def _known_items(self, bot: BotName) -> frozenset[str]:
+        """Rows on which the bot's newest adapter was trained."""
+        for adapter in await self._store.read(partial(registry.adapters, bot=bot)):
+            if adapter.stage is not Stage.TAINTED:
+                dataset = self._dataset_folder(bot, adapter.dataset_hash)
+                return read_items(dataset) if read_manifest(dataset) else frozenset()
+        return frozenset()
+
+    async def _shortfall(self, bot: Bot, note: DatasetNote) -> str | None:
+        recipe, gate = bot.recipe, bot.gate
+        if note.train_rows < recipe.min_examples:
+            return f"{note.train_rows} training rows; recipe.min_examples asks for {recipe.min_examples}"
+        if note.held_out_conversations < gate.min_conversations:
+            return (
+                f"{note.held_out_conversations} held-out conversations; "
+                f"gate.min_conversations asks for {gate.min_conversations}"
+            )
+        if note.new_rows < recipe.min_new_examples:
+            return (
+                f"{note.new_rows} rows that the newest adapter has not seen; "
+                f"recipe.min_new_examples asks for {recipe.min_new_examples}"
+            )
+        return None
+
+    def _insufficient(self, cycle: Cycle, note: DatasetNote, shortfall: str) -> Cycle:
+        return replace(
+            cycle,
+            outcome=Outcome.INSUFFICIENT_DATA,
+            reasons=(f"Not enough data: {shortfall}. Production stays.",),
+            figures_json=json.dumps({k: v for k, v in note.model_dump().items() if isinstance(v, int)}),
+        )
+
+    async def _train(self, bot: Bot, folder: NightFolder, note: DatasetNote, reporter: Reporter) -> None:
+        reporter.step(Step.TRAIN)
+        recipe = Recipe(
+            base_model=self._base_model,
+            dataset=str(self._dataset_folder(bot.bot_name, note.content_hash)),
+            epochs=bot.recipe.epochs,
+            learning_rate=bot.recipe.learning_rate,
+            rank=bot.recipe.rank,
+            alpha=bot.recipe.alpha,
+            batch_size=bot.recipe.batch_size,
+            micro_batch_size=bot.recipe.micro_batch_size,
+            max_tokens=bot.recipe.max_tokens,
+            seed=bot.recipe.seed,
+        )
+        if not (folder.run / "recipe.toml").exists():
+            write_recipe(folder.run, recipe)
+
+        def show(progress: TrainingProgress) -> None:
+            reporter.advance(progress.step / max(progress.steps, 1))
+
+        await train(folder.run, timeout_s=self._limits.training_timeout_s, on_progress=show)
+
+    async def _register(
+        self, bot: Bot, folder: NightFolder, note: DatasetNote, reporter: Reporter, *, actor: str
+    ) -> Adapter:
+        reporter.step(Step.REGISTER)
+        known = await self._store.read(partial(registry.adapters, bot=bot.bot_name))
+        for adapter in known:
+            if adapter.cycle_id == reporter.cycle.cycle_id:
+                return adapter
+        trained = folder.run / "adapter"
+        manifest = read_manifest(trained) or publish(trained, kind="adapter")
+        target = self._home.adapter(bot.bot_name, manifest.content_hash)
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            draft = target.with_name(f".{target.name}-{new_id()}")
+            shutil.copytree(trained, draft)
+            draft.rename(target)
+        for older in known:
+            if older.stage is Stage.CANDIDATE:
+                await self._rollout.retire(older, actor=actor, reason="a newer candidate was trained")
+        version = await self._store.read(partial(registry.next_version, bot=bot.bot_name))
+        adapter = Adapter(
+            bot=bot.bot_name,
+            version=version,
+            content_hash=manifest.content_hash,
+            folder=str(target.relative_to(self._home.root)),
+            stage=Stage.CANDIDATE,
+            cycle_id=reporter.cycle.cycle_id,
+            dataset_hash=note.content_hash,
+            created_at=self._now(),
+        )
+        event = Event(new_id(), self._now(), bot.bot_name, actor, "registered", str(adapter.name), "trained tonight")
+        await self._store.write(partial(registry.register_adapter, adapter=adapter, event=event))
+        return adapter
+
+    async def _examine(
+        self, bot: Bot, folder: NightFolder, note: DatasetNote, candidate: Adapter, reporter: Reporter
+    ) -> Verdict:
+        reporter.step(Step.EVALUATE)
+        gate = bot.gate
+        rules = GateRules(
+            primary=gate.primary,
+            alpha=gate.alpha,
+            draws=gate.draws,
+            min_conversations=gate.min_conversations,
+            max_rows=gate.max_rows,
+            length_ratio=gate.length_ratio,
+            max_repetition=gate.max_repetition,
+            max_perplexity_ratio=gate.max_perplexity_ratio,
+            seed=bot.recipe.seed,
+        )
+        with self._rollout.lease(bot.bot_name) as route:
+            return await examine(
+                self._engine,
+                dataset=self._dataset_folder(bot.bot_name, note.content_hash),
+                contestants=_contestants(candidate, production=(route.model, route.adapter_hash)),
+                sampling=Sampling(temperature=0.0, top_p=1.0, max_tokens=bot.sampling.max_tokens),
+                gate=rules,
+                folder=folder.evaluation,
+                on_step=lambda share, _what: reporter.advance(share),
+            )
+
+    async def _decide(self, candidate: Adapter, verdict: Verdict, *, cycle_id: str, folder: NightFolder) -> None:
+        record = partial(
+            registry.record_evaluation,
+            evaluation_id=cycle_id,
+            cycle_id=cycle_id,
+            bot=candidate.bot,
+            candidate=candidate.version,
+            outcome=verdict.outcome,
+            reasons=verdict.reasons,
+            figures_json=json.dumps(dict(verdict.figures)),
+            folder=str(folder.evaluation.relative_to(self._home.root)),
+            at=self._now(),
+        )
+        await self._store.write(record)
+        stands = await self._store.read(partial(registry.adapter, bot=candidate.bot, version=candidate.version))
+        if verdict.outcome is Outcome.PROMOTE and stands.stage is Stage.CANDIDATE:
+            await self._rollout.promote(
+                candidate.bot, version=candidate.version, actor="gate", reason=verdict.reasons[0], with_verdict=True
+            )
+
+    def _dataset_folder(self, bot: BotName, content_hash: str) -> Path:
+        return self._home.datasets(bot) / content_hash[:16]
+
+
+def _contestants(candidate: Adapter, *, production: tuple[str, str]) -> Mapping[str, Contestant]:
+    return {
+        "base": Contestant(label="base", model=BASE, content_hash=""),
+        "production": Contestant(label="production", model=production[0], content_hash=production[1]),
+        "candidate": Contestant(label="candidate", model=str(candidate.name), content_hash=candidate.content_hash),
+    }

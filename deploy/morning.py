@@ -1,0 +1,65 @@
+"""What an operator reads in the morning: one page on how the night went.
+
+In: a finished cycle and what it was made of. Out: `morning.md` beside the evaluation's own report. Does not decide
+anything and asks nobody: it words what is already known.
+"""
+
+import json
+from pathlib import Path
+from typing import Final
+
+from deploy.plan import DatasetNote
+from nightschool.files import write_atomic
+from nightschool.records import AdapterName, Cycle, Outcome
+
+NAME: Final = "morning.md"
+ROWS: Final = (
+    ("Perplexity (less is better)", "perplexity", 2),
+    ("ROUGE-L", "rouge_l", 3),
+    ("Token F1", "token_f1", 3),
+)
+
+
+def write_morning_report(folder: Path, cycle: Cycle, note: DatasetNote) -> Path:
+    """The page's path."""
+    path = folder / NAME
+    write_atomic(path, morning_report(cycle, note))
+    return path
+
+
+def morning_report(cycle: Cycle, note: DatasetNote) -> str:
+    """The page as Markdown."""
+    figures = json.loads(cycle.figures_json)
+    candidate = AdapterName(cycle.bot, cycle.candidate) if cycle.candidate else None
+    lines = [
+        f"# {cycle.bot}: the night of {cycle.started_at:%Y-%m-%d}",
+        "",
+        _headline(cycle, candidate),
+        "",
+        f"Trained on {note.train_rows} rows, {note.new_rows} of them new; compared on {note.held_out_rows} held-out "
+        f"rows of {note.held_out_conversations} conversations.",
+        "",
+    ]
+    if f"candidate_{ROWS[0][1]}" in figures:
+        lines += ["| | base | production | candidate |", "|---|---|---|---|"]
+        lines += [_row(title, key, digits, figures) for title, key, digits in ROWS]
+        lines.append("")
+    lines += ["## Why", "", *(f"- {reason}" for reason in cycle.reasons), ""]
+    return "\n".join(lines)
+
+
+def _headline(cycle: Cycle, candidate: AdapterName | None) -> str:
+    match cycle.outcome:
+        case Outcome.PROMOTE:
+            return f"**{candidate} passed the gate and is live.**"
+        case Outcome.REJECT:
+            return f"**{candidate} did not pass the gate. Production stays as it was.**"
+        case Outcome.INSUFFICIENT_DATA:
+            return "**There was not enough data. Production stays as it was.**"
+        case None:
+            return f"**The night failed at step {cycle.step}. Production stays as it was.**"
+
+
+def _row(title: str, key: str, digits: int, figures: dict[str, float]) -> str:
+    cells = [figures.get(f"{who}_{key}") for who in ("base", "production", "candidate")]
+    return "| " + " | ".join([title, *("" if cell is None else f"{cell:.{digits}f}" for cell in cells)]) + " |"

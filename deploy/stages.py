@@ -1,0 +1,58 @@
+"""The stages of an adapter and the moves between them, as one table.
+
+In: an adapter and where it shall go. Out: the moved adapter and the event that says so, to be stored together. Does not
+know how a move is stored (collect) or served (`deploy.rollout`), nor whether it is wise (eval).
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from nightschool.errors import IllegalMove
+from nightschool.records import Adapter, Event, Stage, new_id
+
+MOVES: Final[Mapping[Stage, frozenset[Stage]]] = MappingProxyType(
+    {
+        Stage.CANDIDATE: frozenset({Stage.SHADOW, Stage.CANARY, Stage.PRODUCTION, Stage.RETIRED, Stage.TAINTED}),
+        Stage.SHADOW: frozenset({Stage.CANARY, Stage.PRODUCTION, Stage.RETIRED, Stage.TAINTED}),
+        Stage.CANARY: frozenset({Stage.PRODUCTION, Stage.RETIRED, Stage.TAINTED}),
+        Stage.PRODUCTION: frozenset({Stage.PREVIOUS, Stage.RETIRED, Stage.TAINTED}),
+        Stage.PREVIOUS: frozenset({Stage.PRODUCTION, Stage.RETIRED, Stage.TAINTED}),
+        # An operator may bring a retired adapter back, with a reason; its files are kept.
+        Stage.RETIRED: frozenset({Stage.PRODUCTION, Stage.TAINTED}),
+        Stage.TAINTED: frozenset(),
+    }
+)
+
+
+class Moved(NamedTuple):
+    adapter: Adapter
+    event: Event
+
+
+def move(adapter: Adapter, to: Stage, *, actor: str, reason: str, at: datetime) -> Moved:
+    """The adapter in its new stage and the event to store with it. Raises IllegalMove, which lists the legal moves."""
+    legal = MOVES[adapter.stage]
+    if to not in legal:
+        choices = ", ".join(sorted(legal)) or "nothing; this stage is final"
+        raise IllegalMove(
+            f"is {adapter.stage} and cannot become {to}", subject=str(adapter.name), remedy=f"It can become: {choices}."
+        )
+    event = Event(
+        event_id=new_id(),
+        at=at,
+        bot=adapter.bot,
+        actor=actor,
+        action=f"{adapter.stage}->{to}",
+        subject=str(adapter.name),
+        reason=reason,
+    )
+    return Moved(replace(adapter, stage=to), event)
+
+
+def moves_as_mermaid() -> str:
+    """The table as a Mermaid state diagram, for the docs."""
+    lines = [f"    {stage} --> {to}" for stage, targets in MOVES.items() for to in sorted(targets)]
+    return "\n".join(["stateDiagram-v2", "    [*] --> candidate", *lines])

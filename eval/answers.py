@@ -1,0 +1,206 @@
+"""Ask a contestant every row once: its greedy answer, and how likely it finds the reference.
+
+Answers are kept line by line as they come, so an interrupted evaluation goes on where it was. Does not know how answers
+are judged or who is being compared with whom. The cache trusts its caller: one folder serves one engine set-up.
+"""
+
+import asyncio
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import aclosing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, Literal, NamedTuple, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from eval.suites import SuiteRow
+from nightschool.engine import ChatRequest, Engine
+from nightschool.errors import EvaluationFailed, InvalidInput
+from nightschool.records import Finish, Sampling, new_id
+
+Label = Literal["base", "production", "candidate"]
+OnStep = Callable[[int, int], None]
+"""Told after each row: rows done, rows in all."""
+_T = TypeVar("_T")
+COMPLETE: Final = frozenset({Finish.STOP, Finish.LENGTH})
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    label: Label
+    model: str
+    """The engine's name for it."""
+    content_hash: str
+    """Of the weights: contestants with equal hashes are the same model and are asked once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    row_id: str
+    text: str
+    finish: Finish
+    completion_tokens: int
+    logprob_sum: float
+    """Natural-log probability of the whole reference and its end of turn."""
+    reference_tokens: int
+    """How many tokens that was; at least 1."""
+
+
+class Answered(NamedTuple):
+    answers: tuple[Answer, ...]
+    """In the order of the rows."""
+    too_long: tuple[str, ...]
+    """Ids of rows that the engine refused since they exceed its context."""
+
+
+async def answer_suite(
+    engine: Engine,
+    rows: Sequence[SuiteRow],
+    *,
+    contestant: Contestant,
+    sampling: Sampling,
+    cache: Path,
+    on_step: OnStep,
+    in_flight: int = 16,
+) -> Answered:
+    """Every row's answer, from the folder `cache` where it was given before; at most `in_flight` asked at once.
+
+    The first failure cancels the rest and is raised as it is; what was answered by then stays in the cache. Raises
+    EvaluationFailed where the engine refuses every row: then it is not the rows that are too long.
+    """
+    kept = _Cache(cache / f"{_digest(contestant.content_hash)[:16]}.jsonl")
+    slots = asyncio.Semaphore(in_flight)
+    done = itertools.count(1)
+
+    async def one(row: SuiteRow) -> Answer | InvalidInput:
+        key = _key(row, contestant, sampling=sampling)
+        answer: Answer | InvalidInput | None = kept.find(key)
+        if answer is None:
+            async with slots:
+                answer = await _ask_unless_refused(engine, row, model=contestant.model, sampling=sampling)
+            if isinstance(answer, Answer):
+                kept.keep(key, answer)
+        on_step(next(done), len(rows))
+        return answer
+
+    results = await _gather_or_first_failure([one(row) for row in rows])
+    refusals = [result for result in results if isinstance(result, InvalidInput)]
+    if refusals and len(refusals) == len(rows):
+        raise EvaluationFailed(
+            f"the engine refused every row ({refusals[0].problem})", subject=contestant.model, remedy=refusals[0].remedy
+        )
+    too_long = tuple(row.row_id for row, result in zip(rows, results, strict=True) if isinstance(result, InvalidInput))
+    return Answered(tuple(result for result in results if isinstance(result, Answer)), too_long)
+
+
+async def ask(engine: Engine, row: SuiteRow, *, model: str, sampling: Sampling) -> Answer:
+    """One answer. Raises EvaluationFailed where it ended early or could not be scored, and what the engine raises."""
+    request = ChatRequest(row.messages, model, sampling, f"eval-{new_id()}")
+    pieces: list[str] = []
+    finish, completion_tokens = None, 0
+    async with aclosing(engine.stream(request)) as stream:
+        async for delta in stream:
+            pieces.append(delta.text)
+            finish, completion_tokens = delta.finish, delta.completion_tokens
+    if finish not in COMPLETE:
+        raise EvaluationFailed(
+            f"the answer to row {row.row_id} ended early ({finish or 'no end'})",
+            subject=model,
+            remedy="Look at the engine's log and run the evaluation again; finished rows are kept.",
+        )
+    score = await score_reference(engine, row, model=model)
+    return Answer(row.row_id, "".join(pieces), finish, completion_tokens, score.logprob_sum, score.tokens)
+
+
+class ReferenceScore(NamedTuple):
+    logprob_sum: float
+    tokens: int
+
+
+async def score_reference(engine: Engine, row: SuiteRow, *, model: str) -> ReferenceScore:
+    """How likely `model` finds the reference and its end of turn, given the conversation."""
+    chat = await engine.tokenize(row.messages, answer=row.reference)
+    token_ids = (*chat.prompt_ids, *chat.answer_ids)
+    logprobs = await engine.token_logprobs(model, token_ids)
+    # The first token of all has no log-probability; it belongs to the prompt.
+    if not chat.prompt_ids or not chat.answer_ids or len(logprobs) != len(token_ids) - 1:
+        raise EvaluationFailed(
+            f"{len(logprobs)} log-probabilities came back for {len(token_ids)} tokens of row {row.row_id}",
+            subject=model,
+            remedy="Check the model's chat template and the engine's version.",
+        )
+    return ReferenceScore(sum(logprobs[-len(chat.answer_ids) :]), len(chat.answer_ids))
+
+
+async def _ask_unless_refused(
+    engine: Engine, row: SuiteRow, *, model: str, sampling: Sampling
+) -> Answer | InvalidInput:
+    try:
+        return await ask(engine, row, model=model, sampling=sampling)
+    except InvalidInput as refusal:
+        # The protocol's word for a prompt beyond the context: no reason to give up the other rows.
+        return refusal
+
+
+async def _gather_or_first_failure(calls: Sequence[Coroutine[None, None, _T]]) -> list[_T]:
+    """Like a TaskGroup, but callers who catch our errors by kind must not meet an ExceptionGroup."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(call) for call in calls]
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from failures.exceptions[0].__cause__
+    return [task.result() for task in tasks]
+
+
+class _CacheLine(BaseModel):
+    # Log-probabilities may be infinite; the gate speaks about that, not the cache.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+    key: str
+    answer: Answer
+
+
+class _Cache:
+    """Answers of one contestant in a JSONL file, appended one by one."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._answers = {line.key: line.answer for line in _read_whole_lines(file)}
+
+    def find(self, key: str) -> Answer | None:
+        return self._answers.get(key)
+
+    def keep(self, key: str, answer: Answer) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with self._file.open("ab") as file:
+            file.write(_CacheLine(key=key, answer=answer).model_dump_json().encode() + b"\n")
+        self._answers[key] = answer
+
+
+def _read_whole_lines(file: Path) -> list[_CacheLine]:
+    """The lines of `file`; a last one that was torn by a crash is cut off, so that the next begins afresh."""
+    if not file.exists():
+        return []
+    content = file.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if whole != content:
+        with file.open("r+b") as torn:
+            torn.truncate(len(whole))
+    try:
+        return [_CacheLine.model_validate_json(line) for line in whole.split(b"\n")[:-1]]
+    except ValidationError as error:
+        raise InvalidInput(
+            "holds a line that is not an answer", subject=str(file), remedy="Delete it; its rows are asked again."
+        ) from error
+
+
+def _key(row: SuiteRow, contestant: Contestant, *, sampling: Sampling) -> str:
+    asked = [contestant.content_hash, row.row_id, row.messages, row.reference, asdict(sampling)]
+    return _digest(json.dumps(asked, ensure_ascii=False, sort_keys=True))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

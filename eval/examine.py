@@ -1,0 +1,188 @@
+"""One evaluation from start to end: ask every contestant the held-out rows, score, decide, write it down.
+
+In: a dataset folder, an engine that has the contestants loaded, the bot's gate rules. Out: a folder with
+answers.parquet, scores.parquet, verdict.json, report.md, report.png and, last, its manifest. Interrupted, it goes on
+where it was; finished, it returns what it found. Does not know cycles, bots or what a verdict leads to.
+"""
+
+import asyncio
+import json
+import logging
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from eval.answers import Answer, Contestant, Label, answer_suite
+from eval.gate import GateRules, Verdict, decide
+from eval.report import Sample, write_report
+from eval.scores import score_answer, write_scores
+from eval.suites import SuiteRow, read_suite
+from eval.verdict import SCORES, Question, read_verdict, write_verdict
+from nightschool.engine import Engine
+from nightschool.errors import InvalidInput
+from nightschool.files import publish, read_manifest
+from nightschool.records import Sampling
+
+logger = logging.getLogger(__name__)
+
+LABELS: Final[tuple[Label, ...]] = ("base", "production", "candidate")
+KIND: Final = "evaluation"
+ANSWERS: Final = "answers.parquet"
+_TEXT_COLUMNS: Final = ("contestant", "row_id", "conversation_id", "messages_json", "reference", "text", "finish")
+_ANSWERS: Final = pa.schema([*((name, pa.string()) for name in _TEXT_COLUMNS), ("completion_tokens", pa.int64())])
+OnStep = Callable[[float, str], None]
+"""Told after each row: share done 0..1, and what in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Examined:
+    rows: tuple[SuiteRow, ...]
+    answers: Mapping[Label, Mapping[str, Answer]]
+    """By contestant, then by row id; each holds at least `rows`."""
+    skipped_rows: tuple[str, ...]
+
+
+async def examine(
+    engine: Engine,
+    *,
+    dataset: Path,
+    contestants: Mapping[str, Contestant],
+    sampling: Sampling,
+    gate: GateRules,
+    folder: Path,
+    on_step: OnStep,
+    in_flight: int = 16,
+    cache: Path | None = None,
+) -> Verdict:
+    """The verdict on contestants["candidate"] against "production" (may be missing or the base itself) and "base".
+
+    `cache` keeps answers beyond this evaluation (the base model's are the same every night); it must belong to one
+    engine set-up. Without it they are kept in `folder` until the end. Raises InvalidInput, EvaluationFailed, and what
+    the engine raises.
+    """
+    question = _pose(dataset, contestants, sampling=sampling, gate=gate)
+    if read_manifest(folder) is not None:
+        return _found(folder, question)
+    rows = await asyncio.to_thread(read_suite, dataset, max_rows=gate.max_rows)
+    examined = await _ask_everyone(
+        engine, rows, question=question, cache=cache or _draft(folder), on_step=on_step, in_flight=in_flight
+    )
+    return await asyncio.to_thread(_write_down, folder, examined, question=question)
+
+
+def _pose(dataset: Path, contestants: Mapping[str, Contestant], *, sampling: Sampling, gate: GateRules) -> Question:
+    manifest = read_manifest(dataset)
+    if manifest is None:
+        raise InvalidInput("was never finished", subject=str(dataset), remedy="Build the dataset again.")
+    if not {"base", "candidate"} <= set(contestants) <= set(LABELS):
+        raise InvalidInput(
+            f"are {', '.join(contestants) or 'none'}",
+            subject="the contestants",
+            remedy="Give base and candidate, and production where an adapter is live.",
+        )
+    if any(contestant.label != label for label, contestant in contestants.items()):
+        raise InvalidInput("are labelled otherwise than keyed", subject="the contestants", remedy="Make them agree.")
+    base = contestants["base"].content_hash
+    # Before the first promotion production is the base model: it is compared with once, as the base.
+    return Question(
+        dataset_hash=manifest.content_hash,
+        contestants=tuple(
+            contestants[label]
+            for label in LABELS
+            if label in contestants and (label != "production" or contestants[label].content_hash != base)
+        ),
+        sampling=sampling,
+        rules=gate,
+    )
+
+
+def _found(folder: Path, question: Question) -> Verdict:
+    stored = read_verdict(folder)
+    if stored.question != question:
+        raise InvalidInput(
+            "holds the evaluation of another question",
+            subject=str(folder),
+            remedy="Give each evaluation its own folder.",
+        )
+    return stored.to_verdict()
+
+
+def _draft(folder: Path) -> Path:
+    return folder / ".answers"
+
+
+async def _ask_everyone(
+    engine: Engine, rows: Sequence[SuiteRow], *, question: Question, cache: Path, on_step: OnStep, in_flight: int
+) -> _Examined:
+    """One contestant after the other: mixed in one batch, each would read its own weights at every step.
+
+    The cache goes by content hash, so a contestant with the weights of an earlier one asks nothing again.
+    """
+    given: dict[Label, Mapping[str, Answer]] = {}
+    skipped: list[str] = []
+    for turn, contestant in enumerate(question.contestants):
+
+        def step(done: int, total: int, *, turn: int = turn, label: Label = contestant.label) -> None:
+            on_step((turn + done / total) / len(question.contestants), f"{label}: {done} of {total} rows")
+
+        answers, too_long = await answer_suite(
+            engine, rows, contestant=contestant, sampling=question.sampling, cache=cache, on_step=step,
+            in_flight=in_flight,
+        )  # fmt: skip
+        given[contestant.label] = {answer.row_id: answer for answer in answers}
+        skipped += too_long
+        rows = [row for row in rows if row.row_id not in too_long]
+    if skipped:
+        logger.warning("rows=%d exceed the engine's context and were left out of the evaluation", len(skipped))
+    return _Examined(tuple(rows), given, tuple(sorted(skipped)))
+
+
+def _write_down(folder: Path, examined: _Examined, *, question: Question) -> Verdict:
+    folder.mkdir(parents=True, exist_ok=True)
+    scores = [
+        score_answer(row, answers[row.row_id], label=label)
+        for label, answers in examined.answers.items()
+        for row in examined.rows
+    ]
+    verdict = decide(scores, question.rules)
+    _write_answers(folder / ANSWERS, examined)
+    write_scores(folder / SCORES, scores)
+    write_verdict(folder, verdict, question=question, skipped_rows=examined.skipped_rows)
+    write_report(
+        folder, verdict, scores=scores, rules=question.rules, samples=_samples(examined),
+        skipped_rows=len(examined.skipped_rows),
+    )  # fmt: skip
+    if _draft(folder).exists():
+        shutil.rmtree(_draft(folder))
+    publish(folder, kind=KIND, about={"outcome": verdict.outcome.value, "dataset_hash": question.dataset_hash})
+    return verdict
+
+
+def _samples(examined: _Examined) -> list[Sample]:
+    return [
+        Sample(row, {label: answers[row.row_id].text for label, answers in examined.answers.items()})
+        for row in examined.rows
+    ]
+
+
+def _write_answers(file: Path, examined: _Examined) -> None:
+    lines = [
+        {
+            "contestant": label,
+            "row_id": row.row_id,
+            "conversation_id": row.conversation_id,
+            "messages_json": json.dumps(row.messages, ensure_ascii=False),
+            "reference": row.reference,
+            "text": answers[row.row_id].text,
+            "finish": answers[row.row_id].finish.value,
+            "completion_tokens": answers[row.row_id].completion_tokens,
+        }
+        for label, answers in examined.answers.items()
+        for row in examined.rows
+    ]
+    pq.write_table(pa.Table.from_pylist(lines, schema=_ANSWERS), file)

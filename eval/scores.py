@@ -1,0 +1,152 @@
+"""The table of scores: one line for each contestant and row, in memory and as Parquet.
+
+Everything the gate needs and nothing that a person wrote, so a verdict can be decided again from this file alone.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from eval.answers import Answer, Label
+from eval.metrics.perplexity import mean_nll
+from eval.metrics.text import repetition, rouge_l, token_f1, words
+from eval.suites import SuiteRow
+from nightschool.errors import EvaluationFailed, InvalidInput, NotFound
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+_SCHEMA: Final = pa.schema(
+    [
+        pa.field(name, kind, nullable=False)
+        for name, kind in (
+            ("contestant", pa.string()),
+            ("row_id", pa.string()),
+            ("conversation_id", pa.string()),
+            ("token_f1", pa.float64()),
+            ("rouge_l", pa.float64()),
+            ("repetition", pa.float64()),
+            ("logprob_sum", pa.float64()),
+            ("reference_tokens", pa.int64()),
+            ("answer_words", pa.int64()),
+            ("reference_words", pa.int64()),
+            ("is_empty", pa.bool_()),
+        )
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
+    contestant: Label
+    row_id: str
+    conversation_id: str
+    token_f1: float
+    rouge_l: float
+    repetition: float
+    logprob_sum: float
+    """Natural-log probability of the reference and its end of turn."""
+    reference_tokens: int
+    answer_words: int
+    reference_words: int
+    is_empty: bool
+    """The answer holds nothing but white space."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreColumns:
+    """One contestant's scores, each column (n,), rows sorted by conversation and id."""
+
+    row_ids: tuple[str, ...]
+    conversation_ids: tuple[str, ...]
+    conversation: IntArray
+    """Labels 0..c-1."""
+    token_f1: FloatArray
+    rouge_l: FloatArray
+    repetition: FloatArray
+    logprob_sum: FloatArray
+    reference_tokens: FloatArray
+    nll: FloatArray
+    """Mean negative log-likelihood per token, in nats."""
+    answer_words: FloatArray
+    reference_words: FloatArray
+    is_empty: FloatArray
+
+
+def score_answer(row: SuiteRow, answer: Answer, *, label: Label) -> ScoreRow:
+    return ScoreRow(
+        contestant=label,
+        row_id=row.row_id,
+        conversation_id=row.conversation_id,
+        token_f1=token_f1(answer.text, reference=row.reference),
+        rouge_l=rouge_l(answer.text, reference=row.reference),
+        repetition=repetition(answer.text),
+        logprob_sum=answer.logprob_sum,
+        reference_tokens=answer.reference_tokens,
+        answer_words=len(words(answer.text)),
+        reference_words=len(words(row.reference)),
+        is_empty=not answer.text.strip(),
+    )
+
+
+def pair_columns(scores: Iterable[ScoreRow]) -> Mapping[Label, ScoreColumns]:
+    """Each contestant's columns, all over the same rows. Raises EvaluationFailed where they are not paired."""
+    groups: dict[Label, list[ScoreRow]] = {}
+    for score in scores:
+        groups.setdefault(score.contestant, []).append(score)
+    columns = {label: _columns(group) for label, group in groups.items()}
+    asked = {(c.row_ids, c.conversation_ids) for c in columns.values()}
+    if len(asked) > 1 or any(len(set(c.row_ids)) < len(c.row_ids) for c in columns.values()):
+        raise EvaluationFailed(
+            "the contestants did not each answer the same rows once", subject="scores", remedy="Examine them again."
+        )
+    return columns
+
+
+def write_scores(file: Path, scores: Sequence[ScoreRow]) -> None:
+    pq.write_table(pa.Table.from_pylist([asdict(score) for score in scores], schema=_SCHEMA), file)
+
+
+def read_scores(file: Path) -> tuple[ScoreRow, ...]:
+    """The scores in `file`. Raises NotFound and InvalidInput."""
+    if not file.exists():
+        raise NotFound("does not exist", subject=str(file), remedy="Name the scores.parquet of an evaluation.")
+    remedy = "Name the scores.parquet that an evaluation wrote, or examine again."
+    try:
+        table = pq.read_table(file)
+    except pa.ArrowInvalid as error:
+        raise InvalidInput(f"cannot be read ({error})", subject=str(file), remedy=remedy) from error
+    if not table.schema.equals(_SCHEMA):
+        raise InvalidInput("does not hold the columns of scores", subject=str(file), remedy=remedy)
+    return tuple(ScoreRow(**row) for row in table.to_pylist())
+
+
+def _columns(group: list[ScoreRow]) -> ScoreColumns:
+    # Sums of floats depend on their order; sorted, the order in which rows came changes no bit of a verdict.
+    rows = sorted(group, key=lambda score: (score.conversation_id, score.row_id))
+
+    def column(values: Iterable[float]) -> FloatArray:
+        return np.fromiter(values, np.float64, len(rows))
+
+    logprob_sum = column(r.logprob_sum for r in rows)
+    reference_tokens = column(r.reference_tokens for r in rows)
+    conversation_ids = tuple(r.conversation_id for r in rows)
+    return ScoreColumns(
+        row_ids=tuple(r.row_id for r in rows),
+        conversation_ids=conversation_ids,
+        conversation=np.unique(np.array(conversation_ids), return_inverse=True)[1].astype(np.int64),
+        token_f1=column(r.token_f1 for r in rows),
+        rouge_l=column(r.rouge_l for r in rows),
+        repetition=column(r.repetition for r in rows),
+        logprob_sum=logprob_sum,
+        reference_tokens=reference_tokens,
+        nll=mean_nll(logprob_sum, reference_tokens),
+        answer_words=column(r.answer_words for r in rows),
+        reference_words=column(r.reference_words for r in rows),
+        is_empty=column(r.is_empty for r in rows),
+    )

@@ -1,0 +1,98 @@
+"""The verdict as a file: what was decided, by which rules, about which models on which dataset.
+
+`verdict.json` and `scores.parquet` together rebuild the decision bit for bit (`main`, run as `python -m eval.gate`).
+Does not decide anything itself.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from eval.answers import Contestant
+from eval.gate import GateRules, Verdict, decide
+from eval.scores import read_scores
+from nightschool.errors import InvalidInput, NightschoolError
+from nightschool.files import write_atomic
+from nightschool.records import Outcome, Sampling
+
+VERDICT: Final = "verdict.json"
+SCORES: Final = "scores.parquet"
+DIFFERS: Final = 1
+
+
+class Question(BaseModel):
+    """What an evaluation was asked; equal questions have one answer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset_hash: str
+    contestants: tuple[Contestant, ...]
+    sampling: Sampling
+    rules: GateRules
+
+
+class VerdictFile(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = 1
+    question: Question
+    outcome: Outcome
+    reasons: tuple[str, ...]
+    figures: dict[str, float]
+    skipped_rows: tuple[str, ...]
+    """Ids of rows that exceed the engine's context; no contestant was judged by them."""
+
+    def to_verdict(self) -> Verdict:
+        return Verdict(self.outcome, self.reasons, MappingProxyType(self.figures))
+
+
+def write_verdict(folder: Path, verdict: Verdict, *, question: Question, skipped_rows: Sequence[str]) -> None:
+    record = VerdictFile(
+        question=question,
+        outcome=verdict.outcome,
+        reasons=verdict.reasons,
+        figures=dict(verdict.figures),
+        skipped_rows=tuple(skipped_rows),
+    )
+    write_atomic(folder / VERDICT, record.model_dump_json(indent=2) + "\n")
+
+
+def read_verdict(folder: Path) -> VerdictFile:
+    """Raises InvalidInput."""
+    file = folder / VERDICT
+    try:
+        return VerdictFile.model_validate_json(file.read_bytes())
+    except (FileNotFoundError, ValidationError) as error:
+        raise InvalidInput(
+            f"is not a verdict ({error})", subject=str(file), remedy="Name a finished evaluation's folder."
+        ) from error
+
+
+def decide_again(scores: Path) -> Verdict:
+    """The verdict by the rules beside `scores`. Raises InvalidInput, NotFound, EvaluationFailed."""
+    return decide(read_scores(scores), read_verdict(scores.parent).question.rules)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints the verdict as JSON. 0: the same as stored, 1: it differs; else the error's own exit code."""
+    parser = argparse.ArgumentParser(prog="eval.gate", description="Decide again from stored scores.")
+    parser.add_argument("scores", type=Path, help="scores.parquet of an evaluation, its verdict.json beside it")
+    scores = parser.parse_args(arguments).scores
+    try:
+        again, stored = decide_again(scores), read_verdict(scores.parent)
+    except NightschoolError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    fresh = stored.model_copy(
+        update={"outcome": again.outcome, "reasons": again.reasons, "figures": dict(again.figures)}
+    )
+    sys.stdout.write(fresh.model_dump_json(indent=2) + "\n")
+    if fresh == stored:
+        return 0
+    sys.stderr.write(f"{scores}: the verdict differs from the stored one. Check numpy's version and the files.\n")
+    return DIFFERS

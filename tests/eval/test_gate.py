@@ -1,0 +1,191 @@
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eval.answers import Label
+from eval.gate import GateRules, Verdict, decide
+from eval.scores import ScoreRow
+from nightschool.errors import EvaluationFailed
+from nightschool.records import Outcome
+
+RULES = GateRules(draws=1_000, min_conversations=10)
+
+
+def row(label: Label, number: int, *, f1: float = 0.3, turns: int = 2) -> ScoreRow:
+    return ScoreRow(
+        contestant=label,
+        row_id=f"r{number:03}",
+        conversation_id=f"c{number // turns:03}",
+        token_f1=f1,
+        rouge_l=f1 / 2,
+        repetition=0.01,
+        logprob_sum=-20.0,
+        reference_tokens=10,
+        answer_words=12,
+        reference_words=10,
+        is_empty=False,
+    )
+
+
+def contest(
+    production: Sequence[float], candidate: Sequence[float], *, base: float = 0.2, turns: int = 2
+) -> list[ScoreRow]:
+    """Token F1 of each row under the two; the base model scores `base` everywhere."""
+    rows = [row("base", i, f1=base, turns=turns) for i in range(len(candidate))]
+    rows += [row("production", i, f1=f1, turns=turns) for i, f1 in enumerate(production)]
+    return rows + [row("candidate", i, f1=f1, turns=turns) for i, f1 in enumerate(candidate)]
+
+
+def noise(count: int = 40, *, seed: int = 3, around: float = 0.3) -> list[float]:
+    return [float(f1) for f1 in np.clip(np.random.default_rng(seed).normal(around, 0.1, count), 0, 1)]
+
+
+BETTER = contest(noise(), noise(around=0.45))
+
+
+def change(scores: Sequence[ScoreRow], label: Label, **changes: object) -> list[ScoreRow]:
+    return [replace(s, **changes) if s.contestant == label else s for s in scores]  # type: ignore[arg-type]
+
+
+def failed(verdict: Verdict) -> list[str]:
+    return [reason for reason in verdict.reasons if reason.startswith("failed: ")]
+
+
+@pytest.mark.parametrize(("gain", "outcome"), [(0.15, Outcome.PROMOTE), (0.0, Outcome.REJECT), (-0.15, Outcome.REJECT)])
+def test_only_a_shown_gain_is_promoted(gain: float, outcome: Outcome) -> None:
+    verdict = decide(contest(noise(), noise(around=0.3 + gain, seed=3)), RULES)
+    assert verdict.outcome == outcome
+    assert verdict.figures["gain_mean"] == pytest.approx(gain, abs=0.02)
+
+
+def test_every_check_is_explained_in_a_sentence() -> None:
+    verdict = decide(BETTER, RULES)
+    assert len(verdict.reasons) == 7
+    for reason in verdict.reasons:
+        assert reason.startswith("passed: ")
+        assert reason.endswith(".")
+    assert "token F1" in verdict.reasons[0]
+    assert "of production" in verdict.reasons[0]
+
+
+def test_noise_without_a_gain_is_rejected() -> None:
+    verdict = decide(contest(noise(seed=1), noise(seed=2)), RULES)
+    assert verdict.outcome == Outcome.REJECT
+    assert "is not above 0" in failed(verdict)[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"logprob_sum": -22.0}, "perplexity"),
+        ({"answer_words": 21}, "as long as"),
+        ({"answer_words": 4}, "as long as"),
+        ({"repetition": 0.3}, "repeated word 4-grams"),
+    ],
+)
+def test_a_better_candidate_falls_by_one_bound(changes: dict[str, object], word: str) -> None:
+    verdict = decide(change(BETTER, "candidate", **changes), RULES)
+    assert verdict.outcome == Outcome.REJECT
+    assert len(failed(verdict)) == 1
+    assert word in failed(verdict)[0]
+
+
+@pytest.mark.parametrize(("empty", "outcome"), [(1, Outcome.PROMOTE), (2, Outcome.REJECT)])
+def test_one_empty_answer_in_fifty_is_borne(empty: int, outcome: Outcome) -> None:
+    scores = contest(noise(50), noise(50, around=0.45))
+    scores = [replace(s, is_empty=s.contestant == "candidate" and s.row_id < f"r{empty:03}") for s in scores]
+    assert decide(scores, RULES).outcome == outcome
+
+
+def test_a_candidate_behind_base_falls_though_it_beats_production() -> None:
+    verdict = decide(contest(noise(), noise(around=0.4), base=0.8), RULES)
+    assert verdict.outcome == Outcome.REJECT
+    assert len(failed(verdict)) == 1
+    assert "the base model" in failed(verdict)[0]
+    assert verdict.figures["base_gain_high"] < 0
+
+
+def test_before_the_first_promotion_base_is_the_rival() -> None:
+    scores = [s for s in BETTER if s.contestant != "production"]
+    verdict = decide(scores, RULES)
+    assert verdict.outcome == Outcome.PROMOTE
+    assert "nothing is live yet" in verdict.reasons[0]
+    assert verdict.figures["production_token_f1"] == verdict.figures["base_token_f1"] == pytest.approx(0.2)
+
+
+def test_perplexity_as_primary_rewards_likelier_references() -> None:
+    rules = replace(RULES, primary="perplexity")
+    rng = np.random.default_rng(0)
+    likelier = [
+        replace(s, logprob_sum=s.logprob_sum + (2 + rng.normal()) * (s.contestant == "candidate")) for s in BETTER
+    ]
+    verdict = decide(likelier, rules)
+    assert verdict.outcome == Outcome.PROMOTE
+    # 2 nats more on 10 tokens: .2 a token.
+    assert verdict.figures["gain_mean"] == pytest.approx(0.2, abs=0.05)
+    assert verdict.figures["perplexity_ratio"] == pytest.approx(math.exp(-0.2), abs=0.05)
+    assert decide(change(likelier, "production", logprob_sum=-10.0), rules).outcome == Outcome.REJECT
+
+
+def test_a_broken_figure_fails_and_is_named() -> None:
+    verdict = decide(change(BETTER, "candidate", logprob_sum=-math.inf), replace(RULES, primary="perplexity"))
+    assert verdict.outcome == Outcome.REJECT
+    assert "candidate_perplexity" in verdict.reasons[-1]
+    assert all(math.isfinite(value) for value in verdict.figures.values())
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 18])
+def test_too_few_conversations_are_said_and_production_stays(rows: int) -> None:
+    verdict = decide(contest(noise(rows), noise(rows, around=0.9)), RULES)
+    assert verdict.outcome == Outcome.INSUFFICIENT_DATA
+    assert verdict.figures["held_out_conversations"] == math.ceil(rows / 2)
+    assert "production stays" in verdict.reasons[0]
+
+
+def test_contestants_must_have_answered_the_same_rows() -> None:
+    with pytest.raises(EvaluationFailed, match="same rows"):
+        decide(BETTER[1:], RULES)
+    with pytest.raises(EvaluationFailed, match="same rows"):
+        decide([*BETTER, *BETTER], RULES)
+    with pytest.raises(EvaluationFailed, match="lack"):
+        decide([s for s in BETTER if s.contestant != "candidate"], RULES)
+
+
+@given(st.randoms(use_true_random=False))
+@settings(max_examples=15, deadline=None)
+def test_the_order_of_rows_changes_no_bit(random: Random) -> None:
+    shuffled = list(BETTER)
+    random.shuffle(shuffled)
+    assert decide(shuffled, RULES) == decide(BETTER, RULES)
+
+
+@given(st.integers(0, 1_000))
+@settings(max_examples=15, deadline=None)
+def test_candidate_and_production_exchanged_mirror_the_gain(seed: int) -> None:
+    one, other = noise(seed=seed), noise(seed=seed + 1, around=0.35)
+    forth, back = decide(contest(one, other), RULES).figures, decide(contest(other, one), RULES).figures
+    assert (back["gain_low"], back["gain_mean"], back["gain_high"]) == pytest.approx(
+        (-forth["gain_high"], -forth["gain_mean"], -forth["gain_low"]), abs=1e-12
+    )
+    assert back["perplexity_ratio"] == pytest.approx(1 / forth["perplexity_ratio"])
+
+
+def test_no_change_is_promoted_about_as_often_as_alpha_says() -> None:
+    """Two equal models, turns of a conversation correlated: promotions are errors."""
+    rng, rules = np.random.default_rng(11), replace(RULES, alpha=0.1, min_conversations=20)
+    nights, rows, turns = 400, 80, 4
+    promoted = 0
+    for _ in range(nights):
+        topic = np.repeat(rng.normal(0, 0.1, (2, rows // turns)), turns, axis=1)
+        production, candidate = np.clip(0.5 + topic + rng.normal(0, 0.03, (2, rows)), 0, 1)
+        promoted += (
+            decide(contest(production.tolist(), candidate.tolist(), turns=turns), rules).outcome == Outcome.PROMOTE
+        )
+    # Standard error of the share: sqrt(.1 * .9 / 400) = .015.
+    assert promoted / nights == pytest.approx(0.1, abs=3 * 0.015)
