@@ -1,0 +1,92 @@
+"""Nights as they stand: one row a cycle, one running cycle a bot, one scheduled night a bot and local date."""
+
+from dataclasses import asdict
+from datetime import UTC, date
+from typing import Any, Final
+
+from collect.store import Cursor
+from nightschool.errors import Busy, NotFound
+from nightschool.records import BotName, Cycle, CycleState, Outcome
+
+ADD: Final = """
+insert into cycles (cycle_id, bot, started_by, local_date, state, step, progress, started_at, finished_at, candidate,
+    outcome, reasons, figures_json)
+values ($cycle_id, $bot, $trigger, $local_date, $state, $step, $progress, $started_at, $finished_at, $candidate,
+    $outcome, $reasons, $figures_json)
+"""
+UPDATE: Final = """
+update cycles set state = $state, step = $step, progress = $progress, finished_at = $finished_at,
+    candidate = $candidate, outcome = $outcome, reasons = $reasons, figures_json = $figures_json
+where cycle_id = $cycle_id
+"""
+RUNNING: Final = "select cycle_id from cycles where bot = $bot and state = 'running'"
+TAKEN: Final = "select cycle_id from cycles where bot = $bot and local_date = $local_date"
+ONE: Final = """
+select cycle_id, bot, started_by, local_date, state, step, progress, started_at, finished_at, candidate, outcome,
+    reasons, figures_json
+from cycles where cycle_id = $cycle_id
+"""
+LIST: Final = """
+select cycle_id, bot, started_by, local_date, state, step, progress, started_at, finished_at, candidate, outcome,
+    reasons, figures_json
+from cycles where $bot is null or bot = $bot
+order by started_at desc, cycle_id limit $limit
+"""
+LAST_NIGHT: Final = "select max(local_date) from cycles where bot = $bot"
+
+
+def start_cycle(cursor: Cursor, *, cycle: Cycle) -> None:
+    """Claim a cycle. Raises Busy where one of the bot runs, or its night of that date was had."""
+    if cursor.execute(RUNNING, {"bot": cycle.bot}).fetchone():
+        raise Busy("is at school already", subject=cycle.bot, remedy="`nightschool status` shows how far it is.")
+    if cycle.local_date and cursor.execute(TAKEN, {"bot": cycle.bot, "local_date": cycle.local_date}).fetchone():
+        raise Busy(f"had its night of {cycle.local_date}", subject=cycle.bot, remedy="Nothing to do.")
+    cursor.execute(ADD, _row(cycle))
+
+
+def update_cycle(cursor: Cursor, *, cycle: Cycle) -> None:
+    row = _row(cycle)
+    for fixed in ("bot", "trigger", "local_date", "started_at"):
+        del row[fixed]
+    cursor.execute(UPDATE, row)
+
+
+def cycle(cursor: Cursor, *, cycle_id: str) -> Cycle:
+    """Raises NotFound."""
+    row = cursor.execute(ONE, {"cycle_id": cycle_id}).fetchone()
+    if row is None:
+        raise NotFound("is not in the record", subject=repr(cycle_id), remedy="`nightschool status` lists cycles.")
+    return _cycle(row)
+
+
+def list_cycles(cursor: Cursor, *, bot: BotName | None = None, limit: int = 20) -> list[Cycle]:
+    """Newest first."""
+    return [_cycle(row) for row in cursor.execute(LIST, {"bot": bot, "limit": limit}).fetchall()]
+
+
+def last_night(cursor: Cursor, *, bot: BotName) -> date | None:
+    """Local date of the bot's newest scheduled night."""
+    row = cursor.execute(LAST_NIGHT, {"bot": bot}).fetchone()
+    return row[0] if row else None
+
+
+def _row(cycle: Cycle) -> dict[str, Any]:
+    return asdict(cycle) | {"reasons": list(cycle.reasons)}
+
+
+def _cycle(row: tuple[Any, ...]) -> Cycle:
+    return Cycle(
+        cycle_id=row[0],
+        bot=BotName(row[1]),
+        trigger=row[2],
+        local_date=row[3],
+        state=CycleState(row[4]),
+        step=row[5],
+        progress=row[6],
+        started_at=row[7].astimezone(UTC),
+        finished_at=row[8].astimezone(UTC) if row[8] else None,
+        candidate=row[9],
+        outcome=Outcome(row[10]) if row[10] else None,
+        reasons=tuple(row[11]),
+        figures_json=row[12],
+    )

@@ -1,0 +1,123 @@
+"""Read conversations from JSONL: OpenAI's chat format and Hugging Face's conversational one.
+
+A line is a conversation or says what is wrong with it; no line stops the others. Does not know the record.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from nightschool.records import ChatMessage
+
+MAX_CONTENT_CHARS: Final = 100_000
+ROLES: Final = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+
+
+class _Line(BaseModel):
+    """OpenAI: `messages`. Hugging Face: `messages`, or `prompt` and `completion` as lists of messages."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    messages: list["_Said"] = Field(default=[])
+    prompt: list["_Said"] = Field(default=[])
+    completion: list["_Said"] = Field(default=[])
+
+
+class _Said(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    role: str
+    content: str
+    weight: int = Field(default=1, ge=0, le=1)
+
+    @field_validator("content", mode="before")
+    @classmethod
+    def _joined(cls, content: Any) -> Any:
+        """OpenAI also writes content as a list of text parts."""
+        if isinstance(content, list) and all(isinstance(p, dict) and p.get("type") == "text" for p in content):
+            return "".join(str(part.get("text", "")) for part in content)
+        return content
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedConversation:
+    line: int
+    messages: tuple[ChatMessage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    line: int
+    """From 1."""
+    reason: str
+
+
+def read_conversations(lines: Iterable[str | bytes]) -> Iterator[ParsedConversation | BadLine]:
+    """What each line is; blank lines are passed over."""
+    for number, raw in enumerate(lines, start=1):
+        try:
+            text = raw.decode("utf-8") if isinstance(raw, bytes) else raw
+        except UnicodeDecodeError:
+            yield BadLine(number, "is not UTF-8")
+            continue
+        text = text.removeprefix("\ufeff") if number == 1 else text
+        if text.strip():
+            yield _parse(number, text)
+
+
+def _parse(number: int, text: str) -> ParsedConversation | BadLine:
+    try:
+        tree = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        where = f" at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else ""
+        return BadLine(number, f"is not JSON{where}")
+    if not isinstance(tree, dict):
+        return BadLine(number, "is not a JSON object")
+    try:
+        line = _Line.model_validate(tree)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        return BadLine(number, f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg'].lower()}")
+    said = line.messages or [*line.prompt, *line.completion]
+    reason = _fault(said)
+    if reason:
+        return BadLine(number, reason)
+    return ParsedConversation(
+        number,
+        tuple(ChatMessage(role=ROLES[s.role], content=s.content, weight=s.weight) for s in said),  # type: ignore[typeddict-item]
+    )
+
+
+def _fault(said: list[_Said]) -> str | None:
+    """Why these messages are no conversation to learn from; None where they are."""
+    if not said:
+        return "has no messages (wanted: `messages`, or `prompt` and `completion` as lists of messages)"
+    for message in said:
+        if message.role not in ROLES:
+            return f"unknown role {message.role[:40]!r} (known: {', '.join(ROLES)})"
+        if not message.content.strip():
+            return f"a {message.role} message is empty"
+        if len(message.content) > MAX_CONTENT_CHARS:
+            return f"a message has more than {MAX_CONTENT_CHARS} characters"
+        if "\x00" in message.content or not _is_encodable(message.content):
+            return "a message holds characters that are not text"
+    roles = [ROLES[message.role] for message in said]
+    turns = roles[1:] if roles[0] == "system" else roles
+    if "system" in turns:
+        return "a system message may only come first"
+    if turns != ["user", "assistant"] * (len(turns) // 2) or not turns:
+        return "roles must alternate user, assistant, and end with the assistant"
+    if not any(message.weight for message in said if message.role == "assistant"):
+        return "every assistant message has weight 0, so there is nothing to learn"
+    return None
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

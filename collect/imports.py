@@ -1,0 +1,127 @@
+"""Take in conversations that others had: in bulk, and never the same one twice.
+
+A conversation's ids are made of its content within the bot, so a second import finds them there. Does not know files or
+formats (`collect.formats`).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import pyarrow as pa
+
+from collect.formats.read import ParsedConversation
+from collect.store import Cursor
+from nightschool.records import BotName, ChatMessage, Source
+
+OWNER: Final = "import"
+TITLE_CHARS: Final = 60
+
+CONVERSATION_FIELDS: Final = pa.schema(
+    [
+        ("conversation_id", pa.string()),
+        ("bot", pa.string()),
+        ("owner", pa.string()),
+        ("source", pa.string()),
+        ("title", pa.string()),
+        ("is_held_out", pa.bool_()),
+        ("created_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+MESSAGE_FIELDS: Final = pa.schema(
+    [
+        ("message_id", pa.string()),
+        ("conversation_id", pa.string()),
+        ("parent_id", pa.string()),
+        ("role", pa.string()),
+        ("content", pa.string()),
+        ("weight", pa.int32()),
+    ]
+)
+KNOWN: Final = """
+select c.conversation_id from conversations as c semi join incoming as i using (conversation_id)
+"""
+ADD_CONVERSATIONS: Final = """
+insert into conversations (conversation_id, bot, owner, source, title, is_held_out, created_at)
+select conversation_id, bot, owner, source, title, is_held_out, created_at from incoming
+"""
+ADD_MESSAGES: Final = """
+insert into messages (message_id, conversation_id, bot, parent_id, role, content, weight, source, created_at, position,
+    adapter_hash, prompt_tokens, completion_tokens, sampling_json)
+select message_id, conversation_id, $bot, parent_id, role, content, weight, 'import', $at,
+    nextval('message_positions'), '', 0, 0, '{}'
+from said
+"""
+
+
+class Imported(NamedTuple):
+    imported: int
+    skipped: int
+    """Conversations that were there already, or twice in this import."""
+
+
+def import_conversations(
+    cursor: Cursor,
+    *,
+    bot: BotName,
+    conversations: Iterable[ParsedConversation],
+    is_held_out: bool | None,
+    at: datetime,
+) -> Imported:
+    """Keep what is new. `is_held_out` marks it for evaluation or training; None lets the night decide."""
+    by_id: dict[str, tuple[ChatMessage, ...]] = {}
+    total = 0
+    for parsed in conversations:
+        total += 1
+        by_id.setdefault(_content_id(bot, parsed.messages), parsed.messages)
+    rows = [_conversation_row(name, bot, said, is_held_out, at) for name, said in by_id.items()]
+    cursor.register("incoming", pa.Table.from_pylist(rows, schema=CONVERSATION_FIELDS))
+    known = {name for (name,) in cursor.execute(KNOWN).fetchall()}
+    cursor.unregister("incoming")
+    new = {name: said for name, said in by_id.items() if name not in known}
+    if new:
+        fresh = pa.Table.from_pylist([row for row in rows if row["conversation_id"] in new], schema=CONVERSATION_FIELDS)
+        said = pa.Table.from_pylist(
+            [row for item in new.items() for row in _message_rows(*item)], schema=MESSAGE_FIELDS
+        )
+        cursor.register("incoming", fresh)
+        cursor.register("said", said)
+        cursor.execute(ADD_CONVERSATIONS)
+        cursor.execute(ADD_MESSAGES, {"bot": bot, "at": at})
+        cursor.unregister("incoming")
+        cursor.unregister("said")
+    return Imported(len(new), total - len(new))
+
+
+def _content_id(bot: BotName, messages: Iterable[ChatMessage]) -> str:
+    content = json.dumps([bot, [[m["role"], m["content"], m.get("weight", 1)] for m in messages]])
+    return f"import-{hashlib.sha256(content.encode()).hexdigest()[:32]}"
+
+
+def _conversation_row(
+    name: str, bot: BotName, messages: tuple[ChatMessage, ...], is_held_out: bool | None, at: datetime
+) -> dict[str, Any]:
+    first = next(message["content"] for message in messages if message["role"] == "user")
+    return {
+        "conversation_id": name,
+        "bot": bot,
+        "owner": OWNER,
+        "source": Source.IMPORT.value,
+        "title": " ".join(first.split())[:TITLE_CHARS],
+        "is_held_out": is_held_out,
+        "created_at": at,
+    }
+
+
+def _message_rows(name: str, messages: tuple[ChatMessage, ...]) -> Iterable[dict[str, Any]]:
+    for position, message in enumerate(messages):
+        yield {
+            "message_id": f"{name}-{position}",
+            "conversation_id": name,
+            "parent_id": f"{name}-{position - 1}" if position else None,
+            "role": message["role"],
+            "content": message["content"],
+            "weight": message.get("weight", 1),
+        }

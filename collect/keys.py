@@ -1,0 +1,68 @@
+"""API keys: shown once, kept as a hash. A long random secret needs no slow hash."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from collect.store import Cursor
+from nightschool.errors import Busy, InvalidInput, NotFound
+
+Scope = Literal["user", "operator"]
+PREFIX: Final = "ns-"
+MAX_NAME_CHARS: Final = 80
+
+ADD: Final = """
+insert into api_keys (name, scope, secret_hash, created_at) values ($name, $scope, $secret_hash, $at)
+"""
+BY_NAME: Final = "select name, scope, created_at, revoked_at from api_keys where name = $name"
+BY_SECRET: Final = "select name, scope, created_at, revoked_at from api_keys where secret_hash = $secret_hash"
+LIST: Final = "select name, scope, created_at, revoked_at from api_keys order by created_at, name"
+REVOKE: Final = "update api_keys set revoked_at = $at where name = $name and revoked_at is null"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    name: str
+    scope: Scope
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+def create_key(cursor: Cursor, *, name: str, scope: Scope, at: datetime) -> str:
+    """The secret, which is not kept. Raises Busy where the name was used, InvalidInput for a name that is none."""
+    if not name.strip() or len(name) > MAX_NAME_CHARS:
+        raise InvalidInput(f"needs 1 to {MAX_NAME_CHARS} characters", subject="key name", remedy="Choose another.")
+    if cursor.execute(BY_NAME, {"name": name}).fetchone():
+        raise Busy("exists already", subject=f"key {name!r}", remedy="Choose another name.")
+    secret = PREFIX + secrets.token_urlsafe(32)
+    cursor.execute(ADD, {"name": name, "scope": scope, "secret_hash": _hash(secret), "at": at})
+    return secret
+
+
+def find_key(cursor: Cursor, *, secret: str) -> ApiKey | None:
+    """The key with this secret, revoked or not."""
+    row = cursor.execute(BY_SECRET, {"secret_hash": _hash(secret)}).fetchone()
+    return None if row is None else _key(row)
+
+
+def list_keys(cursor: Cursor) -> list[ApiKey]:
+    return [_key(row) for row in cursor.execute(LIST).fetchall()]
+
+
+def revoke_key(cursor: Cursor, *, name: str, at: datetime) -> ApiKey:
+    """From now on the key opens nothing. Raises NotFound."""
+    cursor.execute(REVOKE, {"name": name, "at": at})
+    row = cursor.execute(BY_NAME, {"name": name}).fetchone()
+    if row is None:
+        raise NotFound("does not exist", subject=f"key {name!r}", remedy="`nightschool keys list` shows them.")
+    return _key(row)
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
+
+
+def _key(row: tuple[Any, ...]) -> ApiKey:
+    return ApiKey(row[0], row[1], row[2].astimezone(UTC), row[3].astimezone(UTC) if row[3] else None)

@@ -1,0 +1,43 @@
+"""Hand one bot's record to the night: Parquet files that stand on their own, so that nobody else opens the store."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import pyarrow.parquet as pq
+
+from collect.store import Cursor
+from nightschool.files import Manifest, publish
+from nightschool.records import BotName
+
+TABLES: Final = {
+    "conversations": """
+select conversation_id, owner, source, created_at, is_held_out
+from conversations where bot = $bot and created_at <= $at order by created_at, conversation_id
+""",
+    "messages": """
+select message_id, conversation_id, parent_id, role, content, source, created_at, version, adapter_hash, finish, weight
+from messages where bot = $bot and created_at <= $at order by position
+""",
+    "feedback": """
+select message_id, voter, vote, reasons, comment, ideal_answer, voted_at
+from feedback where bot = $bot and voted_at <= $at order by voted_at, message_id, voter
+""",
+    "reviews": """
+select message_id, reviewer, approved, corrected_answer, tags, reviewed_at
+from reviews where bot = $bot and reviewed_at <= $at order by reviewed_at, message_id
+""",
+}
+
+
+def write_snapshot(cursor: Cursor, *, bot: BotName, folder: Path, at: datetime) -> Manifest:
+    """Everything of the bot up to `at`, one file a table, the manifest last. All tables are of one moment."""
+    folder.mkdir(parents=True, exist_ok=True)
+    cursor.begin()
+    try:
+        for name, question in TABLES.items():
+            table = cursor.execute(question, {"bot": bot, "at": at}).to_arrow_table()
+            pq.write_table(table, folder / f"{name}.parquet")
+    finally:
+        cursor.rollback()
+    return publish(folder, kind="snapshot", about={"bot": bot, "taken_at": at.isoformat()})

@@ -1,0 +1,94 @@
+"""One thread that commits: whatever waits is committed together, because a commit costs one wait for the disk.
+
+If one of a group fails, the group is rolled back and each is run alone, so that a fault is the culprit's own. After an
+error nothing is ever acknowledged: DuckDB's COMMIT after a failed statement returns normally and keeps nothing.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any, Final, TypeVar
+
+import duckdb
+
+Cursor = duckdb.DuckDBPyConnection
+T = TypeVar("T")
+
+MAX_GROUP: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    change: Callable[[Cursor], Any]
+    done: Future[Any]
+
+
+class Writer:
+    """Owns the writing cursor. `close` commits what waits."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self._cursor = cursor
+        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="record-writer")
+        self.commits = 0
+        self._thread.start()
+
+    def submit(self, change: Callable[[Cursor], T]) -> Future[T]:
+        """The result of `change`, once it is durable."""
+        job = _Job(change, Future())
+        self._queue.put(job)
+        return job.done
+
+    def close(self) -> None:
+        self._queue.put(None)
+        self._thread.join()
+        self._cursor.close()
+
+    def _run(self) -> None:
+        is_open = True
+        while is_open:
+            group = [self._queue.get()]
+            while len(group) < MAX_GROUP and not self._queue.empty():
+                group.append(self._queue.get())
+            is_open = None not in group
+            jobs = [job for job in group if job is not None and job.done.set_running_or_notify_cancel()]
+            if jobs and not self._commit(jobs):
+                for job in jobs:
+                    self._commit_alone(job)
+
+    def _commit(self, jobs: list[_Job]) -> bool:
+        """True if all of the group is durable; False if nothing of it is."""
+        try:
+            results = self._in_transaction(jobs)
+        except Exception:  # whose it was shows when each is run alone
+            return False
+        for job, result in zip(jobs, results, strict=True):
+            job.done.set_result(result)
+        return True
+
+    def _commit_alone(self, job: _Job) -> None:
+        try:
+            [result] = self._in_transaction([job])
+        except BaseException as error:
+            job.done.set_exception(error)
+        else:
+            job.done.set_result(result)
+
+    def _in_transaction(self, jobs: list[_Job]) -> list[Any]:
+        self._cursor.begin()
+        try:
+            results = [job.change(self._cursor) for job in jobs]
+            self._cursor.commit()
+        except BaseException:
+            self._roll_back()
+            raise
+        self.commits += 1
+        return results
+
+    def _roll_back(self) -> None:
+        try:
+            self._cursor.rollback()
+        except duckdb.TransactionException:
+            return  # a failed commit has ended the transaction already

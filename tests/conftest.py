@@ -1,0 +1,32 @@
+"""Tiers: which tests this machine can run. In CI only `gpu` may be skipped, so there a missing tool is a failure."""
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Sequence
+
+import pytest
+
+
+def missing_tool(tier: str) -> str | None:
+    """What a tier lacks on this machine, and how to get it; None where it can run."""
+    match tier:
+        case "browser":
+            return None if shutil.which("chromium") else "no Chromium: apt-get install chromium"
+        case "engine":
+            return None if importlib.util.find_spec("vllm") else "no vLLM: make test"
+        case "train":
+            return None if importlib.util.find_spec("trl") else "no TRL: make test"
+        case "gpu":
+            return None if shutil.which("nvidia-smi") else "no NVIDIA GPU"
+    raise ValueError(tier)
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    for tier in ("engine", "train", "browser", "gpu"):
+        lack = missing_tool(tier)
+        may_skip = tier == "gpu" or not os.environ.get("CI")
+        if lack and may_skip:
+            for item in items:
+                if item.get_closest_marker(tier):
+                    item.add_marker(pytest.mark.skip(reason=lack))

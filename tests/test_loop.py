@@ -1,0 +1,237 @@
+"""The whole loop, with every real part: vLLM answers, TRL trains, the gate decides, the route flips, no restart.
+
+One installation for the module: `nightschool up` in a folder of its own, driven as a person would, by the command line
+and HTTP. The held-out questions are those of the shipped data, fewer of them, so that a night takes minutes.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import httpx
+import openai
+import pytest
+
+ROOT = Path(__file__).parents[1]
+START_TIMEOUT_S = 480
+TRAINING_ROWS = 64
+HELD_OUT_ROWS = 24
+
+pytestmark = [pytest.mark.engine, pytest.mark.train, pytest.mark.timeout(1500)]
+
+
+@dataclass
+class Installation:
+    home: Path
+    port: int
+    environment: dict[str, str]
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        log = (self.home.parent / "up.log").open("ab")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "serve.cli", "up"],
+            cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+        wait_for(self.is_ready, timeout_s=START_TIMEOUT_S, what=(self.home.parent / "up.log").read_text)
+
+    def is_ready(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, (self.home.parent / "up.log").read_text()
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def stop(self, number: int = signal.SIGINT) -> float:
+        """Seconds until it was gone."""
+        assert self.process is not None
+        began = time.monotonic()
+        self.process.send_signal(number)
+        self.process.wait(timeout=30)
+        return time.monotonic() - began
+
+    def nightschool(self, *arguments: str, timeout_s: float = 900) -> Any:
+        """The JSON that a verb prints."""
+        done = subprocess.run(
+            [sys.executable, "-m", "serve.cli", *arguments, "--json"],
+            cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=timeout_s, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def engine_processes(self) -> list[int]:
+        """Processes that belong to this installation, by its folder in their environment."""
+        mark = f"NIGHTSCHOOL_HOME={self.home}".encode()
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if mark in (process / "environ").read_bytes().split(b"\0"):
+                    found.append(int(process.name))
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue
+        return found
+
+
+def wait_for(check: Callable[[], bool], *, timeout_s: float, what: Callable[[], str]) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not check():
+        assert time.monotonic() < deadline, f"timed out: {what()}"
+        time.sleep(0.5)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+BOT = """
+name = "support"
+title = "Fern"
+system_prompt = "You are Fern, the support assistant of Lumafern. Answer in two to five sentences."
+[sampling]
+max_tokens = 60
+[recipe]
+epochs = 2
+learning_rate = 4e-4
+min_examples = 20
+max_tokens = 320
+[gate]
+primary = "perplexity"
+min_conversations = 10
+length_ratio = [0.2, 3.0]
+max_repetition = 0.9
+[schedule]
+enabled = false
+"""
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    folder = tmp_path_factory.mktemp("loop")
+    (folder / "bots").mkdir()
+    (folder / "bots" / "support.toml").write_text(BOT)
+    port = free_port()
+    environment = {
+        **os.environ,
+        "NIGHTSCHOOL_HOME": str(folder / "data"),
+        "NIGHTSCHOOL_PORT": str(port),
+        "NIGHTSCHOOL_BOTS": str(folder / "bots"),
+    }
+    installation = Installation(folder / "data", port, environment)
+    installation.start()
+    yield installation
+    if installation.process is not None and installation.process.poll() is None:
+        installation.stop()
+
+
+@pytest.fixture(scope="module")
+def client(installation: Installation) -> openai.OpenAI:
+    key = installation.nightschool("keys", "create", "--name", "loop", "--operator")["key"]
+    return openai.OpenAI(base_url=f"{installation.url}/v1", api_key=key, timeout=120)
+
+
+def ask(client: openai.OpenAI, *, model: str = "support") -> tuple[str, str, str]:
+    """Completion id, version and text."""
+    raw = client.chat.completions.with_raw_response.create(
+        model=model, messages=[{"role": "user", "content": "How long may I return a planter?"}], temperature=0
+    )
+    completion = raw.parse()
+    return completion.id, raw.headers["x-nightschool-version"], completion.choices[0].message.content or ""
+
+
+def test_the_base_model_answers_first(client: openai.OpenAI) -> None:
+    _, version, text = ask(client)
+    assert version == "support@base"
+    assert len(text.split()) > 3
+
+
+def test_too_little_data_is_said_and_production_stays(installation: Installation) -> None:
+    verdict = installation.nightschool("night", "--bot", "support")
+    assert verdict["verdict"] == "insufficient-data"
+    assert verdict["candidate"] is None
+    assert "recipe.min_examples" in verdict["reasons"][0]
+
+
+def test_a_night_trains_passes_the_gate_and_goes_live_without_a_restart(
+    installation: Installation, client: openai.OpenAI, tmp_path: Path
+) -> None:
+    for name, rows, flag in (
+        ("train.jsonl", TRAINING_ROWS, "--training"),
+        ("heldout.jsonl", HELD_OUT_ROWS, "--held-out"),
+    ):
+        part = tmp_path / name
+        part.write_text("\n".join((ROOT / "bots/lumafern" / name).read_text().splitlines()[:rows]))
+        imported = installation.nightschool("import", str(part), "--bot", "support", flag)
+        assert (imported["imported"], imported["bad_lines"]) == (rows, [])
+    starts = installation.nightschool("status")["engine"]["starts"]
+    verdict = installation.nightschool("night", "--bot", "support")
+    assert verdict["verdict"] == "promote", verdict["reasons"]
+    figures = verdict["figures"]
+    assert figures["candidate_perplexity"] < 0.9 * figures["base_perplexity"]
+    _, version, _ = ask(client)
+    assert version == f"support@{verdict['candidate']}"
+    assert ask(client, model="support@base")[1] == "support@base"
+    assert installation.nightschool("status")["engine"]["starts"] == starts
+    [adapter] = installation.nightschool("adapters", "--bot", "support")
+    assert (adapter["stage"], adapter["version"]) == ("production", verdict["candidate"])
+
+
+def test_rollback_and_promote_flip_the_route_within_a_second(installation: Installation, client: openai.OpenAI) -> None:
+    key = (installation.home / "operator.key").read_text().strip()
+    began = time.monotonic()
+    reply = httpx.post(
+        f"{installation.url}/ops/rollback",
+        json={"bot": "support", "reason": "drill"},
+        headers={"Authorization": f"Bearer {key}"},
+        timeout=30,
+    )
+    assert reply.status_code == 200, reply.text
+    assert time.monotonic() - began < 1
+    assert ask(client)[1] == "support@base"
+    installation.nightschool("promote", "--bot", "support", "--version", "1", "--reason", "the drill is over")
+    assert ask(client)[1] == "support@1"
+
+
+def test_a_vote_survives_kill_9_and_the_next_start_goes_on_where_it_was(
+    installation: Installation, client: openai.OpenAI
+) -> None:
+    completion_id, _, _ = ask(client)
+    reply = httpx.post(
+        f"{installation.url}/v1/feedback",
+        json={"completion_id": completion_id, "vote": "up", "reasons": ["clear"]},
+        headers={"Authorization": f"Bearer {client.api_key}"},
+        timeout=30,
+    )
+    assert reply.json()["vote"] == "up", reply.text
+    installation.stop(signal.SIGKILL)
+    wait_for(
+        lambda: not installation.engine_processes(), timeout_s=15, what=lambda: str(installation.engine_processes())
+    )
+    with duckdb.connect(str(installation.home / "record.duckdb"), read_only=True) as record:
+        rows = record.execute("select vote from feedback where message_id = $id", {"id": completion_id}).fetchall()
+    assert rows == [("up",)]
+    installation.start()
+    assert ask(client)[1] == "support@1"
+
+
+def test_ctrl_c_stops_everything_within_ten_seconds(installation: Installation) -> None:
+    assert installation.stop(signal.SIGINT) < 10
+    assert installation.process is not None
+    assert installation.process.returncode == 0
+    assert installation.engine_processes() == []
