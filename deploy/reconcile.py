@@ -44,7 +44,7 @@ class Distances(NamedTuple):
 
 
 class Prover(Protocol):
-    async def __call__(self, engine: Engine, model: str, folder: Path) -> None:
+    async def __call__(self, engine: Engine, model: str, folder: Path, /) -> None:
         """Returns where the engine serves the adapter of `folder` as `model`. Raises EngineError where it does not."""
         ...
 

@@ -71,7 +71,13 @@ class Busy(NightschoolError):
 
 
 class TooManyRequests(NightschoolError):
+    """`retry_after_s`: when the next one is welcome."""
+
     status, code, exit_code = 429, "rate_limit_exceeded", 5
+
+    def __init__(self, problem: str, *, subject: str, remedy: str, retry_after_s: int = 60) -> None:
+        super().__init__(problem, subject=subject, remedy=remedy)
+        self.retry_after_s = retry_after_s
 
 
 class Unavailable(NightschoolError):

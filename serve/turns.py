@@ -7,7 +7,6 @@ reader or met a failing engine is recorded too, as far as it came. Does not know
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, replace
@@ -20,7 +19,7 @@ from collect.store import Store
 from deploy.rollout import Rollout, Route
 from nightschool.bots import Bot
 from nightschool.engine import ChatRequest, Delta, Engine
-from nightschool.errors import InvalidInput, NotFound, Unavailable
+from nightschool.errors import InvalidInput, NotFound, Unavailable, UnknownModel
 from nightschool.records import (
     BotName,
     ChatMessage,
@@ -32,6 +31,7 @@ from nightschool.records import (
     new_id,
     utc_now,
 )
+from serve.answering import Answering
 from serve.metrics import Metrics
 
 TITLE_CHARS: Final = 60
@@ -47,23 +47,11 @@ class Turn:
     prompt: tuple[ChatMessage, ...]
     """What the engine sees: the bot's system prompt, the history, the question."""
     asked: tuple[Message, ...]
-    """Messages that are not in the record yet, oldest first; the answer hangs on the last one."""
+    """Messages to record, oldest first; the answer hangs on the last one. A retry's question is recorded already."""
     answer_id: str
     sampling: Sampling
     route: Route | None = None
     """Set where an operator asked for one version; else the rollout decides."""
-
-
-@dataclass(slots=True)
-class _Progress:
-    """What is known of an answer while it streams."""
-
-    started: float
-    first_token_s: float | None = None
-    pieces: list[str] | None = None
-    finish: Finish = Finish.PARTIAL
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
 
 
 class Turns:
@@ -83,7 +71,7 @@ class Turns:
         self._rollout = rollout
         self._metrics = metrics
         self._now = now
-        self._running: set[asyncio.Task[object]] = set()
+        self._running: dict[asyncio.Task[Delta], Answering] = {}
         self._is_stopping = False
 
     async def begin_chat(
@@ -108,6 +96,24 @@ class Turns:
             conversation=conversation,
             prompt=(*prompt, ChatMessage(role="user", content=text)),
             asked=(question,),
+            answer_id=new_id(),
+            sampling=bot.sampling.to_sampling(),
+        )
+
+    async def begin_retry(self, bot: Bot, *, owner: str, conversation_id: str, answer_id: str) -> Turn:
+        """The question before `answer_id` once more; the new answer becomes a sibling of the old one.
+
+        Raises NotFound for a conversation that is not the owner's, or where no answer has that id.
+        """
+        conversation = await self.owned_conversation(conversation_id, bot=bot.bot_name, owner=owner)
+        *history, answer = await self._history(conversation_id, answer_id)
+        if answer.role != "assistant" or not history:
+            raise NotFound("is not an answer", subject="message", remedy="Reload the page.")
+        return Turn(
+            bot=bot.bot_name,
+            conversation=conversation,
+            prompt=(_system(bot), *(ChatMessage(role=m.role, content=m.content) for m in history)),
+            asked=(history[-1],),
             answer_id=new_id(),
             sampling=bot.sampling.to_sampling(),
         )
@@ -146,33 +152,26 @@ class Turns:
     async def answer(self, turn: Turn) -> AsyncGenerator[Delta, None]:
         """The answer's pieces; the last one carries `finish` and counts and comes after the record is durable.
 
-        Consume through `aclosing`. Raises what the engine raises, after recording what came before.
+        Consume through `aclosing`: closing it ends the generation. Raises what the engine raises, after recording what
+        came before.
         """
         if self._is_stopping:
             raise Unavailable("is stopping", subject="server", remedy="Ask again in a moment.")
-        task = asyncio.current_task()
-        if task is not None:
-            self._running.add(task)
-        progress = _Progress(started=time.monotonic(), pieces=[])
-        with self._rollout.lease(turn.bot, route=turn.route) as route:
-            try:
-                request = ChatRequest(turn.prompt, route.model, turn.sampling, turn.answer_id)
-                async with aclosing(self._engine.stream(request)) as deltas:
-                    async for delta in deltas:
-                        _note(progress, delta)
-                        if delta.text:
-                            yield Delta(delta.text)
-            except (asyncio.CancelledError, GeneratorExit):
-                raise
-            except BaseException:
-                progress.finish = Finish.ERROR
-                raise
-            finally:
-                # Shielded: a reader who left or a server that stops must not cost the answer its record.
-                await asyncio.shield(self._record(turn, route, progress))
-                if task is not None:
-                    self._running.discard(task)
-        yield Delta("", progress.finish, progress.prompt_tokens, progress.completion_tokens)
+        pieces: asyncio.Queue[Delta | None] = asyncio.Queue()
+        answering = Answering()
+        # A task of our own, since a reader may leave or be cancelled at any await, and the record is written all the
+        # same. `stop` waits for it.
+        task = asyncio.create_task(self._take(turn, answering, pieces))
+        self._running[task] = answering
+        task.add_done_callback(self._running.pop)
+        task.add_done_callback(lambda _: pieces.put_nowait(None))
+        try:
+            while (delta := await pieces.get()) is not None:
+                yield delta
+            yield task.result()
+        finally:
+            answering.end(task)
+            await asyncio.wait({task})
 
     def version_of(self, turn: Turn) -> str:
         """`support@3`: who would answer the turn now."""
@@ -193,10 +192,37 @@ class Turns:
         """Take no more turns; let those in flight end, and after `grace_s` record them as partial."""
         self._is_stopping = True
         if self._running:
-            _, late = await asyncio.wait(set(self._running), timeout=grace_s)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await asyncio.wait(set(self._running), timeout=grace_s)
+        late = dict(self._running)
+        for task, answering in late.items():
+            answering.end(task)
+        if late:
+            await asyncio.wait(set(late))
+
+    async def _take(self, turn: Turn, answering: Answering, pieces: asyncio.Queue[Delta | None]) -> Delta:
+        """Let the engine answer, hand its pieces on and record them. The last piece."""
+        with self._rollout.lease(turn.bot, route=turn.route) as route:
+            request = ChatRequest(turn.prompt, route.model, turn.sampling, turn.answer_id)
+            try:
+                async with aclosing(self._engine.stream(request)) as deltas:
+                    async for delta in deltas:
+                        answering.note(delta)
+                        if delta.text:
+                            pieces.put_nowait(Delta(delta.text))
+            except asyncio.CancelledError:
+                # `Answering.end`: nobody wants more. What was said stays recorded, as partial.
+                answering.finish = Finish.PARTIAL
+            except UnknownModel as error:
+                answering.finish = Finish.ERROR
+                # The route's, not the caller's choice: an engine that was started anew has not loaded it yet.
+                raise Unavailable("is not loaded", subject=str(route.name), remedy="Ask again in a moment.") from error
+            except Exception:
+                answering.finish = Finish.ERROR
+                raise
+            finally:
+                answering.is_over = True
+                await self._record(turn, route, answering)
+        return answering.last_delta
 
     async def _history(self, conversation_id: str, parent_id: str | None) -> list[Message]:
         messages = await self._store.read(partial(conversations.conversation_messages, conversation_id=conversation_id))
@@ -207,24 +233,23 @@ class Turns:
             raise NotFound("is not in this conversation", subject="message", remedy="Reload the page.")
         return await self._store.read(partial(conversations.path_to, message_id=leaf))
 
-    async def _record(self, turn: Turn, route: Route, progress: _Progress) -> None:
-        duration_s = time.monotonic() - progress.started
+    async def _record(self, turn: Turn, route: Route, answering: Answering) -> None:
         answer = replace(
             self._message(
                 turn.conversation,
                 "assistant",
-                "".join(progress.pieces or []),
+                answering.text,
                 turn.asked[-1].source,
                 turn.asked[-1].message_id,
             ),
             message_id=turn.answer_id,
             version=route.name.version,
             adapter_hash=route.adapter_hash,
-            finish=progress.finish,
-            prompt_tokens=progress.prompt_tokens,
-            completion_tokens=progress.completion_tokens,
-            first_token_s=progress.first_token_s,
-            duration_s=duration_s,
+            finish=answering.finish,
+            prompt_tokens=answering.prompt_tokens,
+            completion_tokens=answering.completion_tokens,
+            first_token_s=answering.first_token_s,
+            duration_s=answering.duration_s,
             sampling_json=json.dumps(asdict(turn.sampling)),
         )
         await self._store.write(
@@ -266,13 +291,3 @@ def _checked(text: str) -> str:
             param="messages",
         )
     return text
-
-
-def _note(progress: _Progress, delta: Delta) -> None:
-    if delta.text and progress.pieces is not None:
-        if progress.first_token_s is None:
-            progress.first_token_s = time.monotonic() - progress.started
-        progress.pieces.append(delta.text)
-    if delta.finish is not None:
-        progress.finish = delta.finish
-        progress.prompt_tokens, progress.completion_tokens = delta.prompt_tokens, delta.completion_tokens

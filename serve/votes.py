@@ -5,19 +5,20 @@ operator on any. Does not know HTTP or Gradio.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from collect import conversations, feedback
-from collect.store import Store
+from collect.store import Cursor, Store
 from nightschool.errors import InvalidInput, NotFound
 from nightschool.records import Feedback, Message, Vote, utc_now
 from serve.metrics import Metrics
 
 MAX_TEXT_CHARS: Final = 20_000
 MAX_REASONS: Final = 10
+MAX_REASON_CHARS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,9 @@ class Votes:
     async def cast(self, message_id: str, opinion: Opinion, *, owner: str, is_operator: bool = False) -> Feedback:
         """The stored row, once it is durable. Raises NotFound (also for somebody else's answer), InvalidInput."""
         _check(opinion)
-        message = await self._owned(message_id, owner=owner, is_operator=is_operator)
-        before = await self._store.read(partial(feedback.feedback_of, message_id=message_id, voter=owner))
-        nothing = Feedback(message_id, message.bot, owner, Vote.NONE, (), "", "", self._now())
-        said = {name: value for name, value in _fields(opinion).items() if value is not None}
-        merged = replace(before or nothing, **said, voted_at=self._now())
-        stored = await self._store.write(partial(feedback.record_vote, feedback=merged))
+        about = await self._owned(message_id, owner=owner, is_operator=is_operator)
+        nothing = Feedback(message_id, about.bot, owner, Vote.NONE, (), "", "", self._now())
+        stored = await self._store.write(partial(_merge, nothing=nothing, opinion=opinion))
         self._metrics.voted(stored)
         return stored
 
@@ -81,17 +79,31 @@ class Votes:
         return message
 
 
-def _fields(opinion: Opinion) -> dict[str, Any]:
-    reasons = None if opinion.reasons is None else tuple(opinion.reasons)
-    return {**asdict(opinion), "reasons": reasons}
+def _merge(cursor: Cursor, *, nothing: Feedback, opinion: Opinion) -> Feedback:
+    """Put what is said now over what was said before. In the writer's turn: two of one voter at once lose neither."""
+    before = feedback.feedback_of(cursor, message_id=nothing.message_id, voter=nothing.voter) or nothing
+    merged = Feedback(
+        message_id=before.message_id,
+        bot=before.bot,
+        voter=before.voter,
+        vote=before.vote if opinion.vote is None else opinion.vote,
+        reasons=before.reasons if opinion.reasons is None else tuple(opinion.reasons),
+        comment=before.comment if opinion.comment is None else opinion.comment,
+        ideal_answer=before.ideal_answer if opinion.ideal_answer is None else opinion.ideal_answer,
+        voted_at=nothing.voted_at,
+    )
+    return feedback.record_vote(cursor, feedback=merged)
 
 
 def _check(opinion: Opinion) -> None:
-    too_long = [len(text) > MAX_TEXT_CHARS for text in (opinion.comment, opinion.ideal_answer) if text]
-    if any(too_long) or len(opinion.reasons or ()) > MAX_REASONS or any(len(r) > 200 for r in opinion.reasons or ()):
-        raise InvalidInput(
-            f"is too long (texts up to {MAX_TEXT_CHARS} characters, {MAX_REASONS} reasons of 200)",
-            subject="feedback",
-            remedy="Shorten it.",
-            param="comment",
-        )
+    """Raises InvalidInput, which names what is too long."""
+    reasons = opinion.reasons or ()
+    if len(reasons) > MAX_REASONS or any(len(reason) > MAX_REASON_CHARS for reason in reasons):
+        raise _too_long("reasons", f"{MAX_REASONS} of {MAX_REASON_CHARS} characters")
+    for param, text in (("comment", opinion.comment), ("ideal_answer", opinion.ideal_answer)):
+        if len(text or "") > MAX_TEXT_CHARS:
+            raise _too_long(param, f"{MAX_TEXT_CHARS} characters")
+
+
+def _too_long(param: str, limit: str) -> InvalidInput:
+    return InvalidInput("is too long", subject=param, remedy=f"At most {limit} are kept.", param=param)

@@ -19,6 +19,8 @@ from nightschool.errors import Busy, EngineError, InvalidInput, UnknownModel
 from nightschool.records import BASE, ChatMessage, Finish
 
 _FINISHES: Final[Mapping[str, Finish]] = {"stop": Finish.STOP, "length": Finish.LENGTH, "abort": Finish.PARTIAL}
+_BLANKS: Final = " \n\u010a\u0120\u2581"
+"""Blank and line break, and how byte-level and SentencePiece tokenizers write them."""
 _REMEDY: Final = "See logs/engine.log in the data folder; the supervisor restarts a dead engine by itself."
 
 
@@ -60,8 +62,10 @@ class VllmEngine:
         chat: list[dict[str, Any]] = [_as_openai(message) for message in messages]
         prompt = await self._post("/tokenize", {"model": BASE, "messages": chat, "add_generation_prompt": True})
         chat.append({"role": "assistant", "content": answer})
-        whole = await self._post("/tokenize", {"model": BASE, "messages": chat, "add_generation_prompt": False})
-        prompt_ids, whole_ids = tuple(prompt.json()["tokens"]), tuple(whole.json()["tokens"])
+        asked = {"model": BASE, "messages": chat, "add_generation_prompt": False, "return_token_strs": True}
+        whole = (await self._post("/tokenize", asked)).json()
+        prompt_ids = tuple(prompt.json()["tokens"])
+        whole_ids = tuple(whole["tokens"])[: _end_of_turn(whole["token_strs"])]
         if whole_ids[: len(prompt_ids)] != prompt_ids:
             raise EngineError(
                 "the chat template renders an answer differently from its prompt",
@@ -130,6 +134,14 @@ async def connect_engine(
         yield VllmEngine(http)
 
 
+def _end_of_turn(token_strs: Sequence[str]) -> int:
+    """Length without what a template puts behind the end-of-turn token, such as SmolLM2's line break."""
+    length = len(token_strs)
+    while length and not token_strs[length - 1].strip(_BLANKS):
+        length -= 1
+    return length
+
+
 async def _events(response: httpx.Response) -> AsyncGenerator[dict[str, Any], None]:
     async for line in response.aiter_lines():
         if line.startswith("data: ") and line != "data: [DONE]":
@@ -152,7 +164,7 @@ def _as_error(response: httpx.Response, *, subject: str) -> EngineError | Invali
         message = response.text[:500]
     if response.status_code == httpx.codes.NOT_FOUND:
         return UnknownModel(message, subject=subject, remedy="Load the adapter first.")
-    if response.status_code < httpx.codes.INTERNAL_SERVER_ERROR:
+    if response.status_code == httpx.codes.BAD_REQUEST:
         return InvalidInput(message, subject=subject, remedy="Mend the request.", param="messages")
     return EngineError(message, subject=subject, remedy=_REMEDY)
 

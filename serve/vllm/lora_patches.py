@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -39,12 +39,12 @@ NUMBER: Final = "nightschool_number"
 WIDTH: Final = "nightschool_width"
 
 
-class GroupingPunicaWrapper(PunicaWrapperCPU):
+class GroupingPunicaWrapper(PunicaWrapperCPU):  # type: ignore[misc]  # vLLM counts as untyped here
     """vLLM's holder of one step's token-to-slot mapping, which also groups the tokens."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.grouping = Grouping(0, (), None)
+        self.grouping: Grouping = group_tokens([])
 
     def update_metadata(
         self, mapping: LoRAMapping, lora_index_to_id: list[int | None], *args: Any, **kwargs: Any
@@ -97,10 +97,11 @@ def _keep_dense_weights() -> Pack:
 
 
 def _product_of(layer: torch.nn.Module) -> Product:
-    multiply: Callable[[Tensor, Tensor, Tensor | None], Tensor] = layer.cpu_linear
+    multiply = cast("Callable[[Tensor, Tensor, Tensor | None], Tensor]", layer.cpu_linear)
+    weight = cast("Tensor", layer.weight)  # empty where packing has dropped it, and needed where it has not
 
     def product(x: Tensor, bias: Tensor | None) -> Tensor:
-        return multiply(x, layer.weight, bias)
+        return multiply(x, weight, bias)
 
     return product
 

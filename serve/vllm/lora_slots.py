@@ -1,8 +1,9 @@
 """The mathematics of merged slots: which token belongs to which adapter, and a linear layer that has many weights.
 
-A slot is vLLM's word for the place of one live adapter, numbered from 0; BASE_SLOT stands for no adapter. For each slot
-a layer keeps the packed product of W + B A (as fast as the bare base), or, where the memory budget is spent, the base
-product and two thin ones.
+A slot is vLLM's word for the place of one live adapter, numbered from 0; BASE_SLOT stands for no adapter. A layer can
+multiply in three ways, all right, and takes the cheapest: the packed product of W + B A where all rows belong to one
+slot; in a mixed step the base product for all rows and, beside it, the thin matrices of all slots stacked into two,
+where each row keeps its own slot's columns; or, in a long mixed step (prefill), one packed product per slot.
 Does not know vLLM: packing is handed in, so all of this is tested with small tensors. Not safe for use by two threads;
 vLLM loads adapters and computes steps in one.
 """
@@ -15,6 +16,8 @@ import torch
 from torch import Tensor
 
 BASE_SLOT: Final = -1
+ROWS_PER_READ: Final = 16
+"""Reading a packed weight costs as much as multiplying so many rows by it (measured: 16 to 19 on two CPUs)."""
 
 Product = Callable[[Tensor, Tensor | None], Tensor]
 """(rows, K) and bias (N,) or none -> (rows, N)."""
@@ -30,13 +33,29 @@ class Span(NamedTuple):
     stop: int
 
 
+class Columns(NamedTuple):
+    """So many columns of a stack belong to `slot`."""
+
+    slot: int
+    width: int
+
+
 @dataclass(frozen=True, slots=True)
 class Grouping:
     """The tokens of one step by slot. `order` sorts rows by slot; none where they are sorted as they come."""
 
-    rows: int
+    slots: Tensor
     spans: tuple[Span, ...]
     order: Tensor | None
+    _foreign: dict[tuple[Columns, ...], Tensor] = field(default_factory=dict)
+
+    def foreign(self, columns: tuple[Columns, ...]) -> Tensor:
+        """(rows, columns) true where a column belongs to another slot than the row; the same for all layers alike."""
+        mask = self._foreign.get(columns)
+        if mask is None:
+            owners = torch.tensor([slot for slot, width in columns for _ in range(width)])
+            mask = self._foreign[columns] = self.slots[:, None] != owners
+        return mask
 
 
 def group_tokens(slots: Sequence[int]) -> Grouping:
@@ -50,7 +69,7 @@ def group_tokens(slots: Sequence[int]) -> Grouping:
         spans.append(Span(slot, len(order), len(order) + len(rows)))
         order += rows
     is_sorted = all(row == place for place, row in enumerate(order))
-    return Grouping(len(order), tuple(spans), None if is_sorted else torch.tensor(order))
+    return Grouping(torch.tensor(slots, dtype=torch.long), tuple(spans), None if is_sorted else torch.tensor(order))
 
 
 class Delta(NamedTuple):
@@ -65,11 +84,15 @@ def stack_delta(downs: Sequence[Tensor], ups: Sequence[Tensor]) -> Delta | None:
 
     downs[i] is (rank, K) and ups[i] (N_i, rank), padded with zeros up to vLLM's maximum rank; the padding is dropped.
     """
+    if not all(bool(thin.isfinite().all()) for thin in (*downs, *ups)):
+        # Columns are masked by slot, but 0 x NaN is NaN: it would reach the other models' rows.
+        raise ValueError("the adapter's weights are not finite")
     live = [down.any(dim=1) & up.any(dim=0) for down, up in zip(downs, ups, strict=True)]
     if not any(bool(mask.any()) for mask in live):
         return None
     down = torch.cat([down[mask] for down, mask in zip(downs, live, strict=True)])
-    up = torch.block_diag(*[up[:, mask] for up, mask in zip(ups, live, strict=True)])
+    blocks = [up[:, mask] for up, mask in zip(ups, live, strict=True)]
+    up: Tensor = torch.block_diag(*blocks)  # type: ignore[no-untyped-call]  # torch leaves it untyped
     return Delta(down, up.to(down.dtype))
 
 
@@ -96,6 +119,15 @@ class MergeBudget:
         self.taken_bytes -= size_bytes
 
 
+class Stack(NamedTuple):
+    """The deltas of all slots side by side, packed. `share`: its multiplications as a share of the base product's."""
+
+    down: Product
+    up: Product
+    columns: tuple[Columns, ...]
+    share: float
+
+
 @dataclass(slots=True)
 class SlottedLinear:
     """One linear layer with a weight for each slot. A slot that was never filled, or adds nothing here, is base."""
@@ -104,8 +136,9 @@ class SlottedLinear:
     dense: Tensor
     pack: Pack
     budget: MergeBudget
-    _products: dict[int, Product] = field(default_factory=dict)
-    _merged: set[int] = field(default_factory=set)
+    _deltas: dict[int, Delta] = field(default_factory=dict)
+    _merged: dict[int, Product] = field(default_factory=dict)
+    _stack: Stack | None = None
 
     def fill(self, slot: int, downs: Sequence[Tensor], ups: Sequence[Tensor]) -> None:
         """Give `slot` the weight of another adapter; whatever it held before is gone."""
@@ -113,36 +146,46 @@ class SlottedLinear:
         delta = stack_delta(downs, ups)
         if delta is None:
             return
+        self._deltas[slot] = delta
+        self._restack()
         if self.budget.take(self.dense.nbytes):
-            self._merged.add(slot)
-            self._products[slot] = self.pack(merge_weight(self.dense, delta))
-        else:
-            self._products[slot] = _low_rank_product(self.base, self.pack(delta.down), self.pack(delta.up))
+            self._merged[slot] = self.pack(merge_weight(self.dense, delta))
 
     def clear(self, slot: int) -> None:
-        self._products.pop(slot, None)
-        if slot in self._merged:
-            self._merged.remove(slot)
+        if self._deltas.pop(slot, None) is not None:
+            self._restack()
+        if self._merged.pop(slot, None) is not None:
             self.budget.give_back(self.dense.nbytes)
 
     def apply(self, x: Tensor, bias: Tensor | None, grouping: Grouping) -> Tensor:
         """x (rows, K) -> (rows, N), each row by the weight of its own slot."""
-        products = [self._products.get(span.slot, self.base) for span in grouping.spans] or [self.base]
-        if all(product is products[0] for product in products):
-            return products[0](x, bias)
-        if x.shape[0] != grouping.rows:
-            raise ValueError(f"{x.shape[0]} rows reached a layer in a step of {grouping.rows} tokens")
+        changing = sum(span.slot in self._deltas for span in grouping.spans)
+        stack = self._stack
+        if not changing or stack is None:
+            return self.base(x, bias)
+        if changing == len(grouping.spans) == 1 and grouping.spans[0].slot in self._merged:
+            return self._merged[grouping.spans[0].slot](x, bias)
+        if x.shape[0] != len(grouping.slots):
+            raise ValueError(f"{x.shape[0]} rows reached a layer in a step of {len(grouping.slots)} tokens")
+        is_long = x.shape[0] * stack.share > ROWS_PER_READ * (len(grouping.spans) - 1)
+        if is_long and all(span.slot in self._merged or span.slot not in self._deltas for span in grouping.spans):
+            return self._apply_by_span(x, bias, grouping)
+        thin = stack.down(x, None).masked_fill_(grouping.foreign(stack.columns), 0)
+        return self.base(x, bias).add_(stack.up(thin, None))
+
+    def _apply_by_span(self, x: Tensor, bias: Tensor | None, grouping: Grouping) -> Tensor:
         ordered = x if grouping.order is None else x.index_select(0, grouping.order)
-        parts = [
-            product(ordered[span.start : span.stop], bias)
-            for product, span in zip(products, grouping.spans, strict=True)
-        ]
-        y = torch.cat(parts)
+        y = torch.cat(
+            [self._merged.get(slot, self.base)(ordered[start:stop], bias) for slot, start, stop in grouping.spans]
+        )
         return y if grouping.order is None else torch.empty_like(y).index_copy_(0, grouping.order, y)
 
-
-def _low_rank_product(base: Product, down: Product, up: Product) -> Product:
-    def product(x: Tensor, bias: Tensor | None) -> Tensor:
-        return base(x, bias).add_(up(down(x, None), None))
-
-    return product
+    def _restack(self) -> None:
+        if not self._deltas:
+            self._stack = None
+            return
+        down = torch.cat([delta.down for delta in self._deltas.values()])
+        up = torch.cat([delta.up for delta in self._deltas.values()], dim=1)
+        columns = tuple(Columns(slot, delta.down.shape[0]) for slot, delta in self._deltas.items())
+        share = (down.numel() + up.numel()) / self.dense.numel()
+        self._stack = Stack(self.pack(down), self.pack(up), columns, share)

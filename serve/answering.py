@@ -1,0 +1,52 @@
+"""An answer in the making: what is known of it while it streams, and how to end it early without losing its record.
+
+Knows one answer and the task that makes it; who reads it and where it is kept is `serve.turns`'.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+from nightschool.engine import Delta
+from nightschool.records import Finish
+
+
+@dataclass(slots=True)
+class Answering:
+    """Filled piece by piece; `finish` stays PARTIAL until the engine says how the answer ended."""
+
+    started_s: float = field(default_factory=time.monotonic)
+    pieces: list[str] = field(default_factory=list)
+    first_token_s: float | None = None
+    finish: Finish = Finish.PARTIAL
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    is_over: bool = False
+    """Nothing more will come: from here on only the record is written, which must not be cut off."""
+
+    def note(self, delta: Delta) -> None:
+        if delta.text:
+            if self.first_token_s is None:
+                self.first_token_s = self.duration_s
+            self.pieces.append(delta.text)
+        if delta.finish is not None:
+            self.finish = delta.finish
+            self.prompt_tokens, self.completion_tokens = delta.prompt_tokens, delta.completion_tokens
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+    @property
+    def duration_s(self) -> float:
+        return time.monotonic() - self.started_s
+
+    @property
+    def last_delta(self) -> Delta:
+        return Delta("", self.finish, self.prompt_tokens, self.completion_tokens)
+
+    def end(self, task: asyncio.Task[Delta]) -> None:
+        """Have the engine say no more, once; a `task` that is past that and records already is left alone."""
+        if not self.is_over:
+            self.is_over = True
+            task.cancel()

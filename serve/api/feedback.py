@@ -1,0 +1,80 @@
+"""POST /v1/feedback and GET /v1/feedback/{completion_id}: what a caller thinks of an answer they asked for.
+
+A vote is acknowledged once it is durable (`serve.votes`).
+"""
+
+from functools import partial
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from collect import conversations
+from nightschool.records import AdapterName, Feedback, Vote
+from serve.api.auth import Caller, require_key
+from serve.api.bodies import read_body
+from serve.parts import Parts
+from serve.votes import Opinion
+
+
+class FeedbackBody(BaseModel):
+    """What is left out stays as it was said before."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    completion_id: str
+    """The `id` of a completion."""
+    vote: Vote | None = None
+    """`none` takes a vote back."""
+    reasons: tuple[str, ...] | None = None
+    comment: str | None = None
+    ideal_answer: str | None = None
+    """What should have been answered; a night trains on it."""
+
+
+class FeedbackRow(BaseModel):
+    """The row as it is stored."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    completion_id: str
+    bot: str
+    version: str
+    """Who answered: `support@3` or `support@base`."""
+    vote: Vote
+    reasons: tuple[str, ...]
+    comment: str
+    ideal_answer: str
+    voted_at: AwareDatetime
+
+
+def feedback_router(parts: Parts) -> APIRouter:
+    router = APIRouter()
+    authorise = require_key(parts)
+
+    @router.post("/v1/feedback")
+    async def vote(request: Request, caller: Caller = Depends(authorise)) -> FeedbackRow:
+        body = await read_body(request, FeedbackBody, max_bytes=parts.settings.server.max_body_bytes)
+        opinion = Opinion(body.vote, body.reasons, body.comment, body.ideal_answer)
+        stored = await parts.votes.cast(body.completion_id, opinion, owner=caller.owner, is_operator=caller.is_operator)
+        return await _row(parts, stored)
+
+    @router.get("/v1/feedback/{completion_id:path}")
+    async def show(completion_id: str, caller: Caller = Depends(authorise)) -> FeedbackRow:
+        stored = await parts.votes.read(completion_id, owner=caller.owner, is_operator=caller.is_operator)
+        return await _row(parts, stored)
+
+    return router
+
+
+async def _row(parts: Parts, stored: Feedback) -> FeedbackRow:
+    answer = await parts.store.read(partial(conversations.message, bot=None, message_id=stored.message_id))
+    return FeedbackRow(
+        completion_id=stored.message_id,
+        bot=stored.bot,
+        version=str(AdapterName(stored.bot, answer.version)),
+        vote=stored.vote,
+        reasons=stored.reasons,
+        comment=stored.comment,
+        ideal_answer=stored.ideal_answer,
+        voted_at=stored.voted_at,
+    )

@@ -1,0 +1,80 @@
+"""/healthz, /readyz and /metrics, for whoever keeps the server up; no key needed, so no secret in them.
+
+Ready means that a token really came back from the engine a moment ago, not that a process runs.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from nightschool.engine import Engine
+from nightschool.errors import NightschoolError, Unavailable
+from serve.parts import Parts
+from serve.vllm.supervisor import EngineState, EngineStatus
+
+FRESH_S: Final = 5.0
+"""How long a proof counts, so that probes do not load the engine."""
+PATIENCE_S: Final = 10.0
+"""How long one token may take; a probe would not wait longer."""
+
+
+class Readiness:
+    """One proof for many probes."""
+
+    def __init__(
+        self, engine: Engine, status: Callable[[], EngineStatus], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._engine = engine
+        self._status = status
+        self._clock = clock
+        self._proved_at_s = float("-inf")
+        # Guards the proof: probes that come together ask the engine once.
+        self._proving = asyncio.Lock()
+
+    async def check(self) -> None:
+        """Returns where an answer came back within the last seconds. Raises Unavailable with the reason."""
+        state = self._status().state
+        if state is not EngineState.READY:
+            self._proved_at_s = float("-inf")
+            raise Unavailable(f"is {state}", subject="engine", remedy="`nightschool status` tells more.")
+        async with self._proving:
+            if self._clock() - self._proved_at_s > FRESH_S:
+                await self._prove()
+                self._proved_at_s = self._clock()
+
+    async def _prove(self) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self._engine.check_ready()
+        except TimeoutError:
+            raise Unavailable(
+                f"gave no token within {PATIENCE_S:g} s", subject="engine", remedy="It may be busy; try again."
+            ) from None
+        except NightschoolError as error:
+            raise Unavailable(error.problem, subject="engine", remedy="`nightschool status` tells more.") from error
+
+
+def health_router(parts: Parts) -> APIRouter:
+    router = APIRouter()
+    readiness = Readiness(parts.engine, parts.engine_status)
+
+    @router.api_route("/healthz", methods=["GET", "HEAD"])
+    async def alive() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @router.api_route("/readyz", methods=["GET", "HEAD"])
+    async def ready() -> dict[str, str]:
+        await readiness.check()
+        return {"status": "ready", "engine": parts.settings.engine.kind}
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        parts.metrics.set_engine_ready(parts.engine_status().state is EngineState.READY)
+        return Response(parts.metrics.render(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return router

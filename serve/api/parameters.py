@@ -1,0 +1,181 @@
+"""What a chat completion may ask for, in OpenAI's words, and what we make of each parameter.
+
+Served, harmless, or refused by name: nothing is passed over that would change the answer. Does not know the bots.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from nightschool.bots import SamplingPart
+from nightschool.records import ChatMessage, Sampling
+from serve.api.faults import BadParameter
+
+MAX_MESSAGES: Final = 512
+"""Each becomes a row of the record."""
+SEED_BOUND: Final = 2**63
+IGNORED: Final = frozenset(
+    {
+        "metadata",
+        "parallel_tool_calls",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+        "safety_identifier",
+        "service_tier",
+        "store",
+        "user",
+    }
+)
+"""Say something about a request, not about its answer."""
+INERT: Final[Mapping[str, tuple[object, ...]]] = {
+    "audio": (None,),
+    "frequency_penalty": (None, 0),
+    "function_call": (None, "none"),
+    "functions": (None, []),
+    "logit_bias": (None, {}),
+    "logprobs": (None, False),
+    "modalities": (None, ["text"]),
+    "n": (None, 1),
+    "prediction": (None,),
+    "presence_penalty": (None, 0),
+    "reasoning_effort": (None,),
+    "response_format": (None, {"type": "text"}),
+    "tool_choice": (None, "none"),
+    "tools": (None, []),
+    "top_logprobs": (None, 0),
+    "verbosity": (None,),
+    "web_search_options": (None,),
+}
+"""Parameters of OpenAI's that are not served, with the values that ask for nothing."""
+INERT_IN_MESSAGE: Final[Mapping[str, tuple[object, ...]]] = {
+    "annotations": (None, []),
+    "audio": (None,),
+    "function_call": (None,),
+    "refusal": (None,),
+    "tool_calls": (None, []),
+}
+"""What a reply of ours, or another's, holds when it is sent back as history."""
+
+
+def _joined_text(content: object) -> object:
+    """OpenAI's list of text parts as one text."""
+    if not isinstance(content, list):
+        return content
+    texts: list[str] = []
+    for part in content:
+        match part:
+            case {"type": "text", "text": str(text)}:
+                texts.append(text)
+            case {"type": str(kind)} if kind != "text":
+                raise PydanticCustomError(
+                    "unsupported", "holds a part of type {kind}; this bot reads text only", {"kind": kind[:40]}
+                )
+            case _:
+                raise PydanticCustomError("part_type", 'must be a text or a list of {{"type": "text", "text": "..."}}')
+    return "\n".join(texts)
+
+
+def _as_texts(stop: object) -> object:
+    match stop:
+        case None:
+            return ()
+        case str():
+            return (stop,)
+        case list():
+            return tuple(stop)
+    return stop
+
+
+class ChatPart(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="allow", allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class ChatTurn(ChatPart):
+    role: Literal["system", "developer", "user", "assistant"]
+    """`developer` is read as `system`."""
+    content: Annotated[str, BeforeValidator(_joined_text)]
+    """A text or a list of text parts."""
+    name: str | None = None
+    """Accepted and not used."""
+
+    def to_message(self) -> ChatMessage:
+        role = "system" if self.role == "developer" else self.role
+        return ChatMessage(role=role, content=self.content)
+
+
+class StreamOptions(ChatPart):
+    include_usage: bool | None = None
+    """One more chunk at the end says how many tokens there were."""
+    include_obfuscation: bool | None = None
+    """Accepted and not used."""
+
+
+class ChatBody(ChatPart):
+    """The body of POST /v1/chat/completions."""
+
+    model: str
+    """A bot's name; for an operator also `bot@version` and `bot@base`."""
+    messages: Annotated[tuple[ChatTurn, ...], Field(min_length=1, max_length=MAX_MESSAGES)]
+    """The conversation so far; the last one is the question."""
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    """Default: the bot's, as for the next two."""
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    """OpenAI's newer name of `max_tokens`."""
+    stop: Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...], Field(max_length=4), BeforeValidator(_as_texts)
+    ] = ()
+    """Up to four texts at which the answer ends."""
+    seed: Annotated[int, Field(ge=-SEED_BOUND, lt=SEED_BOUND)] | None = None
+    """The same seed draws the same words, as far as the engine's batching allows."""
+    stream: bool | None = None
+    """Pieces as server-sent events, as they come."""
+    stream_options: StreamOptions | None = None
+
+    @property
+    def wants_usage(self) -> bool:
+        return self.stream_options is not None and bool(self.stream_options.include_usage)
+
+    def check_extras(self) -> None:
+        """Raises BadParameter for what would change the answer and is not served, and for what nobody knows."""
+        _check_extras(self.model_extra or {}, inert=INERT, prefix="")
+        for position, turn in enumerate(self.messages):
+            _check_extras(turn.model_extra or {}, inert=INERT_IN_MESSAGE, prefix=f"messages[{position}].")
+        if self.stream_options is not None:
+            _check_extras(self.stream_options.model_extra or {}, inert={}, prefix="stream_options.")
+        if self.max_tokens is not None and self.max_completion_tokens is not None:
+            raise BadParameter(
+                "cannot be set together with max_completion_tokens",
+                param="max_tokens",
+                openai_code="invalid_value",
+                remedy="Leave one of them out.",
+            )
+
+    def to_sampling(self, default: SamplingPart) -> Sampling:
+        """What was asked for, and the bot's own where nothing was."""
+        max_tokens = self.max_completion_tokens or self.max_tokens or default.max_tokens
+        return Sampling(
+            temperature=default.temperature if self.temperature is None else self.temperature,
+            top_p=default.top_p if self.top_p is None else self.top_p,
+            max_tokens=max_tokens,
+            repetition_penalty=default.repetition_penalty,
+            seed=self.seed,
+            stop=self.stop,
+        )
+
+
+def _check_extras(extras: Mapping[str, object], *, inert: Mapping[str, tuple[object, ...]], prefix: str) -> None:
+    for name, value in extras.items():
+        if name in IGNORED and not prefix:
+            continue
+        if name not in inert:
+            raise BadParameter("is not a parameter here", param=prefix + name[:80], openai_code="unknown_parameter")
+        if value not in inert[name]:
+            raise BadParameter(
+                "is not supported", param=prefix + name, openai_code="unsupported_parameter", remedy="Leave it out."
+            )

@@ -1,0 +1,80 @@
+"""Answers in OpenAI's shapes: a completion, or the chunks of a stream as server-sent events.
+
+Does not know where an answer comes from.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypedDict
+
+from nightschool.engine import Delta
+from nightschool.records import Finish
+
+DONE: Final = b"data: [DONE]\n\n"
+FINISHES: Final[Mapping[Finish, str]] = {Finish.STOP: "stop", Finish.LENGTH: "length"}
+"""OpenAI has no word for an answer that was cut off by a shutdown; `length` too says that there would be more."""
+
+
+class Usage(TypedDict):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What all chunks of an answer share. `model` is what was asked for, `version` who answered."""
+
+    completion_id: str
+    created_s: int
+    model: str
+    version: str
+
+    def completion(self, text: str, last: Delta) -> dict[str, Any]:
+        choice = {
+            "index": 0,
+            "message": {"role": "assistant", "content": text, "refusal": None},
+            "logprobs": None,
+            "finish_reason": _finish(last),
+        }
+        return self._frame("chat.completion") | {"choices": [choice], "usage": _usage(last)}
+
+    def role_chunk(self) -> dict[str, Any]:
+        return self._chunk({"role": "assistant", "content": ""}, None)
+
+    def text_chunk(self, text: str) -> dict[str, Any]:
+        return self._chunk({"content": text}, None)
+
+    def finish_chunk(self, last: Delta) -> dict[str, Any]:
+        return self._chunk({}, _finish(last))
+
+    def usage_chunk(self, last: Delta) -> dict[str, Any]:
+        return self._frame("chat.completion.chunk") | {"choices": [], "usage": _usage(last)}
+
+    def _chunk(self, delta: Mapping[str, str], finish: str | None) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+        return self._frame("chat.completion.chunk") | {"choices": [choice]}
+
+    def _frame(self, kind: str) -> dict[str, Any]:
+        return {
+            "id": self.completion_id,
+            "object": kind,
+            "created": self.created_s,
+            "model": self.model,
+            "system_fingerprint": self.version,
+        }
+
+
+def event(content: Mapping[str, Any]) -> bytes:
+    """One server-sent event."""
+    return b"data: " + json.dumps(content, separators=(",", ":")).encode() + b"\n\n"
+
+
+def _finish(last: Delta) -> str:
+    return FINISHES.get(last.finish or Finish.PARTIAL, "length")
+
+
+def _usage(last: Delta) -> Usage:
+    total = last.prompt_tokens + last.completion_tokens
+    return Usage(prompt_tokens=last.prompt_tokens, completion_tokens=last.completion_tokens, total_tokens=total)

@@ -1,0 +1,273 @@
+"""What the chat page does: opens a conversation, asks, tries again, takes votes. Knows no component.
+
+The record is the truth: every method is given what the browser remembers (`Place`), checks whose it is, and returns
+what to show as plain values. While an answer streams the view holds it as far as it came; afterwards it is read back
+from the record, so that page and record agree.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final, Literal
+
+from collect import conversations
+from collect.conversations import ConversationSummary
+from collect.store import Store
+from nightschool.bots import Bot, BotShelf
+from nightschool.errors import Busy, NotFound, Unavailable
+from nightschool.records import AdapterName, BotName, Feedback, Finish, Message, Vote
+from serve.pace import Pace
+from serve.turns import Turn, Turns
+from serve.vllm.supervisor import EngineState, EngineStatus
+from serve.votes import Opinion, Votes
+
+FIRST_BOT: Final = "support"
+"""Who greets a newcomer, where there is one of that name; else the first by name."""
+REASONS: Final = ("wrong", "unclear", "too long", "rude", "other")
+REDRAW_S: Final = 0.06
+"""An answer is drawn at most this often; a browser cannot follow faster."""
+ENDING_S: Final = 5.0
+"""How long a view waits for the record of an answer that was just stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a browser remembers of where it is; nothing in it is trusted."""
+
+    owner: str
+    bot: str = ""
+    conversation_id: str = ""
+    shown: tuple[str, ...] = ()
+    """Ids of the messages on the page, in order; empty for one that is not recorded yet."""
+
+    @property
+    def newest(self) -> str | None:
+        return next((message_id for message_id in reversed(self.shown) if message_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One message as shown."""
+
+    message_id: str
+    role: Literal["user", "assistant"]
+    text: str
+    version: str = ""
+    """`support@3`, on answers."""
+    finish: Finish | None = None
+    vote: Vote = Vote.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class ChatView:
+    """The page's middle."""
+
+    bot: Bot
+    conversation_id: str
+    lines: tuple[Line, ...]
+    is_answering: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """The page's margins."""
+
+    bots: tuple[Bot, ...]
+    conversations: tuple[ConversationSummary, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """A vote as it stands in the record."""
+
+    lines: tuple[Line, ...]
+    feedback: Feedback
+
+
+class ChatHandlers:
+    """Made once for the page, given the parts it needs."""
+
+    def __init__(
+        self,
+        *,
+        turns: Turns,
+        votes: Votes,
+        store: Store,
+        shelf: BotShelf,
+        engine_status: Callable[[], EngineStatus],
+        answers_per_minute: int,
+    ) -> None:
+        self._turns = turns
+        self._votes = votes
+        self._store = store
+        self._shelf = shelf
+        self._engine_status = engine_status
+        self._pace = Pace(answers_per_minute)
+        # Conversations with an answer in flight, each with the event that its record is written.
+        self._in_flight: dict[str, asyncio.Event] = {}
+
+    async def open(self, place: Place) -> ChatView:
+        """The conversation as recorded, or an empty page where it is unknown or somebody else's."""
+        bot = self._bot(place.bot)
+        if not place.conversation_id:
+            return ChatView(bot, "", ())
+        if ending := self._in_flight.get(place.conversation_id):
+            await _wait(ending)
+        try:
+            lines = await self._lines(replace(place, bot=bot.name))
+        except NotFound:
+            return ChatView(bot, "", ())
+        return ChatView(bot, place.conversation_id, lines)
+
+    async def lists(self, place: Place) -> Lists:
+        """The bots there are and the browser's conversations with the present one, newest first."""
+        bot = self._bot(place.bot)
+        found = await self._store.read(
+            partial(conversations.conversations_of, bot=bot.bot_name, owner=place.owner, limit=50)
+        )
+        return Lists(tuple(self._shelf.bots.values()), tuple(found))
+
+    async def ask(self, place: Place, text: str) -> AsyncGenerator[ChatView, None]:
+        """The page while the answer comes. Raises what stands against asking before anything changed."""
+        bot = self._admit(place)
+        turn = await self._turns.begin_chat(
+            bot,
+            owner=place.owner,
+            conversation_id=place.conversation_id or None,
+            text=text,
+            parent_id=place.newest,
+        )
+        before = await self._lines(place) if place.conversation_id else ()
+        async with aclosing(self._answer(bot, turn, before)) as views:
+            async for view in views:
+                yield view
+
+    async def retry(self, place: Place) -> AsyncGenerator[ChatView, None]:
+        """Answer the last question once more; the old answer and its votes stay in the record beside the new one."""
+        bot = self._admit(place)
+        if place.newest is None:
+            raise NotFound("is not here", subject="answer", remedy="Ask something first.")
+        turn = await self._turns.begin_retry(
+            bot, owner=place.owner, conversation_id=place.conversation_id, answer_id=place.newest
+        )
+        before = await self._lines(place)
+        async with aclosing(self._answer(bot, turn, before[:-2])) as views:
+            async for view in views:
+                yield view
+
+    async def vote(self, place: Place, position: int, vote: Vote) -> Rated:
+        """Record the thumb on the message at `position` of the page; NONE takes it back with all that was said."""
+        said = Opinion(vote=vote) if vote is Vote.DOWN else Opinion(vote, reasons=(), comment="", ideal_answer="")
+        stored = await self._votes.cast(_message_at(place, position), said, owner=place.owner)
+        return Rated(await self._lines(place), stored)
+
+    async def explain(
+        self, place: Place, message_id: str, *, reasons: Sequence[str], comment: str, ideal_answer: str
+    ) -> None:
+        """Add to a dislike why, and what would have been better."""
+        opinion = Opinion(Vote.DOWN, tuple(reasons), comment.strip(), ideal_answer.strip())
+        await self._votes.cast(message_id, opinion, owner=place.owner)
+
+    def notice(self) -> str:
+        """Why no answer can come now, in words for anybody; empty where one can."""
+        status = self._engine_status()
+        if status.state is EngineState.READY:
+            return ""
+        if status.state is EngineState.STARTING:
+            return "The assistant is waking up. This takes a moment; what you write stays here."
+        return "The assistant is away for a moment and is being brought back. What you write stays here."
+
+    def _admit(self, place: Place) -> Bot:
+        bot = self._bot(place.bot)
+        if notice := self.notice():
+            raise Unavailable("is not ready", subject=bot.title, remedy=notice)
+        if place.conversation_id in self._in_flight:
+            raise Busy("is still answering", subject=bot.title, remedy="Wait for the answer or stop it.")
+        self._pace.spend(place.owner)
+        return bot
+
+    def _bot(self, name: str) -> Bot:
+        """The bot called so, else the first: an old link should still open a page."""
+        bots = self._shelf.bots
+        return bots.get(BotName(name)) or bots.get(BotName(FIRST_BOT)) or next(iter(bots.values()))
+
+    async def _answer(self, bot: Bot, turn: Turn, before: tuple[Line, ...]) -> AsyncGenerator[ChatView, None]:
+        turn = self._turns.pin(turn)
+        question = Line(turn.asked[-1].message_id, "user", turn.asked[-1].content)
+        answer = Line("", "assistant", "", self._turns.version_of(turn))
+        view = ChatView(bot, turn.conversation.conversation_id, (*before, question, answer), is_answering=True)
+        drawn_at = time.monotonic()
+        with self._flight(view.conversation_id):
+            async with aclosing(self._turns.answer(turn)) as deltas:
+                yield view
+                async for delta in deltas:
+                    answer = replace(answer, text=answer.text + delta.text, finish=delta.finish)
+                    if time.monotonic() - drawn_at >= REDRAW_S:
+                        drawn_at = time.monotonic()
+                        yield replace(view, lines=(*before, question, answer))
+
+    @contextmanager
+    def _flight(self, conversation_id: str) -> Iterator[None]:
+        self._in_flight[conversation_id] = landed = asyncio.Event()
+        try:
+            yield
+        finally:
+            del self._in_flight[conversation_id]
+            landed.set()
+
+    async def _lines(self, place: Place) -> tuple[Line, ...]:
+        """The path to the newest answer. Raises NotFound where the conversation is not the owner's."""
+        await self._turns.owned_conversation(
+            place.conversation_id, bot=self._bot(place.bot).bot_name, owner=place.owner
+        )
+        everything = await self._store.read(
+            partial(conversations.conversation_messages, conversation_id=place.conversation_id)
+        )
+        leaf = next((m.message_id for m in reversed(everything) if m.role == "assistant"), None)
+        if leaf is None:
+            return ()
+        votes = await self._votes.in_conversation(place.conversation_id, owner=place.owner)
+        return tuple(_line(message, votes) for message in _path(everything, leaf))
+
+
+async def _wait(ending: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(ENDING_S):
+            await ending.wait()
+    except TimeoutError:
+        return
+
+
+def _path(messages: Sequence[Message], leaf: str) -> list[Message]:
+    """Root to `leaf`."""
+    by_id = {message.message_id: message for message in messages}
+    path: list[Message] = []
+    node = by_id.get(leaf)
+    while node is not None:
+        path.append(node)
+        node = by_id.get(node.parent_id) if node.parent_id else None
+    return path[::-1]
+
+
+def _line(message: Message, votes: Mapping[str, Feedback]) -> Line:
+    if message.role != "assistant":
+        return Line(message.message_id, "user", message.content)
+    voted = votes.get(message.message_id)
+    return Line(
+        message_id=message.message_id,
+        role="assistant",
+        text=message.content,
+        version=str(AdapterName(message.bot, message.version)),
+        finish=message.finish,
+        vote=voted.vote if voted else Vote.NONE,
+    )
+
+
+def _message_at(place: Place, position: int) -> str:
+    message_id = place.shown[position] if 0 <= position < len(place.shown) else ""
+    if not message_id:
+        raise Busy("is not finished yet", subject="answer", remedy="Vote once it is complete.")
+    return message_id

@@ -1,0 +1,139 @@
+"""The chat page's components and nothing about what they do.
+
+What a browser remembers (which conversation, which messages are shown, which is being explained) stands in hidden
+fields, so that it survives a restart of the server, which forgets every `gr.State`.
+"""
+
+from typing import NamedTuple
+
+import gradio as gr
+
+from serve.chat.handlers import REASONS
+
+HOLD_BACK = "You are talking to an AI. Its answers can be wrong; please check what matters."
+FAKE = (
+    '<p class="ns-fake" role="status"><strong>Test mode.</strong> The echo engine is in use: '
+    "every answer on this page is fake.</p>"
+)
+
+
+class ReasonCard(NamedTuple):
+    """Asks after a dislike what was wrong."""
+
+    card: gr.Group
+    message_id: gr.Textbox
+    reasons: gr.CheckboxGroup
+    comment: gr.Textbox
+    ideal_answer: gr.Textbox
+    save: gr.Button
+    close: gr.Button
+
+
+class ChatLayout(NamedTuple):
+    bot: gr.Textbox
+    conversation_id: gr.Textbox
+    shown: gr.Textbox
+    choice: gr.Dropdown
+    new_chat: gr.Button
+    toggle: gr.Button
+    conversations: gr.Radio
+    title: gr.HTML
+    notice: gr.HTML
+    chat: gr.Chatbot
+    card: ReasonCard
+    box: gr.Textbox
+    send: gr.Button
+    stop: gr.Button
+    clock: gr.Timer
+
+
+def build_chat(*, is_echo: bool) -> ChatLayout:
+    """Call inside `gr.Blocks`."""
+    bot = gr.Textbox(visible="hidden", elem_id="ns-bot-name", container=False)
+    conversation_id = gr.Textbox(visible="hidden", elem_id="ns-conversation", container=False)
+    shown = gr.Textbox(visible="hidden", elem_id="ns-shown", container=False)
+    with gr.Row(elem_id="ns-app"):
+        with gr.Column(elem_id="ns-side", min_width=0, scale=0):
+            gr.HTML('<p class="ns-brand"><span aria-hidden="true">☾</span> Nightschool</p>', padding=False)
+            choice = gr.Dropdown([], label="Assistant", elem_id="ns-bot", filterable=False, visible=False)
+            new_chat = gr.Button("New chat", elem_id="ns-new", size="sm")
+            conversations = gr.Radio([], label="Your conversations", elem_id="ns-conversations", visible=False)
+            gr.HTML('<p class="ns-fine">Kept for this browser only.</p>', padding=False)
+        with gr.Column(elem_id="ns-main", min_width=0, scale=1):
+            with gr.Row(elem_id="ns-head"):
+                toggle = gr.Button("☰", elem_id="ns-toggle", size="sm", min_width=0, scale=0)
+                title = gr.HTML(padding=False, elem_id="ns-title", min_height=44)
+            if is_echo:
+                gr.HTML(FAKE, padding=False)
+            notice = gr.HTML(padding=False, visible=False, elem_id="ns-notice")
+            chat = _chatbot()
+            card = _reason_card()
+            with gr.Row(elem_id="ns-composer"):
+                box = gr.Textbox(
+                    label="Your message",
+                    show_label=False,
+                    placeholder="Write a message …",
+                    lines=1,
+                    max_lines=8,
+                    max_length=20_000,
+                    container=False,
+                    autofocus=True,
+                    scale=1,
+                    elem_id="ns-box",
+                )
+                send = gr.Button("Send", variant="primary", elem_id="ns-send", min_width=0, scale=0)
+                stop = gr.Button("Stop", elem_id="ns-stop", min_width=0, scale=0, visible=False)
+            gr.HTML(f'<p class="ns-fine ns-centre">{HOLD_BACK}</p>', padding=False)
+    clock = gr.Timer(3, active=False)
+    return ChatLayout(
+        bot,
+        conversation_id,
+        shown,
+        choice,
+        new_chat,
+        toggle,
+        conversations,
+        title,
+        notice,
+        chat,
+        card,
+        box,
+        send,
+        stop,
+        clock,
+    )
+
+
+def _chatbot() -> gr.Chatbot:
+    return gr.Chatbot(
+        label="Conversation",
+        show_label=False,
+        container=False,
+        elem_id="ns-chat",
+        height="100%",
+        buttons=[],
+        feedback_options=("Like", "Dislike"),
+        layout="bubble",
+        latex_delimiters=[],
+        allow_tags=False,
+        group_consecutive_messages=False,
+        allow_file_downloads=False,
+        sanitize_html=True,
+    )
+
+
+def _reason_card() -> ReasonCard:
+    with gr.Group(visible=False, elem_id="ns-card") as card:
+        gr.HTML('<h2 class="ns-card-title">What was wrong with this answer?</h2>', padding=False)
+        message_id = gr.Textbox(visible="hidden", container=False)
+        reasons = gr.CheckboxGroup(
+            [(word.capitalize(), word) for word in REASONS], label="Reasons", show_label=False, elem_id="ns-reasons"
+        )
+        comment = gr.Textbox(label="Anything to add?", lines=1, max_lines=4, max_length=20_000)
+        ideal_answer = gr.Textbox(
+            label="What would have been the ideal answer?", lines=2, max_lines=8, max_length=20_000
+        )
+        with gr.Row(elem_classes="ns-card-buttons"):
+            close = gr.Button("Not now", size="sm", min_width=0)
+            save = gr.Button("Send feedback", variant="primary", size="sm", min_width=0, elem_id="ns-save")
+    return ReasonCard(card, message_id, reasons, comment, ideal_answer, save, close)

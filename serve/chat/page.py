@@ -1,0 +1,269 @@
+"""Wire the chat page: which click calls which handler, and which component shows what comes back.
+
+The only module that knows both sides. Every error of ours becomes a toast with its words; whatever else fails is
+logged by Gradio and shown as one plain sentence.
+"""
+
+import html
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing, contextmanager
+from typing import Any, Final
+
+import gradio as gr
+
+from nightschool.errors import NightschoolError
+from nightschool.records import Vote
+from serve.chat.handlers import ChatHandlers, ChatView, Lists, Place, Rated
+from serve.chat.layout import ChatLayout, build_chat
+from serve.chat.markup import draw_line, thumbs
+from serve.parts import Parts
+
+Updates = dict[Any, Any]
+"""Gradio's own shape: component -> new value."""
+Given = Mapping[Any, Any]
+"""The same for what comes from the page."""
+
+READ_ADDRESS: Final = """() => {
+  const asked = new URLSearchParams(window.location.search);
+  return [asked.get('bot') ?? '', asked.get('c') ?? '', ''];
+}"""
+WRITE_ADDRESS: Final = """(bot, conversation) => {
+  const address = new URL(window.location.href);
+  bot ? address.searchParams.set('bot', bot) : address.searchParams.delete('bot');
+  conversation ? address.searchParams.set('c', conversation) : address.searchParams.delete('c');
+  window.history.replaceState(null, '', address);
+}"""
+TOGGLE_SIDE: Final = """() => {
+  const app = document.querySelector('#ns-app');
+  app.dataset.side = app.dataset.side === 'open' ? 'closed' : 'open';
+}"""
+CLOSE_SIDE: Final = "() => { document.querySelector('#ns-app').dataset.side = 'closed'; }"
+NAME_BUTTONS: Final = """() => {
+  document.querySelector('#ns-toggle')?.setAttribute('aria-label', 'Conversations');
+  document.querySelector('#ns-send')?.setAttribute('aria-label', 'Send message');
+  document.querySelector('#ns-stop')?.setAttribute('aria-label', 'Stop answering');
+}"""
+
+
+def chat_blocks(parts: Parts) -> gr.Blocks:
+    """The page at `/`."""
+    handlers = ChatHandlers(
+        turns=parts.turns,
+        votes=parts.votes,
+        store=parts.store,
+        shelf=parts.shelf,
+        engine_status=parts.engine_status,
+        answers_per_minute=parts.settings.server.requests_per_minute,
+    )
+    blocks = gr.Blocks(title="Nightschool", analytics_enabled=False, fill_width=True, fill_height=True)
+    with blocks:
+        layout = build_chat(is_echo=parts.settings.engine.kind == "echo")
+        _ChatWires(handlers, layout).connect(blocks)
+    blocks.queue(max_size=256, default_concurrency_limit=64)
+    return blocks
+
+
+class _ChatWires:
+    """Adapters between Gradio's events and the handlers."""
+
+    def __init__(self, handlers: ChatHandlers, layout: ChatLayout) -> None:
+        self._handlers = handlers
+        self._at = layout
+
+    def connect(self, blocks: gr.Blocks) -> None:
+        at = self._at
+        place = [at.bot, at.conversation_id, at.shown]
+        page = [
+            *place,
+            at.choice,
+            at.conversations,
+            at.title,
+            at.notice,
+            at.chat,
+            at.card.card,
+            at.send,
+            at.stop,
+            at.clock,
+        ]
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        answers: dict[str, Any] = {"concurrency_id": "answers", "concurrency_limit": 64, **quiet}
+
+        blocks.load(self._open, place, page, js=READ_ADDRESS, **quiet).then(None, js=NAME_BUTTONS)
+        at.conversation_id.change(None, place[:2], None, js=WRITE_ADDRESS)
+        at.choice.input(self._open_bot, [at.choice], page, **quiet).then(None, place[:2], None, js=WRITE_ADDRESS)
+        at.new_chat.click(self._open_bot, [at.bot], page, **quiet).then(None, js=CLOSE_SIDE)
+        at.conversations.input(self._open_other, [at.bot, at.conversations], page, **quiet).then(None, js=CLOSE_SIDE)
+        at.toggle.click(None, js=TOGGLE_SIDE)
+        at.clock.tick(self._tick, None, [at.notice, at.clock], **quiet)
+
+        asked = gr.on([at.box.submit, at.send.click], self._ask, [*place, at.box], [*page, at.box], **answers)
+        begun = at.chat.example_select(self._ask_starter, place, [*page, at.box], **answers)
+        again = at.chat.retry(self._retry, place, page, **answers)
+        for answering in (asked, begun, again):
+            answering.then(self._open, place, page, **quiet)
+        at.stop.click(None, None, None, cancels=[asked, begun, again]).then(self._open, place, page, **quiet)
+
+        card = at.card
+        fields = [card.reasons, card.comment, card.ideal_answer]
+        at.chat.like(self._vote, place, [at.chat, card.card, card.message_id, *fields], **quiet)
+        card.save.click(self._explain, {*place, card.message_id, *fields}, [card.card], **quiet)
+        card.close.click(self._close_card, None, [card.card], **quiet)
+
+    async def _open(self, bot: str, conversation_id: str, shown: str, request: gr.Request) -> Updates:
+        place = _place(request, bot, conversation_id, shown)
+        with _told():
+            view = await self._handlers.open(place)
+            return self._page(view) | self._margins(view, await self._handlers.lists(place))
+
+    async def _open_bot(self, bot: str, request: gr.Request) -> Updates:
+        return await self._open(bot, "", "", request)
+
+    async def _open_other(self, bot: str, conversation_id: str, request: gr.Request) -> Updates:
+        return await self._open(bot, conversation_id, "", request)
+
+    async def _ask(
+        self, bot: str, conversation_id: str, shown: str, text: str, request: gr.Request
+    ) -> AsyncGenerator[Updates, None]:
+        if not text.strip():
+            return
+        views = self._handlers.ask(_place(request, bot, conversation_id, shown), text)
+        async with aclosing(self._stream(views, clear_box=True)) as updates:
+            async for update in updates:
+                yield update
+
+    async def _ask_starter(
+        self, bot: str, conversation_id: str, shown: str, request: gr.Request, chosen: gr.SelectData
+    ) -> AsyncGenerator[Updates, None]:
+        views = self._handlers.ask(_place(request, bot, conversation_id, shown), str(chosen.value["text"]))
+        async with aclosing(self._stream(views, clear_box=False)) as updates:
+            async for update in updates:
+                yield update
+
+    async def _retry(
+        self, bot: str, conversation_id: str, shown: str, request: gr.Request
+    ) -> AsyncGenerator[Updates, None]:
+        views = self._handlers.retry(_place(request, bot, conversation_id, shown))
+        async with aclosing(self._stream(views, clear_box=False)) as updates:
+            async for update in updates:
+                yield update
+
+    async def _stream(self, views: AsyncGenerator[ChatView, None], *, clear_box: bool) -> AsyncGenerator[Updates, None]:
+        is_first = True
+        with _told():
+            async with aclosing(views):
+                async for view in views:
+                    if is_first:
+                        yield self._page(view) | ({self._at.box: ""} if clear_box else {})
+                    else:
+                        # Only the text: a thumb that was clicked meanwhile must not be redrawn as it was before.
+                        yield {self._at.chat: gr.update(value=[draw_line(line) for line in view.lines])}
+                    is_first = False
+
+    async def _vote(
+        self, bot: str, conversation_id: str, shown: str, request: gr.Request, liked: gr.LikeData
+    ) -> Updates:
+        at = self._at
+        vote = Vote.NONE if liked.liked == "" else Vote.UP if liked.liked is True else Vote.DOWN
+        place = _place(request, bot, conversation_id, shown)
+        with _told():
+            rated = await self._handlers.vote(place, _position(liked), vote)
+        return {at.chat: gr.update(feedback_value=thumbs(rated.lines))} | self._card(rated)
+
+    async def _explain(self, given: Given, request: gr.Request) -> Updates:
+        at, card = self._at, self._at.card
+        place = _place(request, given[at.bot], given[at.conversation_id], given[at.shown])
+        with _told():
+            await self._handlers.explain(
+                place,
+                given[card.message_id],
+                reasons=given[card.reasons],
+                comment=given[card.comment],
+                ideal_answer=given[card.ideal_answer],
+            )
+        gr.Info("Thank you. This is what the assistant learns from.", title="Feedback saved", duration=4)
+        return self._close_card()
+
+    def _close_card(self) -> Updates:
+        return {self._at.card.card: gr.update(visible=False)}
+
+    async def _tick(self) -> Updates:
+        return self._notice()
+
+    def _page(self, view: ChatView) -> Updates:
+        at = self._at
+        starters: list[Any] = [{"text": text} for text in view.bot.starters]
+        return {
+            at.bot: view.bot.name,
+            at.conversation_id: view.conversation_id,
+            at.shown: " ".join(line.message_id or "-" for line in view.lines),
+            at.chat: gr.update(
+                value=[draw_line(line) for line in view.lines],
+                feedback_value=thumbs(view.lines),
+                examples=starters,
+                placeholder=_greeting(view),
+            ),
+            at.card.card: gr.update(visible=False),
+            at.send: gr.update(visible=not view.is_answering),
+            at.stop: gr.update(visible=view.is_answering),
+        }
+
+    def _margins(self, view: ChatView, lists: Lists) -> Updates:
+        at = self._at
+        known = {summary.conversation_id for summary in lists.conversations}
+        return {
+            at.choice: gr.update(
+                choices=[(bot.title, bot.name) for bot in lists.bots], value=view.bot.name, visible=len(lists.bots) > 1
+            ),
+            at.conversations: gr.update(
+                choices=[(summary.title or "Untitled", summary.conversation_id) for summary in lists.conversations],
+                value=view.conversation_id if view.conversation_id in known else None,
+                visible=bool(known),
+            ),
+            at.title: _title(view),
+        } | self._notice()
+
+    def _notice(self) -> Updates:
+        notice = self._handlers.notice()
+        shown = f'<p class="ns-notice" role="status">{html.escape(notice)}</p>'
+        return {
+            self._at.notice: gr.update(value=shown, visible=bool(notice)),
+            self._at.clock: gr.Timer(active=bool(notice)),
+        }
+
+    def _card(self, rated: Rated) -> Updates:
+        card, said = self._at.card, rated.feedback
+        return {
+            card.card: gr.update(visible=said.vote is Vote.DOWN),
+            card.message_id: said.message_id,
+            card.reasons: list(said.reasons),
+            card.comment: said.comment,
+            card.ideal_answer: said.ideal_answer,
+        }
+
+
+def _place(request: gr.Request, bot: str, conversation_id: str, shown: str) -> Place:
+    ids = tuple("" if word == "-" else word for word in (shown or "").split())
+    return Place(f"browser:{request.username}", bot or "", conversation_id or "", ids)
+
+
+def _position(liked: gr.LikeData) -> int:
+    return int(liked.index[0] if isinstance(liked.index, list | tuple) else liked.index)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell the person what went wrong, in the error's own words."""
+    try:
+        yield
+    except NightschoolError as error:
+        raise gr.Error(str(error), duration=8, title="That did not work", print_exception=False) from error
+
+
+def _title(view: ChatView) -> str:
+    bot = view.bot
+    about = f'<p class="ns-about">{html.escape(bot.description)}</p>' if bot.description else ""
+    return f'<h1>{html.escape(bot.title)} <span class="ns-chip">AI assistant</span></h1>{about}'
+
+
+def _greeting(view: ChatView) -> str:
+    return f"### What can I do for you?\n{html.escape(view.bot.title)} is here to help."

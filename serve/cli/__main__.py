@@ -1,0 +1,5 @@
+"""`python -m serve.cli` is `nightschool`."""
+
+from serve.cli.main import main
+
+main()

@@ -1,0 +1,225 @@
+"""`nightschool up`: prepare, start everything, say where it is, run until Ctrl-C.
+
+One process holds the server and, through a warden, the engine; nothing outlives it. Knows the order of things, not the
+things: the model is `tune.base_model`'s, the parts are `serve.app`'s.
+"""
+
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import IO, Final
+
+import uvicorn
+
+from collect import keys
+from nightschool.child import run_child
+from nightschool.errors import Busy, Unavailable
+from nightschool.files import read_manifest, write_atomic
+from nightschool.home import Home
+from nightschool.records import utc_now
+from nightschool.settings import Settings
+from serve.app import build_app, open_parts
+from serve.cli.doctor import available_memory_gib
+from serve.parts import Parts
+from serve.secrets import open_secrets
+from serve.vllm.supervisor import EngineState
+
+log = logging.getLogger(__name__)
+
+FIRST_KEY_NAME: Final = "first"
+MODEL_GIB: Final = 2.0
+"""Free disk that the conversion of the default model wants."""
+MEMORY_GIB: Final = 6.0
+"""Free memory below which engine and trainer are likely to be killed."""
+GIB: Final = 2**30
+CONNECTION_GRACE_S: Final = 1
+
+
+def run_up(settings: Settings, *, is_quiet: bool = False) -> int:
+    """Serve until a signal says stop. Returns the exit code."""
+    home = settings.paths
+    try:
+        home.create()
+    except OSError as error:
+        raise Unavailable(
+            f"cannot be made ({error.strerror})",
+            subject=str(home.root),
+            remedy="Set NIGHTSCHOOL_HOME to another folder.",
+        ) from error
+    with _only_server(home):
+        _check_port(settings.server.host, settings.server.port)
+        _write_logs_to(home.logs / "server.log")
+        return asyncio.run(_serve(settings, say=_Talk(is_quiet)))
+
+
+class _Talk:
+    """Says what happens on stderr, with the seconds it took."""
+
+    def __init__(self, is_quiet: bool) -> None:
+        self._is_quiet = is_quiet
+        self._began = time.monotonic()
+
+    def __call__(self, text: str) -> None:
+        if not self._is_quiet:
+            print(f"[{time.monotonic() - self._began:5.1f} s] {text}", file=sys.stderr, flush=True)
+
+
+async def _serve(settings: Settings, *, say: _Talk) -> int:
+    home = settings.paths
+    base_model = await _base_model(settings, say=say)
+    opened = open_secrets(home)
+    async with open_parts(settings, base_model=base_model, secrets=opened.secrets) as parts:
+        server = uvicorn.Server(
+            uvicorn.Config(
+                build_app(parts),
+                host=settings.server.host,
+                port=settings.server.port,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=CONNECTION_GRACE_S,
+            )
+        )
+        # Ours, since uvicorn raises the signal again at its end and would cut the orderly stop short.
+        server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]
+        write_atomic(home.server_state, _state(settings))
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_stop_on_signal(server, parts, say=say))
+                group.create_task(_greet(parts, say=say, new_password=opened.new_password))
+                await server.serve()
+                raise _Stopped
+        except* _Stopped:
+            pass
+        finally:
+            home.server_state.unlink(missing_ok=True)
+    say("stopped")
+    return 0
+
+
+class _Stopped(Exception):
+    """Ends the tasks beside the server once it has ended."""
+
+
+async def _stop_on_signal(server: uvicorn.Server, parts: Parts, *, say: _Talk) -> None:
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, asked.set)
+    await asked.wait()
+    say("stopping: answers in flight may finish")
+    await parts.turns.stop(grace_s=parts.settings.server.drain_s)
+    server.should_exit = True
+
+
+async def _greet(parts: Parts, *, say: _Talk, new_password: str | None) -> None:
+    """Wait until an answer really comes back, then say where everything is; each secret is shown this once."""
+    status = parts.engine_status()
+    say("engine: starting (the first start compiles and takes longer)")
+    while (status := parts.engine_status()).state is not EngineState.READY:
+        if status.state is EngineState.DOWN and status.detail:
+            say(f"engine: {status.detail}")
+        await asyncio.sleep(1)
+    address = f"http://{parts.settings.server.host}:{parts.settings.server.port}"
+    lines = ["ready: an answer came back", "", f"  chat      {address}/", f"  console   {address}/console/"]
+    if new_password:
+        lines.append(f"  password  {new_password}   (console; shown once)")
+    if key := await _first_key(parts):
+        lines.append(f"  API key   {key}   (base URL {address}/v1; shown once)")
+    if parts.settings.engine.kind == "echo":
+        lines.append("  NOTE      the echo engine is in use: its answers are fake")
+    say("\n".join([*lines, "", "  stop      Ctrl-C"]))
+
+
+async def _first_key(parts: Parts) -> str | None:
+    known = await parts.store.read(keys.list_keys)
+    if any(key.name == FIRST_KEY_NAME for key in known):
+        return None
+    return await parts.store.write(partial(keys.create_key, name=FIRST_KEY_NAME, scope="user", at=utc_now()))
+
+
+async def _base_model(settings: Settings, *, say: _Talk) -> str:
+    """Folder or hub id of the base model; the default one is prepared where it is not."""
+    if settings.engine.kind == "echo":
+        return "echo"
+    if settings.engine.model is not None:
+        return settings.engine.model
+    target = settings.paths.base_model
+    _warn_of_memory(say)
+    if read_manifest(target) is None:
+        _check_disk(settings.paths)
+        say("model: preparing SmolLM2-135M-Instruct (Apache-2.0), once")
+        command = [sys.executable, "-m", "tune.base_model", str(target)]
+        async with run_child(command, log=settings.paths.logs / "model.log") as child:
+            if await child.wait() != 0:
+                raise Unavailable(
+                    f"could not be prepared:\n{child.log_tail()}\n",
+                    subject="default model",
+                    remedy="Mend that and start again, or set engine.model to a folder of your own.",
+                )
+    say(f"model: {target}")
+    return str(target)
+
+
+@contextmanager
+def _only_server(home: Home) -> Iterator[IO[str]]:
+    with home.lock.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy(
+                "is in use by a running server",
+                subject=str(home.root),
+                remedy="Stop that one, or set NIGHTSCHOOL_HOME and NIGHTSCHOOL_PORT for a second installation.",
+            ) from None
+        yield lock
+
+
+def _check_port(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise Unavailable(
+                f"cannot be listened on ({error.strerror})",
+                subject=f"{host}:{port}",
+                remedy="Stop what uses it, or choose another with NIGHTSCHOOL_PORT.",
+            ) from error
+
+
+def _check_disk(home: Home) -> None:
+    status = os.statvfs(home.root)
+    free = status.f_bavail * status.f_frsize / GIB
+    if free < MODEL_GIB:
+        raise Unavailable(
+            f"only {free:.1f} GiB are free, {MODEL_GIB:g} are needed", subject=str(home.root), remedy="Free some disk."
+        )
+
+
+def _warn_of_memory(say: _Talk) -> None:
+    free = available_memory_gib()
+    if free < MEMORY_GIB:
+        say(f"memory: only {free:.1f} GiB are free; engine and trainer want {MEMORY_GIB:g}. Close other programs.")
+
+
+def _write_logs_to(file: Path) -> None:
+    handler = logging.FileHandler(file)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for noisy in ("httpx", "httpcore", "apscheduler"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _state(settings: Settings) -> str:
+    host = "127.0.0.1" if settings.server.host in {"0.0.0.0", "::"} else settings.server.host
+    return f'{{"url": "http://{host}:{settings.server.port}", "pid": {os.getpid()}}}\n'

@@ -1,0 +1,207 @@
+"""The console's pictures: plain values in, escaped HTML out. Knows no component and no part of the server."""
+
+import html
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from collect.feedback import FeedbackRow
+from deploy.plan import Step
+from nightschool.records import AdapterName, Cycle, CycleState, Event, Outcome, Vote
+from serve.console.handlers import AdapterRow, Night
+
+STEPS: Final = tuple(step for step in Step if step is not Step.FINISHED)
+NOTHING: Final = "none"
+REVIEWED: Final = {True: "approved", False: "kept out", None: "not yet"}
+VOTES: Final = {Vote.UP: "liked", Vote.DOWN: "disliked", Vote.NONE: "taken back"}
+CONTESTANTS: Final = ("base", "production", "candidate")
+METRICS: Final = {"perplexity": "Perplexity (lower is better)", "rouge_l": "ROUGE-L", "token_f1": "Token F1"}
+
+
+def text(value: object) -> str:
+    """`value` as inert HTML; `$` and `{` too, since Gradio's HTML component reads them as a template."""
+    escaped = html.escape(str(value))
+    return escaped.replace("$", "&#36;").replace("{", "&#123;")
+
+
+def when(at: datetime | None) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at else NOTHING
+
+
+def badge(word: str, *, tone: str = "plain") -> str:
+    return f'<span class="ns-badge ns-{tone}">{text(word)}</span>'
+
+
+def facts(pairs: Iterable[tuple[str, str]]) -> str:
+    """A list of terms; the values are HTML already."""
+    rows = "".join(f"<div><dt>{text(term)}</dt><dd>{value}</dd></div>" for term, value in pairs)
+    return f'<dl class="ns-facts">{rows}</dl>'
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> str:
+    """The cells are HTML already."""
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    if not body:
+        return f'<p class="ns-empty">{text(empty)}</p>'
+    head = "".join(f'<th scope="col">{text(name)}</th>' for name in heads)
+    return (
+        f'<div class="ns-scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+def quote(title: str, words: str) -> str:
+    shown = f"<blockquote>{text(words)}</blockquote>" if words else '<p class="ns-empty">Nothing.</p>'
+    return f"<h3>{text(title)}</h3>{shown}"
+
+
+def feedback_label(row: FeedbackRow) -> str:
+    """One line of the list."""
+    thumb = "👍" if row.feedback.vote is Vote.UP else "👎"
+    done = f" · {REVIEWED[row.is_approved]}" if row.is_approved is not None else ""
+    return f"{thumb} {_short(row.question, 70)} — {AdapterName(row.feedback.bot, row.version)}{done}"
+
+
+def draw_feedback(row: FeedbackRow) -> str:
+    said = row.feedback
+    reasons = " ".join(badge(reason) for reason in said.reasons) or NOTHING
+    head = facts(
+        [
+            ("Vote", badge(VOTES[said.vote], tone="good" if said.vote is Vote.UP else "bad")),
+            ("Answered by", f"<code>{text(AdapterName(said.bot, row.version))}</code>"),
+            ("When", when(said.voted_at)),
+            ("Reasons", reasons),
+            ("Review", text(REVIEWED[row.is_approved])),
+        ]
+    )
+    parts = [head, quote("Question", row.question), quote("Answer", row.answer)]
+    if said.comment:
+        parts.append(quote("Comment", said.comment))
+    if said.ideal_answer:
+        parts.append(quote("Ideal answer", said.ideal_answer))
+    return "".join(parts)
+
+
+def cycle_label(cycle: Cycle) -> str:
+    """One line of the list."""
+    return f"{cycle.bot} · {cycle.started_at.astimezone(UTC):%d %b %H:%M} · {_ending(cycle)}"
+
+
+def draw_cycle(cycle: Cycle) -> str:
+    """Where a night stands and what came of it."""
+    candidate = str(AdapterName(cycle.bot, cycle.candidate)) if cycle.candidate else NOTHING
+    head = facts(
+        [
+            ("State", badge(_ending(cycle), tone=_tone(cycle))),
+            ("Begun", f"{when(cycle.started_at)} ({text(cycle.trigger)})"),
+            ("Ended", when(cycle.finished_at)),
+            ("Candidate", f"<code>{text(candidate)}</code>"),
+        ]
+    )
+    reasons = "".join(f"<li>{text(reason)}</li>" for reason in cycle.reasons)
+    running = draw_progress(step=cycle.step, share=cycle.progress) if cycle.state is CycleState.RUNNING else ""
+    return head + running + (f"<h3>Why</h3><ul>{reasons}</ul>" if reasons else "") + draw_figures(cycle.figures_json)
+
+
+def draw_progress(*, step: str, share: float) -> str:
+    """Every step of a running night, and how far (0..1) the present one is."""
+    now = STEPS.index(step) if step in STEPS else len(STEPS)
+    steps = "".join(
+        f'<li class="{"ns-done" if index < now else "ns-now" if index == now else ""}">{name}</li>'
+        for index, name in enumerate(STEPS)
+    )
+    bar = f'<progress max="1" value="{share:.3f}" aria-label="Progress of this step"></progress>'
+    return f'<ol class="ns-steps">{steps}</ol>{bar}<p class="ns-fine">{text(step)}: {share:.0%}</p>'
+
+
+def draw_figures(figures_json: str) -> str:
+    """Base, production and candidate side by side; what else was measured below."""
+    figures: Mapping[str, float] = json.loads(figures_json or "{}")
+    if not figures:
+        return ""
+    rows = [
+        [text(label), *(_figure(figures.get(f"{who}_{metric}")) for who in CONTESTANTS)]
+        for metric, label in METRICS.items()
+        if any(f"{who}_{metric}" in figures for who in CONTESTANTS)
+    ]
+    shown = {f"{who}_{metric}" for who in CONTESTANTS for metric in METRICS}
+    rest = [(key.replace("_", " "), _figure(value)) for key, value in figures.items() if key not in shown]
+    compared = table(["", "Base", "Production", "Candidate"], rows, empty="") if rows else ""
+    return "<h3>Figures</h3>" + compared + (facts(rest) if rest else "")
+
+
+def draw_night(night: Night) -> str:
+    """The whole of a chosen night but its report's words."""
+    losses = f"<h3>Training loss</h3>{draw_losses(night.losses)}" if len(night.losses) > 1 else ""
+    picture = (
+        f'<img class="ns-report" alt="Charts of the evaluation" src="data:image/png;base64,{night.picture_base64}">'
+        if night.picture_base64
+        else ""
+    )
+    return draw_cycle(night.cycle) + losses + picture
+
+
+def draw_losses(losses: Sequence[float], *, width: int = 640, height: int = 160) -> str:
+    """The loss of each logged step as one line; a drawing of 640 by 160 units that scales with the page."""
+    low, high = min(losses), max(losses)
+    span = (high - low) or 1.0
+    points = " ".join(
+        f"{index * width / (len(losses) - 1):.1f},{8 + (high - loss) / span * (height - 16):.1f}"
+        for index, loss in enumerate(losses)
+    )
+    title = f"Training loss over {len(losses)} logged steps: from {losses[0]:.3f} to {losses[-1]:.3f}"
+    return (
+        f'<figure class="ns-plot"><svg viewBox="0 0 {width} {height}" role="img" aria-label="{title}" '
+        f'preserveAspectRatio="none"><polyline points="{points}"/></svg><figcaption>{title}</figcaption></figure>'
+    )
+
+
+def draw_adapters(rows: Sequence[AdapterRow]) -> str:
+    return table(
+        ["Adapter", "Stage", "Trained", "Content", "Verdict of its night"],
+        [
+            [
+                f"<code>{text(row.adapter.name)}</code>",
+                badge(row.adapter.stage, tone="good" if row.adapter.stage == "production" else "plain"),
+                when(row.adapter.created_at),
+                f'<code title="{text(row.adapter.content_hash)}">{text(row.adapter.content_hash[:12])}</code>',
+                text(row.verdict),
+            ]
+            for row in rows
+        ],
+        empty="No adapter yet. The first night that has enough data trains one.",
+    )
+
+
+def draw_events(events: Sequence[Event]) -> str:
+    return table(
+        ["When", "Who", "What", "Which", "Why"],
+        [
+            [when(e.at), text(e.actor), text(e.action), f"<code>{text(e.subject)}</code>", text(e.reason)]
+            for e in events
+        ],
+        empty="Nothing has been moved yet.",
+    )
+
+
+def _ending(cycle: Cycle) -> str:
+    if cycle.state is CycleState.RUNNING:
+        return f"{cycle.step} {cycle.progress:.0%}"
+    return str(cycle.outcome or cycle.state)
+
+
+def _tone(cycle: Cycle) -> str:
+    if cycle.state is CycleState.FAILED:
+        return "bad"
+    return "good" if cycle.outcome is Outcome.PROMOTE else "plain"
+
+
+def _figure(value: float | None) -> str:
+    if value is None:
+        return NOTHING
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 1 else f"{value:,.3f}"
+
+
+def _short(words: str, length: int) -> str:
+    line = " ".join(words.split())
+    return line if len(line) <= length else f"{line[: length - 1]}…"

@@ -1,0 +1,54 @@
+"""The Status tab's picture: the engine, and for each bot who answers, when it goes to school and how far it is.
+
+Plain values in, escaped HTML out; the values are those of `nightschool status`.
+"""
+
+from typing import Final
+
+from nightschool.records import Outcome
+from serve.console.draw import badge, draw_progress, facts, text, when
+from serve.status import BotView, CycleView, EngineView, Status
+from serve.vllm.supervisor import EngineState
+
+TONES: Final = {EngineState.READY: "good", EngineState.STARTING: "warn", EngineState.DOWN: "bad"}
+
+
+def draw_status(status: Status) -> str:
+    cards = [_engine(status.engine), *(_bot(bot) for bot in status.bots)]
+    return f'<div class="ns-cards">{"".join(cards)}</div>'
+
+
+def _engine(engine: EngineView) -> str:
+    pairs = [
+        ("State", badge(engine.state, tone=TONES[engine.state])),
+        ("Kind", text(engine.kind)),
+        ("Base model", text(engine.model)),
+        ("Starts", text(engine.starts)),
+    ]
+    if engine.detail:
+        pairs.append(("Detail", text(engine.detail)))
+    fake = '<p class="ns-fake">Test mode: the echo engine is in use; every answer is fake.</p>'
+    return f'<section class="ns-card"><h2>Engine</h2>{facts(pairs)}{fake if engine.kind == "echo" else ""}</section>'
+
+
+def _bot(bot: BotView) -> str:
+    pairs = [
+        ("Live", f"<code>{text(bot.live)}</code>"),
+        ("Next night", when(bot.next_night) if bot.next_night else "none"),
+        ("Schedule", text(bot.schedule)),
+        ("Conversations", text(bot.conversations)),
+        ("Answers", text(bot.answers)),
+        ("Votes", f"{text(bot.votes_up)} liked, {text(bot.votes_down)} disliked"),
+        ("Reviews", text(bot.reviews)),
+    ]
+    last = next((cycle for cycle in bot.recent if cycle is not bot.running and cycle.finished_at), None)
+    if last:
+        pairs.append(("Last night", _last(last)))
+    running = draw_progress(step=bot.running.step, share=bot.running.progress) if bot.running else ""
+    return f'<section class="ns-card"><h2>{text(bot.title)}</h2>{facts(pairs)}{running}</section>'
+
+
+def _last(cycle: CycleView) -> str:
+    tone = "good" if cycle.verdict is Outcome.PROMOTE else "plain" if cycle.verdict else "bad"
+    reason = f"<br>{text(cycle.reasons[0])}" if cycle.reasons else ""
+    return f"{badge(cycle.verdict or cycle.state, tone=tone)} {when(cycle.finished_at)}{reason}"

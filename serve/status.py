@@ -1,0 +1,129 @@
+"""How everything stands, in one look: for `nightschool status` and the console alike."""
+
+import json
+from datetime import datetime
+from functools import partial
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from collect import cycles, registry, status
+from nightschool.bots import Bot
+from nightschool.records import BASE, AdapterName, Cycle, CycleState, Outcome
+from serve.parts import Parts
+from serve.vllm.supervisor import EngineState
+
+RECENT_CYCLES = 5
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class EngineView(_Part):
+    kind: Literal["vllm", "echo"]
+    state: EngineState
+    detail: str
+    model: str
+    starts: int
+    """How often it was started since the server runs; a promotion does not add to it."""
+
+
+class CycleView(_Part):
+    cycle: str
+    bot: str
+    trigger: str
+    local_date: str | None
+    state: CycleState
+    step: str
+    progress: float
+    """0..1 within the step."""
+    started_at: datetime
+    finished_at: datetime | None
+    candidate: int | None
+    verdict: Outcome | None
+    reasons: tuple[str, ...]
+    figures: dict[str, float]
+
+
+class BotView(_Part):
+    bot: str
+    title: str
+    live: str
+    """`support@3`: who answers now."""
+    adapters: dict[str, str]
+    """Stage of each version."""
+    schedule: str
+    next_night: datetime | None
+    running: CycleView | None
+    recent: tuple[CycleView, ...]
+    conversations: int
+    answers: int
+    votes_up: int
+    votes_down: int
+    reviews: int
+
+
+class Status(_Part):
+    version: str = "0.1.0"
+    engine: EngineView
+    bots: tuple[BotView, ...]
+
+
+async def read_status(parts: Parts) -> Status:
+    """As of now."""
+    engine = parts.engine_status()
+    wanted = parts.settings.engine
+    default = "SmolLM2-135M-Instruct" if wanted.kind == "vllm" else BASE
+    return Status(
+        engine=EngineView(
+            kind=wanted.kind,
+            state=engine.state,
+            detail=engine.detail,
+            model=wanted.model or default,
+            starts=engine.starts,
+        ),
+        bots=tuple([await _bot_view(parts, bot) for bot in parts.shelf.bots.values()]),
+    )
+
+
+async def _bot_view(parts: Parts, bot: Bot) -> BotView:
+    name = bot.bot_name
+    recent = await parts.store.read(partial(cycles.list_cycles, bot=name, limit=RECENT_CYCLES))
+    adapters = await parts.store.read(partial(registry.adapters, bot=name))
+    counts = await parts.store.read(partial(status.count, bot=name))
+    views = tuple(view_cycle(cycle) for cycle in recent)
+    return BotView(
+        bot=name,
+        title=bot.title,
+        live=str(parts.rollout.route(name).name),
+        adapters={str(AdapterName(name, a.version)): a.stage for a in adapters},
+        schedule=f"{bot.schedule.cron} {bot.schedule.time_zone}" if bot.schedule.enabled else "off",
+        next_night=parts.nights.next_runs().get(name),
+        running=next((view for view in views if view.state is CycleState.RUNNING), None),
+        recent=views,
+        conversations=counts.conversations,
+        answers=counts.answers,
+        votes_up=counts.votes_up,
+        votes_down=counts.votes_down,
+        reviews=counts.reviews,
+    )
+
+
+def view_cycle(cycle: Cycle) -> CycleView:
+    """A cycle as people and programs read it."""
+    return CycleView(
+        cycle=cycle.cycle_id,
+        bot=cycle.bot,
+        trigger=cycle.trigger,
+        local_date=cycle.local_date.isoformat() if cycle.local_date else None,
+        state=cycle.state,
+        step=cycle.step,
+        progress=cycle.progress,
+        started_at=cycle.started_at,
+        finished_at=cycle.finished_at,
+        candidate=cycle.candidate,
+        verdict=cycle.outcome,
+        reasons=cycle.reasons,
+        figures=json.loads(cycle.figures_json),
+    )

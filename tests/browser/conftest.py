@@ -1,0 +1,154 @@
+"""A real server with the echo engine, and a real Chromium that looks at it."""
+
+import asyncio
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from collect import registry
+from collect.store import Cursor
+from nightschool.records import Adapter, BotName, Event, Stage, utc_now
+from nightschool.settings import Settings
+from serve.app import build_app, open_parts
+from serve.parts import Parts
+from serve.secrets import open_secrets
+
+T = TypeVar("T")
+CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS: Final = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+BOTS: Final = Path(__file__).parents[2] / "bots"
+BOT: Final = BotName("support")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The running server as a test sees it."""
+
+    address: str
+    password: str
+    parts: Parts
+    loop: asyncio.AbstractEventLoop
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do something on the server's own loop."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout=20)
+
+    def read(self, question: Callable[[Cursor], T]) -> T:
+        return self.run(self.parts.store.read(question))
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Two trained versions of the bot `support` stand ready, neither live."""
+    settings = Settings.model_validate(
+        {
+            "home": tmp_path_factory.mktemp("home"),
+            "bots": BOTS,
+            "engine": {"kind": "echo"},
+            "server": {"port": _free_port(), "requests_per_minute": 1_000},
+        }
+    )
+    started: list[Site] = []
+    is_up, may_end = threading.Event(), threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(_serve(settings, started, is_up, may_end)))
+    thread.start()
+    try:
+        assert is_up.wait(60), "the server did not start"
+        yield started[0]
+    finally:
+        may_end.set()
+        thread.join(20)
+
+
+async def _serve(settings: Settings, started: list[Site], is_up: threading.Event, may_end: threading.Event) -> None:
+    settings.paths.create()
+    opened = open_secrets(settings.paths)
+    async with open_parts(settings, base_model="echo", secrets=opened.secrets) as parts:
+        for version in (1, 2):
+            await _register(parts, version)
+        config = uvicorn.Config(build_app(parts), host="127.0.0.1", port=settings.server.port, log_level="error")
+        server = uvicorn.Server(config)
+        server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]  # not on the main thread
+        serving = asyncio.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.05)
+        address = f"http://127.0.0.1:{settings.server.port}"
+        started.append(Site(address, opened.new_password or "", parts, asyncio.get_running_loop()))
+        is_up.set()
+        await asyncio.to_thread(may_end.wait)
+        server.should_exit = server.force_exit = True
+        await serving
+
+
+async def _register(parts: Parts, version: int) -> None:
+    folder = parts.home.adapter(BOT, f"{version}" * 64)
+    folder.mkdir(parents=True)
+    adapter = Adapter(
+        bot=BOT,
+        version=version,
+        content_hash=f"{version}" * 64,
+        folder=str(folder.relative_to(parts.home.root)),
+        stage=Stage.CANDIDATE,
+        cycle_id=f"cycle-{version}",
+        dataset_hash="d" * 64,
+        created_at=utc_now(),
+        has_passing_verdict=True,
+    )
+    event = Event(f"event-{version}", utc_now(), BOT, "schedule", "registered", str(adapter.name), "trained tonight")
+    await parts.store.write(partial(registry.register_adapter, adapter=adapter, event=event))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here: `apt-get install chromium` runs the browser tests")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(chromium: Browser, site: Site) -> Iterator[BrowserContext]:
+    """A fresh person's browser, light, 1280 wide. Fails the test where anything was fetched from elsewhere."""
+    context = chromium.new_context(base_url=site.address, viewport={"width": 1280, "height": 860}, color_scheme="light")
+    context.set_default_timeout(15_000)
+    elsewhere: list[str] = []
+    allowed = (site.address, "data:", "blob:")
+    context.on("request", lambda asked: None if asked.url.startswith(allowed) else elsewhere.append(asked.url))
+    yield context
+    context.close()
+    assert elsewhere == []
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    """The chat page, opened."""
+    page = context.new_page()
+    page.goto("/")
+    page.wait_for_selector("#ns-title h1")
+    return page
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

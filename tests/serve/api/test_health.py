@@ -1,0 +1,87 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from nightschool.echo import EchoEngine
+from nightschool.engine import Engine
+from nightschool.errors import EngineError, Unavailable
+from serve.api.health import FRESH_S, Readiness
+from serve.parts import Parts
+from serve.vllm.supervisor import EngineState, EngineStatus
+
+
+class CountingEngine(EchoEngine):
+    """Counts how often it was asked for a token; gives none while `is_mute`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.is_mute = False
+
+    async def check_ready(self) -> None:
+        self.asked += 1
+        if self.is_mute:
+            raise EngineError("does not answer", subject="engine", remedy="Wait.")
+
+
+@pytest.fixture
+def engine() -> Engine:
+    return CountingEngine()
+
+
+async def test_alive_and_ready_need_no_key(anonymous: httpx.AsyncClient) -> None:
+    assert (await anonymous.get("/healthz")).status_code == 200
+    assert (await anonymous.head("/healthz")).status_code == 200
+    assert (await anonymous.get("/readyz")).json() == {"status": "ready", "engine": "echo"}
+
+
+async def test_not_ready_while_the_engine_is_not(parts: Parts, app_of: Callable[[Parts], FastAPI]) -> None:
+    for state in (EngineState.STARTING, EngineState.DOWN):
+        status = EngineStatus(state, "exit code 1: a line of the log")
+        app = app_of(replace(parts, engine_status=lambda status=status: status))
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://nightschool") as client:
+            reply = await client.get("/readyz")
+            assert (reply.status_code, reply.json()["error"]["code"]) == (503, "unavailable")
+            assert state in reply.json()["error"]["message"]
+            assert "log" not in reply.text
+            assert (await client.get("/healthz")).status_code == 200
+            assert "nightschool_engine_ready 0.0" in (await client.get("/metrics")).text
+
+
+async def test_one_proof_serves_many_probes_for_a_few_seconds() -> None:
+    now, state = [100.0], [EngineState.READY]
+    engine = CountingEngine()
+    readiness = Readiness(engine, lambda: EngineStatus(state[0]), clock=lambda: now[0])
+    for _ in range(5):
+        await readiness.check()
+    assert engine.asked == 1
+    now[0] += FRESH_S + 0.1
+    engine.is_mute = True
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="does not answer"):
+            await readiness.check()
+    engine.is_mute = False
+    await readiness.check()
+    # An engine that was down proves itself anew.
+    state[0] = EngineState.DOWN
+    with pytest.raises(Unavailable, match="is down"):
+        await readiness.check()
+    state[0], engine.is_mute = EngineState.READY, True
+    with pytest.raises(Unavailable):
+        await readiness.check()
+
+
+async def test_metrics_count_answers_and_votes_by_bot_and_version(
+    client: httpx.AsyncClient, anonymous: httpx.AsyncClient
+) -> None:
+    body = {"model": "support", "messages": [{"role": "user", "content": "hello"}]}
+    completion_id = (await client.post("/v1/chat/completions", json=body)).json()["id"]
+    await client.post("/v1/feedback", json={"completion_id": completion_id, "vote": "up"})
+    reply = await anonymous.get("/metrics")
+    assert reply.headers["content-type"].startswith("text/plain")
+    assert 'nightschool_answers_total{bot="support",finish="stop",version="base"} 1.0' in reply.text
+    assert 'nightschool_votes_total{bot="support",vote="up"} 1.0' in reply.text
+    assert "nightschool_engine_ready 1.0" in reply.text

@@ -1,0 +1,278 @@
+"""A whole server without vLLM, for every test of the roof: real parts in a folder of the test's own.
+
+`parts` is what `serve.app.open_parts` would make, with the fake engine. To use another bot or setting, override the
+small fixture it comes from. Other engines come by `@pytest.mark.parametrize("engine", ["breaks"], indirect=True)`:
+`dead` fails before its first word, `breaks` after two, `faulty` has a fault of ours after two, and `hangs` after two
+until it is closed.
+
+    client      a user's key          `await client.post("/v1/chat/completions", json=...)`
+    operator    an operator's key
+    anonymous   no key
+    app         the routers of the API over `parts` (no pages); `app_of(parts)` for changed parts
+    register    puts an adapter into the record and its folder on disk: `await register("support", version=3)`
+    url         the same app behind a real uvicorn, for clients that want a port
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from collect import keys, registry
+from collect.store import open_store
+from deploy.cycle import NightLimits, NightRunner
+from deploy.reconcile import take_on_trust
+from deploy.rollout import Rollout
+from deploy.schedule import run_nights
+from nightschool.bots import BotShelf
+from nightschool.echo import EchoEngine
+from nightschool.engine import ChatRequest, Delta, Engine
+from nightschool.errors import EngineError
+from nightschool.files import publish
+from nightschool.home import Home
+from nightschool.records import Adapter, BotName, Event, Stage, new_id, utc_now
+from nightschool.settings import EngineSettings, NightSettings, ServerSettings, Settings, StoreSettings
+from serve.api.completions import completions_router
+from serve.api.errors import fallback_router, install_error_handlers
+from serve.api.feedback import feedback_router
+from serve.api.health import health_router
+from serve.api.models import models_router
+from serve.api.operations import operations_router
+from serve.metrics import Metrics
+from serve.parts import Parts
+from serve.secrets import OpenedSecrets, open_secrets
+from serve.turns import Turns
+from serve.vllm.supervisor import EngineState, EngineStatus
+from serve.votes import Votes
+
+BOT = """
+name = "{name}"
+title = "{title}"
+system_prompt = "You are {title}."
+starters = ["Where is my parcel?"]
+[sampling]
+max_tokens = 40
+[schedule]
+enabled = false
+"""
+
+
+class TroubledEngine(EchoEngine):
+    """Says "one two" at most, then does what `trouble` says. `said` is set once it has; `is_closed` at its end."""
+
+    def __init__(self, trouble: str) -> None:
+        super().__init__()
+        self.said = asyncio.Event()
+        self.is_closed = False
+        self._trouble = trouble
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        try:
+            if self._trouble != "dead":
+                yield Delta("one")
+                yield Delta(" two")
+            self.said.set()
+            if self._trouble == "hangs":
+                await asyncio.Event().wait()
+            if self._trouble == "faulty":
+                raise RuntimeError("a detail that nobody outside may read")
+            raise EngineError("ran out of memory", subject="engine", remedy="Ask again.")
+        finally:
+            self.is_closed = True
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest) -> Engine:
+    trouble: str | None = getattr(request, "param", None)
+    return TroubledEngine(trouble) if trouble else EchoEngine()
+
+
+@pytest.fixture
+def bots_folder(tmp_path: Path) -> Path:
+    """Two bots: `support`, called Fern, and `reviewer`, called Rex."""
+    folder = tmp_path / "bots"
+    folder.mkdir()
+    for name, title in (("support", "Fern"), ("reviewer", "Rex")):
+        (folder / f"{name}.toml").write_text(BOT.format(name=name, title=title))
+    return folder
+
+
+@pytest.fixture
+def server_settings() -> ServerSettings:
+    return ServerSettings(requests_per_minute=100_000)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, bots_folder: Path, server_settings: ServerSettings) -> Settings:
+    return Settings(
+        home=tmp_path / "data",
+        bots=bots_folder,
+        server=server_settings,
+        engine=EngineSettings(kind="echo"),
+        store=StoreSettings(memory_gib=0.5, threads=1),
+        night=NightSettings(min_free_gib=0),
+    )
+
+
+@pytest.fixture(scope="session")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> OpenedSecrets:
+    """`secrets.new_password` opens the console. Made once, since its hash is slow on purpose."""
+    return open_secrets(Home(tmp_path_factory.mktemp("secrets")))
+
+
+@pytest.fixture
+async def parts(settings: Settings, engine: Engine, secrets: OpenedSecrets) -> AsyncIterator[Parts]:
+    async with _held(_open_parts(settings, engine, secrets)) as parts:
+        yield parts
+
+
+@pytest.fixture
+def app_of() -> Callable[[Parts], FastAPI]:
+    return _app_of
+
+
+@pytest.fixture
+def app(parts: Parts) -> FastAPI:
+    return _app_of(parts)
+
+
+@pytest.fixture
+async def user_key(parts: Parts) -> str:
+    return await parts.store.write(partial(keys.create_key, name="reader", scope="user", at=utc_now()))
+
+
+@pytest.fixture
+async def operator_key(parts: Parts) -> str:
+    return await parts.store.write(partial(keys.create_key, name="boss", scope="operator", at=utc_now()))
+
+
+@pytest.fixture
+async def client(app: FastAPI, user_key: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with _client(app, user_key) as client:
+        yield client
+
+
+@pytest.fixture
+async def operator(app: FastAPI, operator_key: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with _client(app, operator_key) as client:
+        yield client
+
+
+@pytest.fixture
+async def anonymous(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with _client(app, None) as client:
+        yield client
+
+
+@pytest.fixture
+async def url(app: FastAPI) -> AsyncIterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none"))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        await serving
+
+
+Register = Callable[..., Awaitable[Adapter]]
+
+
+@pytest.fixture
+def register(parts: Parts) -> Register:
+    async def register(bot: str, *, version: int, stage: Stage = Stage.CANDIDATE) -> Adapter:
+        draft = parts.home.root / "drafts" / f"{bot}-{version}"
+        draft.mkdir(parents=True)
+        (draft / "adapter_model.safetensors").write_bytes(f"{bot}@{version}".encode())
+        manifest = publish(draft, kind="adapter")
+        folder = parts.home.adapter(BotName(bot), manifest.content_hash)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft.rename(folder)
+        adapter = Adapter(
+            bot=BotName(bot),
+            version=version,
+            content_hash=manifest.content_hash,
+            folder=str(folder.relative_to(parts.home.root)),
+            stage=stage,
+            cycle_id=new_id(),
+            dataset_hash="0" * 64,
+            created_at=utc_now(),
+        )
+        event = Event(new_id(), utc_now(), adapter.bot, "test", "registered", str(adapter.name), "")
+        await parts.store.write(partial(registry.register_adapter, adapter=adapter, event=event))
+        return adapter
+
+    return register
+
+
+def _app_of(parts: Parts) -> FastAPI:
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    install_error_handlers(app)
+    for router in (health_router, models_router, completions_router, feedback_router, operations_router):
+        app.include_router(router(parts))
+    app.include_router(fallback_router())
+    return app
+
+
+def _client(app: FastAPI, key: str | None) -> httpx.AsyncClient:
+    # Not raised here: what the caller of a faulty server sees is what tests are about.
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    return httpx.AsyncClient(transport=transport, base_url="http://nightschool", headers=headers)
+
+
+@asynccontextmanager
+async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets) -> AsyncIterator[Parts]:
+    home, metrics, shelf = settings.paths, Metrics(), BotShelf(settings.bots)
+    store_settings = settings.store
+    async with open_store(
+        home.store, temp=home.temp, memory_gib=store_settings.memory_gib, threads=store_settings.threads
+    ) as store:
+        rollout = Rollout(store, engine, home=home, max_adapters=settings.engine.max_adapters, prove=take_on_trust)
+        limits = NightLimits(training_timeout_s=60, min_free_gib=settings.night.min_free_gib, max_lora_rank=16)
+        runner = NightRunner(store, engine, rollout, shelf=shelf, home=home, base_model="echo", limits=limits)
+        turns = Turns(store, engine, rollout, metrics=metrics)
+        async with run_nights(runner, store, shelf) as nights:
+            yield Parts(
+                settings=settings,
+                home=home,
+                shelf=shelf,
+                store=store,
+                engine=engine,
+                rollout=rollout,
+                turns=turns,
+                votes=Votes(store, metrics=metrics),
+                nights=nights,
+                metrics=metrics,
+                secrets=secrets.secrets,
+                engine_status=lambda: EngineStatus(EngineState.READY, starts=1),
+            )
+        await turns.stop(grace_s=0)
+
+
+@asynccontextmanager
+async def _held(opening: AbstractAsyncContextManager[Parts]) -> AsyncIterator[Parts]:
+    """`opening`, entered and left in one task: pytest sets a fixture up and tears it down in two."""
+    opened: asyncio.Future[Parts] = asyncio.get_running_loop().create_future()
+    may_close = asyncio.Event()
+
+    async def hold() -> None:
+        async with opening as parts:
+            opened.set_result(parts)
+            await may_close.wait()
+
+    holding = asyncio.create_task(hold())
+    await asyncio.wait({holding, opened}, return_when=asyncio.FIRST_COMPLETED)
+    if holding.done():
+        await holding
+    try:
+        yield opened.result()
+    finally:
+        may_close.set()
+        await holding

@@ -1,0 +1,53 @@
+"""Write a dataset's card: what it holds, what was left out and why, in words that an operator reads.
+
+Holds nothing that a person wrote and no time of day, so equal data give equal cards.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    train_rows: int
+    train_conversations: int
+    train_answers: int
+    held_out_rows: int
+    held_out_conversations: int
+    held_out_answers: int
+    pairs: int
+    votes_up: int
+    votes_down: int
+    left_out: Mapping[str, int]
+    """By reason."""
+
+
+def write_card(counts: Counts, *, held_out_share: float, seed: int) -> str:
+    """The card as Markdown."""
+    reasons = [f"| {reason} | {count} |" for reason, count in sorted(counts.left_out.items())] or ["| nothing | 0 |"]
+    lines = [
+        "# Dataset",
+        "",
+        "| part | rows | conversations | answers learnt or examined |",
+        "| --- | --- | --- | --- |",
+        f"| training | {counts.train_rows} | {counts.train_conversations} | {counts.train_answers} |",
+        f"| held out | {counts.held_out_rows} | {counts.held_out_conversations} | {counts.held_out_answers} |",
+        "",
+        f"Preference pairs (training side): {counts.pairs}. "
+        f"Votes (training side): {counts.votes_up} up, {counts.votes_down} down.",
+        "",
+        "## Left out",
+        "",
+        "| reason | count |",
+        "| --- | --- |",
+        *reasons,
+        "",
+        "## How it was made",
+        "",
+        f"Share held out where an import did not say: {held_out_share:g}; seed {seed}. A person's conversations "
+        "stand on one side, and so do near-duplicates; where these two rules disagree the conversation is on neither. "
+        "What an import marked as held out is never trained on, nor is a near-duplicate of it. Each row's sources are "
+        "in `items.jsonl`.",
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,197 @@
+"""Turn a bot's snapshot into a dataset folder: what to train on, what to examine on, and where each row came from.
+
+In: the snapshot's folder. Out: `<target>/<content hash>/` with sft_train.jsonl, sft_held_out.jsonl, preferences.jsonl,
+votes.jsonl, items.jsonl, card.md and, last, its manifest; the same snapshot gives the same bytes. Does not know tokens,
+models or when a night has enough.
+"""
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from nightschool.errors import InvalidInput
+from nightschool.files import publish, read_manifest
+from tune.card import Counts, write_card
+from tune.duplicates import Spoken, group_duplicates
+from tune.rows import (
+    CARD,
+    HELD_OUT,
+    ITEMS,
+    PREFERENCES,
+    TRAIN,
+    VOTES,
+    Named,
+    Row,
+    name_row,
+    read_item_ids,
+    write_items,
+    write_rows,
+)
+from tune.select import Lesson, Pair, Rated, Selection, select_rows
+from tune.snapshot import Snapshot, read_snapshot
+from tune.split import Side, split_conversations
+
+KIND: Final = "dataset"
+
+
+class DatasetSummary(NamedTuple):
+    folder: Path
+    content_hash: str
+    train_rows: int
+    held_out_rows: int
+    held_out_conversations: int
+    pairs: int
+    votes: int
+    new_rows: int
+    """Training rows whose item is not among the known ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The rows of each file. Pairs and votes are of the training side: nothing is trained on what is examined."""
+
+    train: tuple[Named, ...]
+    held_out: tuple[Named, ...]
+    pairs: tuple[Named, ...]
+    votes: tuple[Named, ...]
+    groups: Mapping[str, str]
+    left_out: Mapping[str, int]
+
+
+def build_dataset(
+    snapshot: Path,
+    target: Path,
+    *,
+    system_prompt: str,
+    held_out_share: float,
+    seed: int,
+    known_items: frozenset[str] = frozenset(),
+) -> DatasetSummary:
+    """The dataset of `snapshot` below `target`, named by its content; built once, found again afterwards.
+
+    `held_out_share` is 0..1. Raises InvalidInput where the snapshot is not one.
+    """
+    taken = read_snapshot(snapshot)
+    selection = select_rows(taken, system_prompt=system_prompt)
+    parts = _part(selection, taken, held_out_share=held_out_share, seed=seed)
+    counts = _count(parts)
+    about: dict[str, str | int | float | None] = {
+        "snapshot_hash": taken.content_hash,
+        "held_out_share": held_out_share,
+        "seed": seed,
+        "train_rows": counts.train_rows,
+        "held_out_rows": counts.held_out_rows,
+    }
+    target.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(dir=target, prefix=".draft-"))
+    try:
+        _write(draft, parts)
+        (draft / CARD).write_text(write_card(counts, held_out_share=held_out_share, seed=seed))
+        content_hash = publish(draft, kind=KIND, about=about).content_hash
+        folder = target / content_hash[:16]
+        if not folder.exists():
+            draft.chmod(0o755)
+            draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return DatasetSummary(
+        folder=folder,
+        content_hash=content_hash,
+        train_rows=counts.train_rows,
+        held_out_rows=counts.held_out_rows,
+        held_out_conversations=counts.held_out_conversations,
+        pairs=counts.pairs,
+        votes=counts.votes_up + counts.votes_down,
+        new_rows=len({named.item_id for named in parts.train} - known_items),
+    )
+
+
+def read_items(folder: Path) -> frozenset[str]:
+    """Ids of a dataset's training rows. Raises InvalidInput where the dataset was never finished."""
+    manifest = read_manifest(folder)
+    if manifest is None or manifest.kind != KIND:
+        raise InvalidInput("is not a finished dataset", subject=str(folder), remedy="Build it again.")
+    return read_item_ids(folder / ITEMS)
+
+
+def _part(selection: Selection, snapshot: Snapshot, *, held_out_share: float, seed: int) -> _Parts:
+    groups = group_duplicates(_spoken(selection, snapshot))
+    sides = split_conversations(snapshot.talks, groups, held_out_share=held_out_share, seed=seed)
+
+    def on(side: Side, rows: Iterable[Row]) -> tuple[Named, ...]:
+        named = [name_row(row) for row in rows if sides[row.conversation_id] is side]
+        # Equal content is kept once, in its oldest conversation.
+        return tuple({n.item_id: n for n in reversed(named)}.values())[::-1]
+
+    lessons = selection.lessons
+    train, held_out = on(Side.TRAIN, lessons), on(Side.HELD_OUT, lessons)
+    neither = sum(sides[lesson.conversation_id] is Side.NEITHER for lesson in lessons)
+    left_out = Counter(selection.left_out)
+    left_out["near-duplicate of the other side"] = neither
+    left_out["exact duplicate"] = len(lessons) - neither - len(train) - len(held_out)
+    return _Parts(
+        train=train,
+        held_out=held_out,
+        pairs=on(Side.TRAIN, selection.pairs),
+        votes=on(Side.TRAIN, selection.rated),
+        groups=groups,
+        left_out=+left_out,
+    )
+
+
+def _spoken(selection: Selection, snapshot: Snapshot) -> dict[str, Spoken]:
+    """What each selected conversation says, oldest conversation first."""
+    lines: dict[str, dict[tuple[str, str], None]] = {name: {} for name in snapshot.talks}
+    rows: list[Row] = [*selection.lessons, *selection.pairs, *selection.rated]
+    for row in rows:
+        said = row.messages if isinstance(row, Lesson) else row.prompt
+        lines[row.conversation_id].update(((m["role"], m["content"]), None) for m in said if m["role"] != "system")
+        if isinstance(row, Pair | Rated):
+            lines[row.conversation_id]["assistant", row.chosen if isinstance(row, Pair) else row.answer] = None
+    return {
+        name: Spoken(
+            questions=tuple(content for role, content in said if role == "user"),
+            text="\n".join(content for _, content in said),
+        )
+        for name, said in lines.items()
+        if said
+    }
+
+
+def _count(parts: _Parts) -> Counts:
+    good = [isinstance(named.row, Rated) and named.row.is_good for named in parts.votes]
+    return Counts(
+        train_rows=len(parts.train),
+        train_conversations=_conversations(parts.train),
+        train_answers=_answers(parts.train),
+        held_out_rows=len(parts.held_out),
+        held_out_conversations=_conversations(parts.held_out),
+        held_out_answers=_answers(parts.held_out),
+        pairs=len(parts.pairs),
+        votes_up=sum(good),
+        votes_down=len(good) - sum(good),
+        left_out=parts.left_out,
+    )
+
+
+def _conversations(rows: Iterable[Named]) -> int:
+    return len({named.row.conversation_id for named in rows})
+
+
+def _answers(rows: Iterable[Named]) -> int:
+    lessons = [named.row for named in rows if isinstance(named.row, Lesson)]
+    return sum(m["role"] == "assistant" and m.get("weight", 1) != 0 for lesson in lessons for m in lesson.messages)
+
+
+def _write(folder: Path, parts: _Parts) -> None:
+    files = ((TRAIN, parts.train), (HELD_OUT, parts.held_out), (PREFERENCES, parts.pairs), (VOTES, parts.votes))
+    for name, rows in files:
+        write_rows(folder / name, rows, groups=parts.groups)
+    write_items(
+        folder / ITEMS,
+        {Side.TRAIN: (*parts.train, *parts.pairs, *parts.votes), Side.HELD_OUT: parts.held_out},
+    )

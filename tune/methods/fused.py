@@ -1,0 +1,109 @@
+"""Two pieces of arithmetic that make LoRA training on a CPU about twice as fast, with the gradients that PEFT gives.
+
+A LoRA layer here multiplies in the base model's type throughout (PEFT casts each input up to fp32 for its two small
+products), and the loss forms logits for answer tokens only, a slice at a time, and their gradient at once: what is
+kept for the backward pass is one hidden state a token, not one number for each of the vocabulary. Not used on a GPU.
+"""
+
+from types import MethodType
+from typing import Any, Final
+
+import torch
+from peft import PeftModel
+from peft.tuners.lora import Linear
+from torch import Tensor
+from torch.autograd import Function
+from torch.nn.functional import linear
+from transformers import PreTrainedModel
+
+from tune.encode import IGNORED
+
+SLICE: Final = 256
+"""Tokens whose logits are held at once: 50 MB at 49,152 words."""
+SCALED_HEADS: Final = (
+    "final_logit_softcapping",
+    "logit_scale",
+    "logits_scaling",
+    "output_multiplier",
+    "lm_head_multiplier",
+)
+
+
+class _LoraLinear(Function):
+    """y = x W' + s (x A') B', for x (n, in), W (out, in), A (r, in), B (out, r); W is frozen."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:
+        a_low, b_low = a.to(x.dtype), b.to(x.dtype)
+        low = x @ a_low.T  # (n, r)
+        ctx.save_for_backward(x, weight, a_low, b_low, low)
+        ctx.scale = scale
+        return linear(x, weight).addmm_(low, b_low.T, alpha=scale)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, a, b, low = ctx.saved_tensors
+        grad = grads[0].contiguous()
+        grad_low = grad @ b  # (n, r)
+        grad_x = (grad @ weight).addmm_(grad_low, a, alpha=ctx.scale) if ctx.needs_input_grad[0] else None
+        # The products add up in fp32 and are rounded once; the master weights stay in fp32.
+        grad_a = (grad_low.T @ x).float() * ctx.scale
+        grad_b = (grad.T @ low).float() * ctx.scale
+        return grad_x, None, grad_a, grad_b, None
+
+
+class _AnswerLoss(Function):
+    """Sum of -log p(label), for hidden (n, d), the head's weight (v, d), labels (n,); the head is frozen."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
+        total = torch.zeros((), dtype=torch.float32)
+        grad = torch.empty_like(hidden)
+        for start in range(0, len(labels), SLICE):
+            part, wanted = hidden[start : start + SLICE], labels[start : start + SLICE, None]
+            log_probs = torch.log_softmax(linear(part, weight).float(), dim=-1)
+            total -= log_probs.gather(1, wanted).sum()
+            # d(-log p)/d logits = p - onehot
+            probs = log_probs.exp_()
+            probs.scatter_add_(1, wanted, probs.new_full(wanted.shape, -1.0))
+            torch.mm(probs.to(weight.dtype), weight, out=grad[start : start + SLICE])
+        ctx.save_for_backward(grad)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (grad,) = ctx.saved_tensors
+        return grad * grads[0].to(grad.dtype), None, None
+
+
+def has_plain_head(model: PreTrainedModel) -> bool:
+    """Whether logits are a bare product: some models scale or cap them, and then this loss would be wrong."""
+    config = model.config.get_text_config()
+    head = model.get_output_embeddings()
+    scaled = any(getattr(config, name, None) not in {None, 1.0} for name in SCALED_HEADS)
+    return isinstance(head, torch.nn.Linear) and head.bias is None and not scaled
+
+
+def fuse_adapter(model: PeftModel) -> None:
+    """Let the model's LoRA layers compute as `_LoraLinear` from now on; their weights are untouched."""
+    for layer in model.modules():
+        if isinstance(layer, Linear) and layer.base_layer.bias is None:
+            layer.forward = MethodType(_forward, layer)
+
+
+def answer_loss(model: PeftModel, *, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> Tensor:
+    """Sum of the negative log-likelihoods of the labelled tokens, in nats; (b, t) each."""
+    base = model.get_base_model()
+    backbone = getattr(base, base.base_model_prefix)
+    states = backbone(input_ids=input_ids, attention_mask=attention_mask, use_cache=False).last_hidden_state
+    wanted = labels[:, 1:]
+    is_answer = wanted != IGNORED
+    loss: Tensor = _AnswerLoss.apply(states[:, :-1][is_answer], base.get_output_embeddings().weight, wanted[is_answer])
+    return loss
+
+
+def _forward(layer: Any, x: Tensor, *_: Any, **__: Any) -> Tensor:
+    flat = x.reshape(-1, x.shape[-1])
+    a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
+    y: Tensor = _LoraLinear.apply(flat, layer.base_layer.weight, a, b, layer.scaling["default"])
+    return y.view(*x.shape[:-1], -1)

@@ -1,0 +1,135 @@
+"""The frozen base model, its tokenizer and the adapter on top: loading, and the log-probabilities that prove a load.
+
+Imports torch, so only `tune.train` and `tune.methods` import it. Does not know rows or training.
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, set_seed
+
+from nightschool.errors import InvalidInput
+from tune.recipe import Recipe
+
+TARGETS: Final = ("down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj")
+"""Every linear layer of a Llama-like block: what the engine is told to wrap."""
+WEIGHTS: Final = "adapter_model.safetensors"
+CONFIG: Final = "adapter_config.json"
+BF16_FLAGS: Final = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+
+
+class LogProbs(NamedTuple):
+    """Natural-log probability of each token given those before it; one fewer than the tokens."""
+
+    base: tuple[float, ...]
+    adapter: tuple[float, ...]
+
+    @property
+    def distance(self) -> float:
+        """Mean absolute difference, in nats."""
+        return sum(abs(a - b) for a, b in zip(self.adapter, self.base, strict=True)) / len(self.base)
+
+
+def choose_device(wanted: str) -> str:
+    """`cpu` or `cuda`. Raises InvalidInput where a GPU is wanted that is not there."""
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise InvalidInput("is not there", subject="device cuda", remedy='Set device = "auto" in the recipe.')
+    return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def choose_dtype(device: str, *, cpuinfo: Path = Path("/proc/cpuinfo")) -> torch.dtype:
+    """bf16, but fp32 on a CPU that has no instructions for it: there it would be several times slower."""
+    if device != "cpu":
+        return torch.bfloat16
+    words = cpuinfo.read_text().split() if cpuinfo.exists() else []
+    return torch.bfloat16 if BF16_FLAGS.intersection(words) else torch.float32
+
+
+def load_tokenizer(base_model: str) -> PreTrainedTokenizerBase:
+    """Raises InvalidInput where there is none, or it has no chat template."""
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(base_model)
+    except (OSError, ValueError) as error:
+        raise _unloadable(base_model, error) from error
+    if not tokenizer.chat_template:
+        raise InvalidInput(
+            "has no chat template", subject=base_model, remedy="Choose an instruction-tuned model as base model."
+        )
+    return tokenizer
+
+
+def load_base(base_model: str, *, device: str, dtype: torch.dtype, attention: str = "sdpa") -> PreTrainedModel:
+    """The base model, frozen. Raises InvalidInput where it cannot be loaded."""
+    try:
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            base_model, dtype=dtype, attn_implementation=attention, device_map={"": device}
+        )
+    except (OSError, ValueError) as error:
+        raise _unloadable(base_model, error) from error
+    return model.requires_grad_(False)
+
+
+def add_adapter(model: PreTrainedModel, recipe: Recipe) -> PeftModel:
+    """`model` with a fresh LoRA adapter, whose fp32 weights are all that learns; it starts as the base model.
+
+    Raises InvalidInput where the model has none of the layers that the engine can serve adapters for.
+    """
+    set_seed(recipe.seed)
+    config = LoraConfig(
+        r=recipe.rank,
+        lora_alpha=recipe.alpha,
+        lora_dropout=0.0,
+        target_modules=list(TARGETS),
+        task_type="CAUSAL_LM",
+        bias="none",
+    )
+    try:
+        adapted: PeftModel = get_peft_model(model, config)
+    except ValueError as error:
+        raise InvalidInput(
+            f"has no layers called {', '.join(TARGETS)} ({error})",
+            subject=recipe.base_model,
+            remedy="Choose a base model of the Llama family.",
+        ) from error
+    return adapted
+
+
+def export_adapter(checkpoint: Path, target: Path, *, base_model: str) -> None:
+    """The checkpoint's adapter as a folder that vLLM loads, the same bytes for the same weights."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    shutil.copyfile(checkpoint / WEIGHTS, target / WEIGHTS)
+    config: dict[str, Any] = json.loads((checkpoint / CONFIG).read_text())
+    # PEFT keeps the modules in a set, whose order changes from process to process, and the base model's path.
+    config |= {"target_modules": sorted(TARGETS), "base_model_name_or_path": Path(base_model).name}
+    (target / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+
+
+def measure_log_probs(base_model: str, adapter: Path, texts: Sequence[Sequence[int]], *, device: str) -> list[LogProbs]:
+    """Log-probabilities of token sequences under base and adapter: in fp32 on CPU, in bf16 on a GPU."""
+    dtype = torch.float32 if device == "cpu" else torch.bfloat16
+    model = PeftModel.from_pretrained(load_base(base_model, device=device, dtype=dtype), adapter).eval()
+    with torch.inference_mode():
+        under_adapter = [_log_probs(model, text, device=device) for text in texts]
+        with model.disable_adapter():
+            under_base = [_log_probs(model, text, device=device) for text in texts]
+    return [LogProbs(base, adapter) for base, adapter in zip(under_base, under_adapter, strict=True)]
+
+
+def _log_probs(model: PeftModel, token_ids: Sequence[int], *, device: str) -> tuple[float, ...]:
+    ids = torch.tensor([list(token_ids)], device=device)
+    logits = model(input_ids=ids).logits[0, :-1].float()
+    return tuple(torch.log_softmax(logits, dim=-1).gather(1, ids[0, 1:, None])[:, 0].tolist())
+
+
+def _unloadable(base_model: str, error: Exception) -> InvalidInput:
+    return InvalidInput(
+        f"cannot be loaded ({error})",
+        subject=base_model,
+        remedy="Give the folder of a Hugging Face model, or an id that this machine can download.",
+    )
