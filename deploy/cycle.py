@@ -9,45 +9,42 @@ import asyncio
 import json
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 from collect import cycles, registry
 from collect.snapshot import write_snapshot
 from collect.store import Store
 from deploy.morning import write_morning_report
+from deploy.orders import contestants, insufficient, recipe_of, rules_of, sampling_of, shortfall
 from deploy.plan import DatasetNote, NightFolder, Step
 from deploy.reporter import Reporter
 from deploy.rollout import Rollout
 from deploy.training import train
-from eval.answers import Contestant
 from eval.examine import examine
-from eval.gate import GateRules, Verdict
+from eval.gate import Verdict
 from nightschool.bots import Bot, BotShelf
 from nightschool.engine import Engine
-from nightschool.errors import NightschoolError, Unavailable
+from nightschool.errors import InvalidInput, NightschoolError, Unavailable
 from nightschool.files import publish, read_manifest
 from nightschool.home import Home
 from nightschool.records import (
-    BASE,
     Adapter,
     BotName,
     Cycle,
     CycleState,
     Event,
     Outcome,
-    Sampling,
     Stage,
     new_id,
     utc_now,
 )
 from tune.dataset import build_dataset, read_items
 from tune.progress import TrainingProgress
-from tune.recipe import Recipe, write_recipe
+from tune.recipe import RECIPE, write_recipe
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +95,15 @@ class NightRunner:
     async def claim(
         self, bot: BotName, *, trigger: Literal["schedule", "catch-up", "operator"], local_date: date | None = None
     ) -> Cycle:
-        """A new cycle in the record. Raises Busy where one runs or the date was taken, Unavailable without room."""
+        """A new cycle in the record. Raises Busy where one runs or the date was taken, Unavailable without room,
+        InvalidInput where the engine could not serve the result."""
+        rank = self._shelf.find(bot).recipe.rank
+        if rank > self._limits.max_lora_rank:
+            raise InvalidInput(
+                f"trains rank {rank}, but the engine serves at most {self._limits.max_lora_rank}",
+                subject=f"recipe of {bot}",
+                remedy="Lower recipe.rank in its file or raise engine.max_lora_rank.",
+            )
         free = shutil.disk_usage(self._home.root).free
         if free < self._limits.min_free_gib * GIB:
             raise Unavailable(
@@ -142,7 +147,7 @@ class NightRunner:
         folder = NightFolder(self._home.temp / f"plan-{new_id()}")
         try:
             note = await self._build_dataset(self._shelf.find(bot), folder)
-            return NightPlan(note, await self._shortfall(self._shelf.find(bot), note))
+            return NightPlan(note, shortfall(self._shelf.find(bot), note))
         finally:
             shutil.rmtree(folder.root, ignore_errors=True)
 
@@ -155,10 +160,19 @@ class NightRunner:
         bot = self._shelf.find(reporter.cycle.bot)
         folder = NightFolder(self._home.cycle(bot.bot_name, reporter.cycle.cycle_id))
         note = await self._build_dataset(bot, folder, reporter)
-        if not (folder.run / "recipe.toml").exists():
-            shortfall = await self._shortfall(bot, note)
-            if shortfall and not (force and note.new_rows == 0 and note.train_rows >= bot.recipe.min_examples):
-                return self._insufficient(reporter.cycle, note, shortfall)
+        has_begun = (folder.run / RECIPE).exists()
+        why = None if has_begun else shortfall(bot, note, force=force)
+        if why:
+            decided = insufficient(reporter.cycle, note, why)
+        else:
+            decided = await self._train_and_judge(bot, folder, note, reporter, actor=actor)
+        reporter.step(Step.REPORT)
+        write_morning_report(folder.root, decided, note)
+        return decided
+
+    async def _train_and_judge(
+        self, bot: Bot, folder: NightFolder, note: DatasetNote, reporter: Reporter, *, actor: str
+    ) -> Cycle:
         await self._train(bot, folder, note, reporter)
         candidate = await self._register(bot, folder, note, reporter, actor=actor)
         reporter.step(Step.LOAD, candidate=candidate.version)
@@ -166,15 +180,12 @@ class NightRunner:
         verdict = await self._examine(bot, folder, note, candidate, reporter)
         reporter.step(Step.DECIDE)
         await self._decide(candidate, verdict, cycle_id=reporter.cycle.cycle_id, folder=folder)
-        decided = replace(
+        return replace(
             reporter.cycle,
             outcome=verdict.outcome,
             reasons=verdict.reasons,
             figures_json=json.dumps(dict(verdict.figures)),
         )
-        reporter.step(Step.REPORT)
-        write_morning_report(folder.root, decided, note)
-        return decided
 
     async def _build_dataset(self, bot: Bot, folder: NightFolder, reporter: Reporter | None = None) -> DatasetNote:
         if note := folder.read_dataset_note():
@@ -202,50 +213,15 @@ class NightRunner:
         """Rows on which the bot's newest adapter was trained."""
         for adapter in await self._store.read(partial(registry.adapters, bot=bot)):
             if adapter.stage is not Stage.TAINTED:
-                dataset = self._dataset_folder(bot, adapter.dataset_hash)
+                dataset = self._home.dataset(bot, adapter.dataset_hash)
                 return read_items(dataset) if read_manifest(dataset) else frozenset()
         return frozenset()
 
-    async def _shortfall(self, bot: Bot, note: DatasetNote) -> str | None:
-        recipe, gate = bot.recipe, bot.gate
-        if note.train_rows < recipe.min_examples:
-            return f"{note.train_rows} training rows; recipe.min_examples asks for {recipe.min_examples}"
-        if note.held_out_conversations < gate.min_conversations:
-            return (
-                f"{note.held_out_conversations} held-out conversations; "
-                f"gate.min_conversations asks for {gate.min_conversations}"
-            )
-        if note.new_rows < recipe.min_new_examples:
-            return (
-                f"{note.new_rows} rows that the newest adapter has not seen; "
-                f"recipe.min_new_examples asks for {recipe.min_new_examples}"
-            )
-        return None
-
-    def _insufficient(self, cycle: Cycle, note: DatasetNote, shortfall: str) -> Cycle:
-        return replace(
-            cycle,
-            outcome=Outcome.INSUFFICIENT_DATA,
-            reasons=(f"Not enough data: {shortfall}. Production stays.",),
-            figures_json=json.dumps({k: v for k, v in note.model_dump().items() if isinstance(v, int)}),
-        )
-
     async def _train(self, bot: Bot, folder: NightFolder, note: DatasetNote, reporter: Reporter) -> None:
         reporter.step(Step.TRAIN)
-        recipe = Recipe(
-            base_model=self._base_model,
-            dataset=str(self._dataset_folder(bot.bot_name, note.content_hash)),
-            epochs=bot.recipe.epochs,
-            learning_rate=bot.recipe.learning_rate,
-            rank=bot.recipe.rank,
-            alpha=bot.recipe.alpha,
-            batch_size=bot.recipe.batch_size,
-            micro_batch_size=bot.recipe.micro_batch_size,
-            max_tokens=bot.recipe.max_tokens,
-            seed=bot.recipe.seed,
-        )
-        if not (folder.run / "recipe.toml").exists():
-            write_recipe(folder.run, recipe)
+        dataset = self._home.dataset(bot.bot_name, note.content_hash)
+        if not (folder.run / RECIPE).exists():
+            write_recipe(folder.run, recipe_of(bot, base_model=self._base_model, dataset=dataset))
 
         def show(progress: TrainingProgress) -> None:
             reporter.advance(progress.step / max(progress.steps, 1))
@@ -290,25 +266,13 @@ class NightRunner:
         self, bot: Bot, folder: NightFolder, note: DatasetNote, candidate: Adapter, reporter: Reporter
     ) -> Verdict:
         reporter.step(Step.EVALUATE)
-        gate = bot.gate
-        rules = GateRules(
-            primary=gate.primary,
-            alpha=gate.alpha,
-            draws=gate.draws,
-            min_conversations=gate.min_conversations,
-            max_rows=gate.max_rows,
-            length_ratio=gate.length_ratio,
-            max_repetition=gate.max_repetition,
-            max_perplexity_ratio=gate.max_perplexity_ratio,
-            seed=bot.recipe.seed,
-        )
         with self._rollout.lease(bot.bot_name) as route:
             return await examine(
                 self._engine,
-                dataset=self._dataset_folder(bot.bot_name, note.content_hash),
-                contestants=_contestants(candidate, production=(route.model, route.adapter_hash)),
-                sampling=Sampling(temperature=0.0, top_p=1.0, max_tokens=bot.sampling.max_tokens),
-                gate=rules,
+                dataset=self._home.dataset(bot.bot_name, note.content_hash),
+                contestants=contestants(candidate, production=route),
+                sampling=sampling_of(bot),
+                gate=rules_of(bot),
                 folder=folder.evaluation,
                 on_step=lambda share, _what: reporter.advance(share),
             )
@@ -332,14 +296,3 @@ class NightRunner:
             await self._rollout.promote(
                 candidate.bot, version=candidate.version, actor="gate", reason=verdict.reasons[0], with_verdict=True
             )
-
-    def _dataset_folder(self, bot: BotName, content_hash: str) -> Path:
-        return self._home.datasets(bot) / content_hash[:16]
-
-
-def _contestants(candidate: Adapter, *, production: tuple[str, str]) -> Mapping[str, Contestant]:
-    return {
-        "base": Contestant(label="base", model=BASE, content_hash=""),
-        "production": Contestant(label="production", model=production[0], content_hash=production[1]),
-        "candidate": Contestant(label="candidate", model=str(candidate.name), content_hash=candidate.content_hash),
-    }

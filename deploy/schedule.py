@@ -70,10 +70,10 @@ class Nights:
 
     def open(self) -> None:
         """Start the clock."""
-        self._scheduler.add_job(self._sync, "interval", seconds=SYNC_PERIOD_S, id="@sync", **_NEVER_LOSE)
+        self._scheduler.add_job(self._follow_files, "interval", seconds=SYNC_PERIOD_S, id="@sync", **_NEVER_LOSE)
         self._scheduler.add_job(self.catch_up, "interval", seconds=CATCH_UP_PERIOD_S, id="@catch-up", **_NEVER_LOSE)
         self._scheduler.start()
-        self._sync_now()
+        self.follow_files()
 
     def close(self) -> None:
         """Stop the clock and the nights in flight; the next start goes on with them."""
@@ -107,10 +107,12 @@ class Nights:
             slot = trigger_of(bot.schedule).get_next_fire_time(slot, slot + timedelta(microseconds=1))
         return newest if newest and (last is None or newest > last) else None
 
-    async def _sync(self) -> None:
-        self._sync_now()
+    async def _follow_files(self) -> None:
+        # On the loop: APScheduler would run a plain function in a thread.
+        self.follow_files()
 
-    def _sync_now(self) -> None:
+    def follow_files(self) -> None:
+        """Bring the clock to what the bots' files say now."""
         bots = self._shelf.bots
         wanted = {name: bot.schedule for name, bot in bots.items() if bot.schedule.enabled}
         for name in self._scheduled.keys() - wanted.keys():
@@ -164,10 +166,12 @@ def trigger_of(schedule: SchedulePart) -> CronTrigger:
 
 
 @asynccontextmanager
-async def run_nights(runner: NightRunner, store: Store, shelf: BotShelf) -> AsyncIterator[Nights]:
+async def run_nights(
+    runner: NightRunner, store: Store, shelf: BotShelf, *, now: Callable[[], datetime] = utc_now
+) -> AsyncIterator[Nights]:
     """The clock and its nights for the length of the block."""
     async with asyncio.TaskGroup() as tasks:
-        nights = Nights(runner, store, shelf, tasks=tasks)
+        nights = Nights(runner, store, shelf, tasks=tasks, now=now)
         nights.open()
         try:
             yield nights

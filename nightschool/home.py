@@ -54,12 +54,15 @@ class Home:
         return self.logs / "engine.log"
 
     def cycle(self, bot: BotName, cycle_id: str) -> Path:
-        """One night's working folder; see the properties of `CycleFolder`."""
+        """One night's working folder; what is in it says `deploy.plan.NightFolder`."""
         return self.root / "cycles" / bot / cycle_id
 
     def datasets(self, bot: BotName) -> Path:
         """Datasets by content hash."""
         return self.root / "datasets" / bot
+
+    def dataset(self, bot: BotName, content_hash: str) -> Path:
+        return self.datasets(bot) / content_hash[:16]
 
     def adapter(self, bot: BotName, content_hash: str) -> Path:
         """Immutable, content-hashed home of a registered adapter."""

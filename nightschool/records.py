@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import Final, Literal, NamedTuple, NewType, Self
+from typing import Final, Literal, NamedTuple, NewType, NotRequired, Self
 from uuid import uuid4
 
 # Not typing's: pydantic needs this one below Python 3.12.
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 BotName = NewType("BotName", str)
 BOT_NAME_PATTERN: Final = r"^[a-z][a-z0-9-]{0,39}$"

@@ -1,5 +1,6 @@
 """Verbs that look: status, adapters, events, report."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -28,10 +29,10 @@ def status(as_json: JsonFlag = False) -> None:
     say(f"engine: {engine['state']} ({engine['kind']}, {engine['model']}) {engine['detail']}")
     if engine["kind"] == "echo":
         say("NOTE: the echo engine is in use; its answers are fake")
-    rows = [bot | {"night": _night(bot), "last": _last(bot)} for bot in found["bots"]]
+    rows = [bot | {"night": _night(bot), "last": _last(bot), "next": _when(bot["next_night"])} for bot in found["bots"]]
     columns = {
-        "bot": "bot", "live": "live", "night": "now", "last": "last night", "next_night": "next night",
-        "conversations": "conversations", "votes_up": "up", "votes_down": "down",
+        "bot": "bot", "live": "live", "night": "now", "last": "last night", "next": "next night",
+        "conversations": "chats", "votes_up": "up", "votes_down": "down",
     }  # fmt: skip
     give_table(rows, columns, empty="no bots")
 
@@ -74,6 +75,10 @@ def report(cycle: Annotated[str, typer.Argument(help="The cycle's id, from `stat
 def _night(bot: dict[str, Any]) -> str:
     running = bot["running"]
     return f"{running['step']} {running['progress']:.0%}" if running else ""
+
+
+def _when(moment: str | None) -> str:
+    return f"{datetime.fromisoformat(moment):%a %d %b, %H:%M}" if moment else "off"
 
 
 def _last(bot: dict[str, Any]) -> str:

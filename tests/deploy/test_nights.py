@@ -1,0 +1,164 @@
+"""Nights run once, are caught up once, resume, and say when there is not enough data. Record and dataset are real."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from collect import bots as bot_records
+from collect import cycles
+from collect.store import Store
+from deploy.cycle import NightLimits, NightRunner
+from deploy.plan import Step
+from deploy.reconcile import take_on_trust
+from deploy.rollout import Rollout
+from deploy.schedule import Nights, run_nights, trigger_of
+from nightschool.bots import BotShelf, SchedulePart
+from nightschool.echo import EchoEngine
+from nightschool.errors import Busy, Unavailable, UnknownModel
+from nightschool.home import Home
+from nightschool.records import BotName, Cycle, CycleState, Outcome
+
+BOT = BotName("support")
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+FILE = """
+name = "support"
+title = "Fern"
+system_prompt = "Help."
+[schedule]
+cron = "0 3 * * *"
+time_zone = "Europe/Berlin"
+"""
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> BotShelf:
+    (tmp_path / "bots").mkdir()
+    (tmp_path / "bots" / "support.toml").write_text(FILE)
+    return BotShelf(tmp_path / "bots")
+
+
+MakeRunner = Callable[..., NightRunner]
+
+
+@pytest.fixture
+def make_runner(store: Store, engine: EchoEngine, home: Home, shelf: BotShelf) -> MakeRunner:
+    def make(*, min_free_gib: float = 0) -> NightRunner:
+        rollout = Rollout(store, engine, home=home, max_adapters=3, prove=take_on_trust)
+        limits = NightLimits(training_timeout_s=60, min_free_gib=min_free_gib, max_lora_rank=16)
+        return NightRunner(
+            store, engine, rollout, shelf=shelf, home=home, base_model="none", limits=limits, now=lambda: NOW
+        )
+
+    return make
+
+
+@asynccontextmanager
+async def open_nights(runner: NightRunner, store: Store, shelf: BotShelf) -> AsyncIterator[Nights]:
+    async with run_nights(runner, store, shelf, now=lambda: NOW) as nights:
+        yield nights
+
+
+async def ended(store: Store, cycle_id: str) -> Cycle:
+    async with asyncio.timeout(20):
+        while True:
+            cycle = await store.read(partial(cycles.cycle, cycle_id=cycle_id))
+            if cycle.state is not CycleState.RUNNING:
+                return cycle
+            await asyncio.sleep(0.05)
+
+
+async def test_an_empty_record_is_not_enough_data_and_the_report_says_so(
+    make_runner: MakeRunner, store: Store, shelf: BotShelf, home: Home
+) -> None:
+    async with open_nights(make_runner(), store, shelf) as nights:
+        cycle = await nights.start(BOT, actor="ada")
+        with pytest.raises(Busy, match="at school already"):
+            await nights.start(BOT, actor="ada")
+        done = await ended(store, cycle.cycle_id)
+    assert (done.state, done.outcome, done.candidate) == (CycleState.DONE, Outcome.INSUFFICIENT_DATA, None)
+    assert "recipe.min_examples" in done.reasons[0]
+    assert "Production stays" in (home.cycle(BOT, cycle.cycle_id) / "morning.md").read_text()
+
+
+async def test_a_plan_leaves_nothing_behind(make_runner: MakeRunner, store: Store, shelf: BotShelf, home: Home) -> None:
+    async with open_nights(make_runner(), store, shelf) as nights:
+        plan = await nights.plan(BOT)
+        with pytest.raises(UnknownModel):
+            await nights.plan(BotName("nobody"))
+    assert plan.shortfall is not None
+    assert await store.read(cycles.list_cycles) == []
+    assert list(home.temp.glob("plan-*")) == []
+
+
+async def test_too_little_disk_is_said_before_anything_begins(
+    make_runner: MakeRunner, store: Store, shelf: BotShelf
+) -> None:
+    async with open_nights(make_runner(min_free_gib=1e9), store, shelf) as nights:
+        with pytest.raises(Unavailable, match="GiB of disk are free"):
+            await nights.start(BOT, actor="ada")
+    assert await store.read(cycles.list_cycles) == []
+
+
+async def test_a_missed_night_is_caught_up_once_with_the_newest_slot(
+    make_runner: MakeRunner, store: Store, shelf: BotShelf
+) -> None:
+    await store.write(partial(bot_records.see_bot, bot=BOT, at=NOW - timedelta(days=3)))
+    async with open_nights(make_runner(), store, shelf) as nights:
+        await nights.catch_up()
+        [cycle] = await store.read(cycles.list_cycles)
+        await ended(store, cycle.cycle_id)
+        await nights.catch_up()
+    assert len(await store.read(cycles.list_cycles)) == 1
+    assert (cycle.trigger, cycle.local_date) == ("catch-up", date(2026, 3, 10))
+
+
+async def test_a_bot_that_is_new_here_has_missed_nothing(
+    make_runner: MakeRunner, store: Store, shelf: BotShelf
+) -> None:
+    async with open_nights(make_runner(), store, shelf) as nights:
+        await nights.catch_up()
+    assert await store.read(cycles.list_cycles) == []
+
+
+async def test_a_night_that_was_cut_off_is_resumed(make_runner: MakeRunner, store: Store, shelf: BotShelf) -> None:
+    left = Cycle("c1", BOT, "schedule", date(2026, 3, 10), CycleState.RUNNING, Step.TRAIN, 0.4, NOW)
+    await store.write(partial(cycles.start_cycle, cycle=left))
+    async with open_nights(make_runner(), store, shelf) as nights:
+        await nights.resume()
+        done = await ended(store, "c1")
+    assert (done.state, done.outcome) == (CycleState.DONE, Outcome.INSUFFICIENT_DATA)
+
+
+async def test_the_next_night_is_known_and_follows_the_bots_file(
+    make_runner: MakeRunner, store: Store, shelf: BotShelf, tmp_path: Path
+) -> None:
+    async with open_nights(make_runner(), store, shelf) as nights:
+        at = nights.next_runs()[BOT]
+        assert at is not None
+        assert (at.hour, at.minute, str(at.tzinfo)) == (3, 0, "Europe/Berlin")
+        (tmp_path / "bots" / "support.toml").write_text(FILE + "enabled = false\n")
+        nights.follow_files()
+        assert nights.next_runs() == {BOT: None}
+
+
+@pytest.mark.parametrize(
+    ("cron", "day", "fires"),
+    [
+        ("0 3 * * *", datetime(2026, 3, 29, tzinfo=UTC), [1]),  # spring forward in Berlin: 03:00 is 01:00 UTC
+        ("0 3 * * *", datetime(2026, 10, 25, tzinfo=UTC), [2]),  # fall back: once
+        ("0 3 * * sun", datetime(2026, 3, 10, tzinfo=UTC), []),  # a Tuesday
+        ("0 3 * * tue", datetime(2026, 3, 10, tzinfo=UTC), [2]),
+    ],
+)
+def test_three_in_the_morning_comes_once_a_day(cron: str, day: datetime, fires: list[int]) -> None:
+    trigger = trigger_of(SchedulePart(cron=cron, time_zone="Europe/Berlin"))
+    found, at = [], trigger.get_next_fire_time(None, day)
+    while at is not None and at < day + timedelta(days=1):
+        found.append(at.astimezone(UTC).hour)
+        at = trigger.get_next_fire_time(at, at + timedelta(seconds=1))
+    assert found == fires

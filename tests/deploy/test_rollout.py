@@ -1,0 +1,160 @@
+"""Routes flip at once, with a verdict or a reason, and the record always agrees with them."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from collect import events, registry
+from collect.store import Store
+from deploy.reconcile import take_on_trust
+from deploy.rollout import Rollout
+from nightschool.echo import EchoEngine
+from nightschool.engine import Engine
+from nightschool.errors import Busy, EngineError, IllegalMove, InvalidInput, NotFound
+from nightschool.home import Home
+from nightschool.records import Adapter, BotName, Event, Stage, new_id, utc_now
+
+BOT = BotName("support")
+
+
+@pytest.fixture
+def rollout(store: Store, engine: EchoEngine, home: Home) -> Rollout:
+    return Rollout(store, engine, home=home, max_adapters=3, prove=take_on_trust)
+
+
+async def register(store: Store, version: int, *, bot: BotName = BOT, has_passed: bool = False) -> None:
+    folder = f"adapters/{bot}/{version}"
+    adapter = Adapter(
+        bot, version, f"hash{version}", folder, Stage.CANDIDATE, "cycle", "data", utc_now(), has_passed
+    )  # fmt: skip
+    event = Event(new_id(), utc_now(), bot, "gate", "registered", str(adapter.name), "")
+    await store.write(partial(registry.register_adapter, adapter=adapter, event=event))
+
+
+async def stages(store: Store) -> dict[int, str]:
+    return {a.version: a.stage.value for a in await store.read(partial(registry.adapters, bot=BOT))}
+
+
+async def test_the_base_model_answers_until_something_was_promoted(rollout: Rollout) -> None:
+    assert (str(rollout.route(BOT).name), rollout.route(BOT).model, rollout.route(BOT).adapter_hash) == (
+        "support@base", "base", "",
+    )  # fmt: skip
+
+
+async def test_promotion_flips_the_route_and_keeps_the_version_before(store: Store, rollout: Rollout) -> None:
+    for version in (1, 2, 3):
+        await register(store, version)
+        await rollout.promote(BOT, version=version, actor="ada", reason="better")
+    assert rollout.route(BOT).adapter_hash == "hash3"
+    assert await stages(store) == {1: "retired", 2: "previous", 3: "production"}
+    said = [(e.subject, e.action) for e in await store.read(partial(events.list_events, bot=BOT))]
+    assert ("support@3", "candidate->production") in said
+    assert ("support@2", "production->previous") in said
+
+
+async def test_rollback_goes_back_one_then_to_the_base_model(store: Store, rollout: Rollout) -> None:
+    for version in (1, 2):
+        await register(store, version)
+        await rollout.promote(BOT, version=version, actor="ada", reason="better")
+    assert str((await rollout.rollback(BOT, actor="ada", reason="too terse")).name) == "support@1"
+    assert str((await rollout.rollback(BOT, actor="ada", reason="still")).name) == "support@base"
+    assert await stages(store) == {1: "retired", 2: "retired"}
+    with pytest.raises(Busy, match="base model already"):
+        await rollout.rollback(BOT, actor="ada", reason="again")
+
+
+async def test_a_retired_version_can_be_brought_back(store: Store, rollout: Rollout) -> None:
+    await register(store, 1)
+    await rollout.promote(BOT, actor="ada", reason="better")
+    await rollout.rollback(BOT, actor="ada", reason="drill")
+    await rollout.promote(BOT, version=1, actor="ada", reason="drill over")
+    assert str(rollout.route(BOT).name) == "support@1"
+
+
+@pytest.mark.parametrize(("has_passed", "with_verdict"), [(False, False), (False, True), (True, False)])
+async def test_nothing_goes_live_without_a_verdict_or_a_reason(
+    store: Store, rollout: Rollout, has_passed: bool, with_verdict: bool
+) -> None:
+    await register(store, 1, has_passed=has_passed)
+    with pytest.raises(InvalidInput, match="needs a reason"):
+        await rollout.promote(BOT, actor="ada", reason="  ", with_verdict=with_verdict)
+    assert str(rollout.route(BOT).name) == "support@base"
+    with pytest.raises(InvalidInput, match="needs a reason"):
+        await rollout.rollback(BOT, actor="ada", reason="")
+
+
+async def test_what_does_not_exist_or_is_live_already_is_said(store: Store, rollout: Rollout) -> None:
+    with pytest.raises(NotFound, match="has no candidate"):
+        await rollout.promote(BOT, actor="ada", reason="x")
+    with pytest.raises(NotFound, match="support@7"):
+        await rollout.promote(BOT, version=7, actor="ada", reason="x")
+    await register(store, 1)
+    await rollout.promote(BOT, actor="ada", reason="x")
+    with pytest.raises(Busy, match="production already"):
+        await rollout.promote(BOT, version=1, actor="ada", reason="x")
+
+
+async def test_a_load_that_is_not_proved_changes_nothing(store: Store, engine: EchoEngine, home: Home) -> None:
+    async def refuse(_engine: Engine, model: str, _folder: Path) -> None:
+        raise EngineError("is another adapter", subject=model, remedy="")
+
+    rollout = Rollout(store, engine, home=home, max_adapters=3, prove=refuse)
+    await register(store, 1)
+    with pytest.raises(EngineError):
+        await rollout.promote(BOT, actor="ada", reason="x")
+    assert await stages(store) == {1: "candidate"}
+    assert str(rollout.route(BOT).name) == "support@base"
+    assert await engine.loaded_adapters() == {}
+
+
+async def test_a_restarted_engine_gets_its_adapters_back(store: Store, rollout: Rollout, home: Home) -> None:
+    for version in (1, 2):
+        await register(store, version)
+        await rollout.promote(BOT, version=version, actor="ada", reason="better")
+    fresh = EchoEngine()
+    restored = Rollout(store, fresh, home=home, max_adapters=3, prove=take_on_trust)
+    await restored.restore()
+    assert set(await fresh.loaded_adapters()) == {"support@1", "support@2"}
+    assert restored.route(BOT) == rollout.route(BOT)
+
+
+async def test_room_is_made_by_unloading_what_is_not_live_or_in_use(
+    store: Store, rollout: Rollout, engine: EchoEngine
+) -> None:
+    for version in (1, 2, 3, 4):
+        await register(store, version)
+    with rollout.lease(BOT, route=await rollout.route_to(BOT, 1)):
+        await rollout.promote(BOT, version=2, actor="ada", reason="x")
+        await rollout.route_to(BOT, 3)
+        await rollout.route_to(BOT, 4)
+        assert set(await engine.loaded_adapters()) == {"support@1", "support@2", "support@4"}
+
+
+async def test_a_full_engine_says_so(store: Store, engine: EchoEngine, home: Home) -> None:
+    rollout = Rollout(store, engine, home=home, max_adapters=1, prove=take_on_trust)
+    for version in (1, 2):
+        await register(store, version)
+    await rollout.promote(BOT, version=1, actor="ada", reason="x")
+    with pytest.raises(Busy, match="adapter slots are in use"):
+        await rollout.route_to(BOT, 2)
+
+
+async def test_bots_do_not_share_routes(store: Store, rollout: Rollout) -> None:
+    await register(store, 1)
+    await register(store, 1, bot=BotName("reviewer"))
+    await rollout.promote(BOT, actor="ada", reason="x")
+    assert str(rollout.route(BotName("reviewer")).name) == "reviewer@base"
+
+
+async def test_a_tainted_version_serves_nobody(store: Store, rollout: Rollout) -> None:
+    await register(store, 1)
+    adapter = await store.read(partial(registry.adapter, bot=BOT, version=1))
+    from deploy.stages import move
+
+    moved = move(adapter, Stage.TAINTED, actor="ada", reason="erased", at=utc_now())
+    await store.write(partial(registry.store_moves, adapters=[moved.adapter], events=[moved.event]))
+    with pytest.raises(InvalidInput, match="is tainted"):
+        await rollout.route_to(BOT, 1)
+    with pytest.raises(IllegalMove):
+        await rollout.promote(BOT, version=1, actor="ada", reason="x")
