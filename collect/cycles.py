@@ -1,7 +1,7 @@
 """Nights as they stand: one row a cycle, one running cycle a bot, one scheduled night a bot and local date."""
 
-from dataclasses import asdict
-from datetime import UTC, date
+from dataclasses import asdict, replace
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from collect.store import Cursor
@@ -32,6 +32,12 @@ select cycle_id, bot, started_by, local_date, state, step, progress, started_at,
 from cycles where $bot is null or bot = $bot
 order by started_at desc, cycle_id limit $limit
 """
+ALL_RUNNING: Final = """
+select cycle_id, bot, started_by, local_date, state, step, progress, started_at, finished_at, candidate, outcome,
+    reasons, figures_json
+from cycles where state = 'running' order by started_at, cycle_id
+"""
+INTERRUPTED: Final = "The server stopped before the night was over. Run it again."
 LAST_NIGHT: Final = "select max(local_date) from cycles where bot = $bot"
 
 
@@ -45,18 +51,17 @@ def start_cycle(cursor: Cursor, *, cycle: Cycle) -> None:
 
 
 def update_cycle(cursor: Cursor, *, cycle: Cycle) -> None:
+    """Raises NotFound for a cycle that was never started."""
+    _find(cursor, cycle.cycle_id)
     row = _row(cycle)
     for fixed in ("bot", "trigger", "local_date", "started_at"):
         del row[fixed]
     cursor.execute(UPDATE, row)
 
 
-def cycle(cursor: Cursor, *, cycle_id: str) -> Cycle:
+def cycle(cursor: Cursor, cycle_id: str) -> Cycle:
     """Raises NotFound."""
-    row = cursor.execute(ONE, {"cycle_id": cycle_id}).fetchone()
-    if row is None:
-        raise NotFound("is not in the record", subject=repr(cycle_id), remedy="`nightschool status` lists cycles.")
-    return _cycle(row)
+    return _find(cursor, cycle_id)
 
 
 def list_cycles(cursor: Cursor, *, bot: BotName | None = None, limit: int = 20) -> list[Cycle]:
@@ -68,6 +73,22 @@ def last_night(cursor: Cursor, *, bot: BotName) -> date | None:
     """Local date of the bot's newest scheduled night."""
     row = cursor.execute(LAST_NIGHT, {"bot": bot}).fetchone()
     return row[0] if row else None
+
+
+def fail_interrupted(cursor: Cursor, *, at: datetime) -> list[Cycle]:
+    """Give up the cycles that a dead server left running: they end as failed and say so. The cycles as they are now."""
+    running = [_cycle(row) for row in cursor.execute(ALL_RUNNING).fetchall()]
+    failed = [replace(one, state=CycleState.FAILED, finished_at=at, reasons=(INTERRUPTED,)) for one in running]
+    for one in failed:
+        update_cycle(cursor, cycle=one)
+    return failed
+
+
+def _find(cursor: Cursor, cycle_id: str) -> Cycle:
+    row = cursor.execute(ONE, {"cycle_id": cycle_id}).fetchone()
+    if row is None:
+        raise NotFound("is not in the record", subject=repr(cycle_id), remedy="`nightschool status` lists cycles.")
+    return _cycle(row)
 
 
 def _row(cycle: Cycle) -> dict[str, Any]:

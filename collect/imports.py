@@ -6,7 +6,8 @@ formats (`collect.formats`).
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -38,11 +39,10 @@ MESSAGE_FIELDS: Final = pa.schema(
         ("role", pa.string()),
         ("content", pa.string()),
         ("weight", pa.int32()),
+        ("position", pa.int64()),
     ]
 )
-KNOWN: Final = """
-select c.conversation_id from conversations as c semi join incoming as i using (conversation_id)
-"""
+KNOWN: Final = "select c.conversation_id from conversations as c semi join incoming using (conversation_id)"
 ADD_CONVERSATIONS: Final = """
 insert into conversations (conversation_id, bot, owner, source, title, is_held_out, created_at)
 select conversation_id, bot, owner, source, title, is_held_out, created_at from incoming
@@ -50,9 +50,8 @@ select conversation_id, bot, owner, source, title, is_held_out, created_at from 
 ADD_MESSAGES: Final = """
 insert into messages (message_id, conversation_id, bot, parent_id, role, content, weight, source, created_at, position,
     adapter_hash, prompt_tokens, completion_tokens, sampling_json)
-select message_id, conversation_id, $bot, parent_id, role, content, weight, 'import', $at,
-    nextval('message_positions'), '', 0, 0, '{}'
-from said
+select message_id, conversation_id, $bot, parent_id, role, content, weight, 'import', $at, position, '', 0, 0, '{}'
+from incoming
 """
 
 
@@ -77,22 +76,25 @@ def import_conversations(
         total += 1
         by_id.setdefault(_content_id(bot, parsed.messages), parsed.messages)
     rows = [_conversation_row(name, bot, said, is_held_out, at) for name, said in by_id.items()]
-    cursor.register("incoming", pa.Table.from_pylist(rows, schema=CONVERSATION_FIELDS))
-    known = {name for (name,) in cursor.execute(KNOWN).fetchall()}
-    cursor.unregister("incoming")
+    with _incoming(cursor, rows, CONVERSATION_FIELDS):
+        known = {name for (name,) in cursor.execute(KNOWN).fetchall()}
     new = {name: said for name, said in by_id.items() if name not in known}
     if new:
-        fresh = pa.Table.from_pylist([row for row in rows if row["conversation_id"] in new], schema=CONVERSATION_FIELDS)
-        said = pa.Table.from_pylist(
-            [row for item in new.items() for row in _message_rows(*item)], schema=MESSAGE_FIELDS
-        )
-        cursor.register("incoming", fresh)
-        cursor.register("said", said)
-        cursor.execute(ADD_CONVERSATIONS)
-        cursor.execute(ADD_MESSAGES, {"bot": bot, "at": at})
-        cursor.unregister("incoming")
-        cursor.unregister("said")
+        with _incoming(cursor, [row for row in rows if row["conversation_id"] in new], CONVERSATION_FIELDS):
+            cursor.execute(ADD_CONVERSATIONS)
+        with _incoming(cursor, [row for item in new.items() for row in _message_rows(*item)], MESSAGE_FIELDS):
+            cursor.execute(ADD_MESSAGES, {"bot": bot, "at": at})
     return Imported(len(new), total - len(new))
+
+
+@contextmanager
+def _incoming(cursor: Cursor, rows: list[dict[str, Any]], schema: pa.Schema) -> Iterator[None]:
+    """`rows` as the table `incoming` for the length of the block; not kept for the cursor's next user."""
+    cursor.register("incoming", pa.Table.from_pylist(rows, schema=schema))
+    try:
+        yield
+    finally:
+        cursor.unregister("incoming")
 
 
 def _content_id(bot: BotName, messages: Iterable[ChatMessage]) -> str:
@@ -124,4 +126,6 @@ def _message_rows(name: str, messages: tuple[ChatMessage, ...]) -> Iterable[dict
             "role": message["role"],
             "content": message["content"],
             "weight": message.get("weight", 1),
+            # Within the conversation: rows of a bulk insert are not numbered in their order.
+            "position": position,
         }

@@ -38,6 +38,7 @@ select evaluation_id, cycle_id, bot, candidate, outcome, reasons, figures_json, 
 from evaluations where $bot is null or bot = $bot
 order by evaluated_at desc limit $limit
 """
+LOOK_AGAIN: Final = "Look at `nightschool adapters`, then try again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,9 @@ def next_version(cursor: Cursor, *, bot: BotName) -> int:
 
 
 def register_adapter(cursor: Cursor, *, adapter: Adapter, event: Event) -> None:
+    """Keep a new adapter and who made it. Raises Busy where the version was taken."""
+    if cursor.execute(ONE, {"bot": adapter.bot, "version": adapter.version}).fetchone():
+        raise Busy("exists already", subject=str(adapter.name), remedy="Take the next version.")
     cursor.execute(ADD, asdict(adapter))
     append_event(cursor, event=event)
 
@@ -78,15 +82,24 @@ def adapter(cursor: Cursor, *, bot: BotName, version: int) -> Adapter:
 
 
 def store_moves(cursor: Cursor, *, adapters: Sequence[Adapter], events: Sequence[Event]) -> None:
-    """Keep new stages and their events together. Raises Busy where two of a bot would be in production."""
+    """Keep new stages and their events, all or none.
+
+    Raises NotFound, and Busy where two of a bot would be in production or an adapter has left the stage that the event
+    about it (`OLD->NEW`, see `deploy.stages`) names.
+    """
+    seen = {event.subject: event.action for event in events}
     for moved in adapters:
+        stored = adapter(cursor, bot=moved.bot, version=moved.version)
+        before, is_move, _ = seen.get(str(moved.name), "").partition("->")
+        if is_move and before != stored.stage:
+            raise Busy(f"became {stored.stage} meanwhile", subject=str(moved.name), remedy=LOOK_AGAIN)
         cursor.execute(SET_STAGE, {"stage": moved.stage, "bot": moved.bot, "version": moved.version})
     for event in events:
         append_event(cursor, event=event)
     for bot in {moved.bot for moved in adapters if moved.stage is Stage.PRODUCTION}:
         row = cursor.execute(IN_PRODUCTION, {"bot": bot}).fetchone()
         if row and row[0] > 1:
-            raise Busy("another promotion came first", subject=bot, remedy="Look at `nightschool adapters`, try again.")
+            raise Busy("has another version in production", subject=bot, remedy=LOOK_AGAIN)
 
 
 def record_evaluation(
@@ -102,7 +115,8 @@ def record_evaluation(
     folder: str,
     at: datetime,
 ) -> None:
-    """Keep a verdict; a passing one is noted on the adapter too."""
+    """Keep a verdict; a passing one is noted on the adapter too. Raises NotFound where there is no such adapter."""
+    adapter(cursor, bot=bot, version=candidate)
     cursor.execute(
         ADD_EVALUATION,
         {

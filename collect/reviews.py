@@ -23,7 +23,7 @@ from reviews where message_id = $message_id
 
 def record_review(cursor: Cursor, *, review: Review) -> Review:
     """Keep the word. Raises NotFound, and InvalidInput for what is no answer."""
-    if message(cursor, message_id=review.message_id).role != "assistant":
+    if message(cursor, message_id=review.message_id, bot=review.bot).role != "assistant":
         raise InvalidInput("is not an answer", subject=repr(review.message_id), remedy="Review answers only.")
     cursor.execute(UPSERT, asdict(review) | {"tags": list(review.tags)})
     return review

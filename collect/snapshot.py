@@ -7,7 +7,7 @@ from typing import Final
 import pyarrow.parquet as pq
 
 from collect.store import Cursor
-from nightschool.files import Manifest, publish
+from nightschool.files import MANIFEST, Manifest, publish
 from nightschool.records import BotName
 
 TABLES: Final = {
@@ -17,7 +17,7 @@ from conversations where bot = $bot and created_at <= $at order by created_at, c
 """,
     "messages": """
 select message_id, conversation_id, parent_id, role, content, source, created_at, version, adapter_hash, finish, weight
-from messages where bot = $bot and created_at <= $at order by position
+from messages where bot = $bot and created_at <= $at order by conversation_id, position
 """,
     "feedback": """
 select message_id, voter, vote, reasons, comment, ideal_answer, voted_at
@@ -33,6 +33,8 @@ from reviews where bot = $bot and reviewed_at <= $at order by reviewed_at, messa
 def write_snapshot(cursor: Cursor, *, bot: BotName, folder: Path, at: datetime) -> Manifest:
     """Everything of the bot up to `at`, one file a table, the manifest last. All tables are of one moment."""
     folder.mkdir(parents=True, exist_ok=True)
+    # A manifest speaks for the files it was written after.
+    (folder / MANIFEST).unlink(missing_ok=True)
     cursor.begin()
     try:
         for name, question in TABLES.items():

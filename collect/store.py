@@ -15,14 +15,16 @@ from typing import Final, TypeVar
 import duckdb
 
 from collect.migrations.runner import migrate
-from collect.writer import Writer
-from nightschool.errors import RecordError, Unavailable
+from collect.writer import Writer, record_error
+from nightschool.errors import NightschoolError, RecordError, Unavailable
 
 Cursor = duckdb.DuckDBPyConnection
 T = TypeVar("T")
 
 READERS: Final = 4
 CHECKPOINT_THRESHOLD: Final = "16MB"
+SPILL_FACTOR: Final = 4
+"""A question may put this many times its memory into the temporary folder, and not fill the disk."""
 
 
 class Store:
@@ -45,13 +47,17 @@ class Store:
     async def write(self, change: Callable[[Cursor], T]) -> T:
         """What `change` returns, once it is durable. What it raises is raised here, and nothing of it is kept.
 
-        A change may be run twice (after a neighbour in its group failed), so it must do nothing but SQL.
+        A change may be run twice (after a neighbour in its group failed), so it must do nothing but SQL. Raises
+        RecordError where disk or memory fail, Unavailable where the record is closed.
         """
         return await asyncio.wrap_future(self._writer.submit(change))
 
     def _ask(self, question: Callable[[Cursor], T]) -> T:
-        with self._connection.cursor() as cursor:
-            return question(cursor)
+        try:
+            with self._connection.cursor() as cursor:
+                return question(cursor)
+        except (duckdb.OperationalError, duckdb.FatalException) as error:
+            raise record_error(error) from error
 
 
 @asynccontextmanager
@@ -59,17 +65,22 @@ async def open_store(file: Path, *, temp: Path, memory_gib: float, threads: int)
     """The record in `file`, made where there is none and migrated, for the length of the block.
 
     At the end writes that wait are committed first. Raises Unavailable where another process has it open, RecordError
-    where it is damaged.
+    where it is damaged or of a newer Nightschool.
     """
     connection = await asyncio.to_thread(_open, file, temp=temp, memory_gib=memory_gib, threads=threads)
     writer = Writer(connection.cursor())
     readers = ThreadPoolExecutor(READERS, thread_name_prefix="record-reader")
+
+    def close() -> None:
+        writer.close()
+        readers.shutdown()
+        connection.close()
+
     try:
         yield Store(connection, writer, readers)
     finally:
-        await asyncio.to_thread(writer.close)
-        readers.shutdown()
-        connection.close()
+        # In one thread, so that a cancelled task leaves nothing half closed.
+        await asyncio.to_thread(close)
 
 
 def _open(file: Path, *, temp: Path, memory_gib: float, threads: int) -> Cursor:
@@ -78,30 +89,48 @@ def _open(file: Path, *, temp: Path, memory_gib: float, threads: int) -> Cursor:
 
     file.parent.mkdir(parents=True, exist_ok=True)
     temp.mkdir(parents=True, exist_ok=True)
+    connection = _connect(file, temp=temp, memory_gib=memory_gib, threads=threads)
+    try:
+        # Global, so that cursors have it: otherwise a snapshot's columns would name the machine's zone.
+        connection.execute("set global TimeZone = 'UTC'")
+        connection.execute("set enable_progress_bar = false")
+        migrate(connection)
+        # Opening replays the log but does not fold it in, so the next start would replay it again.
+        connection.execute("checkpoint")
+        connection.execute("set allowed_directories = $folders", {"folders": [str(temp)]})
+        connection.execute("set enable_external_access = false")
+        connection.execute("set lock_configuration = true")
+    except NightschoolError:
+        connection.close()
+        raise
+    except duckdb.Error as error:
+        connection.close()
+        raise _damaged(file, error) from error
+    return connection
+
+
+def _connect(file: Path, *, temp: Path, memory_gib: float, threads: int) -> Cursor:
     settings: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": f"{memory_gib}GiB",
         "threads": threads,
         "temp_directory": str(temp),
+        "max_temp_directory_size": f"{SPILL_FACTOR * memory_gib}GiB",
         "checkpoint_threshold": CHECKPOINT_THRESHOLD,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
     }
     try:
-        connection = duckdb.connect(file, config=settings)
-    except duckdb.IOException as error:
-        if "lock" in str(error).lower():
+        return duckdb.connect(file, config=settings)
+    except duckdb.Error as error:
+        # DuckDB has no type of its own for this, only its words.
+        if "Could not set lock on file" in str(error):
             raise Unavailable(
-                "is open in another process", subject=str(file), remedy="Stop the other Nightschool server first."
+                "another Nightschool server runs on this data folder",
+                subject=str(file),
+                remedy="Stop that one first, or set NIGHTSCHOOL_HOME to another folder.",
             ) from error
-        raise RecordError(
-            f"cannot be opened ({error})", subject=str(file), remedy="Restore it from a backup."
-        ) from error
-    connection.execute("set TimeZone = 'UTC'")
-    connection.execute("set enable_progress_bar = false")
-    migrate(connection)
-    # Opening replays the log but does not fold it in, so the next start would replay it again.
-    connection.execute("checkpoint")
-    connection.execute("set allowed_directories = $folders", {"folders": [str(temp)]})
-    connection.execute("set enable_external_access = false")
-    connection.execute("set lock_configuration = true")
-    return connection
+        raise _damaged(file, error) from error
+
+
+def _damaged(file: Path, error: duckdb.Error) -> RecordError:
+    return RecordError(f"cannot be opened ({error})", subject=str(file), remedy="Restore it from a backup.")

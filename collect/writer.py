@@ -13,10 +13,13 @@ from typing import Any, Final, TypeVar
 
 import duckdb
 
+from nightschool.errors import RecordError, Unavailable
+
 Cursor = duckdb.DuckDBPyConnection
 T = TypeVar("T")
 
 MAX_GROUP: Final = 200
+PROBE: Final = "select 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +34,26 @@ class Writer:
     def __init__(self, cursor: Cursor) -> None:
         self._cursor = cursor
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        # Guards `_is_closed` and the queue's order: a job behind the closing mark would never be run.
+        self._gate = threading.Lock()
+        self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="record-writer")
         self.commits = 0
         self._thread.start()
 
     def submit(self, change: Callable[[Cursor], T]) -> Future[T]:
-        """The result of `change`, once it is durable."""
+        """The result of `change`, once it is durable. Raises Unavailable after `close`."""
         job = _Job(change, Future())
-        self._queue.put(job)
+        with self._gate:
+            if self._is_closed:
+                raise Unavailable("is closed", subject="record", remedy="The server is stopping; start it again.")
+            self._queue.put(job)
         return job.done
 
     def close(self) -> None:
-        self._queue.put(None)
+        with self._gate:
+            self._is_closed = True
+            self._queue.put(None)
         self._thread.join()
         self._cursor.close()
 
@@ -62,7 +73,7 @@ class Writer:
         """True if all of the group is durable; False if nothing of it is."""
         try:
             results = self._in_transaction(jobs)
-        except Exception:  # whose it was shows when each is run alone
+        except BaseException:  # whose it was shows when each is run alone
             return False
         for job, result in zip(jobs, results, strict=True):
             job.done.set_result(result)
@@ -71,6 +82,8 @@ class Writer:
     def _commit_alone(self, job: _Job) -> None:
         try:
             [result] = self._in_transaction([job])
+        except (duckdb.OperationalError, duckdb.FatalException) as error:
+            job.done.set_exception(record_error(error))
         except BaseException as error:
             job.done.set_exception(error)
         else:
@@ -80,6 +93,8 @@ class Writer:
         self._cursor.begin()
         try:
             results = [job.change(self._cursor) for job in jobs]
+            # Raises where a change hid a failed statement, after which the commit would return and keep nothing.
+            self._cursor.execute(PROBE)
             self._cursor.commit()
         except BaseException:
             self._roll_back()
@@ -92,3 +107,14 @@ class Writer:
             self._cursor.rollback()
         except duckdb.TransactionException:
             return  # a failed commit has ended the transaction already
+
+
+def record_error(error: duckdb.Error) -> RecordError:
+    """What a failure of the disk or of memory means to whoever waited. Names no row: rows hold what people wrote."""
+    if isinstance(error, duckdb.FatalException):
+        problem, remedy = "was closed by a failure", "Free disk space and restart the server; what was kept is kept."
+    else:
+        problem, remedy = "could not do that, and kept nothing of it", "Free disk space and memory, then try again."
+    told = RecordError(f"{problem} ({type(error).__name__})", subject="record", remedy=remedy)
+    told.__cause__ = error
+    return told

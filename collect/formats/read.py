@@ -56,7 +56,7 @@ class BadLine:
 
 
 def read_conversations(lines: Iterable[str | bytes]) -> Iterator[ParsedConversation | BadLine]:
-    """What each line is; blank lines are passed over."""
+    """What each line is; blank lines are passed over, and so are keys that are not known, such as an id."""
     for number, raw in enumerate(lines, start=1):
         try:
             text = raw.decode("utf-8") if isinstance(raw, bytes) else raw
@@ -71,7 +71,7 @@ def read_conversations(lines: Iterable[str | bytes]) -> Iterator[ParsedConversat
 def _parse(number: int, text: str) -> ParsedConversation | BadLine:
     try:
         tree = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a ValueError of its own: a number of thousands of digits
         where = f" at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else ""
         return BadLine(number, f"is not JSON{where}")
     if not isinstance(tree, dict):

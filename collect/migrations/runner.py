@@ -1,18 +1,31 @@
-"""Bring a record to the newest schema: numbered changes, only ever added, each with its mark in one transaction."""
+"""Bring a record to the newest schema: numbered changes, only ever added, each with its mark in one transaction.
+
+Killed between two of them, it goes on with the next one at the next start.
+"""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import duckdb
 
 from collect.migrations.m001_first import FIRST
+from collect.migrations.m002_feedback_by_message import FEEDBACK_BY_MESSAGE
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
 
-MIGRATIONS: Final[Sequence[tuple[str, str]]] = (("m001_first", FIRST),)
-"""Name and SQL, oldest first. A released one is never edited."""
+
+class Migration(NamedTuple):
+    name: str
+    sql: str
+
+
+MIGRATIONS: Final = (
+    Migration("m001_first", FIRST),
+    Migration("m002_feedback_by_message", FEEDBACK_BY_MESSAGE),
+)
+"""Oldest first. A released one is never edited."""
 
 MARKS: Final = "create table if not exists migrations (name text primary key, applied_at timestamptz not null)"
 MARK: Final = "insert into migrations (name, applied_at) values ($name, $at)"
@@ -22,13 +35,13 @@ KNOWN: Final = "select name from migrations order by name"
 def migrate(
     connection: Cursor,
     *,
-    migrations: Sequence[tuple[str, str]] = MIGRATIONS,
+    migrations: Sequence[Migration] = MIGRATIONS,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> None:
     """Apply what is missing. Raises RecordError where the file was written by a newer Nightschool."""
     connection.execute(MARKS)
     applied = {name for (name,) in connection.execute(KNOWN).fetchall()}
-    unknown = applied - {name for name, _ in migrations}
+    unknown = applied - {migration.name for migration in migrations}
     if unknown:
         raise RecordError(
             f"was written by a newer Nightschool ({', '.join(sorted(unknown))})",

@@ -2,8 +2,8 @@
 
 `parts` is what `serve.app.open_parts` would make, with the fake engine. To use another bot or setting, override the
 small fixture it comes from. Other engines come by `@pytest.mark.parametrize("engine", ["breaks"], indirect=True)`:
-`dead` fails before its first word, `breaks` after two, `faulty` has a fault of ours after two, and `hangs` after two
-until it is closed.
+`dead` fails before its first word, `breaks` after two, `faulty` has a fault of ours after two, `hangs` after two until
+it is closed, and `none` ends well.
 
     client      a user's key          `await client.post("/v1/chat/completions", json=...)`
     operator    an operator's key
@@ -19,6 +19,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -37,7 +38,7 @@ from nightschool.engine import ChatRequest, Delta, Engine
 from nightschool.errors import EngineError
 from nightschool.files import publish
 from nightschool.home import Home
-from nightschool.records import Adapter, BotName, Event, Stage, new_id, utc_now
+from nightschool.records import Adapter, BotName, Event, Finish, Stage, new_id, utc_now
 from nightschool.settings import EngineSettings, NightSettings, ServerSettings, Settings, StoreSettings
 from serve.api.completions import completions_router
 from serve.api.errors import fallback_router, install_error_handlers
@@ -79,6 +80,9 @@ class TroubledEngine(EchoEngine):
                 yield Delta("one")
                 yield Delta(" two")
             self.said.set()
+            if self._trouble == "none":
+                yield Delta("", Finish.STOP, prompt_tokens=5, completion_tokens=2)
+                return
             if self._trouble == "hangs":
                 await asyncio.Event().wait()
             if self._trouble == "faulty":
@@ -268,11 +272,11 @@ async def _held(opening: AbstractAsyncContextManager[Parts]) -> AsyncIterator[Pa
             await may_close.wait()
 
     holding = asyncio.create_task(hold())
-    await asyncio.wait({holding, opened}, return_when=asyncio.FIRST_COMPLETED)
-    if holding.done():
-        await holding
+    either: set[asyncio.Future[Any]] = {holding, opened}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     try:
-        yield opened.result()
+        if opened.done():
+            yield opened.result()
     finally:
         may_close.set()
         await holding

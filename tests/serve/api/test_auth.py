@@ -22,7 +22,7 @@ ENDPOINTS = [
 
 async def test_without_a_key_that_stands_nothing_under_v1_answers(anonymous: httpx.AsyncClient) -> None:
     for header, (method, path) in itertools.product(HEADERS, ENDPOINTS):
-        headers = {} if header is None else {"Authorization": header.encode("latin-1")}
+        headers = [] if header is None else [(b"Authorization", header.encode("latin-1"))]
         reply = await anonymous.request(method, path, headers=headers, json=BODY if method == "POST" else None)
         assert reply.status_code == 401
         assert reply.headers["www-authenticate"] == "Bearer"

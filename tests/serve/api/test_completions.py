@@ -21,8 +21,8 @@ class Troubled(Protocol):
     is_closed: bool
 
 
-def ask(text: str = "hello there", **more: object) -> dict[str, Any]:
-    return {"model": "support", "messages": [{"role": "user", "content": text}], **more}
+def ask(**more: Any) -> dict[str, Any]:
+    return {"model": "support", "messages": [{"role": "user", "content": "hello there"}], **more}
 
 
 def events(reply: httpx.Response) -> list[Any]:
@@ -96,7 +96,7 @@ async def test_max_tokens_ends_an_answer_with_length(client: httpx.AsyncClient) 
 
 
 async def test_sampling_is_the_callers_and_else_the_bots(client: httpx.AsyncClient, parts: Parts) -> None:
-    asked = {"temperature": 0, "top_p": 0.5, "max_tokens": 7, "seed": -3, "stop": "\n"}
+    asked: dict[str, Any] = {"temperature": 0, "top_p": 0.5, "max_tokens": 7, "seed": -3, "stop": "\n"}
     mine = await recorded(parts, (await client.post(PATH, json=ask(**asked))).json()["id"])
     assert json.loads(mine.sampling_json) == {
         "temperature": 0.0, "top_p": 0.5, "max_tokens": 7, "seed": -3, "stop": ["\n"], "repetition_penalty": 1.05,
@@ -125,7 +125,7 @@ async def test_history_text_parts_and_every_role_are_read(client: httpx.AsyncCli
 
 
 async def test_what_clients_send_without_meaning_anything_by_it_is_accepted(client: httpx.AsyncClient) -> None:
-    harmless = {
+    harmless: dict[str, Any] = {
         "user": "u-1", "metadata": {"a": "b"}, "store": True, "service_tier": "auto", "n": 1, "logprobs": False,
         "frequency_penalty": 0, "presence_penalty": 0.0, "tools": [], "tool_choice": "none", "logit_bias": {},
         "response_format": {"type": "text"}, "stop": None, "seed": None, "max_tokens": None, "stream": False,

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import httpx
 import pytest
@@ -40,8 +41,7 @@ async def test_alive_and_ready_need_no_key(anonymous: httpx.AsyncClient) -> None
 
 async def test_not_ready_while_the_engine_is_not(parts: Parts, app_of: Callable[[Parts], FastAPI]) -> None:
     for state in (EngineState.STARTING, EngineState.DOWN):
-        status = EngineStatus(state, "exit code 1: a line of the log")
-        app = app_of(replace(parts, engine_status=lambda status=status: status))
+        app = app_of(replace(parts, engine_status=partial(EngineStatus, state, "a line of the log")))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://nightschool") as client:
             reply = await client.get("/readyz")
             assert (reply.status_code, reply.json()["error"]["code"]) == (503, "unavailable")

@@ -1,0 +1,95 @@
+"""Schemas only ever grow: from nothing, and from an older record with people's rows in it."""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import duckdb
+import pytest
+
+from collect import conversations, feedback
+from collect.migrations.runner import MIGRATIONS, Migration, migrate
+from collect.store import Cursor
+from nightschool.errors import RecordError
+from nightschool.records import BotName, Conversation, Feedback, Message, Source, Vote
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+BOT = BotName("support")
+RELEASED = {
+    "m001_first": "29215925b15336d8",
+    "m002_feedback_by_message": "20ba43a6877dd745",
+}
+
+
+@pytest.fixture
+def connection() -> Iterator[Cursor]:
+    with duckdb.connect() as connection:
+        yield connection
+
+
+def applied(connection: Cursor) -> list[str]:
+    return [name for (name,) in connection.execute("select name from migrations order by name").fetchall()]
+
+
+def schema(connection: Cursor) -> list[tuple[str, ...]]:
+    return connection.execute(
+        "select sql from duckdb_tables() union all select sql from duckdb_indexes() order by sql"
+    ).fetchall()
+
+
+def test_released_migrations_are_never_edited_or_reordered() -> None:
+    assert {m.name: hashlib.sha256(m.sql.encode()).hexdigest()[:16] for m in MIGRATIONS} == RELEASED
+    assert [m.name for m in MIGRATIONS] == sorted(RELEASED)
+
+
+def test_an_empty_file_gets_every_migration_once(connection: Cursor) -> None:
+    migrate(connection)
+    before = schema(connection)
+    migrate(connection)
+    assert applied(connection) == [m.name for m in MIGRATIONS]
+    assert schema(connection) == before
+
+
+@pytest.mark.parametrize("age", range(1, len(MIGRATIONS)))
+def test_an_older_record_keeps_its_rows_and_takes_new_ones(connection: Cursor, age: int) -> None:
+    migrate(connection, migrations=MIGRATIONS[:age])
+    talk = Conversation("c", BOT, "browser:ada", Source.CHAT, "Where?", NOON)
+    asked = Message("q", "c", BOT, None, "user", "Where?", Source.CHAT, NOON)
+    said = Message("a", "c", BOT, "q", "assistant", "There.", Source.CHAT, NOON, version=1)
+    opinion = Feedback("a", BOT, "browser:ada", Vote.UP, ("kind",), "Thanks", "", NOON)
+    conversations.record_turn(connection, conversation=talk, messages=[asked, said])
+    feedback.record_vote(connection, feedback=opinion)
+
+    migrate(connection)
+
+    assert applied(connection) == [m.name for m in MIGRATIONS]
+    assert conversations.conversation(connection, "c") == talk
+    assert conversations.path_to(connection, message_id="a") == [asked, said]
+    assert feedback.feedback_of(connection, message_id="a", voter="browser:ada") == opinion
+    down = Feedback("a", BOT, "browser:ada", Vote.DOWN, (), "", "", NOON)
+    assert feedback.record_vote(connection, feedback=down) == down
+
+
+def test_an_old_record_ends_with_the_schema_of_a_new_one(connection: Cursor) -> None:
+    migrate(connection, migrations=MIGRATIONS[:1])
+    migrate(connection)
+    with duckdb.connect() as fresh:
+        migrate(fresh)
+        assert schema(connection) == schema(fresh)
+
+
+def test_a_migration_that_fails_leaves_neither_change_nor_mark(connection: Cursor) -> None:
+    broken = Migration("m003_broken", "create table half (x integer); insert into nowhere values (1);")
+    with pytest.raises(duckdb.CatalogException):
+        migrate(connection, migrations=[*MIGRATIONS, broken])
+    assert applied(connection) == [m.name for m in MIGRATIONS]
+    assert not connection.execute("select 1 from duckdb_tables() where table_name = 'half'").fetchall()
+    mended = Migration("m003_broken", "create table half (x integer);")
+    migrate(connection, migrations=[*MIGRATIONS, mended])
+    assert applied(connection)[-1] == "m003_broken"
+
+
+def test_a_newer_record_is_refused(connection: Cursor) -> None:
+    migrate(connection, migrations=[*MIGRATIONS, Migration("m999_later", "create table later (x integer);")])
+    with pytest.raises(RecordError, match=r"m999_later.*Upgrade"):
+        migrate(connection)

@@ -1,0 +1,44 @@
+"""Nights in the record: newest first, and none left running by a dead server."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from collect.cycles import cycle, fail_interrupted, list_cycles, start_cycle, update_cycle
+from collect.store import Cursor
+from nightschool.errors import NotFound
+from nightschool.records import BotName, Cycle, CycleState
+
+from .conftest import AT, BOT
+
+
+def night(name: str, *, bot: str = BOT, hour: int = 0) -> Cycle:
+    started_at = AT + timedelta(hours=hour)
+    return Cycle(name, BotName(bot), "operator", None, CycleState.RUNNING, "train", 0.5, started_at)
+
+
+def test_what_a_dead_server_left_running_ends_as_failed_and_says_so(cursor: Cursor) -> None:
+    done = replace(night("done"), state=CycleState.DONE, finished_at=AT)
+    start_cycle(cursor, cycle=done)
+    start_cycle(cursor, cycle=night("cut off"))
+    [failed] = fail_interrupted(cursor, at=AT)
+    assert cycle(cursor, "cut off") == failed
+    assert (failed.state, failed.step, failed.finished_at) == (CycleState.FAILED, "train", AT)
+    assert "The server stopped" in failed.reasons[0]
+    assert cycle(cursor, "done") == done
+    assert fail_interrupted(cursor, at=AT) == []
+    start_cycle(cursor, cycle=night("next"))
+
+
+def test_cycles_are_listed_newest_first(cursor: Cursor) -> None:
+    for hour, bot in enumerate(("support", "reviewer", "legal")):
+        start_cycle(cursor, cycle=night(bot, bot=bot, hour=hour))
+    assert [each.cycle_id for each in list_cycles(cursor)] == ["legal", "reviewer", "support"]
+    assert [each.cycle_id for each in list_cycles(cursor, bot=BOT)] == ["support"]
+    assert [each.cycle_id for each in list_cycles(cursor, limit=1)] == ["legal"]
+
+
+def test_an_update_of_a_cycle_that_never_began_is_not_lost_in_silence(cursor: Cursor) -> None:
+    with pytest.raises(NotFound):
+        update_cycle(cursor, cycle=night("nowhere"))

@@ -1,0 +1,145 @@
+"""Votes: one opinion a person and answer, its whole history beside it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collect.feedback import FeedbackRow, feedback_in, feedback_of, list_feedback, record_vote
+from collect.reviews import record_review
+from collect.store import Cursor
+from nightschool.errors import InvalidInput, NotFound
+from nightschool.records import BotName, Feedback, Message, Review, Source, Vote
+
+Tell = Callable[..., list[Message]]
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SUPPORT = BotName("support")
+
+
+def opinion(answer: Message, vote: Vote = Vote.UP, *, voter: str = "browser:ada", minute: int = 0) -> Feedback:
+    return Feedback(
+        message_id=answer.message_id,
+        bot=answer.bot,
+        voter=voter,
+        vote=vote,
+        reasons=("wrong", "slow"),
+        comment="It's “late”.",
+        ideal_answer="",
+        voted_at=NOON + timedelta(minutes=minute),
+    )
+
+
+def history(cursor: Cursor) -> list[str]:
+    return [vote for (vote,) in cursor.execute("select vote from feedback_history order by voted_at").fetchall()]
+
+
+def test_a_vote_is_read_back_as_it_was(cursor: Cursor, tell: Tell) -> None:
+    _, said = tell()
+    vote = opinion(said)
+    assert record_vote(cursor, feedback=vote) == vote
+    assert feedback_of(cursor, message_id=said.message_id, voter="browser:ada") == vote
+    assert feedback_of(cursor, message_id=said.message_id, voter="browser:eve") is None
+
+
+def test_a_changed_mind_leaves_its_history(cursor: Cursor, tell: Tell) -> None:
+    _, said = tell()
+    for minute, vote in enumerate((Vote.UP, Vote.DOWN, Vote.NONE)):
+        record_vote(cursor, feedback=opinion(said, vote, minute=minute))
+    stands = feedback_of(cursor, message_id=said.message_id, voter="browser:ada")
+    assert stands == opinion(said, Vote.NONE, minute=2)
+    assert history(cursor) == ["up", "down", "none"]
+
+
+def test_a_vote_that_is_sent_again_counts_once(cursor: Cursor, tell: Tell) -> None:
+    _, said = tell()
+    for _ in range(2):
+        record_vote(cursor, feedback=opinion(said))
+    assert history(cursor) == ["up"]
+
+
+def test_people_vote_beside_one_another(cursor: Cursor, tell: Tell) -> None:
+    asked, said = tell()
+    mine, hers = opinion(said), opinion(said, Vote.DOWN, voter="browser:eve")
+    record_vote(cursor, feedback=mine)
+    record_vote(cursor, feedback=hers)
+    tell(after=said)
+    for voter, vote in (("browser:ada", mine), ("browser:eve", hers)):
+        assert feedback_in(cursor, conversation_id=asked.conversation_id, voter=voter) == {said.message_id: vote}
+
+
+Change = tuple[Vote, tuple[str, ...], str]
+CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from(Vote), st.lists(st.sampled_from(["wrong", "rude", "slow"]), max_size=3).map(tuple), st.text()
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+def test_vote_retract_vote_equals_vote(cursor: Cursor, tell: Tell) -> None:
+    """However often a mind changes, in one transaction or in many, only the last word stands."""
+
+    @given(changes=CHANGES, is_one_transaction=st.booleans())
+    @settings(max_examples=60, deadline=None)
+    def check(changes: list[Change], is_one_transaction: bool) -> None:
+        _, winding = tell()
+        _, straight = tell()
+        votes = [
+            replace(opinion(winding, vote, minute=minute), reasons=reasons, comment=comment)
+            for minute, (vote, reasons, comment) in enumerate(changes)
+        ]
+        if is_one_transaction:
+            cursor.begin()
+        for vote in votes:
+            record_vote(cursor, feedback=vote)
+        record_vote(cursor, feedback=replace(votes[-1], message_id=straight.message_id))
+        if is_one_transaction:
+            cursor.commit()
+        stands = feedback_of(cursor, message_id=winding.message_id, voter="browser:ada")
+        direct = feedback_of(cursor, message_id=straight.message_id, voter="browser:ada")
+        assert stands == votes[-1]
+        assert direct == replace(votes[-1], message_id=straight.message_id)
+
+    check()
+
+
+def test_only_answers_of_ours_are_voted_on(cursor: Cursor, tell: Tell) -> None:
+    asked, said = tell()
+    _, sent_along = tell(source=Source.CLIENT)
+    _, imported = tell(source=Source.IMPORT)
+    for wrong in (asked, sent_along, imported):
+        with pytest.raises(InvalidInput, match="not an answer of this bot"):
+            record_vote(cursor, feedback=opinion(wrong))
+    for unknown in (replace(said, message_id="nowhere"), replace(said, bot=BotName("reviewer"))):
+        with pytest.raises(NotFound):
+            record_vote(cursor, feedback=opinion(unknown))
+    assert history(cursor) == []
+
+
+def test_the_list_shows_what_a_vote_is_about(cursor: Cursor, tell: Tell) -> None:
+    _, said = tell("Where?", "There.")
+    record_vote(cursor, feedback=opinion(said))
+    assert list_feedback(cursor, bot=SUPPORT) == [FeedbackRow(opinion(said), "Where?", "There.", 3, None)]
+    record_review(cursor, review=Review(said.message_id, SUPPORT, "boss", True, "", (), NOON))
+    assert [row.is_approved for row in list_feedback(cursor, bot=SUPPORT)] == [True]
+
+
+def test_the_list_is_newest_first_and_filtered(cursor: Cursor, tell: Tell) -> None:
+    for minute, (bot, vote) in enumerate(
+        [("support", Vote.UP), ("support", Vote.DOWN), ("support", Vote.NONE), ("reviewer", Vote.UP)]
+    ):
+        _, said = tell(bot=bot)
+        record_vote(cursor, feedback=opinion(said, vote, minute=minute))
+
+    def shown(**filters: object) -> list[str]:
+        rows = list_feedback(cursor, **({"bot": None} | filters))  # type: ignore[arg-type]
+        return [f"{row.feedback.bot} {row.feedback.vote}" for row in rows]
+
+    assert shown() == ["reviewer up", "support down", "support up"]
+    assert shown(bot=SUPPORT) == ["support down", "support up"]
+    assert shown(bot=SUPPORT, vote=Vote.DOWN) == ["support down"]
+    assert shown(limit=1) == ["reviewer up"]

@@ -1,0 +1,117 @@
+"""Adapters, cycles and keys: one production, one running cycle, one night a date, and secrets that are not kept."""
+
+from dataclasses import replace
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from collect import cycles, events, keys, registry
+from collect.store import Store
+from nightschool.errors import Busy, InvalidInput, NotFound
+from nightschool.records import Adapter, Cycle, CycleState, Event, Outcome, Stage, new_id
+
+from .conftest import AT, BOT
+
+
+def adapter(version: int, stage: Stage = Stage.CANDIDATE) -> Adapter:
+    return Adapter(BOT, version, f"hash{version}", "folder", stage, "cycle", "data", AT)
+
+
+def event(subject: str) -> Event:
+    return Event(new_id(), AT, BOT, "ada", "registered", subject, "because")
+
+
+async def add(store: Store, kept: Adapter) -> None:
+    await store.write(partial(registry.register_adapter, adapter=kept, event=event(str(kept.name))))
+
+
+async def test_versions_count_up_and_come_back_whole(store: Store) -> None:
+    assert await store.read(partial(registry.next_version, bot=BOT)) == 1
+    await add(store, adapter(1))
+    assert await store.read(partial(registry.next_version, bot=BOT)) == 2
+    assert await store.read(partial(registry.adapter, bot=BOT, version=1)) == adapter(1)
+    with pytest.raises(NotFound):
+        await store.read(partial(registry.adapter, bot=BOT, version=2))
+
+
+async def test_two_in_production_are_refused_and_nothing_of_it_is_kept(store: Store) -> None:
+    await add(store, adapter(1, Stage.PRODUCTION))
+    await add(store, adapter(2))
+    move = partial(registry.store_moves, adapters=[adapter(2, Stage.PRODUCTION)], events=[event("second")])
+    with pytest.raises(Busy):
+        await store.write(move)
+    assert (await store.read(partial(registry.adapter, bot=BOT, version=2))).stage is Stage.CANDIDATE
+    assert "second" not in {e.subject for e in await store.read(events.list_events)}
+
+
+async def test_a_passing_verdict_is_noted_on_the_adapter(store: Store) -> None:
+    await add(store, adapter(1))
+    for outcome, has_passed in ((Outcome.REJECT, False), (Outcome.PROMOTE, True)):
+        await store.write(
+            partial(
+                registry.record_evaluation,
+                evaluation_id=outcome,
+                cycle_id="c",
+                bot=BOT,
+                candidate=1,
+                outcome=outcome,
+                reasons=("passed: it",),
+                figures_json="{}",
+                folder="f",
+                at=AT,
+            )
+        )
+        kept = await store.read(partial(registry.adapter, bot=BOT, version=1))
+        assert kept.has_passing_verdict is has_passed
+    assert len(await store.read(registry.evaluations)) == 2
+
+
+def night(cycle_id: str, local_date: date | None = None) -> Cycle:
+    trigger = "schedule" if local_date else "operator"
+    return Cycle(cycle_id, BOT, trigger, local_date, CycleState.RUNNING, "train", 0.5, AT)  # type: ignore[arg-type]
+
+
+async def test_one_cycle_of_a_bot_runs_at_a_time(store: Store) -> None:
+    await store.write(partial(cycles.start_cycle, cycle=night("a")))
+    with pytest.raises(Busy, match="at school already"):
+        await store.write(partial(cycles.start_cycle, cycle=night("b")))
+    done = replace(night("a"), state=CycleState.DONE, outcome=Outcome.REJECT, reasons=("failed: x",), finished_at=AT)
+    await store.write(partial(cycles.update_cycle, cycle=done))
+    assert await store.read(partial(cycles.cycle, cycle_id="a")) == done
+    await store.write(partial(cycles.start_cycle, cycle=night("b")))
+
+
+async def test_a_bot_has_one_night_a_date(store: Store) -> None:
+    first = night("a", date(2026, 3, 10))
+    await store.write(partial(cycles.start_cycle, cycle=first))
+    await store.write(partial(cycles.update_cycle, cycle=replace(first, state=CycleState.DONE)))
+    with pytest.raises(Busy, match="had its night"):
+        await store.write(partial(cycles.start_cycle, cycle=night("b", date(2026, 3, 10))))
+    assert await store.read(partial(cycles.last_night, bot=BOT)) == date(2026, 3, 10)
+
+
+async def test_a_key_opens_until_it_is_revoked_and_its_secret_is_not_kept(store: Store, tmp_path: Path) -> None:
+    secret = await store.write(partial(keys.create_key, name="ci", scope="user", at=AT))
+    found = await store.read(partial(keys.find_key, secret=secret))
+    assert found is not None
+    assert (found.name, found.scope, found.revoked_at) == ("ci", "user", None)
+    assert await store.read(partial(keys.find_key, secret=f"{secret}x")) is None
+    await store.write(partial(keys.revoke_key, name="ci", at=AT))
+    found = await store.read(partial(keys.find_key, secret=secret))
+    assert found is not None
+    assert found.revoked_at == AT
+    await store.write(lambda cursor: cursor.execute("select 1").fetchall())
+    kept = b"".join(file.read_bytes() for file in tmp_path.glob("record.duckdb*"))
+    assert secret.encode() not in kept
+
+
+async def test_key_names_are_checked(store: Store) -> None:
+    await store.write(partial(keys.create_key, name="ci", scope="user", at=AT))
+    with pytest.raises(Busy):
+        await store.write(partial(keys.create_key, name="ci", scope="user", at=AT))
+    with pytest.raises(InvalidInput):
+        await store.write(partial(keys.create_key, name="  ", scope="user", at=AT))
+    with pytest.raises(NotFound):
+        await store.write(partial(keys.revoke_key, name="nobody", at=AT))

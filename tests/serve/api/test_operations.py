@@ -1,0 +1,145 @@
+"""What the command line's tests do not see: who may ask, and what wrong requests get."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import httpx
+import pytest
+
+from nightschool.records import Adapter
+from serve.api.transfer import MAX_BAD_LINES
+from serve.parts import Parts
+
+Register = Callable[..., Awaitable[Adapter]]
+
+ENDPOINTS = [
+    ("GET", "/ops/status"),
+    ("GET", "/ops/events"),
+    ("GET", "/ops/report/some-cycle"),
+    ("POST", "/ops/import?bot=support"),
+    ("GET", "/ops/export?bot=support"),
+    ("POST", "/ops/night"),
+    ("GET", "/ops/cycles"),
+    ("GET", "/ops/cycles/some-cycle"),
+    ("GET", "/ops/adapters"),
+    ("POST", "/ops/promote"),
+    ("POST", "/ops/rollback"),
+    ("POST", "/ops/keys"),
+    ("GET", "/ops/keys"),
+    ("DELETE", "/ops/keys/boss"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), ENDPOINTS)
+async def test_only_an_operator_comes_in(
+    client: httpx.AsyncClient, anonymous: httpx.AsyncClient, method: str, path: str
+) -> None:
+    # The body is no JSON at all: who asks is looked at first.
+    unknown = await anonymous.request(method, path, content=b"{")
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (401, "invalid_api_key")
+    user = await client.request(method, path, content=b"{")
+    assert (user.status_code, user.json()["error"]["code"]) == (403, "not_allowed")
+
+
+async def test_a_stranger_s_body_is_not_read(anonymous: httpx.AsyncClient) -> None:
+    taken = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal taken
+        for _ in range(1_000):
+            taken += 1
+            yield b"x" * 100_000
+
+    assert (await anonymous.post("/ops/import?bot=support", content=endless())).status_code == 401
+    assert (await anonymous.post("/ops/night", content=endless())).status_code == 401
+    assert taken <= 4
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        ("/ops/night", "{", None),
+        ("/ops/night", "{}", "bot"),
+        ("/ops/night", '{"bot": "support", "forced": true}', "forced"),
+        ("/ops/promote", '{"bot": "support", "version": 0, "reason": "x"}', "version"),
+        ("/ops/promote", '{"bot": "support", "version": 99999999999999999999, "reason": "x"}', "version"),
+        ("/ops/rollback", '{"bot": ["support"], "reason": "x"}', "bot"),
+        ("/ops/rollback", '{"bot": "support"}', "reason"),
+        ("/ops/keys", '{"name": "x", "is_operator": "perhaps"}', "is_operator"),
+        ("/ops/keys", json.dumps({"name": "x" * 70_000}), None),
+    ],
+)
+async def test_wrong_bodies_are_refused_with_the_parameter(
+    operator: httpx.AsyncClient, register: Register, path: str, body: str, param: str | None
+) -> None:
+    await register("support", version=1)
+    reply = await operator.post(path, content=body)
+    assert reply.status_code in {400, 413}, reply.text
+    assert reply.json()["error"]["param"] == param
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/ops/events?limit=0", 400),
+        ("/ops/events?bot=nobody", 404),
+        ("/ops/cycles?limit=many", 400),
+        ("/ops/cycles?bot=nobody", 404),
+        ("/ops/cycles/none", 404),
+        ("/ops/adapters?bot=nobody", 404),
+        ("/ops/export", 400),
+        ("/ops/export?bot=nobody", 404),
+        ("/ops/report/..%2f..%2fsecrets.json", 404),
+        ("/ops/nothing", 404),
+    ],
+)
+async def test_wrong_questions_get_an_error_in_openai_s_shape(
+    operator: httpx.AsyncClient, path: str, status: int
+) -> None:
+    reply = await operator.get(path)
+    assert reply.status_code == status
+    assert set(reply.json()["error"]) == {"message", "type", "param", "code"}
+
+
+async def test_a_purpose_that_is_none_imports_nothing(operator: httpx.AsyncClient) -> None:
+    line = json.dumps(
+        {"prompt": [{"role": "user", "content": "q"}], "completion": [{"role": "assistant", "content": "a"}]}
+    )
+    refused = await operator.post("/ops/import?bot=support&held_out=perhaps", content=line)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "query.held_out")
+    assert (await operator.get("/ops/export?bot=support")).text == ""
+
+
+async def test_bad_lines_without_end_are_counted(operator: httpx.AsyncClient) -> None:
+    done = (await operator.post("/ops/import?bot=support", content=b"bad\n" * (MAX_BAD_LINES + 500))).json()
+    assert len(done["bad_lines"]) == MAX_BAD_LINES + 1
+    assert done["bad_lines"][-1] == {"line": MAX_BAD_LINES + 500, "reason": "and 500 more bad lines up to this one"}
+
+
+async def test_an_import_leaves_no_file_behind(operator: httpx.AsyncClient, parts: Parts) -> None:
+    before = set(parts.home.temp.iterdir())
+    await operator.post("/ops/import?bot=support", content=b"bad\n" * 50_000)
+    assert set(parts.home.temp.iterdir()) == before
+
+
+async def test_the_cycle_can_be_followed_to_its_end(operator: httpx.AsyncClient) -> None:
+    begun = (await operator.post("/ops/night", json={"bot": "support"})).json()
+    assert (begun["state"], begun["trigger"], begun["bot"]) == ("running", "operator", "support")
+    while (cycle := (await operator.get(f"/ops/cycles/{begun['cycle']}")).json())["state"] == "running":
+        pass
+    assert (cycle["state"], cycle["step"], cycle["verdict"]) == ("done", "finished", "insufficient-data")
+    assert [row["cycle"] for row in (await operator.get("/ops/cycles?bot=support")).json()] == [begun["cycle"]]
+    assert (await operator.get("/ops/cycles?bot=reviewer")).json() == []
+
+
+async def test_one_bot_has_one_cycle_at_a_time(operator: httpx.AsyncClient) -> None:
+    begun = await operator.post("/ops/night", json={"bot": "support"})
+    again = await operator.post("/ops/night", json={"bot": "support"})
+    other = await operator.post("/ops/night", json={"bot": "reviewer"})
+    assert (begun.status_code, again.status_code, other.status_code) == (200, 409, 200)
+    assert again.json()["error"]["code"] == "busy"
+
+
+async def test_an_operator_may_lock_itself_out(operator: httpx.AsyncClient) -> None:
+    assert (await operator.delete("/ops/keys/boss")).json()["revoked_at"]
+    assert (await operator.get("/ops/keys")).status_code == 401
