@@ -133,15 +133,18 @@ class Loaded(NamedTuple):
     origins: Mapping[str, str]
 
 
-def load_settings(*, file: Path | None = None) -> Loaded:
+def load_settings(*, file: Path | None = None, home: Path | None = None) -> Loaded:
     """The settings from `file` (else NIGHTSCHOOL_CONFIG, else ./nightschool.toml where there is one) and environment.
 
+    `home` is the command line's and goes before both.
     Raises InvalidSettings that lists every fault with its origin and how to mend it.
     """
     path = file or Path(os.environ.get("NIGHTSCHOOL_CONFIG", "nightschool.toml"))
     must_exist = file is not None or "NIGHTSCHOOL_CONFIG" in os.environ
     given = {key: (value, str(path)) for key, value in _from_file(path, must_exist=must_exist)}
     given |= {key: (value, f"environment {name}") for key, value, name in _from_environment()}
+    if home is not None:
+        given["home"] = (str(home), "option --home")
     tree: dict[str, Any] = {}
     for key, (value, _) in given.items():
         _put(tree, key, value)

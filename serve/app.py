@@ -32,7 +32,7 @@ from nightschool.home import Home
 from nightschool.records import BASE, utc_now
 from nightschool.settings import EngineSettings, Settings
 from serve.api.completions import completions_router
-from serve.api.errors import install_error_handlers
+from serve.api.errors import fallback_router, install_error_handlers
 from serve.api.feedback import feedback_router
 from serve.api.health import health_router
 from serve.api.models import models_router
@@ -60,32 +60,16 @@ async def open_parts(settings: Settings, *, base_model: str, secrets: Secrets) -
     shelf = BotShelf(settings.bots)
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(
-            open_store(
-                home.store,
-                temp=home.temp,
-                memory_gib=settings.store.memory_gib,
-                threads=settings.store.threads,
-            )
-        )
+        wanted = settings.store
+        opening = open_store(home.store, temp=home.temp, memory_gib=wanted.memory_gib, threads=wanted.threads)
+        store = await stack.enter_async_context(opening)
         await _write_operator_key(store, home)
         engine, socket = await _connect(settings.engine, stack)
         prove: Prover = take_on_trust if settings.engine.kind == "echo" else prove_load
         rollout = Rollout(store, engine, home=home, max_adapters=settings.engine.max_adapters, prove=prove)
         turns = Turns(store, engine, rollout, metrics=metrics)
-        runner = NightRunner(
-            store,
-            engine,
-            rollout,
-            shelf=shelf,
-            home=home,
-            base_model=base_model,
-            limits=NightLimits(
-                training_timeout_s=settings.night.training_timeout_s,
-                min_free_gib=settings.night.min_free_gib,
-                max_lora_rank=settings.engine.max_lora_rank,
-            ),
-        )
+        limits = _night_limits(settings)
+        runner = NightRunner(store, engine, rollout, shelf=shelf, home=home, base_model=base_model, limits=limits)
         nights = await stack.enter_async_context(run_nights(runner, store, shelf))
 
         async def on_ready() -> None:
@@ -100,6 +84,8 @@ async def open_parts(settings: Settings, *, base_model: str, secrets: Secrets) -
             else _supervisor(settings, engine, socket, base_model, on_ready=on_ready)
         )
         await stack.enter_async_context(_owned_task(keeper.run()))
+        # Last in, first out: answers end and are recorded while engine and record are still there.
+        stack.push_async_callback(turns.stop, grace_s=settings.server.drain_s)
         yield Parts(
             settings=settings,
             home=home,
@@ -114,7 +100,14 @@ async def open_parts(settings: Settings, *, base_model: str, secrets: Secrets) -
             secrets=secrets,
             engine_status=lambda: keeper.status,
         )
-        await turns.stop(grace_s=settings.server.drain_s)
+
+
+def _night_limits(settings: Settings) -> NightLimits:
+    return NightLimits(
+        training_timeout_s=settings.night.training_timeout_s,
+        min_free_gib=settings.night.min_free_gib,
+        max_lora_rank=settings.engine.max_lora_rank,
+    )
 
 
 def build_app(parts: Parts) -> FastAPI:
@@ -123,6 +116,7 @@ def build_app(parts: Parts) -> FastAPI:
     install_error_handlers(app)
     for router in (health_router, models_router, completions_router, feedback_router, operations_router):
         app.include_router(router(parts))
+    app.include_router(fallback_router())
     return mount_pages(app, parts)
 
 

@@ -3,6 +3,7 @@
 import json
 from datetime import datetime
 from functools import partial
+from importlib.metadata import version
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -65,7 +66,7 @@ class BotView(_Part):
 
 
 class Status(_Part):
-    version: str = "0.1.0"
+    version: str
     engine: EngineView
     bots: tuple[BotView, ...]
 
@@ -76,6 +77,7 @@ async def read_status(parts: Parts) -> Status:
     wanted = parts.settings.engine
     default = "SmolLM2-135M-Instruct" if wanted.kind == "vllm" else BASE
     return Status(
+        version=version("nightschool"),
         engine=EngineView(
             kind=wanted.kind,
             state=engine.state,

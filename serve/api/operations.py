@@ -1,59 +1,58 @@
-"""The operator's side over HTTP, under /ops: what the command line asks of a running server. Operator keys only."""
+"""The operator's side over HTTP, under /ops: what the command line asks of a running server. Operator keys only.
 
-from collections.abc import AsyncIterator
+The key is checked before a body is read. Carrying conversations in and out is `serve.api.transfer`'s.
+"""
+
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
-from fastapi.responses import PlainTextResponse, StreamingResponse
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from collect import cycles, events, keys, registry
-from collect.formats.read import BadLine, ParsedConversation, read_conversations
-from collect.formats.write import export_conversations
-from collect.imports import import_conversations
-from nightschool.errors import InvalidInput, NotFound
+from nightschool.errors import NotFound
 from nightschool.records import Adapter, BotName, utc_now
-from serve.api.auth import Caller, require_operator
+from serve.api.auth import Authority, Caller, require_operator
+from serve.api.bodies import read_body
+from serve.api.transfer import add_transfer
 from serve.parts import Parts
-from serve.status import Status, read_status, view_cycle
+from serve.status import CycleView, Status, read_status, view_cycle
 
-IMPORT_FACTOR = 50
-"""An import may be this many times as large as another body."""
-MAX_BAD_LINES = 200
+MAX_BODY_BYTES = 64_000
 
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    bot: str
-
 
 class NightBody(_Body):
+    bot: str
     force: bool = False
     dry_run: bool = False
 
 
 class MoveBody(_Body):
-    version: int | None = Field(default=None, ge=1)
+    bot: str
+    version: int | None = Field(default=None, ge=1, lt=2**31)
     reason: str = Field(default="", max_length=2_000)
 
 
-class KeyBody(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class KeyBody(_Body):
     name: str
     is_operator: bool = False
 
 
 def operations_router(parts: Parts) -> APIRouter:
-    router = APIRouter(prefix="/ops")
-    caller_of = require_operator(parts)
-    for add in (_add_looks, _add_data, _add_nights, _add_moves, _add_keys):
-        add(router, parts)
-    guarded = APIRouter(dependencies=[Depends(caller_of)])
-    guarded.include_router(router)
-    return guarded
+    operator = require_operator(parts)
+    router = APIRouter(prefix="/ops", dependencies=[Depends(operator)])
+    _add_looks(router, parts)
+    _add_nights(router, parts, operator)
+    _add_moves(router, parts, operator)
+    _add_keys(router, parts)
+    add_transfer(router, parts, operator)
+    return router
 
 
 def _add_looks(router: APIRouter, parts: Parts) -> None:
@@ -62,97 +61,67 @@ def _add_looks(router: APIRouter, parts: Parts) -> None:
         return await read_status(parts)
 
     @router.get("/events")
-    async def audit(
-        bot: str | None = None, limit: Annotated[int, Field(ge=1, le=10_000)] = 100
-    ) -> list[dict[str, Any]]:
+    async def audit(bot: str | None = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> list[Any]:
         found = await parts.store.read(partial(events.list_events, bot=_known(parts, bot), limit=limit))
         return [
             {"at": e.at, "bot": e.bot, "actor": e.actor, "action": e.action, "subject": e.subject, "reason": e.reason}
             for e in found
         ]
 
+    @router.get("/adapters")
+    async def list_adapters(bot: str | None = None) -> list[dict[str, Any]]:
+        return [_row(a) for a in await parts.store.read(partial(registry.adapters, bot=_known(parts, bot)))]
+
     @router.get("/report/{cycle_id}", response_class=PlainTextResponse)
     async def report(cycle_id: str) -> str:
+        # Looked up, so that a path is made of ids that we gave out and of nothing else.
         cycle = await parts.store.read(partial(cycles.cycle, cycle_id=cycle_id))
         folder = parts.home.cycle(cycle.bot, cycle.cycle_id)
         pages = [folder / "morning.md", folder / "evaluation" / "report.md"]
         texts = [page.read_text() for page in pages if page.exists()]
         if not texts:
-            raise NotFound("has no report", subject=cycle_id, remedy="The night did not come so far.")
+            raise NotFound("has no report", subject=cycle_id, remedy=f"It is {cycle.state} at step {cycle.step}.")
         return "\n\n".join(texts)
 
 
-def _add_data(router: APIRouter, parts: Parts) -> None:
-    @router.post("/import")
-    async def take_in(request: Request, bot: str, held_out: bool | None = None) -> dict[str, Any]:
-        name = parts.shelf.find(bot).bot_name
-        raw = await _body(request, limit_bytes=parts.settings.server.max_body_bytes * IMPORT_FACTOR)
-        read = list(read_conversations(raw.splitlines()))
-        good = [item for item in read if isinstance(item, ParsedConversation)]
-        bad = [item for item in read if isinstance(item, BadLine)]
-        change = partial(import_conversations, bot=name, conversations=good, is_held_out=held_out, at=utc_now())
-        done = await parts.store.write(change)
+def _add_nights(router: APIRouter, parts: Parts, operator: Authority) -> None:
+    @router.post("/night", response_model=None)
+    async def night(request: Request, caller: Caller = Depends(operator)) -> CycleView | dict[str, Any]:
+        body = await read_body(request, NightBody, max_bytes=MAX_BODY_BYTES)
+        name = parts.shelf.find(body.bot).bot_name
+        if not body.dry_run:
+            return view_cycle(await parts.nights.start(name, actor=caller.owner, force=body.force))
+        plan = await parts.nights.plan(name)
         return {
-            "imported": done.imported,
-            "skipped": done.skipped,
-            "bad_lines": [{"line": item.line, "reason": item.reason} for item in bad[:MAX_BAD_LINES]],
+            "bot": name,
+            "would_train": plan.shortfall is None,
+            "reason": plan.shortfall,
+            **plan.note.model_dump(),
         }
 
-    @router.get("/export", response_class=StreamingResponse)
-    async def hand_out(bot: str) -> StreamingResponse:
-        name = parts.shelf.find(bot).bot_name
-        lines = await parts.store.read(lambda cursor: list(export_conversations(cursor, bot=name)))
-
-        async def stream() -> AsyncIterator[str]:
-            for line in lines:
-                yield f"{line}\n"
-
-        return StreamingResponse(stream(), media_type="application/jsonl")
-
-
-def _add_nights(router: APIRouter, parts: Parts) -> None:
-    caller_of = require_operator(parts)
-
-    @router.post("/night")
-    async def night(body: NightBody, caller: Annotated[Caller, Depends(caller_of)]) -> dict[str, Any]:
-        name = parts.shelf.find(body.bot).bot_name
-        if body.dry_run:
-            plan = await parts.nights.plan(name)
-            return {
-                "bot": name,
-                "would_train": plan.shortfall is None,
-                "reason": plan.shortfall,
-                **plan.note.model_dump(),
-            }
-        cycle = await parts.nights.start(name, actor=caller.owner, force=body.force)
-        return view_cycle(cycle).model_dump(mode="json")
-
     @router.get("/cycles")
-    async def list_cycles(bot: str | None = None, limit: Annotated[int, Field(ge=1, le=1_000)] = 20) -> list[Any]:
+    async def list_cycles(
+        bot: str | None = None, limit: Annotated[int, Query(ge=1, le=1_000)] = 20
+    ) -> Sequence[CycleView]:
         found = await parts.store.read(partial(cycles.list_cycles, bot=_known(parts, bot), limit=limit))
-        return [view_cycle(cycle).model_dump(mode="json") for cycle in found]
+        return [view_cycle(cycle) for cycle in found]
 
     @router.get("/cycles/{cycle_id}")
-    async def one_cycle(cycle_id: str) -> dict[str, Any]:
-        cycle = await parts.store.read(partial(cycles.cycle, cycle_id=cycle_id))
-        return view_cycle(cycle).model_dump(mode="json")
+    async def one_cycle(cycle_id: str) -> CycleView:
+        return view_cycle(await parts.store.read(partial(cycles.cycle, cycle_id=cycle_id)))
 
 
-def _add_moves(router: APIRouter, parts: Parts) -> None:
-    caller_of = require_operator(parts)
-
-    @router.get("/adapters")
-    async def list_adapters(bot: str | None = None) -> list[dict[str, Any]]:
-        return [_row(a) for a in await parts.store.read(partial(registry.adapters, bot=_known(parts, bot)))]
-
+def _add_moves(router: APIRouter, parts: Parts, operator: Authority) -> None:
     @router.post("/promote")
-    async def promote(body: MoveBody, caller: Annotated[Caller, Depends(caller_of)]) -> dict[str, Any]:
+    async def promote(request: Request, caller: Caller = Depends(operator)) -> dict[str, Any]:
+        body = await read_body(request, MoveBody, max_bytes=MAX_BODY_BYTES)
         name = parts.shelf.find(body.bot).bot_name
         adapter = await parts.rollout.promote(name, version=body.version, actor=caller.owner, reason=body.reason)
         return {"bot": name, "live": str(adapter.name), "stage": adapter.stage}
 
     @router.post("/rollback")
-    async def rollback(body: MoveBody, caller: Annotated[Caller, Depends(caller_of)]) -> dict[str, Any]:
+    async def rollback(request: Request, caller: Caller = Depends(operator)) -> dict[str, Any]:
+        body = await read_body(request, MoveBody, max_bytes=MAX_BODY_BYTES)
         name = parts.shelf.find(body.bot).bot_name
         route = await parts.rollout.rollback(name, version=body.version, actor=caller.owner, reason=body.reason)
         return {"bot": name, "live": str(route.name)}
@@ -160,7 +129,8 @@ def _add_moves(router: APIRouter, parts: Parts) -> None:
 
 def _add_keys(router: APIRouter, parts: Parts) -> None:
     @router.post("/keys")
-    async def create(body: KeyBody) -> dict[str, str]:
+    async def create(request: Request) -> dict[str, str]:
+        body = await read_body(request, KeyBody, max_bytes=MAX_BODY_BYTES)
         scope: keys.Scope = "operator" if body.is_operator else "user"
         secret = await parts.store.write(partial(keys.create_key, name=body.name, scope=scope, at=utc_now()))
         return {"name": body.name, "key": secret}
@@ -178,26 +148,17 @@ def _known(parts: Parts, bot: str | None) -> BotName | None:
     return None if bot is None else parts.shelf.find(bot).bot_name
 
 
-async def _body(request: Request, *, limit_bytes: int) -> bytes:
-    raw = bytearray()
-    async for piece in request.stream():
-        raw += piece
-        if len(raw) > limit_bytes:
-            raise InvalidInput(
-                f"is larger than {limit_bytes // 1_000_000} MB", subject="import", remedy="Import it in parts."
-            )
-    return bytes(raw)
-
-
 def _row(adapter: Adapter) -> dict[str, Any]:
     return {
         "bot": adapter.bot,
         "version": adapter.version,
         "stage": adapter.stage,
         "hash": adapter.content_hash,
+        "folder": adapter.folder,
         "has_passing_verdict": adapter.has_passing_verdict,
         "cycle": adapter.cycle_id,
-        "created_at": adapter.created_at.isoformat(),
+        "dataset": adapter.dataset_hash,
+        "created_at": adapter.created_at,
     }
 
 

@@ -1,19 +1,74 @@
 """Speak to the running server of this data folder: DuckDB admits one process, so every live verb asks it.
 
-Finds the address in `server.json` and the key in `operator.key`, both of which the server writes at its start.
+Finds the address in `server.json` and the key in `operator.key`, both of which the server writes at its start. Knows
+HTTP and the shapes that /ops answers with, not what a verb does with them.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final, Literal, NamedTuple, TypedDict
 
 import httpx
 
-from nightschool.errors import NightschoolError, NotAllowed, Unavailable
+from nightschool.errors import (
+    Busy,
+    IllegalMove,
+    InvalidInput,
+    NightschoolError,
+    NotAllowed,
+    NotAuthenticated,
+    NotFound,
+    TooManyRequests,
+    Unavailable,
+)
 from nightschool.home import Home
 
-TIMEOUT_S = 120.0
+VERSION_HEADER: Final = "x-nightschool-version"
+LOOK_TIMEOUT_S: Final = 5.0
+# By the error's own code where it has one of ours, else by the kind of HTTP status.
+EXIT_BY_CODE: Final[Mapping[str, int]] = {IllegalMove.code: IllegalMove.exit_code}
+EXIT_BY_STATUS: Final[Mapping[int, int]] = {
+    **{
+        kind.status: kind.exit_code
+        for kind in (InvalidInput, NotAuthenticated, NotAllowed, NotFound, Busy, TooManyRequests, Unavailable)
+    },
+    413: InvalidInput.exit_code,
+    502: Unavailable.exit_code,
+}
+
+
+class CycleRow(TypedDict):
+    """`serve.status.CycleView`, which the command line does not import: it would bring the store along."""
+
+    cycle: str
+    bot: str
+    trigger: str
+    state: Literal["running", "done", "failed"]
+    step: str
+    progress: float
+    started_at: str
+    candidate: int | None
+    verdict: str | None
+    reasons: list[str]
+    figures: dict[str, float]
+
+
+class BadLineRow(TypedDict):
+    line: int
+    reason: str
+
+
+class ImportRow(TypedDict):
+    imported: int
+    skipped: int
+    bad_lines: list[BadLineRow]
+
+
+class Answer(NamedTuple):
+    text: str
+    version: str
+    """`support@3`: who answered."""
 
 
 class RemoteError(NightschoolError):
@@ -25,62 +80,98 @@ class RemoteError(NightschoolError):
         self.exit_code = exit_code  # type: ignore[misc]  # an instance's own
 
 
-EXIT_CODES = {400: 2, 401: 4, 403: 4, 404: 3, 409: 5, 413: 2, 429: 5, 502: 6, 503: 6}
-
-
 class Server:
-    """A running server, seen by its operator."""
+    """A running server, seen by its operator. Every call raises Unavailable where it is gone, else RemoteError."""
 
     def __init__(self, http: httpx.Client, url: str) -> None:
         self._http = http
         self.url = url
 
     def get(self, path: str, **query: Any) -> Any:
-        return self._ask("GET", path, params={k: v for k, v in query.items() if v is not None}).json()
+        return _parsed(self._ask("GET", path, params=_given(query)))
 
-    def text(self, path: str, **query: Any) -> str:
-        return self._ask("GET", path, params=query).text
+    def text(self, path: str) -> str:
+        return self._ask("GET", path).text
 
-    def post(self, path: str, body: Any = None, *, raw: bytes | None = None, **query: Any) -> Any:
-        params = {k: v for k, v in query.items() if v is not None}
-        if raw is not None:
-            return self._ask("POST", path, params=params, content=raw).json()
-        return self._ask("POST", path, params=params, json=body).json()
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        return _parsed(self._ask("POST", path, json=body))
 
     def delete(self, path: str) -> Any:
-        return self._ask("DELETE", path).json()
+        return _parsed(self._ask("DELETE", path))
 
-    def answer(self, model: str, messages: list[dict[str, str]], *, max_tokens: int) -> str:
-        """One greedy answer, as text."""
+    def upload(self, path: str, pieces: Iterable[bytes], **query: Any) -> Any:
+        """Send `pieces` as the body, one after the other."""
+        return _parsed(self._ask("POST", path, params=_given(query), content=pieces))
+
+    def download(self, path: str, **query: Any) -> Iterator[bytes]:
+        """The answer's pieces as they come."""
+        with self._translated(), self._http.stream("GET", path, params=_given(query)) as response:
+            if response.is_error:
+                response.read()
+            yield from _checked(response).iter_bytes()
+
+    def answer(self, model: str, question: str, *, max_tokens: int) -> Answer:
+        """One greedy answer."""
+        messages = [{"role": "user", "content": question}]
         body = {"model": model, "messages": messages, "temperature": 0, "max_tokens": max_tokens}
-        completion = self.post("/v1/chat/completions", body)
-        return str(completion["choices"][0]["message"]["content"])
+        response = self._ask("POST", "/v1/chat/completions", json=body)
+        content = _parsed(response)["choices"][0]["message"]["content"]
+        return Answer(content or "", response.headers[VERSION_HEADER])
 
     def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+        with self._translated():
+            return _checked(self._http.request(method, path, **options))
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
         try:
-            response = self._http.request(method, path, **options)
-        except httpx.HTTPError as error:
+            yield
+        except httpx.ConnectError as error:
             raise not_running(self.url) from error
-        if response.is_error:
-            raise RemoteError(_message(response), exit_code=EXIT_CODES.get(response.status_code, 1))
-        return response
+        except httpx.TimeoutException as error:
+            raise Unavailable(
+                "did not answer in time", subject=self.url, remedy="It may be busy; try again."
+            ) from error
+        except httpx.TransportError as error:
+            raise Unavailable(
+                "broke the connection off", subject=self.url, remedy="`nightschool doctor` says whether it runs."
+            ) from error
 
 
 @contextmanager
-def connect(home: Home, *, timeout_s: float = TIMEOUT_S) -> Iterator[Server]:
+def connect(home: Home, *, timeout_s: float) -> Iterator[Server]:
     """The server of this data folder. Raises Unavailable where none runs, NotAllowed where its key is not ours."""
     try:
-        url = str(json.loads(home.server_state.read_text())["url"])
+        url = server_url(home)
+        key = home.operator_key.read_text().strip()
     except (FileNotFoundError, NotADirectoryError):
         raise not_running(str(home.root)) from None
-    try:
-        key = home.operator_key.read_text().strip()
-    except PermissionError:
+    except PermissionError as error:
         raise NotAllowed(
-            "is another user's", subject=str(home.operator_key), remedy="Run this as the user who started the server."
+            "is another user's", subject=str(error.filename), remedy="Run this as the user who started the server."
         ) from None
-    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=timeout_s) as http:
+    headers = {"Authorization": f"Bearer {key}"}
+    # Not by way of a proxy from the environment: the server is on this machine.
+    with httpx.Client(base_url=url, headers=headers, timeout=timeout_s, trust_env=False) as http:
         yield Server(http, url)
+
+
+def server_url(home: Home) -> str:
+    """Where the folder's server listens, or listened until it was killed. Raises OSError where there is no note."""
+    try:
+        return str(json.loads(home.server_state.read_text())["url"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise Unavailable(
+            "is damaged", subject=str(home.server_state), remedy="Delete it and start again: make up."
+        ) from error
+
+
+def is_alive(home: Home) -> bool:
+    """Whether the folder's server answers at all; ready it may be or not. Raises Unavailable for a damaged note."""
+    try:
+        return httpx.get(f"{server_url(home)}/healthz", timeout=LOOK_TIMEOUT_S, trust_env=False).is_success
+    except (OSError, httpx.TransportError):
+        return False
 
 
 def not_running(where: str) -> Unavailable:
@@ -89,8 +180,26 @@ def not_running(where: str) -> Unavailable:
     )
 
 
-def _message(response: httpx.Response) -> str:
+def _given(query: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in query.items() if value is not None}
+
+
+def _checked(response: httpx.Response) -> httpx.Response:
+    """The response where it is none of an error."""
+    if not response.is_error:
+        return response
     try:
-        return str(response.json()["error"]["message"])
+        error = response.json()["error"]
+        message, code = str(error["message"]), error["code"]
     except (ValueError, KeyError, TypeError):
-        return f"{response.status_code} {response.text[:300]}"
+        message, code = f"server: answered {response.status_code} {response.text[:200]!r}", None
+    raise RemoteError(message, exit_code=EXIT_BY_CODE.get(code) or EXIT_BY_STATUS.get(response.status_code, 1))
+
+
+def _parsed(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError as error:
+        raise Unavailable(
+            "is not Nightschool's", subject=str(response.url), remedy="Another program took the port; start: make up."
+        ) from error

@@ -1,18 +1,22 @@
-"""Verbs that carry conversations in and out: import, export."""
+"""Verbs that carry conversations in and out: import, export. Files pass through piece by piece."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
 
 import typer
 
 from nightschool.errors import InvalidInput
-from nightschool.settings import load_settings
-from serve.cli.client import connect
-from serve.cli.options import BotOption, JsonFlag
-from serve.cli.talk import give_json, say
+from serve.cli.options import BULK_TIMEOUT_S, BotOption, JsonFlag, server_of
+from serve.cli.talk import give, give_json, say
 
-SHOWN_BAD_LINES = 20
+if TYPE_CHECKING:
+    from serve.cli.client import ImportRow
+
+SHOWN_BAD_LINES: Final = 20
+PIECE_BYTES: Final = 1 << 20
 
 
 def add_data_verbs(app: typer.Typer) -> None:
@@ -21,6 +25,7 @@ def add_data_verbs(app: typer.Typer) -> None:
 
 
 def take_in(
+    context: typer.Context,
     file: Annotated[Path, typer.Argument(help="JSONL: OpenAI chat or Hugging Face conversational; - reads stdin.")],
     bot: BotOption,
     held_out: Annotated[
@@ -29,41 +34,85 @@ def take_in(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Import conversations; never the same one twice. Exit 2 when no line was good."""
-    raw = read_file(file)
-    with connect(load_settings().settings.paths, timeout_s=600) as server:
-        done = server.post("/ops/import", raw=raw, bot=bot, held_out=held_out)
+    """Import conversations; never the same one twice.
+
+    Bad lines are told by number and do not stop the others; where no line was good, exit 2.
+    """
+    with open_input(file) as opened, server_of(context, timeout_s=BULK_TIMEOUT_S) as server:
+        done: ImportRow = server.upload("/ops/import", pieces(opened, file=file), bot=bot, held_out=held_out)
+    counts = f"{done['imported']} imported, {done['skipped']} known already, {len(done['bad_lines'])} bad lines"
     if as_json:
         give_json(done)
-    say(f"{done['imported']} imported, {done['skipped']} known already, {len(done['bad_lines'])} bad lines")
+        say(counts)
+    else:
+        give(counts)
     for bad in done["bad_lines"][:SHOWN_BAD_LINES]:
         say(f"  line {bad['line']}: {bad['reason']}")
+    if len(done["bad_lines"]) > SHOWN_BAD_LINES:
+        say("  ... (--json lists them all)")
     if done["bad_lines"] and not done["imported"] and not done["skipped"]:
-        raise typer.Exit(2)
+        raise typer.Exit(InvalidInput.exit_code)
 
 
 def hand_out(
+    context: typer.Context,
     bot: BotOption,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="A file; else stdout.")] = None,
 ) -> None:
-    """Export conversations as OpenAI chat JSONL, votes as metadata."""
-    with connect(load_settings().settings.paths, timeout_s=600) as server:
-        text = server.text("/ops/export", bot=bot)
-    if output is None:
-        sys.stdout.write(text)
+    """Export conversations as OpenAI chat JSONL.
+
+    What people and operators thought of the answers comes along as metadata.
+    """
+    with server_of(context, timeout_s=BULK_TIMEOUT_S) as server:
+        came = server.download("/ops/export", bot=bot)
+        # Before the file is opened: a bot that is not there must not empty it.
+        first = next(came, b"")
+        count = 0
+        with _open_output(output) as opened:
+            for piece in (first, *([] if not first else came)):
+                opened.write(piece)
+                count += piece.count(b"\n")
+    say(f"{count} conversations{f' in {output}' if output else ''}")
+
+
+@contextmanager
+def open_input(file: Path) -> Iterator[BinaryIO]:
+    """The file, or stdin for `-`. Raises InvalidInput."""
+    if str(file) == "-":
+        yield sys.stdin.buffer
         return
     try:
-        output.write_text(text)
+        opened = file.open("rb")
     except OSError as error:
-        raise InvalidInput(f"cannot be written ({error.strerror})", subject=str(output), remedy="Mend that.") from error
-    say(f"{text.count(chr(10))} conversations in {output}")
+        raise _cannot("read", file, error) from error
+    with opened:
+        yield opened
 
 
-def read_file(file: Path) -> bytes:
-    """The file's bytes, stdin's for `-`. Raises InvalidInput."""
-    if str(file) == "-":
-        return sys.stdin.buffer.read()
+def pieces(opened: BinaryIO, *, file: Path) -> Iterator[bytes]:
+    """The rest of an open file, a megabyte at a time. Raises InvalidInput."""
+    while True:
+        try:
+            piece = opened.read(PIECE_BYTES)
+        except OSError as error:
+            raise _cannot("read", file, error) from error
+        if not piece:
+            return
+        yield piece
+
+
+@contextmanager
+def _open_output(output: Path | None) -> Iterator[BinaryIO]:
     try:
-        return file.read_bytes()
+        with nullcontext(sys.stdout.buffer) if output is None else output.open("wb") as opened:
+            yield opened
     except OSError as error:
-        raise InvalidInput(f"cannot be read ({error.strerror})", subject=str(file), remedy="Check the path.") from error
+        if output is None:
+            raise
+        raise _cannot("written", output, error) from error
+
+
+def _cannot(what: str, file: Path, error: OSError) -> InvalidInput:
+    return InvalidInput(
+        f"cannot be {what} ({error.strerror})", subject=str(file), remedy="Check the path and whose it is."
+    )

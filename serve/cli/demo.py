@@ -1,139 +1,170 @@
 """The whole loop on the shipped conversations, with the running installation or one of its own.
 
-Import, a night, and the same held-out questions asked of the base model and of what is live now, side by side. A second
-run finds nothing new, says so, and shows the answers again.
+Import, a night, and the same held-out questions asked of the base model and of what is live now. A second run finds
+nothing new, says so, and shows the answers again. How they are shown is `serve.cli.compare`'s.
 """
 
 import asyncio
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
-from rich.table import Table
 
 from nightschool.bots import load_bots
-from nightschool.child import run_child
-from nightschool.errors import NightschoolError, NotFound, Unavailable
+from nightschool.child import Child, run_child
+from nightschool.errors import NotFound, Unavailable
+from nightschool.home import Home
 from nightschool.records import BotName
 from nightschool.settings import Settings
-from serve.cli.client import Server, connect
-from serve.cli.follow import as_verdict, follow_night
-from serve.cli.talk import err, give_json, say
+from serve.cli.client import ImportRow, RemoteError, Server, connect, is_alive
+from serve.cli.compare import Pair, show_pairs, show_verdict
+from serve.cli.data import open_input, pieces
+from serve.cli.follow import follow_night
+from serve.cli.options import BULK_TIMEOUT_S
+from serve.cli.talk import give_json, say
+from serve.secrets import open_secrets
 
 DATA: Final = "lumafern"
 QUESTIONS: Final = 6
-START_TIMEOUT_S: Final = 900
-FIGURES: Final = (("perplexity", "{:.2f}"), ("rouge_l", "{:.3f}"), ("token_f1", "{:.3f}"))
+MAX_TOKENS: Final = 160
+LISTEN_TIMEOUT_S: Final = 300
+"""How long a server of our own may take to listen; the default model is converted before that."""
+READY_POLL_S: Final = 0.5
+GRACE_S: Final = 15
 
 
-def run_demo(settings: Settings, *, bot: str, as_json: bool) -> None:
-    """Raises NotFound where the shipped data or the bot is missing, and what the server answers."""
+def run_demo(settings: Settings, *, bot: str, environment: Mapping[str, str], as_json: bool) -> None:
+    """Raises NotFound where the shipped data or the bot is missing, and what the server answers.
+
+    `environment` is that of a server of our own, which must see the same settings.
+    """
     data = settings.bots / DATA
     if BotName(bot) not in load_bots(settings.bots) or not data.is_dir():
         raise NotFound(
-            f"has no bot {bot!r} with conversations in {DATA}/",
+            f"has no bot {bot!r} beside conversations in {DATA}/",
             subject=str(settings.bots),
             remedy="Run this in Nightschool's own folder.",
         )
-    began = time.monotonic()
-    if settings.paths.server_state.exists():
+    began_s = time.monotonic()
+    if is_alive(settings.paths):
         say("using the installation that runs")
         _run(settings, bot=bot, data=data, as_json=as_json)
     else:
-        asyncio.run(_run_with_own_server(settings, bot=bot, data=data, as_json=as_json))
-    say(f"the demo took {(time.monotonic() - began) / 60:.1f} minutes")
+        demo = partial(_run, settings, bot=bot, data=data, as_json=as_json)
+        asyncio.run(_run_with_own_server(settings, demo, environment=environment))
+    say(f"the demo took {(time.monotonic() - began_s) / 60:.1f} minutes")
 
 
-async def _run_with_own_server(settings: Settings, *, bot: str, data: Path, as_json: bool) -> None:
+async def _run_with_own_server(settings: Settings, demo: Callable[[], None], *, environment: Mapping[str, str]) -> None:
     log = settings.paths.logs / "demo-server.log"
     say(f"no installation runs here: starting one for the demo (its log: {log})")
-    async with run_child([sys.executable, "-m", "serve.cli", "up"], log=log, grace_s=15) as child:
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while not settings.paths.server_state.exists():
-            if not child.is_running:
-                raise Unavailable(f"could not be started:\n{child.log_tail()}\n", subject="server", remedy="Mend that.")
-            if time.monotonic() > deadline:
-                raise Unavailable("did not start in time", subject="server", remedy=f"See {log}.")
-            await asyncio.sleep(0.5)
-        await asyncio.to_thread(_run, settings, bot=bot, data=data, as_json=as_json)
+    if password := _new_password(settings.paths):
+        say(f"console password: {password}   (shown once)")
+    command = [sys.executable, "-m", "serve.cli", "up", "--quiet"]
+    async with run_child(command, log=log, environment=environment, grace_s=GRACE_S) as child:
+        await _until_it_listens(settings.paths, child)
+        try:
+            await asyncio.to_thread(demo)
+        except Unavailable:
+            if child.is_running:
+                raise
+            raise _ended(child) from None
         say("stopping the demo's installation; `make up` starts it again, with what it has learned")
 
 
+def _new_password(home: Home) -> str | None:
+    """The console's, where the folder is new: made here, since it is told once and the child's log is no place."""
+    try:
+        home.create()
+        return open_secrets(home).new_password
+    except OSError as error:
+        raise Unavailable(
+            f"cannot be written ({error.strerror})",
+            subject=str(home.root),
+            remedy="Set NIGHTSCHOOL_HOME to another folder.",
+        ) from error
+
+
+async def _until_it_listens(home: Home, child: Child) -> None:
+    try:
+        async with asyncio.timeout(LISTEN_TIMEOUT_S):
+            while not await asyncio.to_thread(is_alive, home):
+                if not child.is_running:
+                    raise _ended(child)
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        raise Unavailable("did not start in time", subject="server", remedy=f"See {child.log}.") from None
+
+
+def _ended(child: Child) -> Unavailable:
+    return Unavailable(
+        f"ended with these words:\n{child.log_tail()}\n", subject="the demo's server", remedy="`nightschool doctor`."
+    )
+
+
 def _run(settings: Settings, *, bot: str, data: Path, as_json: bool) -> None:
-    with connect(settings.paths) as server:
-        _wait_until_ready(server)
-        for name, is_held_out in (("train.jsonl", False), ("heldout.jsonl", True)):
-            done = server.post("/ops/import", raw=(data / name).read_bytes(), bot=bot, held_out=is_held_out)
-            say(f"{name}: {done['imported']} imported, {done['skipped']} known already")
-        cycle = follow_night(server, server.post("/ops/night", {"bot": bot})["cycle"])
-        answers = list(_side_by_side(server, bot, data / "heldout.jsonl"))
-    verdict = as_verdict(cycle)
+    held_out = data / "heldout.jsonl"
+    with connect(settings.paths, timeout_s=BULK_TIMEOUT_S) as server:
+        _wait_until_ready(server, timeout_s=settings.engine.start_timeout_s)
+        _import(server, data / "train.jsonl", bot=bot, is_held_out=False)
+        _import(server, held_out, bot=bot, is_held_out=True)
+        verdict = follow_night(server, server.post("/ops/night", {"bot": bot})["cycle"])
+        if not as_json:
+            show_verdict(bot, verdict)
+        pairs = _ask_both(server, bot, held_out)
     if as_json:
-        give_json(verdict | {"answers": answers})
-        return
-    _show_verdict(bot, verdict)
-    _show_answers(answers)
+        give_json({**verdict, "answers": pairs})
+    else:
+        show_pairs(pairs)
 
 
-def _wait_until_ready(server: Server) -> None:
-    with _spinning("waiting for the engine"):
-        deadline = time.monotonic() + START_TIMEOUT_S
+def _import(server: Server, file: Path, *, bot: str, is_held_out: bool) -> None:
+    with open_input(file) as opened:
+        done: ImportRow = server.upload("/ops/import", pieces(opened, file=file), bot=bot, held_out=is_held_out)
+    say(f"{file.name}: {done['imported']} imported, {done['skipped']} known already")
+
+
+def _wait_until_ready(server: Server, *, timeout_s: float) -> None:
+    deadline_s = time.monotonic() + timeout_s
+    with _spinning("waiting for the engine's first answer"):
         while True:
             try:
                 server.get("/readyz")
-            except NightschoolError as error:
-                if time.monotonic() > deadline:
+            except RemoteError as error:
+                # The server is there and says that the engine is not ready yet.
+                if error.exit_code != Unavailable.exit_code or time.monotonic() > deadline_s:
                     raise
-                if isinstance(error, Unavailable):
-                    raise
-                time.sleep(1)
+                time.sleep(READY_POLL_S)
             else:
                 return
 
 
-def _side_by_side(server: Server, bot: str, held_out: Path) -> Iterator[dict[str, str]]:
+def _ask_both(server: Server, bot: str, held_out: Path) -> list[Pair]:
     """The first question of some held-out conversations, answered by the base model and by what is live."""
-    rows = [json.loads(line) for line in held_out.read_text().splitlines()]
-    live = next(view["live"] for view in server.get("/ops/status")["bots"] if view["bot"] == bot)
-    for row in rows[:: max(1, len(rows) // QUESTIONS)][:QUESTIONS]:
-        question, reference = (message["content"] for message in row["messages"][:2])
-        messages = [{"role": "user", "content": question}]
-        with _spinning("asking both"):
-            base = server.answer(f"{bot}@base", messages, max_tokens=160)
-            tuned = server.answer(live, messages, max_tokens=160)
-        yield {"question": question, "base": base, "tuned": tuned, "tuned_version": live, "reference": reference}
+    rows = [json.loads(line)["messages"] for line in held_out.read_text().splitlines()]
+    chosen = rows[:: max(1, len(rows) // QUESTIONS)][:QUESTIONS]
+    with _spinning(f"asking both {len(chosen)} held-out questions"):
+        return [_pair(server, bot, *(message["content"] for message in messages[:2])) for messages in chosen]
 
 
-def _show_verdict(bot: str, verdict: dict[str, Any]) -> None:
-    say(f"\n{bot}: {verdict['verdict']}")
-    for reason in verdict["reasons"]:
-        say(f"  {reason}")
-    figures = verdict["figures"]
-    if "candidate_perplexity" not in figures:
-        return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("held out", "base", "tuned"):
-        table.add_column(heading)
-    for key, form in FIGURES:
-        table.add_row(key, form.format(figures[f"base_{key}"]), form.format(figures[f"candidate_{key}"]))
-    Console(highlight=False).print(table)
-
-
-def _show_answers(answers: list[dict[str, str]]) -> None:
-    table = Table(show_lines=True, title="Held-out questions, greedy answers")
-    for heading in ("question", "base", f"tuned ({answers[0]['tuned_version']})" if answers else "tuned"):
-        table.add_column(heading, overflow="fold", ratio=1)
-    for row in answers:
-        table.add_row(row["question"], row["base"], row["tuned"])
-    Console(highlight=False).print(table)
+def _pair(server: Server, bot: str, question: str, reference: str) -> Pair:
+    base = server.answer(f"{bot}@base", question, max_tokens=MAX_TOKENS)
+    tuned = server.answer(bot, question, max_tokens=MAX_TOKENS)
+    return Pair(question=question, base=base.text, tuned=tuned.text, tuned_version=tuned.version, reference=reference)
 
 
 @contextmanager
 def _spinning(text: str) -> Iterator[None]:
-    with err.status(text):
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        say(text)
+        yield
+        return
+    with console.status(text):
         yield

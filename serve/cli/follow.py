@@ -1,16 +1,34 @@
-"""Follow a night from afar: a bar on stderr for the step it is at, until it ends."""
+"""Follow a night from afar until it ends: a bar for each step on a terminal, else a line now and then. On stderr.
+
+Only looks: the night runs in the server and does not mind whether anybody follows it.
+"""
 
 import time
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, TypedDict
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
-from nightschool.errors import NightschoolError, TrainingFailed
-from serve.cli.client import Server
-from serve.cli.talk import err, say
+from nightschool.errors import TrainingFailed
+from serve.cli.client import CycleRow, Server
+from serve.cli.talk import say
 
-POLL_S = 1.0
-WORDS = {
+FIRST_PAUSE_S: Final = 0.05
+LAST_PAUSE_S: Final = 1.0
+"""Looks come quickly at first, since a night without enough data is over at once."""
+TOLD_SHARE: Final = 0.25
+"""Where there is no bar: how much of a step goes by between two lines."""
+WORDS: Final = {
     "snapshot": "taking a snapshot",
     "dataset": "building the dataset",
     "train": "training",
@@ -19,43 +37,96 @@ WORDS = {
     "evaluate": "comparing base, production and candidate",
     "decide": "deciding",
     "report": "writing the report",
-    "finished": "finished",
 }
 
+Show = Callable[[str, float], None]
+"""Takes the step and how much of it is done, 0..1."""
 
-def follow_night(server: Server, cycle_id: str) -> dict[str, Any]:
-    """The cycle once it has ended. Raises TrainingFailed with its reason where it failed."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-    )
+
+class Verdict(TypedDict):
+    """What `nightschool night --json` prints."""
+
+    cycle: str
+    candidate: int | None
+    verdict: str | None
+    reasons: list[str]
+    figures: dict[str, float]
+
+
+def follow_night(server: Server, cycle_id: str) -> Verdict:
+    """How the cycle ended. Raises TrainingFailed with its reason where it failed."""
+    pause_s = FIRST_PAUSE_S
     try:
-        with Progress(*columns, console=err, transient=True) as progress:
-            task = progress.add_task("starting", total=1.0)
-            while True:
-                cycle: dict[str, Any] = server.get(f"/ops/cycles/{cycle_id}")
-                step = cycle["step"]
-                progress.update(task, description=WORDS.get(step, step), completed=cycle["progress"])
-                if cycle["state"] != "running":
-                    break
-                time.sleep(POLL_S)
+        with _showing() as show:
+            while (cycle := _look(server, cycle_id))["state"] == "running":
+                show(cycle["step"], cycle["progress"])
+                time.sleep(pause_s)
+                pause_s = min(LAST_PAUSE_S, 1.5 * pause_s)
     except KeyboardInterrupt:
-        say("the night goes on without you; `nightschool status` shows it")
+        say("the night goes on without you; `nightschool status` shows how far it is")
         raise
     if cycle["state"] == "failed":
-        raise failed(cycle)
+        raise _failure(cycle)
+    return Verdict(
+        cycle=cycle["cycle"],
+        candidate=cycle["candidate"],
+        verdict=cycle["verdict"],
+        reasons=cycle["reasons"],
+        figures=cycle["figures"],
+    )
+
+
+def _look(server: Server, cycle_id: str) -> CycleRow:
+    cycle: CycleRow = server.get(f"/ops/cycles/{cycle_id}")
     return cycle
 
 
-def failed(cycle: dict[str, Any]) -> NightschoolError:
-    reason = cycle["reasons"][0] if cycle["reasons"] else "for no known reason"
+def _failure(cycle: CycleRow) -> TrainingFailed:
+    reason = cycle["reasons"][0].rstrip(" .\n") if cycle["reasons"] else "no reason was kept"
     return TrainingFailed(
         f"failed at step {cycle['step']}: {reason}", subject=f"night of {cycle['bot']}", remedy="Production stays."
     )
 
 
-def as_verdict(cycle: dict[str, Any]) -> dict[str, Any]:
-    """What `nightschool night --json` prints."""
-    return {key: cycle[key] for key in ("cycle", "candidate", "verdict", "reasons", "figures")}
+@contextmanager
+def _showing() -> Iterator[Show]:
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _telling()
+        return
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
+        TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console) as progress:
+        show, finish = _drawing(progress)
+        yield show
+        finish()
+
+
+def _drawing(progress: Progress) -> tuple[Show, Callable[[], None]]:
+    tasks: dict[str, TaskID] = {}
+
+    def finish() -> None:
+        for task in tasks.values():
+            progress.update(task, completed=1.0)
+
+    def show(step: str, share: float) -> None:
+        if step not in tasks:
+            finish()
+            tasks[step] = progress.add_task(WORDS.get(step, step), total=1.0)
+        progress.update(tasks[step], completed=share)
+
+    return show, finish
+
+
+def _telling() -> Show:
+    told = ("", 0.0)
+
+    def show(step: str, share: float) -> None:
+        nonlocal told
+        if step != told[0] or share >= told[1] + TOLD_SHARE:
+            told = (step, share)
+            say(f"{WORDS.get(step, step)}: {share:.0%}" if share else WORDS.get(step, step))
+
+    return show

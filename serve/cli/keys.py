@@ -5,10 +5,8 @@ from urllib.parse import quote
 
 import typer
 
-from nightschool.settings import load_settings
-from serve.cli.client import connect
-from serve.cli.options import JsonFlag
-from serve.cli.talk import give_json, give_table, say
+from serve.cli.options import JsonFlag, server_of
+from serve.cli.talk import give, give_json, give_table, local_time, say
 
 NameOption = Annotated[str, typer.Option("--name", help="What the key is called.")]
 
@@ -22,34 +20,35 @@ def keys_app() -> typer.Typer:
 
 
 def create(
+    context: typer.Context,
     name: NameOption,
     operator: Annotated[bool, typer.Option("--operator", help="May also name versions and move adapters.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Make a key; it is shown this once."""
-    with connect(load_settings().settings.paths) as server:
+    with server_of(context) as server:
         made = server.post("/ops/keys", {"name": name, "is_operator": operator})
     if as_json:
         give_json(made)
     else:
-        print(made["key"])
+        give(made["key"])
         say("Keep it: it is not shown again.")
 
 
-def list_all(as_json: JsonFlag = False) -> None:
+def list_all(context: typer.Context, as_json: JsonFlag = False) -> None:
     """List keys; secrets are not kept."""
-    with connect(load_settings().settings.paths) as server:
+    with server_of(context) as server:
         rows = server.get("/ops/keys")
     if as_json:
         give_json(rows)
-    else:
-        columns = {"name": "name", "scope": "scope", "created_at": "created", "revoked_at": "revoked"}
-        give_table(rows, columns, empty="no keys")
+        return
+    shown = [row | {"made": local_time(row["created_at"]), "ended": local_time(row["revoked_at"])} for row in rows]
+    give_table(shown, {"name": "name", "scope": "scope", "made": "created", "ended": "revoked"}, empty="no keys")
 
 
-def revoke(name: NameOption, as_json: JsonFlag = False) -> None:
+def revoke(context: typer.Context, name: NameOption, as_json: JsonFlag = False) -> None:
     """Have a key open nothing from now on."""
-    with connect(load_settings().settings.paths) as server:
+    with server_of(context) as server:
         done = server.delete(f"/ops/keys/{quote(name, safe='')}")
     if as_json:
         give_json(done)

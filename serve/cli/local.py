@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from nightschool.settings import effective_settings, load_settings
-from serve.cli.options import JsonFlag
+from serve.cli.options import Chosen, JsonFlag, settings_of
 from serve.cli.talk import give_json, give_table
 
 
@@ -16,41 +15,59 @@ def add_local_verbs(app: typer.Typer) -> None:
     app.command("doctor")(doctor)
 
 
-def up(quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing while all is well.")] = False) -> None:
-    """Start engine and server, print addresses and keys, run until Ctrl-C."""
-    loaded = load_settings()
+def up(
+    context: typer.Context,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing while all is well.")] = False,
+) -> None:
+    """Start engine and server, and run until Ctrl-C.
+
+    Prints the addresses once an answer really came back, and on the first start the console's password and an API key.
+    """
+    loaded = settings_of(context)
     from serve.cli.up import run_up  # noqa: PLC0415
 
     raise typer.Exit(run_up(loaded.settings, is_quiet=quiet))
 
 
 def demo(
-    bot: Annotated[str, typer.Option("--bot", help="The bot that learns.")] = "support", as_json: JsonFlag = False
+    context: typer.Context,
+    bot: Annotated[str, typer.Option("--bot", help="The bot that learns.")] = "support",
+    as_json: JsonFlag = False,
 ) -> None:
-    """Run the whole loop on the shipped conversations: import, train, judge, promote, show the difference."""
+    """Run the whole loop on the shipped conversations.
+
+    Imports them, runs a night, and prints the base model's and the tuned answers to held-out questions side by side.
+    Uses the running installation; where none runs, it starts one and stops it at the end.
+    """
     from serve.cli.demo import run_demo  # noqa: PLC0415
 
-    run_demo(load_settings().settings, bot=bot, as_json=as_json)
+    chosen: Chosen = context.obj
+    run_demo(settings_of(context).settings, bot=bot, environment=chosen.environment(), as_json=as_json)
 
 
-def settings(as_json: JsonFlag = False) -> None:
-    """Print every setting in effect, where it came from and what it is for."""
-    rows = [entry._asdict() for entry in effective_settings(load_settings())]
+def settings(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """Print every setting in effect, its origin and its meaning."""
+    from nightschool.settings import effective_settings  # noqa: PLC0415
+
+    rows = [entry._asdict() for entry in effective_settings(settings_of(context))]
     if as_json:
         give_json(rows)
     else:
         give_table(rows, {"key": "key", "value": "value", "origin": "from", "help": "meaning"}, empty="no settings")
 
 
-def doctor(as_json: JsonFlag = False) -> None:
-    """Check packages, disk, memory, port, compiler, model and server, with remedies. Exit 1 if one fails."""
+def doctor(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """Check this machine and say what to do; exit 1 if a check fails.
+
+    Looks at Python, packages, compiler, GPU, disk, memory, bots, base model, port and server. Changes nothing.
+    """
     from serve.cli.doctor import Mark, examine_machine  # noqa: PLC0415
 
-    findings = examine_machine(load_settings().settings)
+    findings = examine_machine(settings_of(context).settings)
     rows = [finding._asdict() for finding in findings]
     if as_json:
         give_json(rows)
     else:
-        give_table(rows, {"mark": "", "what": "what", "found": "found", "remedy": "what to do"}, empty="")
+        give_table(rows, {"mark": "", "what": "what", "found": "found", "remedy": "what to do"}, empty="no checks")
     if any(finding.mark is Mark.FAIL for finding in findings):
         raise typer.Exit(1)

@@ -1,14 +1,11 @@
 """Verbs that look: status, adapters, events, report."""
 
-from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
-from nightschool.settings import load_settings
-from serve.cli.client import connect
-from serve.cli.options import AnyBotOption, JsonFlag
-from serve.cli.talk import give_json, give_table, say
+from serve.cli.options import AnyBotOption, JsonFlag, server_of
+from serve.cli.talk import give, give_json, give_table, local_time
 
 
 def add_looking_verbs(app: typer.Typer) -> None:
@@ -18,69 +15,91 @@ def add_looking_verbs(app: typer.Typer) -> None:
     app.command("report")(report)
 
 
-def status(as_json: JsonFlag = False) -> None:
-    """Show the engine, each bot's live version and next night, and the night in progress."""
-    with connect(load_settings().settings.paths) as server:
+def status(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """Show engine, live versions, schedules and nights."""
+    with server_of(context) as server:
         found = server.get("/ops/status")
     if as_json:
         give_json(found)
         return
     engine = found["engine"]
-    say(f"engine: {engine['state']} ({engine['kind']}, {engine['model']}) {engine['detail']}")
+    give(" ".join(f"engine: {engine['state']} ({engine['kind']}, {engine['model']}) {engine['detail']}".split()))
     if engine["kind"] == "echo":
-        say("NOTE: the echo engine is in use; its answers are fake")
-    rows = [bot | {"night": _night(bot), "last": _last(bot), "next": _when(bot["next_night"])} for bot in found["bots"]]
+        give("NOTE: the echo engine is in use; its answers are fake")
+    give("")
+    rows = [bot | {"next": _next_night(bot), "now": _now(bot)} for bot in found["bots"]]
     columns = {
-        "bot": "bot", "live": "live", "night": "now", "last": "last night", "next": "next night",
-        "conversations": "chats", "votes_up": "up", "votes_down": "down",
+        "bot": "bot", "live": "live", "now": "now", "next": "next night", "conversations": "conversations",
+        "answers": "answers", "votes_up": "up", "votes_down": "down",
     }  # fmt: skip
     give_table(rows, columns, empty="no bots")
+    give("")
+    nights = [_night(cycle) for bot in found["bots"] for cycle in bot["recent"]]
+    give_table(
+        sorted(nights, key=lambda night: str(night["started_at"]), reverse=True),
+        {"bot": "bot", "when": "night of", "trigger": "by", "outcome": "outcome", "why": "why"},
+        empty="no nights yet",
+    )
 
 
-def adapters(bot: AnyBotOption = None, as_json: JsonFlag = False) -> None:
+def adapters(context: typer.Context, bot: AnyBotOption = None, as_json: JsonFlag = False) -> None:
     """List adapters, newest first, with their stages."""
-    with connect(load_settings().settings.paths) as server:
+    with server_of(context) as server:
         rows = server.get("/ops/adapters", bot=bot)
     if as_json:
         give_json(rows)
         return
-    columns = {
-        "bot": "bot", "version": "version", "stage": "stage", "has_passing_verdict": "passed", "hash": "hash",
-        "created_at": "created",
-    }  # fmt: skip
-    give_table([row | {"hash": row["hash"][:12]} for row in rows], columns, empty="no adapters yet")
+    columns = {"bot": "bot", "version": "version", "stage": "stage", "gate": "gate", "short": "hash", "when": "created"}
+    shown = [
+        row
+        | {
+            "gate": "passed" if row["has_passing_verdict"] else "",
+            "short": row["hash"][:12],
+            "when": local_time(row["created_at"]),
+        }
+        for row in rows
+    ]
+    give_table(shown, columns, empty="no adapters yet")
 
 
 def events(
+    context: typer.Context,
     bot: AnyBotOption = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many.")] = 50,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show the audit: who did what to which adapter, when and why."""
-    with connect(load_settings().settings.paths) as server:
+    """Show the audit: who did what, when and why."""
+    with server_of(context) as server:
         rows = server.get("/ops/events", bot=bot, limit=limit)
     if as_json:
         give_json(rows)
         return
-    columns = {"at": "at", "actor": "who", "action": "did", "subject": "to", "reason": "why"}
-    give_table(rows, columns, empty="nothing happened yet")
+    columns = {"when": "at", "actor": "who", "action": "did", "subject": "to", "reason": "why"}
+    give_table([row | {"when": local_time(row["at"])} for row in rows], columns, empty="nothing happened yet")
 
 
-def report(cycle: Annotated[str, typer.Argument(help="The cycle's id, from `status --json`.")]) -> None:
+def report(
+    context: typer.Context, cycle: Annotated[str, typer.Argument(help="The cycle's id, from `status --json`.")]
+) -> None:
     """Print a night's report as Markdown."""
-    with connect(load_settings().settings.paths) as server:
-        print(server.text(f"/ops/report/{cycle}"))
+    from urllib.parse import quote  # noqa: PLC0415
+
+    with server_of(context) as server:
+        give(server.text(f"/ops/report/{quote(cycle, safe='')}"))
 
 
-def _night(bot: dict[str, Any]) -> str:
+def _now(bot: dict[str, Any]) -> str:
     running = bot["running"]
     return f"{running['step']} {running['progress']:.0%}" if running else ""
 
 
-def _when(moment: str | None) -> str:
-    return f"{datetime.fromisoformat(moment):%a %d %b, %H:%M}" if moment else "off"
+def _next_night(bot: dict[str, Any]) -> str:
+    return local_time(bot["next_night"]) or "off"
 
 
-def _last(bot: dict[str, Any]) -> str:
-    ended = [cycle for cycle in bot["recent"] if cycle["state"] != "running"]
-    return f"{ended[0]['verdict'] or ended[0]['state']} ({ended[0]['trigger']})" if ended else ""
+def _night(cycle: dict[str, Any]) -> dict[str, Any]:
+    return cycle | {
+        "when": local_time(cycle["started_at"]),
+        "outcome": cycle["verdict"] or cycle["state"],
+        "why": " ".join(cycle["reasons"]),
+    }

@@ -4,6 +4,7 @@ Verbs are grouped by what they touch; each imports what it needs when it runs, s
 """
 
 import sys
+from collections.abc import Sequence
 
 import typer
 
@@ -13,21 +14,20 @@ from serve.cli.keys import keys_app
 from serve.cli.local import add_local_verbs
 from serve.cli.looks import add_looking_verbs
 from serve.cli.moves import add_moving_verbs
+from serve.cli.options import Chosen, ConfigOption, HomeOption
 from serve.cli.talk import say
-
-INTERRUPTED = 130
 
 
 def make_app() -> typer.Typer:
     """The command line, put together."""
     app = typer.Typer(
         name="nightschool",
-        help="The support chatbot that goes to school every night.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
+    app.callback()(choose)
     add_local_verbs(app)
     add_looking_verbs(app)
     add_data_verbs(app)
@@ -36,15 +36,20 @@ def make_app() -> typer.Typer:
     return app
 
 
-def main() -> None:
-    """Run a verb. Exit codes are those of `nightschool.errors`; 0 is done, 130 is Ctrl-C."""
+def choose(context: typer.Context, home: HomeOption = None, config: ConfigOption = None) -> None:
+    """The support chatbot that goes to school every night.
+
+    Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 failed, 2 wrong input, 3 not found, 4 not allowed,
+    5 busy, 6 no server or engine, 130 Ctrl-C.
+    """
+    context.obj = Chosen(home, config)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a verb and exit: 0 is done, 130 is Ctrl-C, the rest are those of `nightschool.errors`."""
     try:
-        make_app()()
+        # Named, since `python -m serve.cli` would call itself that in its help.
+        make_app()(arguments, prog_name="nightschool")
     except NightschoolError as error:
         say(f"nightschool: {error}")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)

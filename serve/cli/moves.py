@@ -4,11 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from nightschool.settings import load_settings
-from serve.cli.client import connect
-from serve.cli.follow import as_verdict, follow_night
-from serve.cli.options import BotOption, JsonFlag, ReasonOption, VersionOption
-from serve.cli.talk import give_json, say
+from serve.cli.options import BotOption, JsonFlag, ReasonOption, VersionOption, server_of
+from serve.cli.talk import give, give_json
 
 
 def add_moving_verbs(app: typer.Typer) -> None:
@@ -18,49 +15,73 @@ def add_moving_verbs(app: typer.Typer) -> None:
 
 
 def night(
+    context: typer.Context,
     bot: BotOption,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would do.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Train also where nothing is new.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Run one cycle now and follow it: dataset, training, evaluation, gate, promotion."""
-    with connect(load_settings().settings.paths) as server:
+    """Run one cycle now and follow it until it ends.
+
+    Builds the dataset, trains, evaluates, and promotes what passes the gate. Ctrl-C leaves the cycle running in the
+    server. Whatever the verdict, exit 0; a cycle that failed exits 1.
+    """
+    from serve.cli.follow import follow_night  # noqa: PLC0415
+
+    with server_of(context) as server:
         begun = server.post("/ops/night", {"bot": bot, "force": force, "dry_run": dry_run})
         if dry_run:
-            _tell_plan(begun, as_json=as_json)
+            _give_plan(begun, as_json=as_json)
             return
-        cycle = follow_night(server, begun["cycle"])
-    verdict = as_verdict(cycle)
+        verdict = follow_night(server, begun["cycle"])
     if as_json:
         give_json(verdict)
-    say(f"{bot}: {verdict['verdict']}")
+        return
+    give(f"{bot}: {verdict['verdict']}")
     for reason in verdict["reasons"]:
-        say(f"  {reason}")
+        give(f"  {reason}")
 
 
-def promote(bot: BotOption, reason: ReasonOption, version: VersionOption = None, as_json: JsonFlag = False) -> None:
+def promote(
+    context: typer.Context,
+    bot: BotOption,
+    reason: ReasonOption,
+    version: VersionOption = None,
+    as_json: JsonFlag = False,
+) -> None:
     """Make a version live; without --version the newest candidate."""
-    _move("/ops/promote", {"bot": bot, "version": version, "reason": reason}, as_json=as_json)
+    _move(context, "/ops/promote", {"bot": bot, "version": version, "reason": reason}, as_json=as_json)
 
 
-def rollback(bot: BotOption, reason: ReasonOption, version: VersionOption = None, as_json: JsonFlag = False) -> None:
-    """Take the live version back: to the one before, to --version, or to the base model."""
-    _move("/ops/rollback", {"bot": bot, "version": version, "reason": reason}, as_json=as_json)
+def rollback(
+    context: typer.Context,
+    bot: BotOption,
+    reason: ReasonOption,
+    version: VersionOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Take the live version back.
+
+    Goes to the version before it, to --version, or, where there was none, to the base model.
+    """
+    _move(context, "/ops/rollback", {"bot": bot, "version": version, "reason": reason}, as_json=as_json)
 
 
-def _move(path: str, body: dict[str, Any], *, as_json: bool) -> None:
-    with connect(load_settings().settings.paths) as server:
+def _move(context: typer.Context, path: str, body: dict[str, Any], *, as_json: bool) -> None:
+    with server_of(context) as server:
         done = server.post(path, body)
     if as_json:
         give_json(done)
-    say(f"{done['live']} answers now")
+    else:
+        give(f"{done['live']} answers now")
 
 
-def _tell_plan(plan: dict[str, Any], *, as_json: bool) -> None:
+def _give_plan(plan: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         give_json(plan)
+        return
     will = "would train" if plan["would_train"] else f"would not train: {plan['reason']}"
-    say(
+    give(
         f"{plan['bot']} {will}; {plan['train_rows']} training rows ({plan['new_rows']} new), "
         f"{plan['held_out_rows']} held-out rows, {plan['pairs']} pairs, {plan['votes']} votes"
     )

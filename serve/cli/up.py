@@ -65,11 +65,11 @@ class _Talk:
     """Says what happens on stderr, with the seconds it took."""
 
     def __init__(self, is_quiet: bool) -> None:
-        self._is_quiet = is_quiet
+        self.is_quiet = is_quiet
         self._began = time.monotonic()
 
     def __call__(self, text: str) -> None:
-        if not self._is_quiet:
+        if not self.is_quiet:
             print(f"[{time.monotonic() - self._began:5.1f} s] {text}", file=sys.stderr, flush=True)
 
 
@@ -133,7 +133,8 @@ async def _greet(parts: Parts, *, say: _Talk, new_password: str | None) -> None:
     lines = ["ready: an answer came back", "", f"  chat      {address}/", f"  console   {address}/console/"]
     if new_password:
         lines.append(f"  password  {new_password}   (console; shown once)")
-    if key := await _first_key(parts):
+    # A key that nobody sees would be lost: the first start that is watched makes it.
+    if not say.is_quiet and (key := await _first_key(parts)):
         lines.append(f"  API key   {key}   (base URL {address}/v1; shown once)")
     if parts.settings.engine.kind == "echo":
         lines.append("  NOTE      the echo engine is in use: its answers are fake")

@@ -1,0 +1,46 @@
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+
+Nightschool = Callable[..., Awaitable[Any]]
+
+
+async def test_a_key_opens_until_it_is_revoked(nightschool: Nightschool, url: str) -> None:
+    made = (await nightschool("keys", "create", "--name", "our shop/éà", "--json")).json
+    assert made["name"] == "our shop/éà"
+
+    async def models() -> int:
+        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {made['key']}"}) as client:
+            return (await client.get(f"{url}/v1/models")).status_code
+
+    assert await models() == 200
+    assert (await nightschool("keys", "revoke", "--name", "our shop/éà")).code == 0
+    assert await models() == 401
+
+
+async def test_a_user_key_is_no_operator_key(nightschool: Nightschool, url: str) -> None:
+    statuses = {}
+    for flags in ((), ("--operator",)):
+        said = await nightschool("keys", "create", "--name", f"key{flags}", *flags)
+        assert said.out.startswith("ns-")
+        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {said.out.strip()}"}) as client:
+            statuses[flags] = (await client.get(f"{url}/ops/status")).status_code
+    assert statuses == {(): 403, ("--operator",): 200}
+
+
+async def test_the_list_holds_no_secret(nightschool: Nightschool) -> None:
+    made = (await nightschool("keys", "create", "--name", "shop", "--json")).json
+    said = await nightschool("keys", "list", "--json")
+    row = next(row for row in said.json if row["name"] == "shop")
+    assert (row["scope"], row["revoked_at"]) == ("user", None)
+    assert made["key"] not in said.out
+    assert "shop\tuser" in (await nightschool("keys", "list")).out
+
+
+async def test_wrong_names(nightschool: Nightschool) -> None:
+    await nightschool("keys", "create", "--name", "shop")
+    twice = await nightschool("keys", "create", "--name", "shop")
+    assert (twice.code, twice.out, "exists already" in twice.err) == (5, "", True)
+    assert (await nightschool("keys", "create", "--name", " ")).code == 2
+    assert (await nightschool("keys", "revoke", "--name", "nobody")).code == 3

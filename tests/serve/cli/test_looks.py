@@ -1,0 +1,79 @@
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from collect import cycles
+from nightschool.records import Adapter, BotName, Cycle, CycleState, Outcome, Stage, new_id, utc_now
+from serve.parts import Parts
+
+Nightschool = Callable[..., Awaitable[Any]]
+Register = Callable[..., Awaitable[Adapter]]
+
+
+def a_cycle(**changes: Any) -> Cycle:
+    usual = {
+        "cycle_id": new_id(), "bot": BotName("support"), "trigger": "operator", "local_date": None,
+        "state": CycleState.RUNNING, "step": "train", "progress": 0.0, "started_at": utc_now(),
+    }  # fmt: skip
+    return Cycle(**(usual | changes))
+
+
+async def test_status_shows_engine_bots_and_nights(nightschool: Nightschool, parts: Parts) -> None:
+    ended = a_cycle(
+        trigger="catch-up", state=CycleState.DONE, outcome=Outcome.REJECT, reasons=("too short",), step="finished"
+    )
+    running = a_cycle(trigger="schedule", progress=0.4)
+    for cycle in (ended, running):
+        await parts.store.write(partial(cycles.start_cycle, cycle=cycle))
+    found = (await nightschool("status", "--json")).json
+    assert (found["engine"]["kind"], found["engine"]["state"]) == ("echo", "ready")
+    support = next(bot for bot in found["bots"] if bot["bot"] == "support")
+    assert (support["live"], support["schedule"], support["next_night"]) == ("support@base", "off", None)
+    assert (support["running"]["step"], support["running"]["progress"]) == ("train", 0.4)
+    outcomes = {(c["trigger"], c["state"], c["verdict"], tuple(c["reasons"])) for c in support["recent"]}
+    assert outcomes == {("catch-up", "done", "reject", ("too short",)), ("schedule", "running", None, ())}
+    shown = await nightschool("status")
+    assert shown.code == 0
+    for word in ("engine: ready (echo", "answers are fake", "support@base", "train 40%", "reject", "too short"):
+        assert word in shown.out
+
+
+async def test_adapters_name_stage_and_hash(nightschool: Nightschool, register: Register) -> None:
+    assert (await nightschool("adapters", "--json")).json == []
+    assert "no adapters yet" in (await nightschool("adapters")).err
+    first = await register("support", version=1, stage=Stage.PRODUCTION)
+    await register("reviewer", version=7)
+    rows = (await nightschool("adapters", "--bot", "support", "--json")).json
+    assert [(row["bot"], row["version"], row["stage"], row["hash"]) for row in rows] == [
+        ("support", 1, "production", first.content_hash)
+    ]
+    assert len((await nightschool("adapters", "--json")).json) == 2
+    assert "reviewer\t7\tcandidate" in (await nightschool("adapters")).out
+
+
+@pytest.mark.parametrize("verb", ["adapters", "events"])
+async def test_a_bot_that_is_not_there_is_named(nightschool: Nightschool, verb: str) -> None:
+    said = await nightschool(verb, "--bot", "nobody")
+    assert (said.code, said.out) == (3, "")
+    assert "'nobody': is not a bot here. Choose one of: reviewer, support." in said.err
+
+
+async def test_events_tell_who_did_what_and_why(nightschool: Nightschool, register: Register) -> None:
+    await register("support", version=1)
+    await nightschool("promote", "--bot", "support", "--reason", "better on [refunds]\x1b[31m")
+    [event, *_] = (await nightschool("events", "--bot", "support", "--limit", "1", "--json")).json
+    assert (event["actor"], event["action"]) == ("key:boss", "candidate->production")
+    shown = (await nightschool("events")).out
+    assert "better on [refunds][31m" in shown
+    assert "\x1b" not in shown
+
+
+async def test_a_report_is_printed_and_a_missing_one_named(nightschool: Nightschool) -> None:
+    night = (await nightschool("night", "--bot", "support", "--json")).json
+    said = await nightschool("report", night["cycle"])
+    assert (said.code, said.out.startswith("# support: the night of ")) == (0, True)
+    for cycle in ("none-such", "../../secrets.json"):
+        missing = await nightschool("report", cycle)
+        assert (missing.code, missing.out) == (3, "")

@@ -1,0 +1,128 @@
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from nightschool.errors import TrainingFailed
+from nightschool.records import Adapter, Stage
+from serve.cli.client import Server
+from serve.cli.follow import follow_night
+from serve.parts import Parts
+
+Nightschool = Callable[..., Awaitable[Any]]
+Register = Callable[..., Awaitable[Adapter]]
+
+
+async def test_a_night_without_data_is_a_verdict_and_no_failure(nightschool: Nightschool) -> None:
+    said = await nightschool("night", "--bot", "support", "--json")
+    verdict = said.json
+    assert set(verdict) == {"cycle", "candidate", "verdict", "reasons", "figures"}
+    assert (verdict["verdict"], verdict["candidate"]) == ("insufficient-data", None)
+    assert "recipe.min_examples" in verdict["reasons"][0]
+    assert verdict["figures"]["train_rows"] == 0
+    shown = await nightschool("night", "--bot", "support", "--force")
+    assert (shown.code, shown.out.splitlines()[0]) == (0, "support: insufficient-data")
+
+
+async def test_a_dry_run_says_what_it_would_do_and_does_nothing(nightschool: Nightschool) -> None:
+    plan = (await nightschool("night", "--bot", "support", "--dry-run", "--json")).json
+    assert (plan["would_train"], plan["train_rows"]) == (False, 0)
+    assert (
+        "support would not train: 0 training rows" in (await nightschool("night", "--bot", "support", "--dry-run")).out
+    )
+    status = (await nightschool("status", "--json")).json
+    assert [bot["recent"] for bot in status["bots"]] == [[], []]
+
+
+async def test_a_night_that_fails_exits_1_with_its_reason(nightschool: Nightschool, parts: Parts) -> None:
+    (parts.home.root / "cycles").write_text("in the way of every night's folder")
+    said = await nightschool("night", "--bot", "support", "--json")
+    assert (said.code, said.out) == (1, "")
+    assert "nightschool: night of support: failed at step snapshot: " in said.err
+    assert said.err.endswith(" Production stays.\n")
+
+
+@pytest.mark.parametrize("file", ["support.toml"])
+async def test_an_order_that_cannot_be_served_is_refused_before_it_begins(
+    nightschool: Nightschool, bots_folder: Path, file: str
+) -> None:
+    bot = bots_folder / file
+    bot.write_text(bot.read_text().replace("[sampling]", "[recipe]\nrank = 64\n[sampling]"))
+    said = await nightschool("night", "--bot", "support")
+    assert (said.code, said.out) == (2, "")
+    assert "recipe of support: trains rank 64" in said.err
+
+
+async def test_promote_and_roll_back(nightschool: Nightschool, register: Register) -> None:
+    for version in (1, 2):
+        await register("support", version=version)
+    done = (await nightschool("promote", "--bot", "support", "--version", "1", "--reason", "try it", "--json")).json
+    assert done == {"bot": "support", "live": "support@1", "stage": "production"}
+    assert (await nightschool("promote", "--bot", "support", "--reason", "newest")).out == "support@2 answers now\n"
+    back = ("rollback", "--bot", "support", "--reason", "worse")
+    assert (await nightschool(*back, "--json")).json == {"bot": "support", "live": "support@1"}
+    assert (await nightschool(*back)).out == "support@base answers now\n"
+    again = await nightschool(*back)
+    assert (again.code, again.out) == (5, "")
+    assert "support: is on the base model already" in again.err
+
+
+async def test_moves_that_cannot_be_made_are_refused(nightschool: Nightschool, register: Register) -> None:
+    await register("support", version=1, stage=Stage.TAINTED)
+    tainted = await nightschool("promote", "--bot", "support", "--version", "1", "--reason", "please")
+    assert tainted.code == 2
+    assert "support@1: is tainted and cannot become production" in tainted.err
+    assert (await nightschool("promote", "--bot", "support", "--version", "9", "--reason", "x")).code == 3
+    assert (await nightschool("promote", "--bot", "support", "--reason", "no candidate")).code == 3
+    blank = await nightschool("promote", "--bot", "support", "--version", "1", "--reason", " ")
+    assert (blank.code, "needs a reason" in blank.err) == (2, True)
+    assert (await nightschool("rollback", "--bot", "nobody", "--reason", "x")).code == 3
+
+
+def a_server(looks: Iterator[dict[str, Any] | BaseException]) -> Server:
+    """A server that shows a night in these states, one after the other."""
+
+    def show(_: httpx.Request) -> httpx.Response:
+        look = next(looks)
+        if isinstance(look, BaseException):
+            raise look
+        usual: dict[str, Any] = {
+            "cycle": "c1",
+            "bot": "support",
+            "candidate": None,
+            "verdict": None,
+            "reasons": [],
+            "figures": {},
+        }
+        return httpx.Response(200, content=json.dumps(usual | look))
+
+    return Server(httpx.Client(transport=httpx.MockTransport(show), base_url="http://nightschool"), "nightschool")
+
+
+def running(step: str, progress: float) -> dict[str, Any]:
+    return {"state": "running", "step": step, "progress": progress}
+
+
+def test_without_a_terminal_steps_are_told_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:
+    done = {"state": "done", "step": "finished", "progress": 1.0, "verdict": "promote", "candidate": 3}
+    looks = [running("train", share) for share in (0.0, 0.1, 0.3, 0.4)] + [running("evaluate", 0.0), done]
+    assert follow_night(a_server(iter(looks)), "c1")["candidate"] == 3
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines() == ["training", "training: 30%", "comparing base, production and candidate"]
+
+
+def test_a_failed_night_raises_its_reason() -> None:
+    failed = {"state": "failed", "step": "train", "progress": 0.5, "reasons": ["run: was killed. Lower it."]}
+    with pytest.raises(TrainingFailed) as error:
+        follow_night(a_server(iter([failed])), "c1")
+    assert str(error.value) == "night of support: failed at step train: run: was killed. Lower it. Production stays."
+
+
+def test_ctrl_c_leaves_the_night_running_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        follow_night(a_server(iter([running("train", 0.1), KeyboardInterrupt()])), "c1")
+    assert "the night goes on without you" in capsys.readouterr().err

@@ -1,0 +1,76 @@
+"""docs/cli.md is the real `--help` of every verb. `python tests/serve/cli/test_reference.py` writes it anew."""
+
+import io
+import os
+from contextlib import redirect_stdout, suppress
+from pathlib import Path
+from unittest.mock import patch
+
+from serve.cli.main import main
+
+ROOT = Path(__file__).parents[3]
+PAGE = ROOT / "docs" / "cli.md"
+KEYS = ("create", "list", "revoke")
+HEAD = """# The command line
+
+`nightschool VERB` (`.venv/bin/nightschool`, or `python -m serve.cli`). Verbs that need a server speak to the one that
+runs on the data folder in effect; where none runs, one line says so and the exit code is 6. Data goes to stdout (with
+`--json` for programs, as tab-separated lines into a pipe), talk and progress go to stderr.
+
+| exit code | meaning |
+|---|---|
+| 0 | done; a night's verdict may be `promote`, `reject` or `insufficient-data` |
+| 1 | failed: training, evaluation, a check of `doctor`, or a fault of ours |
+| 2 | wrong call, settings or input; every line of an import was bad; a move of stages that is not allowed |
+| 3 | not found: bot, version, cycle, key |
+| 4 | the key is unknown, revoked, or may not do this; the data folder is another user's |
+| 5 | busy: a cycle of the bot runs already, the version is live already, the name is taken |
+| 6 | no server runs, or its engine does not answer |
+| 130 | Ctrl-C |
+
+What `--json` prints:
+
+| verb | shape |
+|---|---|
+| `import` | `{"imported", "skipped", "bad_lines": [{"line", "reason"}]}` |
+| `night` | `{"cycle", "candidate", "verdict": "promote"\\|"reject"\\|"insufficient-data", "reasons", "figures"}` |
+| `night --dry-run` | `{"bot", "would_train", "reason", "train_rows", "new_rows", "held_out_rows", ...}` |
+| `adapters` | `[{"bot", "version", "stage", "hash", "folder", "has_passing_verdict", "cycle", "dataset", ...}]` |
+| `promote` | `{"bot", "live", "stage"}` |
+| `rollback` | `{"bot", "live"}` |
+| `keys create` | `{"name", "key"}` |
+| `keys list` | `[{"name", "scope", "created_at", "revoked_at"}]` |
+| `status` | `{"version", "engine", "bots": [{"bot", "live", "next_night", "running", "recent", ...}]}` |
+| `events` | `[{"at", "bot", "actor", "action", "subject", "reason"}]` |
+| `settings` | `[{"key", "value", "origin", "help"}]` |
+| `doctor` | `[{"mark": "ok"\\|"warn"\\|"fail", "what", "found", "remedy"}]` |
+| `demo` | the night's object, and `"answers": [{"question", "base", "tuned", "tuned_version", "reference"}]` |
+"""
+
+
+def help_of(*verb: str) -> str:
+    """As a terminal of 100 columns shows it."""
+    said = io.StringIO()
+    with redirect_stdout(said), patch.dict(os.environ, COLUMNS="100"), suppress(SystemExit):
+        main([*verb, "--help"])
+    return said.getvalue().rstrip()
+
+
+def verbs(top: str) -> list[tuple[str, ...]]:
+    """Every verb that the top's help names, in its order."""
+    listed = [line.split()[0] for line in top.partition("Commands:\n")[2].splitlines() if line[2:3].strip()]
+    return [path for name in listed for path in ([(name, sub) for sub in KEYS] if name == "keys" else [(name,)])]
+
+
+def render() -> str:
+    top = help_of()
+    sections = [("nightschool", top), *((f"nightschool {' '.join(path)}", help_of(*path)) for path in verbs(top))]
+    return HEAD + "".join(f"\n## {title}\n```\n{text}\n```\n" for title, text in sections)
+
+
+def test_the_page_is_the_real_help() -> None:
+    assert PAGE.read_text() == render()
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render())
