@@ -26,7 +26,9 @@ from nightschool.home import Home
 
 PREFIX: Final = "NIGHTSCHOOL_"
 SHORT_PORT: Final = "NIGHTSCHOOL_PORT"
-NOT_SETTINGS: Final = frozenset({"NIGHTSCHOOL_CONFIG", "NIGHTSCHOOL_FLAVOR", "NIGHTSCHOOL_LORA_CPU"})
+NOT_SETTINGS: Final = frozenset(
+    {"NIGHTSCHOOL_CONFIG", "NIGHTSCHOOL_FLAVOR", "NIGHTSCHOOL_LORA_CPU", "NIGHTSCHOOL_LORA_CPU_MERGED_GIB"}
+)
 """Read by set-up and by the vLLM plugin, not by this tree."""
 
 

@@ -43,7 +43,7 @@ from serve.parts import Parts
 from serve.secrets import Secrets
 from serve.turns import Turns
 from serve.vllm.client import connect_engine
-from serve.vllm.launch import engine_command, engine_environment
+from serve.vllm.launch import cpu_dtype, engine_command, engine_environment, read_cpu_flags
 from serve.vllm.supervisor import EngineSupervisor
 from serve.votes import Votes
 from serve.watch import EngineWatch
@@ -129,7 +129,13 @@ async def _connect(settings: EngineSettings, stack: AsyncExitStack) -> tuple[Eng
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nightschool-")))
         socket = folder / "engine.sock"
     key = settings.api_key.get_secret_value() if settings.api_key else None
-    connection = connect_engine(socket=socket, url=settings.url, api_key=key, timeout_s=settings.request_timeout_s)
+    connection = connect_engine(
+        socket=socket,
+        url=settings.url,
+        api_key=key,
+        timeout_s=settings.request_timeout_s,
+        takes_seeds=socket is None or installed_flavor() == "gpu",
+    )
     return await stack.enter_async_context(connection), socket
 
 
@@ -137,6 +143,7 @@ def _supervisor(
     settings: Settings, engine: Engine, socket: Path, base_model: str, *, on_ready: Callable[[], Awaitable[None]]
 ) -> EngineSupervisor:
     wanted = settings.engine
+    flavor = installed_flavor()
     return EngineSupervisor(
         engine,
         command=engine_command(
@@ -147,11 +154,11 @@ def _supervisor(
             max_lora_rank=wanted.max_lora_rank,
             served_name=BASE,
             max_model_len=wanted.max_model_len,
-            dtype="bfloat16",
+            dtype="bfloat16" if flavor == "gpu" else cpu_dtype(read_cpu_flags()),
         ),
         environment=engine_environment(
             os.environ,
-            flavor=installed_flavor(),
+            flavor=flavor,
             model=base_model,
             cores=len(os.sched_getaffinity(0)),
             kv_cache_gib=wanted.kv_cache_gib,

@@ -16,7 +16,7 @@ import httpx
 
 from nightschool.engine import ChatRequest, Delta, TokenizedChat
 from nightschool.errors import Busy, EngineError, InvalidInput, UnknownModel
-from nightschool.records import BASE, ChatMessage, Finish
+from nightschool.records import BASE, ChatMessage, Finish, Sampling
 
 _FINISHES: Final[Mapping[str, Finish]] = {"stop": Finish.STOP, "length": Finish.LENGTH, "abort": Finish.PARTIAL}
 _BLANKS: Final = " \n\u010a\u0120\u2581"
@@ -27,8 +27,9 @@ _REMEDY: Final = "See logs/engine.log in the data folder; the supervisor restart
 class VllmEngine:
     """See `Engine`. Made by `connect_engine`."""
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
+    def __init__(self, http: httpx.AsyncClient, *, takes_seeds: bool = True) -> None:
         self._http = http
+        self._takes_seeds = takes_seeds
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         body = {
@@ -36,7 +37,7 @@ class VllmEngine:
             "messages": [_as_openai(message) for message in request.messages],
             "stream": True,
             "stream_options": {"include_usage": True},
-            **{key: value for key, value in asdict(request.sampling).items() if value is not None},
+            **self._sampling(request.sampling),
         }
         headers = {"X-Request-Id": request.request_id}
         finish: Finish | None = None
@@ -57,6 +58,13 @@ class VllmEngine:
                             yield Delta("", finish, usage["prompt_tokens"], usage["completion_tokens"])
         except httpx.HTTPError as error:
             raise _unreachable(error) from error
+
+    def _sampling(self, sampling: Sampling) -> dict[str, Any]:
+        wanted = {key: value for key, value in asdict(sampling).items() if value is not None}
+        if not self._takes_seeds:
+            # vLLM 0.32 on CPU dies of one ("CPU Generator does not use offset") where it discards a sample.
+            wanted.pop("seed", None)
+        return wanted
 
     async def tokenize(self, messages: Sequence[ChatMessage], *, answer: str) -> TokenizedChat:
         chat: list[dict[str, Any]] = [_as_openai(message) for message in messages]
@@ -121,9 +129,17 @@ class VllmEngine:
 
 @asynccontextmanager
 async def connect_engine(
-    *, socket: Path | None = None, url: str | None = None, api_key: str | None = None, timeout_s: float
+    *,
+    socket: Path | None = None,
+    url: str | None = None,
+    api_key: str | None = None,
+    timeout_s: float,
+    takes_seeds: bool = True,
 ) -> AsyncIterator[VllmEngine]:
-    """An engine for the length of the block; `socket` or `url` says where it listens. It need not be up yet."""
+    """An engine for the length of the block; `socket` or `url` says where it listens. It need not be up yet.
+
+    `takes_seeds` False keeps a request's seed from an engine that cannot bear one.
+    """
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     transport = httpx.AsyncHTTPTransport(uds=str(socket)) if socket else None
     # No cap on connections: the gateway limits askers, and a queue here would be invisible to vLLM's scheduler.
@@ -131,7 +147,7 @@ async def connect_engine(
     async with httpx.AsyncClient(
         base_url=url or "http://engine", headers=headers, transport=transport, timeout=timeout_s, limits=limits
     ) as http:
-        yield VllmEngine(http)
+        yield VllmEngine(http, takes_seeds=takes_seeds)
 
 
 def _end_of_turn(token_strs: Sequence[str]) -> int:

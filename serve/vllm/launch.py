@@ -1,8 +1,8 @@
 """The command and the environment of a vLLM server that is ours alone.
 
 Builds them and starts nothing (`serve.vllm.supervisor` does). In: plain values, as the settings have them. Does not
-know which adapters will be loaded. What the flags protect against is in docs/operations.md; the ones that matter:
-the server listens on loopback or a Unix socket only, since whoever reaches its LoRA routes can read any local path.
+know which adapters will be loaded. The server must listen on loopback or a Unix socket only, since whoever reaches its
+LoRA routes can make it load any local path.
 """
 
 import math
@@ -86,7 +86,7 @@ def engine_environment(
 
 
 def cpu_dtype(flags: Collection[str]) -> str:
-    """The fastest type on a CPU with these flags: bf16 products without hardware for them are 4 to 8 times slower."""
+    """The fastest type on a CPU with these flags: bf16 products without hardware for them are up to 8 times slower."""
     return "bfloat16" if BF16_FLAGS.intersection(flags) else "float32"
 
 
