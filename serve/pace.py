@@ -32,6 +32,7 @@ class Pace:
                 f"more than {self._limit} in {self._window_s / 60:g} min",
                 subject="too many requests",
                 remedy=f"Try again in {wait_s} s.",
+                retry_after_s=wait_s,
             )
 
     def spend(self, owner: str) -> None:

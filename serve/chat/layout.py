@@ -20,7 +20,7 @@ FAKE = (
 class ReasonCard(NamedTuple):
     """Asks after a dislike what was wrong."""
 
-    card: gr.Group
+    card: gr.Column
     message_id: gr.Textbox
     reasons: gr.CheckboxGroup
     comment: gr.Textbox
@@ -123,7 +123,7 @@ def _chatbot() -> gr.Chatbot:
 
 
 def _reason_card() -> ReasonCard:
-    with gr.Group(visible=False, elem_id="ns-card") as card:
+    with gr.Column(visible=False, elem_id="ns-card") as card:
         gr.HTML('<h2 class="ns-card-title">What was wrong with this answer?</h2>', padding=False)
         message_id = gr.Textbox(visible="hidden", container=False)
         reasons = gr.CheckboxGroup(

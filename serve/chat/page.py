@@ -38,11 +38,7 @@ TOGGLE_SIDE: Final = """() => {
   app.dataset.side = app.dataset.side === 'open' ? 'closed' : 'open';
 }"""
 CLOSE_SIDE: Final = "() => { document.querySelector('#ns-app').dataset.side = 'closed'; }"
-NAME_BUTTONS: Final = """() => {
-  document.querySelector('#ns-toggle')?.setAttribute('aria-label', 'Conversations');
-  document.querySelector('#ns-send')?.setAttribute('aria-label', 'Send message');
-  document.querySelector('#ns-stop')?.setAttribute('aria-label', 'Stop answering');
-}"""
+NAME_TOGGLE: Final = "() => { document.querySelector('#ns-toggle').setAttribute('aria-label', 'Conversations'); }"
 
 
 def chat_blocks(parts: Parts) -> gr.Blocks:
@@ -88,7 +84,7 @@ class _ChatWires:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         answers: dict[str, Any] = {"concurrency_id": "answers", "concurrency_limit": 64, **quiet}
 
-        blocks.load(self._open, place, page, js=READ_ADDRESS, **quiet).then(None, js=NAME_BUTTONS)
+        blocks.load(self._open, place, page, js=READ_ADDRESS, **quiet).then(None, js=NAME_TOGGLE)
         at.conversation_id.change(None, place[:2], None, js=WRITE_ADDRESS)
         at.choice.input(self._open_bot, [at.choice], page, **quiet).then(None, place[:2], None, js=WRITE_ADDRESS)
         at.new_chat.click(self._open_bot, [at.bot], page, **quiet).then(None, js=CLOSE_SIDE)
@@ -105,7 +101,9 @@ class _ChatWires:
 
         card = at.card
         fields = [card.reasons, card.comment, card.ideal_answer]
-        at.chat.like(self._vote, place, [at.chat, card.card, card.message_id, *fields], **quiet)
+        voted = at.chat.like(self._vote, place, [at.chat, card.card, card.message_id, *fields], **quiet)
+        # The chatbot shows a thumb before it is recorded; one that could not be is shown as the record has it.
+        voted.failure(self._open, place, page, **quiet)
         card.save.click(self._explain, {*place, card.message_id, *fields}, [card.card], **quiet)
         card.close.click(self._close_card, None, [card.card], **quiet)
 

@@ -26,7 +26,8 @@ def text(value: object) -> str:
 
 
 def when(at: datetime | None) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at else NOTHING
+    """The time as HTML."""
+    return f'<time datetime="{at.isoformat()}">{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC</time>' if at else NOTHING
 
 
 def badge(word: str, *, tone: str = "plain") -> str:
@@ -57,9 +58,10 @@ def quote(title: str, words: str) -> str:
 
 def feedback_label(row: FeedbackRow) -> str:
     """One line of the list."""
-    thumb = "👍" if row.feedback.vote is Vote.UP else "👎"
     done = f" · {REVIEWED[row.is_approved]}" if row.is_approved is not None else ""
-    return f"{thumb} {_short(row.question, 70)} — {AdapterName(row.feedback.bot, row.version)}{done}"
+    return (
+        f"{VOTES[row.feedback.vote]} · {_short(row.question, 70)} · {AdapterName(row.feedback.bot, row.version)}{done}"
+    )
 
 
 def draw_feedback(row: FeedbackRow) -> str:

@@ -26,7 +26,7 @@ class FeedbackTab(NamedTuple):
     rows: gr.Radio
     empty: gr.HTML
     detail: gr.HTML
-    actions: gr.Group
+    actions: gr.Column
     corrected_answer: gr.Textbox
     approve: gr.Button
     correct: gr.Button
@@ -52,7 +52,7 @@ class AdaptersTab(NamedTuple):
     reason: gr.Textbox
     promote: gr.Button
     rollback: gr.Button
-    confirm: gr.Group
+    confirm: gr.Column
     question: gr.HTML
     intent: gr.Textbox
     yes: gr.Button
@@ -98,7 +98,7 @@ def _feedback() -> FeedbackTab:
                 detail = gr.HTML(
                     '<p class="ns-empty">Choose a line to read the whole of it.</p>', padding=False, elem_id="ns-said"
                 )
-                with gr.Group(visible=False, elem_classes="ns-panel") as actions:
+                with gr.Column(visible=False, elem_classes="ns-panel") as actions:
                     corrected_answer = gr.Textbox(
                         label="Answer for training",
                         info="Edit it to correct the answer; left as it is, the answer is approved unchanged.",
@@ -137,7 +137,7 @@ def _nights() -> NightsTab:
 def _adapters() -> AdaptersTab:
     with gr.Tab("Adapters") as tab:
         table = gr.HTML(padding=False, elem_id="ns-adapters")
-        with gr.Group(elem_classes="ns-panel"):
+        with gr.Column(elem_classes="ns-panel"):
             with gr.Row(elem_classes="ns-filters"):
                 bot = gr.Dropdown([], label="Bot", filterable=False, min_width=140)
                 version = gr.Dropdown([], label="Version", filterable=False, min_width=180, elem_id="ns-version")
@@ -150,7 +150,7 @@ def _adapters() -> AdaptersTab:
             with gr.Row(elem_classes="ns-actions"):
                 promote = gr.Button("Promote", variant="primary", min_width=0, elem_id="ns-promote")
                 rollback = gr.Button("Roll back", min_width=0, elem_id="ns-rollback")
-            with gr.Group(visible=False, elem_id="ns-confirm") as confirm:
+            with gr.Column(visible=False, elem_id="ns-confirm") as confirm:
                 question = gr.HTML(padding=False)
                 intent = gr.Textbox(visible="hidden", container=False)
                 with gr.Row(elem_classes="ns-actions"):

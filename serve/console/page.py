@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
-from nightschool.errors import NightschoolError, NotAllowed
+from nightschool.errors import NightschoolError, NotAllowed, NotFound
 from nightschool.records import AdapterName, BotName, Vote
 from serve.console.draw import (
     cycle_label,
@@ -111,11 +111,10 @@ class _ConsoleWires:
     async def _fill_choices(self, request: gr.Request) -> Updates:
         with _told(request):
             names = list(self._handlers.bots())
-        one = gr.update(choices=names, value=names[0])
         return {
             self._at.feedback.bot: gr.update(choices=[("All bots", ALL), *((name, name) for name in names)], value=ALL),
-            self._at.nights.bot: one,
-            self._at.adapters.bot: one,
+            self._at.nights.bot: gr.update(choices=names, value=names[0]),
+            self._at.adapters.bot: gr.update(choices=names, value=names[0]),
         }
 
     async def _show_status(self, request: gr.Request) -> Updates:
@@ -220,6 +219,8 @@ class _ConsoleWires:
         bot = BotName(given[at.bot])
         with _told(request):
             self._handlers.check_reason(given[at.reason])
+            if intent == "promote" and given[at.version] is None:
+                raise NotFound("has no adapter", subject=bot, remedy="Run a night first.")
             now = self._handlers.live(bot)
         name = AdapterName(bot, given[at.version])
         sentence = (

@@ -10,21 +10,21 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from collect import registry
+from collect import conversations, feedback, registry
 from collect.store import Cursor
-from nightschool.records import Adapter, BotName, Event, Stage, utc_now
+from nightschool.records import Adapter, BotName, Event, Feedback, Message, Stage, utc_now
 from nightschool.settings import Settings
 from serve.app import build_app, open_parts
 from serve.parts import Parts
 from serve.secrets import open_secrets
 
 T = TypeVar("T")
-CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS: Final = (
     "--no-sandbox",
     "--disable-gpu",
@@ -116,12 +116,48 @@ async def _register(parts: Parts, version: int) -> None:
     await parts.store.write(partial(registry.register_adapter, adapter=adapter, event=event))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
+def password(site: Site) -> str:
+    """Opens the console."""
+    return site.password
+
+
+@pytest.fixture
+def messages(site: Site) -> Callable[[Page], list[Message]]:
+    """What the record holds of the conversation that a page shows, oldest first."""
+
+    def read(page: Page) -> list[Message]:
+        shown = parse_qs(urlsplit(page.url).query)["c"][0]
+        return site.read(partial(conversations.conversation_messages, conversation_id=shown))
+
+    return read
+
+
+@pytest.fixture
+def opinion(site: Site) -> Callable[[Message], Feedback | None]:
+    """What its asker thinks of an answer, by the record."""
+
+    def read(message: Message) -> Feedback | None:
+        asked = site.read(partial(conversations.conversation, conversation_id=message.conversation_id))
+        return site.read(partial(feedback.feedback_of, message_id=message.message_id, voter=asked.owner))
+
+    return read
+
+
+@pytest.fixture
+def live(site: Site) -> Callable[[], str]:
+    """Which version answers now: `support@1`."""
+    return lambda: str(site.parts.rollout.route(BOT).name)
+
+
+# Not for the session: Playwright holds the main thread's event loop, which the tests of other rooms need.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium here: `apt-get install chromium` runs the browser tests")
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("no Chromium: apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
         yield browser
         browser.close()
 
@@ -130,7 +166,7 @@ def chromium() -> Iterator[Browser]:
 def context(chromium: Browser, site: Site) -> Iterator[BrowserContext]:
     """A fresh person's browser, light, 1280 wide. Fails the test where anything was fetched from elsewhere."""
     context = chromium.new_context(base_url=site.address, viewport={"width": 1280, "height": 860}, color_scheme="light")
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(30_000)
     elsewhere: list[str] = []
     allowed = (site.address, "data:", "blob:")
     context.on("request", lambda asked: None if asked.url.startswith(allowed) else elsewhere.append(asked.url))

@@ -1,0 +1,203 @@
+"""The chat page as a person uses it; after each click the record is asked whether it holds what the page says."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from nightschool.records import Feedback, Finish, Message
+
+# What Gradio's own threads warn of (pandas, event loops left to the collector) is not ours to mend.
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.filterwarnings("default"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio"),
+]
+
+Messages = Callable[[Page], list[Message]]
+Opinion = Callable[[Message], Feedback | None]
+
+LONG = " ".join(f"word{position}" for position in range(150))
+OVERFLOW = "document.documentElement.scrollWidth - window.innerWidth"
+SMALL_TARGETS = """[...document.querySelectorAll('button, a, textarea, label')]
+  .filter(e => e.offsetParent && getComputedStyle(e).visibility !== 'hidden' && !e.closest('[aria-hidden=true]'))
+  .map(e => [e.id || e.ariaLabel || e.textContent.slice(0, 30), e.getBoundingClientRect()])
+  .filter(([_, box]) => box.height > 1 && (box.height < 44 || box.width < 44)).map(([name, _]) => name)"""
+
+
+def ask(page: Page, question: str) -> None:
+    """Returns once the question is on the page and its answer on the way."""
+    asked = page.locator("#ns-chat .user-row")
+    before = asked.count()
+    page.get_by_label("Your message").fill(question)
+    page.get_by_label("Your message").press("Enter")
+    expect(asked).to_have_count(before + 1)
+
+
+def ask_and_wait(page: Page, question: str) -> None:
+    ask(page, question)
+    page.wait_for_selector("#ns-send:visible")
+
+
+def answers(page: Page) -> list[str]:
+    return page.locator("#ns-chat .bot-row").all_inner_texts()
+
+
+def thumb(page: Page, name: str) -> None:
+    """Click the thumb below the newest answer."""
+    page.get_by_role("button", name=name, exact=True).last.click()
+
+
+def test_a_question_is_answered_and_the_page_names_the_version_of_the_record(page: Page, messages: Messages) -> None:
+    ask_and_wait(page, "Where is my <b>order</b> & why?")
+    [question, answer] = messages(page)
+    assert question.content == "Where is my <b>order</b> & why?"
+    assert answer.finish is Finish.STOP
+    expect(page.locator("#ns-chat .user-row")).to_contain_text("Where is my <b>order</b> & why?")
+    version = "base" if answer.version is None else answer.version
+    expect(page.locator("#ns-chat .bot-row")).to_contain_text(f"support@{version}")
+
+
+def test_stop_keeps_what_was_said(page: Page, messages: Messages) -> None:
+    ask(page, LONG)
+    expect(page.locator("#ns-chat .bot-row")).to_contain_text("word10")
+    page.get_by_role("button", name="Stop").click()
+    page.wait_for_selector("#ns-send:visible")
+    [_, answer] = messages(page)
+    assert answer.finish is Finish.PARTIAL
+    assert "word10" in answer.content
+    assert "word149" not in answer.content
+    expect(page.locator("#ns-chat .bot-row")).to_contain_text("stopped")
+    assert answer.content in answers(page)[0]
+
+
+def test_a_thumb_is_in_the_record_survives_a_reload_and_can_be_taken_back(
+    page: Page, messages: Messages, opinion: Opinion
+) -> None:
+    ask_and_wait(page, "How do I return a planter?")
+    thumb(page, "Like")
+    expect(page.get_by_role("button", name="Liked")).to_be_visible()
+    answer = messages(page)[-1]
+    assert is_soon(page, lambda: said(opinion, answer) == "up")
+    page.reload()
+    expect(page.get_by_role("button", name="Liked")).to_be_visible()
+    ask_and_wait(page, "And when is it picked up?")
+    expect(page.get_by_role("button", name="Liked")).to_have_count(1)
+    page.get_by_role("button", name="Liked").click()
+    expect(page.get_by_role("button", name="Liked")).to_have_count(0)
+    assert is_soon(page, lambda: said(opinion, answer) == "none")
+
+
+def test_a_thumb_during_a_later_answer_stays(page: Page, messages: Messages, opinion: Opinion) -> None:
+    ask_and_wait(page, "First question")
+    first = messages(page)[-1]
+    ask(page, LONG)
+    page.get_by_role("button", name="Like", exact=True).first.click()
+    page.wait_for_selector("#ns-send:visible")
+    expect(page.get_by_role("button", name="Liked")).to_have_count(1)
+    assert is_soon(page, lambda: said(opinion, first) == "up")
+
+
+def test_a_dislike_asks_why(page: Page, messages: Messages, opinion: Opinion) -> None:
+    ask_and_wait(page, "Is it waterproof?")
+    thumb(page, "Dislike")
+    page.get_by_label("Too long").check(force=True)
+    page.get_by_label("Anything to add?").fill("It rambles.")
+    page.get_by_label("What would have been the ideal answer?").fill("Yes.")
+    page.get_by_role("button", name="Send feedback").click()
+    expect(page.locator("#ns-card")).to_be_hidden()
+    stored = opinion(messages(page)[-1])
+    assert stored is not None
+    assert (stored.vote, stored.reasons, stored.comment, stored.ideal_answer) == (
+        "down",
+        ("too long",),
+        "It rambles.",
+        "Yes.",
+    )
+
+
+def test_a_retry_keeps_the_old_answer_beside_the_new_one(page: Page, messages: Messages, opinion: Opinion) -> None:
+    ask_and_wait(page, "Once more, please")
+    thumb(page, "Like")
+    expect(page.get_by_role("button", name="Liked")).to_be_visible()
+    page.get_by_role("button", name="Retry").click()
+    expect(page.get_by_role("button", name="Liked")).to_have_count(0)
+    page.wait_for_selector("#ns-send:visible")
+    [question, old, new] = messages(page)
+    assert old.parent_id == new.parent_id == question.message_id
+    assert is_soon(page, lambda: said(opinion, old) == "up")
+    assert len(answers(page)) == 1
+
+
+def test_conversations_are_listed_and_opened_again(page: Page) -> None:
+    ask_and_wait(page, "The first conversation")
+    page.get_by_role("button", name="New chat").click()
+    expect(page.locator("#ns-chat .bot-row")).to_have_count(0)
+    ask_and_wait(page, "The second conversation")
+    page.get_by_text("The first conversation", exact=True).first.click()
+    expect(page.locator("#ns-chat .bot-row")).to_contain_text("The first conversation")
+
+
+def test_another_browser_sees_nothing_of_it(page: Page, chromium: Browser, context: BrowserContext) -> None:
+    ask_and_wait(page, "A secret of mine")
+    stranger = chromium.new_context()
+    other = stranger.new_page()
+    other.goto(page.url)
+    other.wait_for_selector("#ns-title h1")
+    expect(other.get_by_text("What can I do for you?")).to_be_visible()
+    assert "A secret of mine" not in other.content()
+    stranger.close()
+
+
+def test_each_bot_answers_under_its_own_name(context: BrowserContext) -> None:
+    page = context.new_page()
+    page.goto("/?bot=reviewer")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Code reviewer")
+    page.get_by_text("Review: def mean(xs)").click()
+    expect(page.locator("#ns-chat .bot-row")).to_contain_text("reviewer@base")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_all_of_it(page: Page, scheme: str) -> None:
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.set_viewport_size({"width": 390, "height": 844})
+    ask_and_wait(page, f"Averyveryverylongwordwithoutanyspaceinit{'x' * 60} {LONG[:200]}")
+    thumb(page, "Dislike")
+    page.wait_for_selector("#ns-card:visible")
+    assert page.evaluate(OVERFLOW) == 0
+    assert page.evaluate(SMALL_TARGETS) == []
+    page.get_by_role("button", name="Not now").click()
+    page.get_by_role("button", name="Conversations").click()
+    page.get_by_role("button", name="New chat").click()
+    expect(page.locator("#ns-chat .bot-row")).to_have_count(0)
+
+
+def test_the_page_says_that_answers_are_fake_and_come_from_an_ai(page: Page) -> None:
+    expect(page.get_by_text("every answer on this page is fake")).to_be_visible()
+    expect(page.get_by_text("AI assistant")).to_be_visible()
+    expect(page.get_by_role("button", name="Send", exact=True)).to_be_visible()
+
+
+@pytest.mark.skipif("NIGHTSCHOOL_SCREENSHOTS" not in os.environ, reason="NIGHTSCHOOL_SCREENSHOTS names no folder")
+def test_screenshot(page: Page) -> None:
+    ask_and_wait(page, "My planter's light is red. What now?")
+    thumb(page, "Like")
+    expect(page.get_by_role("button", name="Liked")).to_be_visible()
+    ask_and_wait(page, "And how do I return it, should that not help?")
+    page.screenshot(path=Path(os.environ["NIGHTSCHOOL_SCREENSHOTS"]) / "chat.png")
+
+
+def said(opinion: Opinion, message: Message) -> str:
+    stored = opinion(message)
+    return str(stored.vote) if stored else ""
+
+
+def is_soon(page: Page, claim: Callable[[], bool]) -> bool:
+    """Whether the claim comes true within 10 s: the chatbot draws a thumb before the server has it."""
+    for _ in range(100):
+        if claim():
+            return True
+        page.wait_for_timeout(100)
+    return False
