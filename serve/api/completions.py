@@ -19,10 +19,10 @@ from serve.api.auth import Caller, require_key
 from serve.api.bodies import read_body
 from serve.api.connection import EventStream, unless_left
 from serve.api.errors import error_body
-from serve.api.limits import AnswerLimit
 from serve.api.models import find_model
 from serve.api.parameters import ChatBody
 from serve.api.replies import DONE, Reply, event
+from serve.pace import Pace
 from serve.parts import Parts
 from serve.turns import Turn
 
@@ -33,7 +33,7 @@ VERSION_HEADER: Final = "x-nightschool-version"
 
 def completions_router(parts: Parts) -> APIRouter:
     router = APIRouter()
-    limit = AnswerLimit(parts.settings.server.requests_per_minute)
+    limit = Pace(parts.settings.server.requests_per_minute)
 
     @router.post("/v1/chat/completions")
     async def complete(request: Request, caller: Caller = Depends(require_key(parts))) -> Response:

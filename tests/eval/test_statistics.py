@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import bootstrap  # type: ignore[import-untyped]
+from scipy.stats import bootstrap
 
 from eval.statistics import interval_of_mean, interval_of_ratio, resample_ratios, widened_alpha
 from nightschool.errors import EvaluationFailed
