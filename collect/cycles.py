@@ -1,7 +1,7 @@
 """Nights as they stand: one row a cycle, one running cycle a bot, one scheduled night a bot and local date."""
 
-from dataclasses import asdict, replace
-from datetime import UTC, date, datetime
+from dataclasses import asdict
+from datetime import UTC, date
 from typing import Any, Final
 
 from collect.store import Cursor
@@ -37,7 +37,6 @@ select cycle_id, bot, started_by, local_date, state, step, progress, started_at,
     reasons, figures_json
 from cycles where state = 'running' order by started_at, cycle_id
 """
-INTERRUPTED: Final = "The server stopped before the night was over. Run it again."
 LAST_NIGHT: Final = "select max(local_date) from cycles where bot = $bot"
 
 
@@ -75,13 +74,9 @@ def last_night(cursor: Cursor, *, bot: BotName) -> date | None:
     return row[0] if row else None
 
 
-def fail_interrupted(cursor: Cursor, *, at: datetime) -> list[Cycle]:
-    """Give up the cycles that a dead server left running: they end as failed and say so. The cycles as they are now."""
-    running = [_cycle(row) for row in cursor.execute(ALL_RUNNING).fetchall()]
-    failed = [replace(one, state=CycleState.FAILED, finished_at=at, reasons=(INTERRUPTED,)) for one in running]
-    for one in failed:
-        update_cycle(cursor, cycle=one)
-    return failed
+def running_cycles(cursor: Cursor) -> list[Cycle]:
+    """Those that run, or that a dead server left running."""
+    return [_cycle(row) for row in cursor.execute(ALL_RUNNING).fetchall()]
 
 
 def _find(cursor: Cursor, cycle_id: str) -> Cycle:

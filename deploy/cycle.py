@@ -153,8 +153,7 @@ class NightRunner:
 
     async def interrupted(self) -> list[Cycle]:
         """Cycles that a dead server left running."""
-        found = await self._store.read(partial(cycles.list_cycles, limit=100))
-        return [cycle for cycle in found if cycle.state is CycleState.RUNNING]
+        return await self._store.read(cycles.running_cycles)
 
     async def _run_steps(self, reporter: Reporter, *, actor: str, force: bool) -> Cycle:
         bot = self._shelf.find(reporter.cycle.bot)
