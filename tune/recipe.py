@@ -40,12 +40,6 @@ class Recipe(BaseModel):
     """Optimizer steps between two checkpoints: so many are lost at most by a kill."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
-    @property
-    def rows_at_once(self) -> int:
-        """The largest divisor of `batch_size` that does not exceed `micro_batch_size`: steps stay equally large."""
-        limit = min(self.micro_batch_size, self.batch_size)
-        return next(size for size in range(limit, 0, -1) if self.batch_size % size == 0)
-
 
 def write_recipe(folder: Path, recipe: Recipe) -> None:
     """Write `recipe.toml` into the run folder, which is made where it is missing."""

@@ -2,7 +2,7 @@
 
 An answer is a target where an operator corrected or approved it, a voter wrote what it should have been, more people
 voted it up than down, or it was imported with weight 1. An answer voted down is never one unless it was corrected.
-Method: docs/datasets.md. Does not know on which side of the split anything falls, nor how it is trained.
+Does not know on which side of the split anything falls, nor how it is trained.
 """
 
 from collections import Counter

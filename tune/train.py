@@ -1,8 +1,8 @@
 """Train one adapter: all it knows is its run folder.
 
-In: recipe.toml and the dataset folder it names. Out: metrics.jsonl (a line for each step), encoding.json (what was cut),
-checkpoints/, adapter/ (published; with proof.json) and, last, DONE. Killable at any moment: started again it goes on from
-its last whole checkpoint, and a finished run returns at once. Does not know bots, cycles or the engine.
+In: recipe.toml and the dataset folder it names. Out: metrics.jsonl (a line for each step), encoding.json (what was
+cut), checkpoints/, adapter/ (published; with proof.json) and, last, DONE. Killable at any moment: started again it goes
+on from its last whole checkpoint, and a finished run returns at once. Does not know bots, cycles or the engine.
 Run: python -m tune.train RUN_DIR. Exit code 0 done, 2 bad input, 1 anything else; one clear line on stderr.
 """
 
@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 
 DONE: Final = "DONE"
 ADAPTER: Final = "adapter"
-CHECKPOINTS: Final = "checkpoints"
 ENCODING: Final = "encoding.json"
 PROOF: Final = "proof.json"
 PROOF_TEXTS: Final = 3
@@ -45,7 +44,7 @@ def train(run: Path) -> None:
     recipe = read_recipe(run)
     dataset = _check_dataset(Path(recipe.dataset))
     from tune import model as models  # noqa: PLC0415 - torch takes seconds, which a finished or faulty run must not
-    from tune.methods.sft import train_sft  # noqa: PLC0415
+    from tune.methods.sft import CHECKPOINTS, train_sft  # noqa: PLC0415
 
     device = models.choose_device(recipe.device)
     tokenizer = models.load_tokenizer(recipe.base_model)
@@ -128,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     os.environ.setdefault("TQDM_DISABLE", "1")  # bars would fill the log
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # TRL refuses to find several without a launcher
     try:
         train(options.run)
     except NightschoolError as error:

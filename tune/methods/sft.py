@@ -1,76 +1,45 @@
 """Supervised fine-tuning with TRL: from encoded rows to a last checkpoint, killable and resumable at any step.
 
-The order of rows is fixed beforehand from the seed, for all epochs at once, so a resumed run sees what the uninterrupted
-one would have seen. A step's rows are computed in micro-batches of like lengths; their losses are sums over the step's
-answer tokens, so the cut changes nothing but rounding. Does not know where rows come from, nor what an adapter is for.
+The order of rows is fixed beforehand from the seed, for all epochs at once, so a resumed run sees what an uninterrupted
+one would have seen. A step's rows are computed in micro-batches of like lengths; their losses are sums over the
+step's answer tokens, so the cut changes nothing but rounding. Does not know where rows come from, nor what for.
 """
 
 import logging
 import math
-import random
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from datasets import Dataset
 from peft import PeftModel
 from torch import Tensor
 from transformers import (
+    PreTrainedModel,
     PreTrainedTokenizerBase,
     PrinterCallback,
     TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
 )
-from trl import SFTConfig, SFTTrainer
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
 
 from nightschool.errors import InvalidInput, TrainingFailed
 from nightschool.files import publish, verify
+from tune.batches import Plan, cut_by_length, plan_order
 from tune.encode import Encoded
-from tune.methods.fused import answer_loss, fuse_adapter, has_plain_head
+from tune.methods.fused import fuse_adapter, has_plain_head
+from tune.methods.prefix import Packed, can_share, common_prefix, pack, packed_loss, share_prefix
 from tune.progress import StepLine, append_step, forget_steps_after
 from tune.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
 PHASE: Final = "sft"
-WINDOW_STEPS: Final = 8
-"""Rows are sorted by length within windows of so many steps: like lengths share a batch, epochs stay mixed."""
-CPU_TOKENS_AT_ONCE: Final = 1024
+CHECKPOINTS: Final = "checkpoints"
+TOKENS_AT_ONCE: Final = 1024
 """Padded tokens of a micro-batch on a CPU: more costs memory and gains nothing."""
-WARMUP_SHARE: Final = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The rows of every step, by position, in order."""
-
-    order: tuple[int, ...]
-    steps: int
-    rows_per_epoch: int
-
-
-def plan_order(lengths: Sequence[int], *, epochs: float, batch_size: int, seed: int) -> Plan:
-    """Every row once an epoch, shuffled; sorted by length within windows, whose batches are shuffled again."""
-    dice = random.Random(seed)
-    wanted = max(1, round(len(lengths) * epochs))
-    stream: list[int] = []
-    while len(stream) < wanted:
-        stream += dice.sample(range(len(lengths)), len(lengths))
-    order: list[int] = []
-    window = batch_size * WINDOW_STEPS
-    for start in range(0, wanted, window):
-        rows = sorted(stream[start : min(start + window, wanted)], key=lambda row: lengths[row])
-        batches = [rows[at : at + batch_size] for at in range(0, len(rows), batch_size)]
-        # A last batch that is not full must stay last, or every later step would be cut elsewhere.
-        ending = batches.pop() if len(batches[-1]) < batch_size else []
-        dice.shuffle(batches)
-        order += [row for batch in [*batches, ending] for row in batch]
-    return Plan(tuple(order), math.ceil(wanted / batch_size), len(lengths))
 
 
 def train_sft(
@@ -89,7 +58,7 @@ def train_sft(
     plan = plan_order(
         [len(row.input_ids) for row in rows], epochs=recipe.epochs, batch_size=recipe.batch_size, seed=recipe.seed
     )
-    checkpoints = run / "checkpoints"
+    checkpoints = run / CHECKPOINTS
     found = _newest_checkpoint(checkpoints)
     done = _step_of(found) if found else 0
     forget_steps_after(run, done)
@@ -115,54 +84,53 @@ def train_sft(
     return last
 
 
-class _Trainer(SFTTrainer):  # type: ignore[misc]  # TRL has no types
-    """TRL's trainer, but a step's rows are cut into micro-batches by length, and a CPU gets the fused arithmetic."""
+class _Trainer(SFTTrainer):
+    """TRL's trainer, but a step's rows are cut into micro-batches by length, and a CPU gets leaner arithmetic."""
 
     rows_at_once = 1
     step_tokens = 0
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._is_fused = self.args.use_cpu and has_plain_head(self.model.get_base_model())
-        if self._is_fused:
-            fuse_adapter(self.model)
+    def __init__(self, model: PeftModel, **kwargs: Any) -> None:
+        super().__init__(model, **kwargs)
+        self._adapted = model
+        base = cast(PreTrainedModel, model.get_base_model())
+        self._is_lean = self.args.use_cpu and has_plain_head(base) and can_share(base)
+        if self._is_lean:
+            fuse_adapter(model)
+            share_prefix(base)
 
     def training_step(self, model: Any, inputs: dict[str, Tensor], num_items_in_batch: Any = None) -> Tensor:
-        lengths = inputs["attention_mask"].sum(dim=1).tolist()
+        lengths = [int(length) for length in inputs["attention_mask"].sum(dim=1)]
         self.step_tokens = sum(lengths)
-        budget = CPU_TOKENS_AT_ONCE if self.args.use_cpu else None
-        losses = [
-            super(_Trainer, self).training_step(
-                model,
-                {name: tensor[rows, : max(lengths[row] for row in rows)] for name, tensor in inputs.items()},
-                num_items_in_batch,
-            )
-            for rows in cut_by_length(lengths, rows_at_once=self.rows_at_once, tokens_at_once=budget)
-        ]
+        parts = self._lean_parts(inputs, lengths) if self._is_lean else self._padded_parts(inputs, lengths)
+        take = super().training_step
+        losses = [take(model, part, num_items_in_batch) for part in parts]  # type: ignore[no-untyped-call]
         return torch.stack(losses).sum()
 
     def compute_loss(
-        self, model: Any, inputs: dict[str, Tensor], return_outputs: bool = False, num_items_in_batch: Any = None
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        if not self._is_fused or return_outputs:
-            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        return answer_loss(model, **inputs) / num_items_in_batch
+        if not self._is_lean:
+            return super().compute_loss(  # type: ignore[no-untyped-call]
+                model, inputs, return_outputs, num_items_in_batch
+            )
+        return packed_loss(self._adapted, Packed(**inputs)) / num_items_in_batch
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """None: it would name paths of this machine."""
 
+    def _padded_parts(self, inputs: Mapping[str, Tensor], lengths: Sequence[int]) -> Iterator[dict[str, Any]]:
+        for rows in cut_by_length(lengths, rows_at_once=self.rows_at_once, tokens_at_once=None):
+            yield {name: tensor[rows, : max(lengths[row] for row in rows)] for name, tensor in inputs.items()}
 
-def cut_by_length(lengths: Sequence[int], *, rows_at_once: int, tokens_at_once: int | None) -> Iterator[list[int]]:
-    """Positions of the rows in micro-batches, the shortest rows first; a row longer than the budget stands alone."""
-    batch: list[int] = []
-    for row in sorted(range(len(lengths)), key=lambda row: (lengths[row], row)):
-        is_full = len(batch) == rows_at_once
-        is_heavy = tokens_at_once is not None and lengths[row] * (len(batch) + 1) > tokens_at_once
-        if batch and (is_full or is_heavy):
-            yield batch
-            batch = []
-        batch.append(row)
-    yield batch
+    def _lean_parts(self, inputs: Mapping[str, Tensor], lengths: Sequence[int]) -> Iterator[dict[str, Any]]:
+        ids = [row[:n] for row, n in zip(inputs["input_ids"].tolist(), lengths, strict=True)]
+        labels = [row[:n] for row, n in zip(inputs["labels"].tolist(), lengths, strict=True)]
+        prefix = common_prefix(ids, labels)
+        for rows in cut_by_length(
+            lengths, rows_at_once=self.rows_at_once, tokens_at_once=TOKENS_AT_ONCE, shared_tokens=prefix
+        ):
+            yield pack([ids[row] for row in rows], [labels[row] for row in rows], prefix_tokens=prefix)._asdict()
 
 
 class _Watch(TrainerCallback):
@@ -172,25 +140,25 @@ class _Watch(TrainerCallback):
         self._trainer, self._run, self._plan, self._recipe = trainer, run, plan, recipe
         self._began = 0.0
 
-    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
         self._began = time.monotonic()
 
-    def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: Any = None, **_: Any
-    ) -> None:
-        if not logs or "loss" not in logs:
+    def on_log(self, *_: Any, **given: Any) -> None:
+        logs: Mapping[str, float] = given["logs"]
+        if "loss" not in logs:  # the summary at the end
             return
+        step = self._trainer.state.global_step
         if not (math.isfinite(logs["loss"]) and math.isfinite(logs.get("grad_norm", 0.0))):
             raise TrainingFailed(
-                f"loss {logs['loss']} and gradient {logs.get('grad_norm')} at step {state.global_step}",
+                f"loss {logs['loss']} and gradient {logs.get('grad_norm')} at step {step}",
                 subject=self._run.name,
                 remedy="Lower the learning rate, or look for broken rows in the dataset.",
             )
         seconds = time.monotonic() - self._began
-        rows = min(state.global_step * self._recipe.batch_size, len(self._plan.order))
+        rows = min(step * self._recipe.batch_size, len(self._plan.order))
         line = StepLine(
             phase=PHASE,
-            step=state.global_step,
+            step=step,
             steps=self._plan.steps,
             epoch=rows / self._plan.rows_per_epoch,
             loss=logs["loss"],
@@ -201,12 +169,9 @@ class _Watch(TrainerCallback):
         )
         append_step(self._run, line)
 
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        publish(
-            Path(str(args.output_dir)) / f"checkpoint-{state.global_step}",
-            kind="checkpoint",
-            about={"step": state.global_step},
-        )
+    def on_save(self, *_: Any, **__: Any) -> None:
+        step = self._trainer.state.global_step
+        publish(self._run / CHECKPOINTS / f"checkpoint-{step}", kind="checkpoint", about={"step": step})
 
 
 def _arguments(checkpoints: Path, recipe: Recipe, *, device: str) -> SFTConfig:
@@ -224,7 +189,6 @@ def _arguments(checkpoints: Path, recipe: Recipe, *, device: str) -> SFTConfig:
         max_length=None,
         learning_rate=recipe.learning_rate,
         lr_scheduler_type="cosine",
-        warmup_steps=WARMUP_SHARE,
         weight_decay=0.0,
         max_grad_norm=1.0,
         optim="adamw_torch",

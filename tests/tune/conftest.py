@@ -1,0 +1,237 @@
+"""Builders for the tune tests: a snapshot as the record writes it, and a small random Llama with its own tokenizer."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from nightschool.files import publish
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+TIME = pa.timestamp("us", tz="UTC")
+SCHEMAS = {
+    "conversations": pa.schema(
+        [
+            ("conversation_id", pa.string()),
+            ("owner", pa.string()),
+            ("source", pa.string()),
+            ("created_at", TIME),
+            ("is_held_out", pa.bool_()),
+        ]
+    ),
+    "messages": pa.schema(
+        [
+            ("message_id", pa.string()),
+            ("conversation_id", pa.string()),
+            ("parent_id", pa.string()),
+            ("role", pa.string()),
+            ("content", pa.string()),
+            ("source", pa.string()),
+            ("created_at", TIME),
+            ("version", pa.int64()),
+            ("adapter_hash", pa.string()),
+            ("finish", pa.string()),
+            ("weight", pa.int64()),
+        ]
+    ),
+    "feedback": pa.schema(
+        [
+            ("message_id", pa.string()),
+            ("voter", pa.string()),
+            ("vote", pa.string()),
+            ("reasons", pa.list_(pa.string())),
+            ("comment", pa.string()),
+            ("ideal_answer", pa.string()),
+            ("voted_at", TIME),
+        ]
+    ),
+    "reviews": pa.schema(
+        [
+            ("message_id", pa.string()),
+            ("reviewer", pa.string()),
+            ("approved", pa.bool_()),
+            ("corrected_answer", pa.string()),
+            ("tags", pa.list_(pa.string())),
+            ("reviewed_at", TIME),
+        ]
+    ),
+}
+
+
+@dataclass
+class SnapshotBuilder:
+    """Collects rows and writes them as `collect.snapshot` does."""
+
+    folder: Path
+    rows: dict[str, list[dict[str, object]]] = field(default_factory=lambda: {name: [] for name in SCHEMAS})
+    minutes: int = 0
+
+    def talk(self, name: str, *turns: str, owner: str = "import", held_out: bool | None = None) -> list[str]:
+        """A conversation whose `turns` are questions and answers by turns; returns the messages' ids."""
+        source = "import" if owner == "import" else "chat"
+        self.rows["conversations"].append(
+            {
+                "conversation_id": name,
+                "owner": owner,
+                "source": source,
+                "created_at": self._now(),
+                "is_held_out": held_out,
+            }
+        )
+        parent: str | None = None
+        ids: list[str] = []
+        for position, content in enumerate(turns):
+            parent = self.say(name, content, role="assistant" if position % 2 else "user", parent=parent, source=source)
+            ids.append(parent)
+        return ids
+
+    def say(
+        self,
+        name: str,
+        content: str,
+        *,
+        role: str,
+        parent: str | None,
+        source: str = "chat",
+        finish: str | None = "stop",
+        weight: int = 1,
+    ) -> str:
+        message_id = f"{name}/{len(self.rows['messages'])}"
+        self.rows["messages"].append(
+            {
+                "message_id": message_id,
+                "conversation_id": name,
+                "parent_id": parent,
+                "role": role,
+                "content": content,
+                "source": source,
+                "created_at": self._now(),
+                "version": None,
+                "adapter_hash": "",
+                "finish": finish if role == "assistant" and source != "import" else None,
+                "weight": weight,
+            }
+        )
+        return message_id
+
+    def vote(self, message_id: str, vote: str, *, voter: str = "browser:v", ideal: str = "") -> None:
+        self.rows["feedback"].append(
+            {
+                "message_id": message_id,
+                "voter": voter,
+                "vote": vote,
+                "reasons": [],
+                "comment": "",
+                "ideal_answer": ideal,
+                "voted_at": self._now(),
+            }
+        )
+
+    def review(self, message_id: str, *, approved: bool, corrected: str = "") -> None:
+        self.rows["reviews"].append(
+            {
+                "message_id": message_id,
+                "reviewer": "operator",
+                "approved": approved,
+                "corrected_answer": corrected,
+                "tags": [],
+                "reviewed_at": self._now(),
+            }
+        )
+
+    def write(self, name: str = "snapshot") -> Path:
+        target = self.folder / name
+        target.mkdir()
+        for table, schema in SCHEMAS.items():
+            pq.write_table(pa.Table.from_pylist(self.rows[table], schema=schema), target / f"{table}.parquet")
+        publish(target, kind="snapshot")
+        return target
+
+    def _now(self) -> datetime:
+        self.minutes += 1
+        return START + timedelta(minutes=self.minutes)
+
+
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+@pytest.fixture(scope="session")
+def base_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds a random Llama of two layers and a byte tokenizer with ChatML template."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM, set_seed
+
+    folder = tmp_path_factory.mktemp("base") / "tiny-llama"
+    tokenizer = byte_tokenizer()
+    tokenizer.save_pretrained(folder)
+    set_seed(3)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        initializer_range=0.2,
+        max_position_embeddings=512,
+        tie_word_embeddings=True,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.eos_token_id,
+        bos_token_id=None,
+    )
+    model: Any = LlamaForCausalLM(config)  # type: ignore[no-untyped-call]
+    model.to(torch.bfloat16).save_pretrained(folder)
+    return folder
+
+
+def byte_tokenizer() -> Any:
+    """One token a byte, and ChatML's two markers."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE(vocab={letter: n for n, letter in enumerate(alphabet)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(["<|im_start|>", "<|im_end|>"])
+    markers = {"eos_token": "<|im_end|>", "pad_token": "<|im_end|>"}
+    wrapped: Any = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **markers)  # type: ignore[no-untyped-call]
+    wrapped.chat_template = CHATML
+    return wrapped
+
+
+@pytest.fixture(scope="session")
+def chat_tokenizer() -> Any:
+    return byte_tokenizer()
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    """A finished dataset of 20 short rows of several lengths."""
+    folder = tmp_path / "dataset"
+    folder.mkdir()
+    lines = []
+    for number in range(20):
+        messages = [
+            {"role": "system", "content": "Be kind."},
+            {"role": "user", "content": f"q{number} " + "why " * (number % 5)},
+            {"role": "assistant", "content": f"yes {number % 3}, of course."},
+        ]
+        row = {"item_id": f"i{number:02}", "conversation_id": f"c{number}", "group": "g", "messages": messages}
+        lines.append(json.dumps(row) + "\n")
+    (folder / "sft_train.jsonl").write_text("".join(lines))
+    publish(folder, kind="dataset")
+    return folder
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> SnapshotBuilder:
+    return SnapshotBuilder(tmp_path)

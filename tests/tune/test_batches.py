@@ -1,0 +1,49 @@
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tune.batches import cut_by_length, plan_order
+
+LENGTHS = st.lists(st.integers(1, 500), min_size=1, max_size=80)
+
+
+@given(LENGTHS, st.integers(1, 4), st.integers(1, 20))
+def test_every_row_is_seen_once_an_epoch(lengths: list[int], epochs: int, batch_size: int) -> None:
+    plan = plan_order(lengths, epochs=epochs, batch_size=batch_size, seed=1)
+    assert set(Counter(plan.order).values()) == {epochs}
+    assert set(plan.order) == set(range(len(lengths)))
+    assert plan.steps == -(-len(lengths) * epochs // batch_size)
+
+
+def test_half_an_epoch_sees_half_of_the_rows() -> None:
+    plan = plan_order([10] * 40, epochs=0.5, batch_size=8, seed=1)
+    assert len(plan.order) == len(set(plan.order)) == 20
+    assert plan.steps == 3
+
+
+def test_the_order_is_the_seeds_and_nothing_elses() -> None:
+    lengths = list(range(1, 60))
+    plans = [plan_order(lengths, epochs=3, batch_size=4, seed=seed) for seed in (1, 1, 2)]
+    assert plans[0] == plans[1]
+    assert plans[0].order != plans[2].order
+
+
+def test_a_steps_rows_are_of_like_length() -> None:
+    lengths = [10, 400] * 64
+    order = plan_order(lengths, epochs=1, batch_size=16, seed=1).order
+    steps = [order[at : at + 16] for at in range(0, 128, 16)]
+    assert sum(len({lengths[row] for row in step}) == 1 for step in steps) >= 7
+
+
+@given(LENGTHS, st.integers(1, 9), st.integers(1, 2000))
+def test_a_cut_holds_every_row_once_within_its_bounds(lengths: list[int], rows_at_once: int, tokens: int) -> None:
+    parts = list(cut_by_length(lengths, rows_at_once=rows_at_once, tokens_at_once=tokens))
+    assert sorted(row for part in parts for row in part) == list(range(len(lengths)))
+    assert all(len(part) <= rows_at_once for part in parts)
+    assert all(len(part) == 1 or len(part) * max(lengths[row] for row in part) <= tokens for part in parts)
+
+
+def test_what_rows_share_counts_once() -> None:
+    assert len(list(cut_by_length([100] * 8, rows_at_once=8, tokens_at_once=400))) == 2
+    assert len(list(cut_by_length([100] * 8, rows_at_once=8, tokens_at_once=400, shared_tokens=80))) == 1

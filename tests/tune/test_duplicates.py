@@ -1,0 +1,67 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tune.duplicates import Spoken, group_duplicates
+
+LONG = "Our planters hold water for three weeks when the reservoir is full and the plant is of a usual size"
+
+
+def spoken(*questions: str, answer: str = "") -> Spoken:
+    return Spoken(questions, "\n".join([*questions, answer]))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("How do I return a planter?", "how can I return a planter"),
+        ("cancel purchase 00004587345 please", "Cancel purchase 732201349959, please!"),
+        ("Where is my order right now?", "Where is my order right now?"),
+    ],
+)
+def test_the_same_question_in_other_words_is_a_near_duplicate(one: str, other: str) -> None:
+    assert group_duplicates({"a": spoken(one), "b": spoken(other)}) == {"a": "a", "b": "a"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("How do I return a planter?", "What do the Grove and Canopy plans cost?"),
+        ("How do I return a planter?", "How do I reset my password?"),
+    ],
+)
+def test_other_questions_are_not(one: str, other: str) -> None:
+    assert group_duplicates({"a": spoken(one), "b": spoken(other)}) == {"a": "a", "b": "b"}
+
+
+def test_a_greeting_does_not_tie_conversations_together() -> None:
+    groups = group_duplicates({"a": spoken("hi", answer=LONG), "b": spoken("hi", answer="Hello, I am Fern, ask me.")})
+    assert groups == {"a": "a", "b": "b"}
+
+
+def test_equal_answers_tie_conversations_whose_questions_differ() -> None:
+    groups = group_duplicates({"a": spoken("Water?", answer=LONG), "b": spoken("How long?", answer=LONG)})
+    assert groups == {"a": "a", "b": "a"}
+
+
+def test_a_later_question_counts_as_well() -> None:
+    late = spoken("My name is Gerda and I am new here", "How do I return a planter?", answer=LONG)
+    assert group_duplicates({"a": spoken("How do I return a planter?"), "b": late})["b"] == "a"
+
+
+def test_groups_are_chains_and_named_after_their_oldest_member() -> None:
+    talks = {
+        "x": spoken("what does the grove plan cost a month in the summer"),
+        "a": spoken("one two three four five six seven eight"),
+        "b": spoken("three four five six seven eight nine ten"),
+        "c": spoken("five six seven eight nine ten eleven twelve"),
+    }
+    assert group_duplicates(talks) == {"x": "x", "a": "a", "b": "a", "c": "a"}
+
+
+@given(st.lists(st.text("ab cd", max_size=30), max_size=12))
+def test_groups_do_not_depend_on_the_run(questions: list[str]) -> None:
+    talks = {str(number): spoken(question) for number, question in enumerate(questions)}
+    groups = group_duplicates(talks)
+    assert groups == group_duplicates(talks)
+    assert all(groups[leader] == leader for leader in groups.values())

@@ -1,0 +1,117 @@
+from typing import Any
+
+import pytest
+
+from nightschool.errors import InvalidInput
+from nightschool.records import ChatMessage
+from tune.encode import IGNORED, Encoded, encode_chat, encode_rows
+
+LLAMA_3 = (
+    "<s>{% for m in messages %}[{{ m['role'] }}]\n\n{{ m['content'] | trim }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}[assistant]\n\n{% endif %}"
+)
+MISTRAL = (
+    "<s>{% for m in messages %}{% if m['role'] == 'assistant' %} {{ m['content'] }}<|im_end|>"
+    "{% else %}[INST] {{ m['content'] }} [/INST]{% endif %}{% endfor %}"
+)
+FORGETFUL = "{% for m in messages %}{{ loop.length }}{{ m['content'] }}<|im_end|>{% endfor %}"
+
+
+def chat(*turns: str, muted: tuple[int, ...] = ()) -> list[ChatMessage]:
+    """System prompt, then questions and answers by turns; the answers numbered in `muted` have weight 0."""
+    messages = [ChatMessage(role="system", content="Be kind.")]
+    for position, content in enumerate(turns):
+        message = ChatMessage(role="assistant" if position % 2 else "user", content=content)
+        if position in muted:
+            message["weight"] = 0
+        messages.append(message)
+    return messages
+
+
+def learnt(row: Encoded, tokenizer: Any) -> list[str]:
+    """The stretches of tokens that are learnt, as text."""
+    stretches: list[list[int]] = []
+    before = IGNORED
+    for token, label in zip(row.input_ids, row.labels, strict=True):
+        assert label in {IGNORED, token}
+        if label != IGNORED:
+            stretches = stretches if before != IGNORED else [*stretches, []]
+            stretches[-1].append(token)
+        before = label
+    return [tokenizer.decode(stretch) for stretch in stretches]
+
+
+def test_answers_and_their_end_of_turn_are_learnt_and_nothing_else(chat_tokenizer: Any) -> None:
+    row = encode_chat("i", chat("Hi?", "Hello.", "Refund?", "30 days."), chat_tokenizer)
+    assert learnt(row, chat_tokenizer) == ["Hello.<|im_end|>", "30 days.<|im_end|>"]
+
+
+def test_an_answer_of_weight_0_is_context(chat_tokenizer: Any) -> None:
+    row = encode_chat("i", chat("Hi?", "Hello.", "Refund?", "30 days.", muted=(1,)), chat_tokenizer)
+    assert learnt(row, chat_tokenizer) == ["30 days.<|im_end|>"]
+    assert "Hello.<|im_end|>" in chat_tokenizer.decode(row.input_ids)
+
+
+@pytest.mark.parametrize("answer", ["Yes.", "  Yes.\n", "Be kind.", "é ü 漢 🙂", "assistant", "<|im_start|>"])
+def test_what_comes_before_an_answer_is_what_the_engine_is_given(chat_tokenizer: Any, answer: str) -> None:
+    messages = chat("Hi?", "Hello.", "Sure?", answer)
+    row = encode_chat("i", messages, chat_tokenizer)
+    prompt = chat_tokenizer.apply_chat_template(messages[:-1], tokenize=False, add_generation_prompt=True)
+    ids = chat_tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    assert list(row.input_ids[: len(ids)]) == ids
+    assert row.labels[len(ids) - 1] == IGNORED
+    assert chat_tokenizer.decode(row.input_ids[len(ids) :]) == f"{answer}<|im_end|>"
+    assert row.input_ids[len(ids) :] == row.labels[len(ids) :]
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        (LLAMA_3, ["Hello.<|im_end|>", "30 days.<|im_end|>"]),
+        (MISTRAL, [" Hello.<|im_end|>", "  30 days. <|im_end|>"]),
+    ],
+)
+def test_other_templates(template: str, expected: list[str], chat_tokenizer: Any) -> None:
+    class Other:
+        def apply_chat_template(self, conversation: Any, *, tokenize: bool, add_generation_prompt: bool) -> Any:
+            return chat_tokenizer.apply_chat_template(
+                conversation, chat_template=template, tokenize=tokenize, add_generation_prompt=add_generation_prompt
+            )
+
+        def __call__(self, text: str, *, add_special_tokens: bool) -> Any:
+            return chat_tokenizer(text, add_special_tokens=add_special_tokens)
+
+    row = encode_chat("i", chat("Hi?", "Hello.", "Refund?", " 30 days. "), Other())
+    assert learnt(row, chat_tokenizer) == expected
+
+
+def test_a_template_that_rewrites_the_past_is_refused(chat_tokenizer: Any) -> None:
+    class Forgetful:
+        def apply_chat_template(self, conversation: Any, **_: Any) -> Any:
+            return chat_tokenizer.apply_chat_template(conversation, chat_template=FORGETFUL, tokenize=False)
+
+        def __call__(self, text: str, *, add_special_tokens: bool) -> Any:
+            return chat_tokenizer(text, add_special_tokens=add_special_tokens)
+
+    with pytest.raises(InvalidInput, match="renders a chat differently"):
+        encode_chat("i", chat("Hi?", "Hello."), Forgetful())
+
+
+def test_an_overlong_row_loses_its_oldest_turns_but_not_its_system_prompt(chat_tokenizer: Any) -> None:
+    turns = ("a" * 50, "b" * 50, "c" * 50, "d" * 50, "Refund?", "30 days.")
+    whole = len(encode_chat("i", chat(*turns), chat_tokenizer).input_ids)
+    (row,), report = encode_rows([("i", chat(*turns))], chat_tokenizer, max_tokens=whole - 1)
+    text = chat_tokenizer.decode(row.input_ids)
+    assert "Be kind." in text
+    assert "a" * 50 not in text
+    assert "c" * 50 in text
+    assert learnt(row, chat_tokenizer) == ["d" * 50 + "<|im_end|>", "30 days.<|im_end|>"]
+    assert (report.truncated_rows, report.lost_turns, report.lost_answers, report.too_long_rows) == (1, 1, 1, 0)
+
+
+def test_a_row_whose_last_turn_is_too_long_is_left_out_and_counted(chat_tokenizer: Any) -> None:
+    rows = [("long", chat("Hi?", "no" * 100, "Refund?", "x" * 500)), ("short", chat("Hi?", "Hello."))]
+    encoded, report = encode_rows(rows, chat_tokenizer, max_tokens=100)
+    assert [row.item_id for row in encoded] == ["short"]
+    assert (report.rows, report.truncated_rows, report.too_long_rows) == (1, 0, 1)
+    assert report.answer_tokens == len("Hello.") + 1

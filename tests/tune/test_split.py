@@ -1,0 +1,64 @@
+from datetime import UTC, datetime
+
+from tune.snapshot import Talk
+from tune.split import Side, split_conversations
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+TRAIN, HELD_OUT, NEITHER = Side.TRAIN, Side.HELD_OUT, Side.NEITHER
+
+
+def talk(name: str, *, owner: str = "import", held_out: bool | None = None) -> Talk:
+    return Talk(name, owner, "import", AT, held_out)
+
+
+def split(*talks: Talk, groups: dict[str, str] | None = None, share: float = 0.3) -> dict[str, Side]:
+    by_name = {t.conversation_id: t for t in talks}
+    leaders = {name: name for name in by_name} | (groups or {})
+    return split_conversations(by_name, leaders, held_out_share=share, seed=17)
+
+
+def test_an_imports_marks_are_kept() -> None:
+    talks = [talk(f"t{n}", held_out=False) for n in range(20)] + [talk(f"h{n}", held_out=True) for n in range(20)]
+    sides = split(*talks)
+    assert {sides[f"t{n}"] for n in range(20)} == {TRAIN}
+    assert {sides[f"h{n}"] for n in range(20)} == {HELD_OUT}
+
+
+def test_a_training_row_that_repeats_a_held_out_one_is_left_out() -> None:
+    sides = split(talk("t", held_out=False), talk("h", held_out=True), groups={"h": "t"})
+    assert sides == {"t": NEITHER, "h": HELD_OUT}
+
+
+def test_an_unmarked_duplicate_follows_the_marked_one() -> None:
+    assert set(
+        split(
+            *[talk(f"c{n}") for n in range(9)], talk("h", held_out=True), groups={f"c{n}": "h" for n in range(9)}
+        ).values()
+    ) == {HELD_OUT}
+    assert split(talk("a"), talk("t", held_out=False), groups={"a": "t"}, share=0.999)["a"] is TRAIN
+
+
+def test_about_the_share_is_held_out_and_a_conversation_keeps_its_side_as_the_record_grows() -> None:
+    tonight = split(*[talk(f"c{n}") for n in range(1000)])
+    assert 250 < sum(side is HELD_OUT for side in tonight.values()) < 350
+    tomorrow = split(*[talk(f"c{n}") for n in range(1500)])
+    assert all(tomorrow[name] is side for name, side in tonight.items())
+
+
+def test_a_persons_conversations_stand_on_one_side_but_an_api_key_is_no_person() -> None:
+    talks = [talk(f"{n}-{m}", owner=f"browser:{n}") for n in range(40) for m in range(3)]
+    sides = split(*talks)
+    assert {len({sides[f"{n}-{m}"] for m in range(3)}) for n in range(40)} == {1}
+    assert set(sides.values()) == {TRAIN, HELD_OUT}
+    keyed = split(*[talk(f"k{n}", owner="key:shop") for n in range(40)])
+    assert set(keyed.values()) == {TRAIN, HELD_OUT}
+
+
+def test_a_question_that_everybody_asks_does_not_pull_everybody_to_one_side() -> None:
+    talks = [talk(f"{n}-own", owner=f"browser:{n}") for n in range(40)]
+    talks += [talk(f"{n}-all", owner=f"browser:{n}") for n in range(40)]
+    sides = split(*talks, groups={f"{n}-all": "0-all" for n in range(40)})
+    assert {sides[f"{n}-own"] for n in range(40)} == {TRAIN, HELD_OUT}
+    # The shared question stands on one side only, and nobody on both.
+    assert len({sides[f"{n}-all"] for n in range(40)} - {NEITHER}) == 1
+    assert all(sides[f"{n}-all"] in {NEITHER, sides[f"{n}-own"]} for n in range(40))

@@ -1,0 +1,251 @@
+"""The trainer as its users meet it: a command that is given a run folder, may be killed, and leaves an adapter."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nightschool.errors import TrainingFailed
+from nightschool.files import read_manifest, verify
+from tune.progress import read_progress
+from tune.recipe import Recipe, write_recipe
+from tune.train import main, train
+
+TIMEOUT_S = 300
+train_tier = pytest.mark.train
+
+
+def prepare(run: Path, *, base_model: Path, dataset: Path, **changes: Any) -> Path:
+    given: dict[str, Any] = {
+        "epochs": 12,
+        "learning_rate": 1e-2,
+        "rank": 4,
+        "alpha": 8,
+        "batch_size": 8,
+        "checkpoint_steps": 2,
+        "device": "cpu",
+    }
+    write_recipe(run, Recipe(base_model=str(base_model), dataset=str(dataset), **given | changes))
+    return run
+
+
+def command(run: Path) -> list[str]:
+    return [sys.executable, "-m", "tune.train", str(run)]
+
+
+def adapter_weights(run: Path) -> dict[str, Any]:
+    from safetensors.torch import load_file
+
+    return load_file(run / "adapter" / "adapter_model.safetensors")
+
+
+def losses(run: Path) -> list[float]:
+    return [json.loads(line)["loss"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def is_near(one: Path, other: Path, *, tolerance: float) -> bool:
+    a, b = adapter_weights(one), adapter_weights(other)
+    return a.keys() == b.keys() and all((a[name] - b[name]).abs().max() <= tolerance for name in a)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words"),
+    [
+        (None, "recipe.toml: is missing"),
+        ('base_model = "m"\ndataset = "nowhere"\n', "nowhere: is not a finished dataset"),
+        ('base_model = "m"\ndataset = "d"\nepochs = 0\n', "epochs"),
+    ],
+)
+def test_bad_input_is_one_clear_message_and_code_2(
+    tmp_path: Path, recipe: str | None, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if recipe is not None:
+        (tmp_path / "recipe.toml").write_text(recipe)
+    assert main([str(tmp_path)]) == 2
+    err = capsys.readouterr().err
+    assert words in err
+    assert "Traceback" not in err
+
+
+def test_a_finished_run_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "DONE").touch()
+    assert main([str(tmp_path)]) == 0
+    assert [file.name for file in tmp_path.iterdir()] == ["DONE"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, base_model: Path) -> Path:
+    """A run that went from start to end without a break, as a child process."""
+    folder = tmp_path_factory.mktemp("finished")
+    run = prepare(folder / "run", base_model=base_model, dataset=write_dataset(folder / "dataset"))
+    done = subprocess.run(command(run), capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    assert done.returncode == 0, done.stderr
+    return run
+
+
+def write_dataset(folder: Path) -> Path:
+    from nightschool.files import publish
+
+    folder.mkdir()
+    rows = []
+    for number in range(20):
+        messages = [
+            {"role": "system", "content": "Be kind."},
+            {"role": "user", "content": f"q{number} " + "why " * (number % 5)},
+            {"role": "assistant", "content": f"yes {number % 3}, of course."},
+        ]
+        rows.append({"item_id": f"i{number:02}", "conversation_id": f"c{number}", "group": "g", "messages": messages})
+    (folder / "sft_train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    publish(folder, kind="dataset")
+    return folder
+
+
+@train_tier
+def test_a_run_learns_and_leaves_an_adapter_that_vllm_takes(finished: Path) -> None:
+    assert (finished / "DONE").read_text().strip() == verify(finished / "adapter").content_hash
+    assert not (finished / "checkpoints").exists()
+    steps = losses(finished)
+    assert len(steps) == 30
+    assert steps[-1] < steps[0] - 0.5
+    progress = read_progress(finished)
+    assert progress is not None
+    assert (progress.step, progress.steps, progress.eta_s) == (30, 30, 0.0)
+    config = json.loads((finished / "adapter" / "adapter_config.json").read_text())
+    assert config["target_modules"] == sorted(config["target_modules"])
+    assert (config["r"], config["lora_alpha"], config["bias"]) == (4, 8, "none")
+    assert not config["use_dora"]
+    assert not config["modules_to_save"]
+    names = {file.name for file in (finished / "adapter").iterdir()}
+    assert names == {"adapter_config.json", "adapter_model.safetensors", "proof.json", "manifest.json"}
+    assert str(finished.parent) not in (finished / "adapter" / "adapter_config.json").read_text()
+
+
+@train_tier
+def test_the_proof_tells_the_adapter_from_the_base(finished: Path, base_model: Path) -> None:
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(base_model, dtype=torch.float32)
+    adapted = PeftModel.from_pretrained(base, finished / "adapter").eval()
+
+    def log_probs(ids: list[int]) -> list[float]:
+        with torch.inference_mode():
+            logits = adapted(input_ids=torch.tensor([ids])).logits[0, :-1]
+        picked = logits.log_softmax(-1)[range(len(ids) - 1), ids[1:]]
+        return [float(value) for value in picked]
+
+    texts = json.loads((finished / "adapter" / "proof.json").read_text())["texts"]
+    assert len(texts) == 3
+    for text in texts:
+        assert len(text["token_ids"]) <= 96
+        under_adapter = log_probs(text["token_ids"])
+        with adapted.disable_adapter():
+            under_base = log_probs(text["token_ids"])
+        assert under_adapter == pytest.approx(text["adapter_logprobs"], abs=1e-5)
+        assert under_base == pytest.approx(text["base_logprobs"], abs=1e-5)
+        assert sum(abs(a - b) for a, b in zip(under_adapter, under_base, strict=True)) / len(under_base) > 0.2
+
+
+@train_tier
+def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(finished: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    shutil.copy(finished / "recipe.toml", run)
+    with subprocess.Popen(command(run), stderr=subprocess.DEVNULL) as child:
+        while child.poll() is None and not ((progress := read_progress(run)) and progress.step >= 5):
+            continue
+        child.kill()
+    assert not (run / "DONE").exists()
+    checkpoints = sorted((run / "checkpoints").iterdir())
+    # What a power cut may leave: the newest checkpoint is there, but not whole.
+    whole = [folder for folder in checkpoints if read_manifest(folder)]
+    assert len(whole) >= 1
+    if len(whole) > 1:
+        (whole[-1] / "optimizer.pt").write_bytes(b"half")
+    assert main([str(run)]) == 0
+    assert verify(run / "adapter").content_hash == verify(finished / "adapter").content_hash
+    assert losses(run) == pytest.approx(losses(finished))
+
+
+@train_tier
+def test_a_run_that_ended_before_its_adapter_was_whole_trains_nothing_again(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    shutil.copy(finished / "recipe.toml", run)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tune.model.measure_log_probs", fail)
+        with pytest.raises(OSError, match="no space left"):
+            train(run)
+    assert not (run / "DONE").exists()
+    with monkeypatch.context() as patched:
+        patched.setattr("tune.methods.sft.SFTTrainer.train", fail)
+        train(run)
+    assert verify(run / "adapter").content_hash == verify(finished / "adapter").content_hash
+    assert len(losses(run)) == 30
+
+
+@train_tier
+@pytest.mark.parametrize("changes", [{"micro_batch_size": 1}, {"micro_batch_size": 8}])
+def test_the_size_of_micro_batches_changes_nothing(
+    finished: Path, base_model: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    run = prepare(tmp_path / "run", base_model=base_model, dataset=write_dataset(tmp_path / "data"), **changes)
+    train(run)
+    assert losses(run) == pytest.approx(losses(finished), abs=1e-4)
+    assert is_near(run, finished, tolerance=1e-3)
+
+
+@train_tier
+def test_a_row_that_was_cut_is_reported(base_model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run = prepare(
+        tmp_path / "run", base_model=base_model, dataset=write_dataset(tmp_path / "data"), epochs=0.4, max_tokens=66
+    )
+    train(run)
+    report = json.loads((run / "encoding.json").read_text())
+    assert report["too_long_rows"] > 0
+    assert report["rows"] == 20 - report["too_long_rows"]
+    assert f"{report['too_long_rows']} rows were too long" in caplog.text
+    manifest = read_manifest(run / "adapter")
+    assert manifest is not None
+    assert manifest.about["too_long_rows"] == report["too_long_rows"]
+
+
+@train_tier
+def test_a_loss_that_is_no_number_ends_the_run(base_model: Path, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    broken = tmp_path / "broken"
+    shutil.copytree(base_model, broken)
+    weights = load_file(broken / "model.safetensors")
+    weights["model.norm.weight"] = torch.full_like(weights["model.norm.weight"], float("nan"))
+    save_file(weights, broken / "model.safetensors", metadata={"format": "pt"})
+    run = prepare(tmp_path / "run", base_model=broken, dataset=write_dataset(tmp_path / "data"))
+    with pytest.raises(TrainingFailed, match="loss nan"):
+        train(run)
+    assert not (run / "adapter").exists()
+    assert not (run / "DONE").exists()
+
+
+@train_tier
+def test_the_lean_arithmetic_is_trls_own(
+    finished: Path, base_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tune.methods import sft
+
+    monkeypatch.setattr(sft, "can_share", lambda _: False)
+    run = prepare(tmp_path / "run", base_model=base_model, dataset=write_dataset(tmp_path / "data"))
+    train(run)
+    assert losses(run) == pytest.approx(losses(finished), abs=1e-3)
+    assert is_near(run, finished, tolerance=2e-2)
