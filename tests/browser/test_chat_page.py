@@ -103,6 +103,8 @@ def test_a_thumb_during_a_later_answer_stays(page: Page, messages: Messages, opi
 def test_a_dislike_asks_why(page: Page, messages: Messages, opinion: Opinion) -> None:
     ask_and_wait(page, "Is it waterproof?")
     thumb(page, "Dislike")
+    # The card comes up empty: what is ticked before it is there would be cleared again.
+    expect(page.get_by_role("button", name="Send feedback")).to_be_visible()
     page.get_by_label("Too long").check(force=True)
     page.get_by_label("Anything to add?").fill("It rambles.")
     page.get_by_label("What would have been the ideal answer?").fill("Yes.")
