@@ -182,8 +182,16 @@ def test_another_vllm_is_refused_with_a_remedy(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_nothing_happens_on_a_gpu_or_when_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    pretend_vllm(monkeypatch, version="0.33.1", is_cpu=False)
+    installed: list[int] = []
+    patches = ModuleType("serve.vllm.lora_patches")
+    patches.install = lambda *, budget_bytes: installed.append(budget_bytes)  # type: ignore[attr-defined]  # a stand-in
+    monkeypatch.setitem(sys.modules, "serve.vllm.lora_patches", patches)
+    pretend_vllm(monkeypatch, version="0.32.0", is_cpu=False)
     register()
-    pretend_vllm(monkeypatch, version="0.33.1", is_cpu=True)
+    pretend_vllm(monkeypatch, version="0.32.0", is_cpu=True)
     monkeypatch.setenv(SWITCH, "0")
     register()
+    assert installed == []
+    monkeypatch.delenv(SWITCH)
+    register()
+    assert len(installed) == 1
