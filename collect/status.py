@@ -1,7 +1,6 @@
 """How much the record holds, for people who look at it."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 from collect.store import Cursor
@@ -15,9 +14,6 @@ select
     (select count(*) from feedback where bot = $bot and vote = 'up'),
     (select count(*) from feedback where bot = $bot and vote = 'down'),
     (select count(*) from reviews where bot = $bot)
-"""
-CONVERSATIONS_SINCE: Final = """
-select count(*) from conversations where bot = $bot and created_at >= $since and source <> 'import'
 """
 
 
@@ -35,9 +31,3 @@ class Counts:
 def count(cursor: Cursor, *, bot: BotName) -> Counts:
     row = cursor.execute(COUNTS, {"bot": bot}).fetchone()
     return Counts(*(row or (0,) * 6))
-
-
-def count_conversations_since(cursor: Cursor, *, bot: BotName, since: datetime) -> int:
-    """Conversations that people began at `since` or later, for example midnight in the bot's time zone."""
-    row = cursor.execute(CONVERSATIONS_SINCE, {"bot": bot, "since": since}).fetchone()
-    return int(row[0]) if row else 0

@@ -10,7 +10,7 @@ from collect.bots import see_bot
 from collect.events import append_event, list_events
 from collect.feedback import record_vote
 from collect.reviews import record_review, review_of
-from collect.status import Counts, count, count_conversations_since
+from collect.status import Counts, count
 from collect.store import Cursor
 from nightschool.errors import InvalidInput, NotFound
 from nightschool.records import BotName, Event, Feedback, Message, Review, Source, Vote
@@ -52,7 +52,6 @@ def test_counts_are_a_bots_own(cursor: Cursor, tell: Tell) -> None:
         record_vote(cursor, feedback=Feedback(said.message_id, BOT, "browser:ada", vote, (), "", "", AT))
     record_review(cursor, review=Review(liked.message_id, BOT, "boss", True, "", (), AT))
     assert count(cursor, bot=BOT) == Counts(conversations=3, messages=6, answers=2, votes_up=1, votes_down=1, reviews=1)
-    assert count_conversations_since(cursor, bot=BOT, since=AT) == 1
     assert count(cursor, bot=BotName("nobody")) == Counts(0, 0, 0, 0, 0, 0)
 
 
