@@ -8,7 +8,7 @@ from typing import Any, Final
 from collect.events import append_event
 from collect.store import Cursor
 from nightschool.errors import Busy, NotFound
-from nightschool.records import Adapter, BotName, Event, Outcome, Stage
+from nightschool.records import Adapter, BotName, Event, Moved, Outcome, Stage
 
 NEXT_VERSION: Final = "select coalesce(max(version), 0) + 1 from adapters where bot = $bot"
 ADD: Final = """
@@ -81,22 +81,19 @@ def adapter(cursor: Cursor, *, bot: BotName, version: int) -> Adapter:
     return _adapter(row)
 
 
-def store_moves(cursor: Cursor, *, adapters: Sequence[Adapter], events: Sequence[Event]) -> None:
+def store_moves(cursor: Cursor, *, moves: Sequence[Moved]) -> None:
     """Keep new stages and their events, all or none.
 
-    Raises NotFound, and Busy where two of a bot would be in production or an adapter has left the stage that the event
-    about it (`OLD->NEW`, see `deploy.stages`) names.
+    Raises NotFound, and Busy where two of a bot would be in production or an adapter has left the stage in which the
+    mover saw it.
     """
-    seen = {event.subject: event.action for event in events}
-    for moved in adapters:
+    for moved, before, event in moves:
         stored = adapter(cursor, bot=moved.bot, version=moved.version)
-        before, is_move, _ = seen.get(str(moved.name), "").partition("->")
-        if is_move and before != stored.stage:
+        if stored.stage is not before:
             raise Busy(f"became {stored.stage} meanwhile", subject=str(moved.name), remedy=LOOK_AGAIN)
         cursor.execute(SET_STAGE, {"stage": moved.stage, "bot": moved.bot, "version": moved.version})
-    for event in events:
         append_event(cursor, event=event)
-    for bot in {moved.bot for moved in adapters if moved.stage is Stage.PRODUCTION}:
+    for bot in {moved.bot for moved, _, _ in moves if moved.stage is Stage.PRODUCTION}:
         row = cursor.execute(IN_PRODUCTION, {"bot": bot}).fetchone()
         if row and row[0] > 1:
             raise Busy("has another version in production", subject=bot, remedy=LOOK_AGAIN)

@@ -17,11 +17,11 @@ from typing import NamedTuple
 from collect import registry
 from collect.store import Store
 from deploy.reconcile import Prover, load_proved
-from deploy.stages import Moved, move
+from deploy.stages import move
 from nightschool.engine import Engine
 from nightschool.errors import Busy, InvalidInput, NightschoolError, NotFound
 from nightschool.home import Home
-from nightschool.records import BASE, Adapter, AdapterName, BotName, Stage, utc_now
+from nightschool.records import BASE, Adapter, AdapterName, BotName, Moved, Stage, utc_now
 
 log = logging.getLogger(__name__)
 
@@ -202,9 +202,7 @@ class Rollout:
         await self._engine.unload_adapter(min(idle, key=lambda m: order.index(stages.get(m, Stage.RETIRED))))
 
     async def _store_moves(self, moves: list[Moved]) -> None:
-        await self._store.write(
-            partial(registry.store_moves, adapters=[m.adapter for m in moves], events=[m.event for m in moves])
-        )
+        await self._store.write(partial(registry.store_moves, moves=moves))
 
     async def _adapters(self, bot: BotName) -> list[Adapter]:
         return await self._store.read(partial(registry.adapters, bot=bot))

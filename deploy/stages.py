@@ -1,6 +1,6 @@
 """The stages of an adapter and the moves between them, as one table.
 
-In: an adapter and where it shall go. Out: the moved adapter and the event that says so, to be stored together. Does not
+In: an adapter and where it shall go. Out: the move, whose adapter and event are stored together. Does not
 know how a move is stored (collect) or served (`deploy.rollout`), nor whether it is wise (eval).
 """
 
@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final
 
 from nightschool.errors import IllegalMove
-from nightschool.records import Adapter, Event, Stage, new_id
+from nightschool.records import Adapter, Event, Moved, Stage, new_id
 
 MOVES: Final[Mapping[Stage, frozenset[Stage]]] = MappingProxyType(
     {
@@ -25,11 +25,6 @@ MOVES: Final[Mapping[Stage, frozenset[Stage]]] = MappingProxyType(
         Stage.TAINTED: frozenset(),
     }
 )
-
-
-class Moved(NamedTuple):
-    adapter: Adapter
-    event: Event
 
 
 def move(adapter: Adapter, to: Stage, *, actor: str, reason: str, at: datetime) -> Moved:
@@ -49,7 +44,7 @@ def move(adapter: Adapter, to: Stage, *, actor: str, reason: str, at: datetime) 
         subject=str(adapter.name),
         reason=reason,
     )
-    return Moved(replace(adapter, stage=to), event)
+    return Moved(replace(adapter, stage=to), adapter.stage, event)
 
 
 def moves_as_mermaid() -> str:

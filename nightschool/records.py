@@ -205,6 +205,14 @@ class Event:
     reason: str
 
 
+class Moved(NamedTuple):
+    """An adapter in its new stage, the stage that the mover saw it in, and the event that says so."""
+
+    adapter: Adapter
+    before: Stage
+    event: Event
+
+
 class CycleState(StrEnum):
     RUNNING = "running"
     DONE = "done"

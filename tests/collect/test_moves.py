@@ -8,7 +8,7 @@ from collect.events import list_events
 from collect.registry import adapter, adapters, record_evaluation, register_adapter, store_moves
 from collect.store import Cursor
 from nightschool.errors import Busy, NotFound
-from nightschool.records import Adapter, Event, Outcome, Stage, new_id
+from nightschool.records import Adapter, Event, Moved, Outcome, Stage, new_id
 
 from .conftest import AT, BOT
 
@@ -19,8 +19,9 @@ def add(cursor: Cursor, version: int, stage: Stage) -> Adapter:
     return added
 
 
-def move(before: Adapter, to: Stage) -> Event:
-    return Event(new_id(), AT, BOT, "ada", f"{before.stage}->{to}", str(before.name), "better")
+def move(seen: Adapter, to: Stage) -> Moved:
+    event = Event(new_id(), AT, BOT, "ada", f"{seen.stage}->{to}", str(seen.name), "better")
+    return Moved(replace(seen, stage=to), seen.stage, event)
 
 
 def stages(cursor: Cursor) -> dict[int, Stage]:
@@ -29,9 +30,7 @@ def stages(cursor: Cursor) -> dict[int, Stage]:
 
 def test_a_promotion_moves_both_and_says_so(cursor: Cursor) -> None:
     old, new = add(cursor, 1, Stage.PRODUCTION), add(cursor, 2, Stage.CANDIDATE)
-    events = [move(old, Stage.PREVIOUS), move(new, Stage.PRODUCTION)]
-    moved = [replace(old, stage=Stage.PREVIOUS), replace(new, stage=Stage.PRODUCTION)]
-    store_moves(cursor, adapters=moved, events=events)
+    store_moves(cursor, moves=[move(old, Stage.PREVIOUS), move(new, Stage.PRODUCTION)])
     assert stages(cursor) == {1: Stage.PREVIOUS, 2: Stage.PRODUCTION}
     assert {"production->previous", "candidate->production"} < {event.action for event in list_events(cursor)}
 
@@ -39,15 +38,15 @@ def test_a_promotion_moves_both_and_says_so(cursor: Cursor) -> None:
 def test_a_move_by_somebody_who_looked_too_early_is_refused(cursor: Cursor) -> None:
     """The night retires a candidate that an operator has just promoted."""
     seen = add(cursor, 1, Stage.CANDIDATE)
-    store_moves(cursor, adapters=[replace(seen, stage=Stage.PRODUCTION)], events=[move(seen, Stage.PRODUCTION)])
+    store_moves(cursor, moves=[move(seen, Stage.PRODUCTION)])
     with pytest.raises(Busy, match="became production meanwhile"):
-        store_moves(cursor, adapters=[replace(seen, stage=Stage.RETIRED)], events=[move(seen, Stage.RETIRED)])
+        store_moves(cursor, moves=[move(seen, Stage.RETIRED)])
 
 
 def test_what_does_not_exist_is_neither_moved_nor_judged(cursor: Cursor) -> None:
     ghost = Adapter(BOT, 9, "hash", "folder", Stage.CANDIDATE, "cycle", "data", AT)
     with pytest.raises(NotFound):
-        store_moves(cursor, adapters=[replace(ghost, stage=Stage.RETIRED)], events=[move(ghost, Stage.RETIRED)])
+        store_moves(cursor, moves=[move(ghost, Stage.RETIRED)])
     with pytest.raises(NotFound):
         record_evaluation(
             cursor,

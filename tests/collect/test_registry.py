@@ -10,7 +10,7 @@ import pytest
 from collect import cycles, events, keys, registry
 from collect.store import Store
 from nightschool.errors import Busy, InvalidInput, NotFound
-from nightschool.records import Adapter, Cycle, CycleState, Event, Outcome, Stage, new_id
+from nightschool.records import Adapter, Cycle, CycleState, Event, Moved, Outcome, Stage, new_id
 
 from .conftest import AT, BOT
 
@@ -39,9 +39,9 @@ async def test_versions_count_up_and_come_back_whole(store: Store) -> None:
 async def test_two_in_production_are_refused_and_nothing_of_it_is_kept(store: Store) -> None:
     await add(store, adapter(1, Stage.PRODUCTION))
     await add(store, adapter(2))
-    move = partial(registry.store_moves, adapters=[adapter(2, Stage.PRODUCTION)], events=[event("second")])
+    moved = Moved(adapter(2, Stage.PRODUCTION), Stage.CANDIDATE, event("second"))
     with pytest.raises(Busy):
-        await store.write(move)
+        await store.write(partial(registry.store_moves, moves=[moved]))
     assert (await store.read(partial(registry.adapter, bot=BOT, version=2))).stage is Stage.CANDIDATE
     assert "second" not in {e.subject for e in await store.read(events.list_events)}
 

@@ -9,6 +9,7 @@ from collect import events, registry
 from collect.store import Store
 from deploy.reconcile import take_on_trust
 from deploy.rollout import Rollout
+from deploy.stages import move
 from nightschool.echo import EchoEngine
 from nightschool.engine import Engine
 from nightschool.errors import Busy, EngineError, IllegalMove, InvalidInput, NotFound
@@ -150,10 +151,8 @@ async def test_bots_do_not_share_routes(store: Store, rollout: Rollout) -> None:
 async def test_a_tainted_version_serves_nobody(store: Store, rollout: Rollout) -> None:
     await register(store, 1)
     adapter = await store.read(partial(registry.adapter, bot=BOT, version=1))
-    from deploy.stages import move
-
     moved = move(adapter, Stage.TAINTED, actor="ada", reason="erased", at=utc_now())
-    await store.write(partial(registry.store_moves, adapters=[moved.adapter], events=[moved.event]))
+    await store.write(partial(registry.store_moves, moves=[moved]))
     with pytest.raises(InvalidInput, match="is tainted"):
         await rollout.route_to(BOT, 1)
     with pytest.raises(IllegalMove):
