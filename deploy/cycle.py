@@ -20,7 +20,7 @@ from collect.snapshot import write_snapshot
 from collect.store import Store
 from deploy.morning import write_morning_report
 from deploy.orders import contestants, insufficient, recipe_of, rules_of, sampling_of, shortfall
-from deploy.plan import DatasetNote, NightFolder, Step
+from deploy.plan import NightFolder, Step
 from deploy.reporter import Reporter
 from deploy.rollout import Rollout
 from deploy.training import train
@@ -42,7 +42,7 @@ from nightschool.records import (
     new_id,
     utc_now,
 )
-from tune.dataset import build_dataset, read_items
+from tune.dataset import DatasetSummary, build_dataset, read_items
 from tune.progress import TrainingProgress
 from tune.recipe import RECIPE, write_recipe
 
@@ -63,7 +63,7 @@ class NightLimits:
 class NightPlan(NamedTuple):
     """What a night would do now (`--dry-run`)."""
 
-    note: DatasetNote
+    data: DatasetSummary
     shortfall: str | None
     """Why it would not train; None where it would."""
 
@@ -146,8 +146,8 @@ class NightRunner:
         """What a night would find now; leaves nothing behind."""
         folder = NightFolder(self._home.temp / f"plan-{new_id()}")
         try:
-            note = await self._build_dataset(self._shelf.find(bot), folder)
-            return NightPlan(note, shortfall(self._shelf.find(bot), note))
+            data = await self._build_dataset(self._shelf.find(bot), folder)
+            return NightPlan(data, shortfall(self._shelf.find(bot), data))
         finally:
             shutil.rmtree(folder.root, ignore_errors=True)
 
@@ -158,25 +158,25 @@ class NightRunner:
     async def _run_steps(self, reporter: Reporter, *, actor: str, force: bool) -> Cycle:
         bot = self._shelf.find(reporter.cycle.bot)
         folder = NightFolder(self._home.cycle(bot.bot_name, reporter.cycle.cycle_id))
-        note = await self._build_dataset(bot, folder, reporter)
+        data = await self._build_dataset(bot, folder, reporter)
         has_begun = (folder.run / RECIPE).exists()
-        why = None if has_begun else shortfall(bot, note, force=force)
+        why = None if has_begun else shortfall(bot, data, force=force)
         if why:
-            decided = insufficient(reporter.cycle, note, why)
+            decided = insufficient(reporter.cycle, data, why)
         else:
-            decided = await self._train_and_judge(bot, folder, note, reporter, actor=actor)
+            decided = await self._train_and_judge(bot, folder, data, reporter, actor=actor)
         reporter.step(Step.REPORT)
-        write_morning_report(folder.root, decided, note)
+        write_morning_report(folder.root, decided, data)
         return decided
 
     async def _train_and_judge(
-        self, bot: Bot, folder: NightFolder, note: DatasetNote, reporter: Reporter, *, actor: str
+        self, bot: Bot, folder: NightFolder, data: DatasetSummary, reporter: Reporter, *, actor: str
     ) -> Cycle:
-        await self._train(bot, folder, note, reporter)
-        candidate = await self._register(bot, folder, note, reporter, actor=actor)
+        await self._train(bot, folder, data, reporter)
+        candidate = await self._register(bot, folder, data, reporter, actor=actor)
         reporter.step(Step.LOAD, candidate=candidate.version)
         await self._rollout.load(candidate)
-        verdict = await self._examine(bot, folder, note, candidate, reporter)
+        verdict = await self._examine(bot, folder, data, candidate, reporter)
         reporter.step(Step.DECIDE)
         await self._decide(candidate, verdict, cycle_id=reporter.cycle.cycle_id, folder=folder)
         return replace(
@@ -186,16 +186,16 @@ class NightRunner:
             figures_json=json.dumps(dict(verdict.figures)),
         )
 
-    async def _build_dataset(self, bot: Bot, folder: NightFolder, reporter: Reporter | None = None) -> DatasetNote:
-        if note := folder.read_dataset_note():
-            return note
+    async def _build_dataset(self, bot: Bot, folder: NightFolder, reporter: Reporter | None = None) -> DatasetSummary:
+        if data := folder.read_dataset():
+            return data
         if read_manifest(folder.snapshot) is None:
             shutil.rmtree(folder.snapshot, ignore_errors=True)
             await self._store.read(partial(write_snapshot, bot=bot.bot_name, folder=folder.snapshot, at=self._now()))
         if reporter:
             reporter.step(Step.DATASET)
         known = await self._known_items(bot.bot_name)
-        summary = await asyncio.to_thread(
+        data = await asyncio.to_thread(
             build_dataset,
             folder.snapshot,
             self._home.datasets(bot.bot_name),
@@ -204,9 +204,8 @@ class NightRunner:
             seed=bot.recipe.seed,
             known_items=known,
         )
-        note = DatasetNote(**{name: getattr(summary, name) for name in DatasetNote.model_fields})
-        folder.write_dataset_note(note)
-        return note
+        folder.write_dataset(data)
+        return data
 
     async def _known_items(self, bot: BotName) -> frozenset[str]:
         """Rows on which the bot's newest adapter was trained."""
@@ -216,9 +215,9 @@ class NightRunner:
                 return read_items(dataset) if read_manifest(dataset) else frozenset()
         return frozenset()
 
-    async def _train(self, bot: Bot, folder: NightFolder, note: DatasetNote, reporter: Reporter) -> None:
+    async def _train(self, bot: Bot, folder: NightFolder, data: DatasetSummary, reporter: Reporter) -> None:
         reporter.step(Step.TRAIN)
-        dataset = self._home.dataset(bot.bot_name, note.content_hash)
+        dataset = self._home.dataset(bot.bot_name, data.content_hash)
         if not (folder.run / RECIPE).exists():
             write_recipe(folder.run, recipe_of(bot, base_model=self._base_model, dataset=dataset))
 
@@ -228,7 +227,7 @@ class NightRunner:
         await train(folder.run, timeout_s=self._limits.training_timeout_s, on_progress=show)
 
     async def _register(
-        self, bot: Bot, folder: NightFolder, note: DatasetNote, reporter: Reporter, *, actor: str
+        self, bot: Bot, folder: NightFolder, data: DatasetSummary, reporter: Reporter, *, actor: str
     ) -> Adapter:
         reporter.step(Step.REGISTER)
         known = await self._store.read(partial(registry.adapters, bot=bot.bot_name))
@@ -254,7 +253,7 @@ class NightRunner:
             folder=str(target.relative_to(self._home.root)),
             stage=Stage.CANDIDATE,
             cycle_id=reporter.cycle.cycle_id,
-            dataset_hash=note.content_hash,
+            dataset_hash=data.content_hash,
             created_at=self._now(),
         )
         event = Event(new_id(), self._now(), bot.bot_name, actor, "registered", str(adapter.name), "trained tonight")
@@ -262,13 +261,13 @@ class NightRunner:
         return adapter
 
     async def _examine(
-        self, bot: Bot, folder: NightFolder, note: DatasetNote, candidate: Adapter, reporter: Reporter
+        self, bot: Bot, folder: NightFolder, data: DatasetSummary, candidate: Adapter, reporter: Reporter
     ) -> Verdict:
         reporter.step(Step.EVALUATE)
         with self._rollout.lease(bot.bot_name) as route:
             return await examine(
                 self._engine,
-                dataset=self._home.dataset(bot.bot_name, note.content_hash),
+                dataset=self._home.dataset(bot.bot_name, data.content_hash),
                 contestants=contestants(candidate, production=route),
                 sampling=sampling_of(bot),
                 gate=rules_of(bot),

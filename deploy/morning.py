@@ -8,9 +8,9 @@ import json
 from pathlib import Path
 from typing import Final
 
-from deploy.plan import DatasetNote
 from nightschool.files import write_atomic
 from nightschool.records import AdapterName, Cycle, Outcome
+from tune.dataset import DatasetSummary
 
 NAME: Final = "morning.md"
 ROWS: Final = (
@@ -20,14 +20,14 @@ ROWS: Final = (
 )
 
 
-def write_morning_report(folder: Path, cycle: Cycle, note: DatasetNote) -> Path:
+def write_morning_report(folder: Path, cycle: Cycle, data: DatasetSummary) -> Path:
     """The page's path."""
     path = folder / NAME
-    write_atomic(path, morning_report(cycle, note))
+    write_atomic(path, morning_report(cycle, data))
     return path
 
 
-def morning_report(cycle: Cycle, note: DatasetNote) -> str:
+def morning_report(cycle: Cycle, data: DatasetSummary) -> str:
     """The page as Markdown."""
     figures = json.loads(cycle.figures_json)
     candidate = AdapterName(cycle.bot, cycle.candidate) if cycle.candidate else None
@@ -36,8 +36,8 @@ def morning_report(cycle: Cycle, note: DatasetNote) -> str:
         "",
         _headline(cycle, candidate),
         "",
-        f"Trained on {note.train_rows} rows, {note.new_rows} of them new; compared on {note.held_out_rows} held-out "
-        f"rows of {note.held_out_conversations} conversations.",
+        f"Trained on {data.train_rows} rows, {data.new_rows} of them new; compared on {data.held_out_rows} held-out "
+        f"rows of {data.held_out_conversations} conversations.",
         "",
     ]
     if f"candidate_{ROWS[0][1]}" in figures:

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from deploy.plan import DatasetNote
 from deploy.rollout import Route
 from eval.answers import Contestant
 from eval.gate import GateRules
 from nightschool.bots import Bot
 from nightschool.records import BASE, Adapter, Cycle, Outcome, Sampling
+from tune.dataset import DatasetSummary
 from tune.recipe import Recipe
 
 
@@ -44,31 +44,31 @@ def sampling_of(bot: Bot) -> Sampling:
     return Sampling(temperature=0.0, top_p=1.0, max_tokens=bot.sampling.max_tokens)
 
 
-def shortfall(bot: Bot, note: DatasetNote, *, force: bool = False) -> str | None:
+def shortfall(bot: Bot, data: DatasetSummary, *, force: bool = False) -> str | None:
     """Why a night with this dataset would not train; `force` trains also where nothing is new."""
     recipe, gate = bot.recipe, bot.gate
-    if note.train_rows < recipe.min_examples:
-        return f"{note.train_rows} training rows; recipe.min_examples asks for {recipe.min_examples}"
-    if note.held_out_conversations < gate.min_conversations:
+    if data.train_rows < recipe.min_examples:
+        return f"{data.train_rows} training rows; recipe.min_examples asks for {recipe.min_examples}"
+    if data.held_out_conversations < gate.min_conversations:
         return (
-            f"{note.held_out_conversations} held-out conversations; "
+            f"{data.held_out_conversations} held-out conversations; "
             f"gate.min_conversations asks for {gate.min_conversations}"
         )
-    if note.new_rows < recipe.min_new_examples and not force:
+    if data.new_rows < recipe.min_new_examples and not force:
         return (
-            f"{note.new_rows} rows that the newest adapter has not seen; "
+            f"{data.new_rows} rows that the newest adapter has not seen; "
             f"recipe.min_new_examples asks for {recipe.min_new_examples}"
         )
     return None
 
 
-def insufficient(cycle: Cycle, note: DatasetNote, why: str) -> Cycle:
+def insufficient(cycle: Cycle, data: DatasetSummary, why: str) -> Cycle:
     """The cycle, decided: production stays."""
     return replace(
         cycle,
         outcome=Outcome.INSUFFICIENT_DATA,
         reasons=(f"Not enough data: {why}. Production stays.",),
-        figures_json=json.dumps({key: value for key, value in note.model_dump().items() if isinstance(value, int)}),
+        figures_json=json.dumps({key: value for key, value in data.model_dump().items() if isinstance(value, int)}),
     )
 
 

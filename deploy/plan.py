@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from nightschool.files import write_atomic
+from tune.dataset import DatasetSummary
 
 
 class Step(StrEnum):
@@ -26,20 +25,6 @@ class Step(StrEnum):
     FINISHED = "finished"
 
 
-class DatasetNote(BaseModel):
-    """Which dataset a night trains on."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    content_hash: str
-    train_rows: int
-    held_out_rows: int
-    held_out_conversations: int
-    pairs: int
-    votes: int
-    new_rows: int
-
-
 @dataclass(frozen=True, slots=True)
 class NightFolder:
     root: Path
@@ -49,7 +34,7 @@ class NightFolder:
         return self.root / "snapshot"
 
     @property
-    def dataset_note(self) -> Path:
+    def dataset_file(self) -> Path:
         return self.root / "dataset.json"
 
     @property
@@ -60,10 +45,10 @@ class NightFolder:
     def evaluation(self) -> Path:
         return self.root / "evaluation"
 
-    def read_dataset_note(self) -> DatasetNote | None:
-        if not self.dataset_note.exists():
+    def read_dataset(self) -> DatasetSummary | None:
+        if not self.dataset_file.exists():
             return None
-        return DatasetNote.model_validate_json(self.dataset_note.read_bytes())
+        return DatasetSummary.model_validate_json(self.dataset_file.read_bytes())
 
-    def write_dataset_note(self, note: DatasetNote) -> None:
-        write_atomic(self.dataset_note, note.model_dump_json(indent=2) + "\n")
+    def write_dataset(self, data: DatasetSummary) -> None:
+        write_atomic(self.dataset_file, data.model_dump_json(indent=2) + "\n")

@@ -11,7 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
 
 from nightschool.errors import InvalidInput
 from nightschool.files import publish, read_manifest
@@ -38,8 +40,11 @@ from tune.split import Side, split_conversations
 KIND: Final = "dataset"
 
 
-class DatasetSummary(NamedTuple):
-    folder: Path
+class DatasetSummary(BaseModel):
+    """What a night needs to know of its dataset; small enough to be kept beside it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     content_hash: str
     train_rows: int
     held_out_rows: int
@@ -48,6 +53,10 @@ class DatasetSummary(NamedTuple):
     votes: int
     new_rows: int
     """Training rows whose item is not among the known ones."""
+
+    @property
+    def folder_name(self) -> str:
+        return self.content_hash[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,22 +101,22 @@ def build_dataset(
         _write(draft, parts)
         (draft / CARD).write_text(write_card(counts, held_out_share=held_out_share, seed=seed))
         content_hash = publish(draft, kind=KIND, about=about).content_hash
-        folder = target / content_hash[:16]
+        summary = DatasetSummary(
+            content_hash=content_hash,
+            train_rows=counts.train_rows,
+            held_out_rows=counts.held_out_rows,
+            held_out_conversations=counts.held_out_conversations,
+            pairs=counts.pairs,
+            votes=counts.votes_up + counts.votes_down,
+            new_rows=len({named.item_id for named in parts.train} - known_items),
+        )
+        folder = target / summary.folder_name
         if not folder.exists():
             draft.chmod(0o755)
             draft.rename(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return DatasetSummary(
-        folder=folder,
-        content_hash=content_hash,
-        train_rows=counts.train_rows,
-        held_out_rows=counts.held_out_rows,
-        held_out_conversations=counts.held_out_conversations,
-        pairs=counts.pairs,
-        votes=counts.votes_up + counts.votes_down,
-        new_rows=len({named.item_id for named in parts.train} - known_items),
-    )
+    return summary
 
 
 def read_items(folder: Path) -> frozenset[str]:

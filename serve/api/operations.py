@@ -96,7 +96,7 @@ def _add_nights(router: APIRouter, parts: Parts, operator: Authority) -> None:
             "bot": name,
             "would_train": plan.shortfall is None,
             "reason": plan.shortfall,
-            **plan.note.model_dump(),
+            **plan.data.model_dump(),
         }
 
     @router.get("/cycles")

@@ -11,9 +11,14 @@ from tune.dataset import DatasetSummary, build_dataset, read_items
 WORDS = "amber birch cedar dune elm fern grove heath iris jade kelp lotus moss nettle oak pine quince reed sage thyme"
 
 
-def build(record: Any, target: Path, *, name: str = "snapshot", **options: Any) -> DatasetSummary:
+class Built(DatasetSummary):
+    folder: Path
+
+
+def build(record: Any, target: Path, *, name: str = "snapshot", **options: Any) -> Built:
     given: dict[str, Any] = {"system_prompt": "Be kind.", "held_out_share": 0.2, "seed": 17} | options
-    return build_dataset(record.write(name), target, **given)
+    summary = build_dataset(record.write(name), target, **given)
+    return Built(folder=target / summary.folder_name, **summary.model_dump())
 
 
 def fill(record: Any, count: int, **options: Any) -> None:
@@ -25,7 +30,7 @@ def fill(record: Any, count: int, **options: Any) -> None:
         )
 
 
-def rows(summary: DatasetSummary, name: str) -> list[dict[str, Any]]:
+def rows(summary: Built, name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (summary.folder / name).read_text().splitlines()]
 
 
