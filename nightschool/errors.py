@@ -7,7 +7,8 @@ exit code in `serve.cli.main`, nowhere else.
     NightschoolError              500  exit 1
     |- InvalidInput               400  exit 2
     |  |- InvalidSettings
-    |  '- IllegalMove             409
+    |  |- IllegalMove             409
+    |  '- ContextTooLong
     |- NotAuthenticated           401  exit 4
     |- NotAllowed                 403  exit 4
     |- NotFound                   404  exit 3
@@ -48,6 +49,12 @@ class IllegalMove(InvalidInput):
     """A change of stage that the table of moves does not allow."""
 
     status, code = 409, "illegal_move"
+
+
+class ContextTooLong(InvalidInput):
+    """More tokens than the base model can look back on."""
+
+    code = "context_length_exceeded"
 
 
 class NotAuthenticated(NightschoolError):

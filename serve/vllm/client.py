@@ -15,12 +15,14 @@ from typing import Any, Final
 import httpx
 
 from nightschool.engine import ChatRequest, Delta, TokenizedChat
-from nightschool.errors import Busy, EngineError, InvalidInput, UnknownModel
+from nightschool.errors import Busy, ContextTooLong, EngineError, InvalidInput, UnknownModel
 from nightschool.records import BASE, ChatMessage, Finish, Sampling
 
 _FINISHES: Final[Mapping[str, Finish]] = {"stop": Finish.STOP, "length": Finish.LENGTH, "abort": Finish.PARTIAL}
 _BLANKS: Final = " \n\u010a\u0120\u2581"
 """Blank and line break, and how byte-level and SentencePiece tokenizers write them."""
+_TOO_LONG: Final = ("maximum context length", "maximum model length")
+"""How vLLM words it; its error carries no code for it."""
 _REMEDY: Final = "See logs/engine.log in the data folder; the supervisor restarts a dead engine by itself."
 
 
@@ -181,6 +183,9 @@ def _as_error(response: httpx.Response, *, subject: str) -> EngineError | Invali
     if response.status_code == httpx.codes.NOT_FOUND:
         return UnknownModel(message, subject=subject, remedy="Load the adapter first.")
     if response.status_code == httpx.codes.BAD_REQUEST:
+        if any(words in message for words in _TOO_LONG):
+            remedy = "Shorten the messages, or begin a new conversation."
+            return ContextTooLong(message.rstrip("."), subject="messages", remedy=remedy, param="messages")
         return InvalidInput(message, subject=subject, remedy="Mend the request.", param="messages")
     return EngineError(message, subject=subject, remedy=_REMEDY)
 

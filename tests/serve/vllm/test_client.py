@@ -1,0 +1,149 @@
+"""What vLLM's answers and faults become; vLLM itself is played by a handler here and real in tests/test_loop.py."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from nightschool.engine import ChatRequest, Delta
+from nightschool.errors import Busy, ContextTooLong, EngineError, InvalidInput, NightschoolError, UnknownModel
+from nightschool.records import ChatMessage, Finish, Sampling
+from serve.vllm.client import VllmEngine
+
+HELLO = ChatRequest((ChatMessage(role="user", content="Hello"),), "support@1", Sampling(seed=7), "id-1")
+CHAT = [ChatMessage(role="user", content="Hello")]
+
+
+class Played:
+    """A vLLM that answers each path as told and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Callable[[httpx.Request], httpx.Response]] = {}
+        self.asked: list[dict[str, Any]] = []
+
+    def says(self, path: str, *answers: dict[str, Any] | str, status: int = 200) -> None:
+        left = list(answers)
+
+        def answer(_: httpx.Request) -> httpx.Response:
+            said = left.pop(0) if len(left) > 1 else left[0]
+            return httpx.Response(status, text=said) if isinstance(said, str) else httpx.Response(status, json=said)
+
+        self.answers[path] = answer
+
+    def streams(self, *events: dict[str, Any]) -> None:
+        lines = [f"data: {json.dumps(event)}\n\n" for event in events]
+        self.says("/v1/chat/completions", "".join([*lines, "data: [DONE]\n\n"]))
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.content:
+            self.asked.append(json.loads(request.content))
+        return self.answers[request.url.path](request)
+
+
+@pytest.fixture
+def vllm() -> Played:
+    return Played()
+
+
+@pytest.fixture
+async def http(vllm: Played) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url="http://engine", transport=httpx.MockTransport(vllm)) as client:
+        yield client
+
+
+@pytest.fixture
+def engine(http: httpx.AsyncClient) -> VllmEngine:
+    return VllmEngine(http)
+
+
+async def read(engine: VllmEngine) -> list[Delta]:
+    return [delta async for delta in engine.stream(HELLO)]
+
+
+def piece(text: str, finish: str | None = None) -> dict[str, Any]:
+    return {"choices": [{"delta": {"content": text}, "finish_reason": finish}]}
+
+
+async def test_an_answer_comes_in_pieces_and_ends_with_its_counts(vllm: Played, engine: VllmEngine) -> None:
+    vllm.streams(piece("Good "), piece("day", "stop"), {"usage": {"prompt_tokens": 9, "completion_tokens": 2}})
+    assert await read(engine) == [Delta("Good "), Delta("day"), Delta("", Finish.STOP, 9, 2)]
+    assert vllm.asked[0]["seed"] == 7
+
+
+async def test_a_seed_is_kept_from_an_engine_that_dies_of_it(vllm: Played, http: httpx.AsyncClient) -> None:
+    vllm.streams(piece("x", "stop"))
+    await read(VllmEngine(http, takes_seeds=False))
+    assert "seed" not in vllm.asked[0]
+
+
+async def test_a_failure_amid_the_answer_is_raised_after_what_was_said(vllm: Played, engine: VllmEngine) -> None:
+    vllm.streams(piece("Good "), {"error": {"message": "out of memory"}})
+    answer = engine.stream(HELLO)
+    assert await anext(answer) == Delta("Good ")
+    with pytest.raises(EngineError, match="out of memory"):
+        await anext(answer)
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "kind"),
+    [
+        (404, {"error": {"message": "The model does not exist."}}, UnknownModel),
+        (400, {"error": {"message": "This model's maximum context length is 2048 tokens."}}, ContextTooLong),
+        (400, {"error": {"message": "The prompt is longer than the maximum model length of 8."}}, ContextTooLong),
+        (400, {"error": {"message": "top_p must be in (0, 1]"}}, InvalidInput),
+        (500, "Internal Server Error", EngineError),
+    ],
+)
+async def test_faults_are_told_apart(
+    vllm: Played, engine: VllmEngine, status: int, said: Any, kind: type[NightschoolError]
+) -> None:
+    vllm.says("/v1/chat/completions", said, status=status)
+    with pytest.raises(kind) as caught:
+        await read(engine)
+    assert type(caught.value) is kind
+
+
+async def test_an_engine_that_is_gone_is_an_engine_error(vllm: Played, engine: VllmEngine) -> None:
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused", request=request)
+
+    vllm.answers = dict.fromkeys(["/v1/chat/completions", "/v1/models", "/v1/completions"], refuse)
+    for call in (lambda: read(engine), engine.loaded_adapters, engine.check_ready):
+        with pytest.raises(EngineError, match="does not answer"):
+            await call()
+
+
+async def test_an_adapter_is_loaded_once_and_its_name_is_never_given_to_another(
+    vllm: Played, engine: VllmEngine, tmp_path: Path
+) -> None:
+    base, loaded = {"id": "base", "root": "/m"}, {"id": "support@1", "root": str(tmp_path), "parent": "base"}
+    vllm.says("/v1/models", {"data": [base]})
+    vllm.says("/v1/load_lora_adapter", "Success")
+    await engine.load_adapter("support@1", tmp_path)
+    assert vllm.asked == [{"lora_name": "support@1", "lora_path": str(tmp_path)}]
+    vllm.says("/v1/models", {"data": [base, loaded]})
+    assert await engine.loaded_adapters() == {"support@1": tmp_path}
+    await engine.load_adapter("support@1", tmp_path)
+    with pytest.raises(Busy, match="is loaded from"):
+        await engine.load_adapter("support@1", tmp_path / "other")
+    await engine.unload_adapter("support@2")
+    assert len(vllm.asked) == 1
+
+
+async def test_an_answers_tokens_end_with_its_turn(vllm: Played, engine: VllmEngine) -> None:
+    whole = {"tokens": [1, 2, 3, 4, 5], "token_strs": ["<s>", "user", "Good", "<|im_end|>", "\u010a"]}
+    vllm.says("/tokenize", {"tokens": [1, 2]}, whole)
+    chat = await engine.tokenize(CHAT, answer="Good")
+    assert (chat.prompt_ids, chat.answer_ids) == ((1, 2), (3, 4))
+    vllm.says("/tokenize", {"tokens": [1, 9]}, whole)
+    with pytest.raises(EngineError, match="chat template"):
+        await engine.tokenize(CHAT, answer="Good")
+
+
+async def test_a_token_is_scored_by_its_own_log_probability(vllm: Played, engine: VllmEngine) -> None:
+    positions = [None, {"8": {"logprob": -0.5}, "3": {"logprob": -0.1}}, {"9": {"logprob": -2}}]
+    vllm.says("/v1/completions", {"choices": [{"prompt_logprobs": positions}]})
+    assert await engine.token_logprobs("base", [7, 8, 9]) == (-0.5, -2.0)
