@@ -83,16 +83,21 @@ def error_body(error: Exception) -> ErrorBody:
     )
 
 
-async def _on_known_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, NightschoolError)
-    if error.status >= 500:
-        log.warning("%s %s failed: %s", request.method, request.url.path, error)
+def error_response(error: NightschoolError) -> Response:
+    """The answer to a request that failed for a reason we know."""
     headers = {}
     if isinstance(error, TooManyRequests):
         headers["Retry-After"] = str(error.retry_after_s)
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     return _response(error_body(error), status=error.status, headers=headers)
+
+
+async def _on_known_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, NightschoolError)
+    if error.status >= 500:
+        log.warning("%s %s failed: %s", request.method, request.url.path, error)
+    return error_response(error)
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:

@@ -14,6 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from nightschool.engine import Engine
 from nightschool.errors import NightschoolError, Unavailable
+from serve.api.errors import error_response
 from serve.parts import Parts
 from serve.vllm.supervisor import EngineState, EngineStatus
 
@@ -67,9 +68,13 @@ def health_router(parts: Parts) -> APIRouter:
     async def alive() -> dict[str, str]:
         return {"status": "alive"}
 
-    @router.api_route("/readyz", methods=["GET", "HEAD"])
-    async def ready() -> dict[str, str]:
-        await readiness.check()
+    @router.api_route("/readyz", methods=["GET", "HEAD"], response_model=None)
+    async def ready() -> dict[str, str] | Response:
+        try:
+            await readiness.check()
+        except Unavailable as error:
+            # Not raised: a probe asks again and again, and its answer belongs in no log.
+            return error_response(error)
         return {"status": "ready", "engine": parts.settings.engine.kind}
 
     @router.get("/metrics")

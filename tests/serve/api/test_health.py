@@ -39,7 +39,9 @@ async def test_alive_and_ready_need_no_key(anonymous: httpx.AsyncClient) -> None
     assert (await anonymous.get("/readyz")).json() == {"status": "ready", "engine": "echo"}
 
 
-async def test_not_ready_while_the_engine_is_not(parts: Parts, app_of: Callable[[Parts], FastAPI]) -> None:
+async def test_not_ready_while_the_engine_is_not(
+    parts: Parts, app_of: Callable[[Parts], FastAPI], caplog: pytest.LogCaptureFixture
+) -> None:
     for state in (EngineState.STARTING, EngineState.DOWN):
         app = app_of(replace(parts, engine_status=partial(EngineStatus, state, "a line of the log")))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://nightschool") as client:
@@ -49,6 +51,7 @@ async def test_not_ready_while_the_engine_is_not(parts: Parts, app_of: Callable[
             assert "log" not in reply.text
             assert (await client.get("/healthz")).status_code == 200
             assert "nightschool_engine_ready 0.0" in (await client.get("/metrics")).text
+    assert "readyz" not in caplog.text
 
 
 async def test_one_proof_serves_many_probes_for_a_few_seconds() -> None:
