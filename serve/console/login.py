@@ -5,12 +5,14 @@ Wrong passwords are counted by address and soon have to wait. Does not know what
 
 import asyncio
 import html
-from typing import Annotated, Final
+from typing import Final
+from urllib.parse import parse_qs
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from nightschool.errors import TooManyRequests
+from serve.api.bodies import read_bytes
 from serve.gate import SECURITY_HEADERS, SignedCookie
 from serve.pace import Pace
 from serve.secrets import Secrets
@@ -18,6 +20,7 @@ from serve.secrets import Secrets
 SESSION_S: Final = 12 * 3600
 ATTEMPTS: Final = 5
 ATTEMPTS_WINDOW_S: Final = 15 * 60
+MAX_FORM_BYTES: Final = 4_000
 OPERATOR: Final = "operator"
 HOME: Final = "/console/"
 LOGIN: Final = "/console/login"
@@ -79,7 +82,9 @@ def login_router(secrets: Secrets) -> APIRouter:
         return _form()
 
     @router.post(LOGIN)
-    async def sign_in(request: Request, password: Annotated[str, Form(max_length=1_000)]) -> Response:
+    async def sign_in(request: Request) -> Response:
+        form = parse_qs((await read_bytes(request, max_bytes=MAX_FORM_BYTES)).decode(errors="replace"))
+        password = form.get("password", [""])[0]
         address = request.client.host if request.client else "unknown"
         try:
             wrong.check(address)

@@ -6,7 +6,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from serve.console.login import ATTEMPTS, login_router, session_cookie
+from serve.api.faults import BodyTooLarge
+from serve.console.login import ATTEMPTS, MAX_FORM_BYTES, login_router, session_cookie
 from serve.secrets import OpenedSecrets
 
 
@@ -53,3 +54,9 @@ async def test_signing_out_takes_the_session_away(visitor: httpx.AsyncClient, se
     await sign_in(visitor, secrets.new_password)
     await visitor.post("/console/logout")
     assert "ns_console" not in visitor.cookies
+
+
+async def test_what_is_no_password_form_is_refused_unread(visitor: httpx.AsyncClient) -> None:
+    assert (await visitor.post("/console/login", content=b"\xff\x00")).status_code == 401
+    with pytest.raises(BodyTooLarge):
+        await sign_in(visitor, "x" * MAX_FORM_BYTES)
