@@ -26,7 +26,7 @@ from serve.cli.talk import say
 FIRST_PAUSE_S: Final = 0.05
 LAST_PAUSE_S: Final = 1.0
 """Looks come quickly at first, since a night without enough data is over at once."""
-TOLD_SHARE: Final = 0.25
+TOLD_SHARE: Final = 0.1
 """Where there is no bar: how much of a step goes by between two lines."""
 WORDS: Final = {
     "snapshot": "taking a snapshot",
