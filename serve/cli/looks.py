@@ -101,5 +101,11 @@ def _night(cycle: dict[str, Any]) -> dict[str, Any]:
     return cycle | {
         "when": local_time(cycle["started_at"]),
         "outcome": cycle["verdict"] or cycle["state"],
-        "why": " ".join(cycle["reasons"]),
+        "why": _decisive(cycle["reasons"]),
     }
+
+
+def _decisive(reasons: list[str]) -> str:
+    """What stood in the way, else what carried it; `report` has them all."""
+    failed = [reason for reason in reasons if not reason.startswith("passed: ")]
+    return " ".join(failed or reasons[:1])

@@ -21,9 +21,8 @@ def a_cycle(**changes: Any) -> Cycle:
 
 
 async def test_status_shows_engine_bots_and_nights(nightschool: Nightschool, parts: Parts) -> None:
-    ended = a_cycle(
-        trigger="catch-up", state=CycleState.DONE, outcome=Outcome.REJECT, reasons=("too short",), step="finished"
-    )
+    reasons = ("passed: it learned", "failed: too short")
+    ended = a_cycle(trigger="catch-up", state=CycleState.DONE, outcome=Outcome.REJECT, reasons=reasons, step="finished")
     running = a_cycle(trigger="schedule", progress=0.4)
     for cycle in (ended, running):
         await parts.store.write(partial(cycles.start_cycle, cycle=cycle))
@@ -33,11 +32,12 @@ async def test_status_shows_engine_bots_and_nights(nightschool: Nightschool, par
     assert (support["live"], support["schedule"], support["next_night"]) == ("support@base", "off", None)
     assert (support["running"]["step"], support["running"]["progress"]) == ("train", 0.4)
     outcomes = {(c["trigger"], c["state"], c["verdict"], tuple(c["reasons"])) for c in support["recent"]}
-    assert outcomes == {("catch-up", "done", "reject", ("too short",)), ("schedule", "running", None, ())}
+    assert outcomes == {("catch-up", "done", "reject", reasons), ("schedule", "running", None, ())}
     shown = await nightschool("status")
     assert shown.code == 0
-    for word in ("engine: ready (echo", "answers are fake", "support@base", "train 40%", "reject", "too short"):
+    for word in ("engine: ready (echo", "answers are fake", "support@base", "train 40%", "reject", "failed: too short"):
         assert word in shown.out
+    assert "it learned" not in shown.out
 
 
 async def test_adapters_name_stage_and_hash(nightschool: Nightschool, register: Register) -> None:
