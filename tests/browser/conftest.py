@@ -1,6 +1,7 @@
 """A real server with the echo engine, and a real Chromium that looks at it."""
 
 import asyncio
+import os
 import shutil
 import socket
 import threading
@@ -167,10 +168,11 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture
 def context(chromium: Browser, site: Site) -> Iterator[BrowserContext]:
     """A fresh person's browser, light, 1280 wide. Fails the test where anything was fetched from elsewhere."""
-    context = chromium.new_context(base_url=site.address, viewport={"width": 1280, "height": 860}, color_scheme="light")
+    address = os.environ.get("NIGHTSCHOOL_SITE", site.address)
+    context = chromium.new_context(base_url=address, viewport={"width": 1280, "height": 860}, color_scheme="light")
     context.set_default_timeout(30_000)
     elsewhere: list[str] = []
-    allowed = (site.address, "data:", "blob:")
+    allowed = (address, "data:", "blob:")
     context.on("request", lambda asked: None if asked.url.startswith(allowed) else elsewhere.append(asked.url))
     yield context
     context.close()

@@ -183,7 +183,7 @@ def test_the_page_says_that_answers_are_fake_and_come_from_an_ai(page: Page) -> 
 
 
 def test_the_readmes_picture_can_be_taken(page: Page, tmp_path: Path) -> None:
-    # NIGHTSCHOOL_SCREENSHOTS=docs/images takes it anew.
+    # NIGHTSCHOOL_SCREENSHOTS=docs/images takes it anew, NIGHTSCHOOL_SITE=http://... of an installation with a model.
     folder = Path(os.environ.get("NIGHTSCHOOL_SCREENSHOTS", tmp_path))
     ask_and_wait(page, "My planter's light is red. What now?")
     thumb(page, "Like")
