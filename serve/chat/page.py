@@ -264,4 +264,4 @@ def _title(view: ChatView) -> str:
 
 
 def _greeting(view: ChatView) -> str:
-    return f"### What can I do for you?\n{html.escape(view.bot.title)} is here to help."
+    return f"## What can I do for you?\n{html.escape(view.bot.title)} is here to help."

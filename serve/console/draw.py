@@ -51,6 +51,11 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) ->
     )
 
 
+def part(title: str) -> str:
+    """A heading within a page's chosen thing."""
+    return f'<h2 class="ns-part">{text(title)}</h2>'
+
+
 def quote(title: str, words: str) -> str:
     shown = f"<blockquote>{text(words)}</blockquote>" if words else '<p class="ns-empty">Nothing.</p>'
     return f"<h3>{text(title)}</h3>{shown}"
@@ -102,7 +107,7 @@ def draw_cycle(cycle: Cycle) -> str:
     )
     reasons = "".join(f"<li>{text(reason)}</li>" for reason in cycle.reasons)
     running = draw_progress(step=cycle.step, share=cycle.progress) if cycle.state is CycleState.RUNNING else ""
-    return head + running + (f"<h3>Why</h3><ul>{reasons}</ul>" if reasons else "") + draw_figures(cycle.figures_json)
+    return head + running + (f"{part('Why')}<ul>{reasons}</ul>" if reasons else "") + draw_figures(cycle.figures_json)
 
 
 def draw_progress(*, step: str, share: float) -> str:
@@ -129,12 +134,12 @@ def draw_figures(figures_json: str) -> str:
     shown = {f"{who}_{metric}" for who in CONTESTANTS for metric in METRICS}
     rest = [(key.replace("_", " "), _figure(value)) for key, value in figures.items() if key not in shown]
     compared = table(["", "Base", "Production", "Candidate"], rows, empty="") if rows else ""
-    return "<h3>Figures</h3>" + compared + (facts(rest) if rest else "")
+    return part("Figures") + compared + (facts(rest) if rest else "")
 
 
 def draw_night(night: Night) -> str:
     """The whole of a chosen night but its report's words."""
-    losses = f"<h3>Training loss</h3>{draw_losses(night.losses)}" if len(night.losses) > 1 else ""
+    losses = part("Training loss") + draw_losses(night.losses) if len(night.losses) > 1 else ""
     picture = (
         f'<img class="ns-report" alt="Charts of the evaluation" src="data:image/png;base64,{night.picture_base64}">'
         if night.picture_base64
