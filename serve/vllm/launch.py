@@ -77,6 +77,8 @@ def engine_environment(
     env["VLLM_CPU_OMP_THREADS_BIND"] = ",".join(map(str, usable))
     env["VLLM_CPU_KVCACHE_SPACE"] = str(max(1, math.ceil(kv_cache_gib)))  # vLLM takes whole GiB only
     env[SWITCH] = "1" if plugin else "0"
+    # vLLM 0.32 saves what it compiled ahead of time on CPU and then cannot load it: each start would compile anew.
+    env.setdefault("VLLM_USE_AOT_COMPILE", "0")
     if "VLLM_PLUGINS" in env and PLUGIN not in env["VLLM_PLUGINS"].split(","):
         env["VLLM_PLUGINS"] += f",{PLUGIN}"  # an allow-list without ours would leave it out silently
     openmp = libraries / "libiomp5.so"
