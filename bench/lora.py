@@ -2,8 +2,9 @@
 
 Tokens a second at 1, 4 and 16 streams of (a) the base without LoRA, compiled, (b) stock vLLM with one adapter, (c) ours
 with one adapter, (d) ours with base and two adapters mixed. Each rival runs beside an idle base engine and the two take
-turns, since speeds of different minutes on a shared machine cannot be compared; ratios are best against best. Adapters
-are random, which costs what trained ones cost. Says nothing of rightness: tests/serve/vllm does.
+turns, since speeds of different minutes on a shared machine cannot be compared; a ratio is the rival's best against the
+best of the base beside it. Adapters are random, which costs what trained ones cost. Says nothing of rightness:
+tests/serve/vllm does.
 Run: python bench/lora.py [--quick] [--model FOLDER]   The last line is one JSON object.
 """
 
@@ -14,11 +15,11 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import httpx
 
@@ -36,7 +37,7 @@ ADAPTERS: Final = ("first", "second")
 
 @dataclass
 class Speeds:
-    """Best tokens a second of each (set-up, streams)."""
+    """Best tokens a second of each (set-up, streams), of one rival and the base that took turns with it."""
 
     best: dict[tuple[str, int], float] = field(default_factory=dict)
 
@@ -46,6 +47,15 @@ class Speeds:
 
     def ratio(self, setup: str, streams: int) -> float:
         return round(self.best[setup, streams] / self.best["base", streams], 3)
+
+
+class Row(NamedTuple):
+    """One line of the table; `key` names it in the JSON."""
+
+    key: str
+    title: str
+    best: Mapping[tuple[str, int], float]
+    setup: str
 
 
 @dataclass(frozen=True)
@@ -106,23 +116,24 @@ async def measure(http: httpx.AsyncClient, models: Sequence[str], *, streams: in
     return tokens / (time.perf_counter() - started)
 
 
-async def run(workshop: Workshop, *, rounds: int, stock_streams: Sequence[int]) -> Speeds:
-    speeds = Speeds()
+async def run(workshop: Workshop, *, rounds: int, stock_streams: Sequence[int]) -> tuple[Speeds, Speeds]:
+    """The speeds of ours and of stock."""
+    with_ours, with_stock = Speeds(), Speeds()
     first = list(ADAPTERS[:1])
     async with AsyncExitStack() as whole:
         base = await whole.enter_async_context(workshop.run_engine("base", loras=0, plugin=False))
         async with workshop.run_engine("ours", loras=len(ADAPTERS), plugin=True) as ours:
             for _ in range(rounds):
                 for streams in STREAMS:
-                    speeds.note("base", streams, await measure(base, [BASE], streams=streams))
-                    speeds.note("ours", streams, await measure(ours, first, streams=streams))
-                speeds.note("mixed", 16, await measure(ours, [BASE, *ADAPTERS], streams=16))
+                    with_ours.note("base", streams, await measure(base, [BASE], streams=streams))
+                    with_ours.note("ours", streams, await measure(ours, first, streams=streams))
+                with_ours.note("mixed", 16, await measure(ours, [BASE, *ADAPTERS], streams=16))
         async with workshop.run_engine("stock", loras=1, plugin=False) as stock:
             for _ in range(rounds):
                 for streams in stock_streams:
-                    speeds.note("base", streams, await measure(base, [BASE], streams=streams))
-                    speeds.note("stock", streams, await measure(stock, first, streams=streams))
-    return speeds
+                    with_stock.note("base", streams, await measure(base, [BASE], streams=streams))
+                    with_stock.note("stock", streams, await measure(stock, first, streams=streams))
+    return with_ours, with_stock
 
 
 def make_adapters(model: Path, folder: Path) -> None:
@@ -140,24 +151,28 @@ def make_adapters(model: Path, folder: Path) -> None:
         adapted.save_pretrained(str(folder / name))
 
 
-def report(speeds: Speeds, *, dtype: str, stock_streams: Sequence[int]) -> None:
+def report(with_ours: Speeds, with_stock: Speeds, *, dtype: str, stock_streams: Sequence[int]) -> None:
     ratios = {
-        **{f"adapter_vs_base_{streams}": speeds.ratio("ours", streams) for streams in STREAMS},
-        "mixed_vs_base_16": speeds.ratio("mixed", 16),
-        **{f"stock_vs_base_{streams}": speeds.ratio("stock", streams) for streams in stock_streams},
+        **{f"adapter_vs_base_{streams}": with_ours.ratio("ours", streams) for streams in STREAMS},
+        "mixed_vs_base_16": with_ours.ratio("mixed", 16),
+        **{f"stock_vs_base_{streams}": with_stock.ratio("stock", streams) for streams in stock_streams},
     }
-    rows = {
-        "base": "no LoRA, compiled", "stock": "stock LoRA, one adapter", "ours": "ours, one adapter",
-        "mixed": "ours, base + 2 adapters",
-    }  # fmt: skip
+    rows = (
+        Row("base", "no LoRA, compiled", with_ours.best, "base"),
+        Row("ours", "ours, one adapter", with_ours.best, "ours"),
+        Row("mixed", "ours, base + 2 adapters", with_ours.best, "mixed"),
+        Row("base_beside_stock", "no LoRA, beside stock", with_stock.best, "base"),
+        Row("stock", "stock LoRA, one adapter", with_stock.best, "stock"),
+    )
     print(f"tok/s, {dtype}, {TOKENS} tokens an answer")
     print(f"{'streams':<26}" + "".join(f"{streams:>9}" for streams in STREAMS))
-    for setup, title in rows.items():
-        cells = (speeds.best.get((setup, streams)) for streams in STREAMS)
-        print(f"{title:<26}" + "".join(f"{cell:9.1f}" if cell else f"{'-':>9}" for cell in cells))
+    raw: dict[str, float] = {}
+    for row in rows:
+        cells = {streams: row.best.get((row.setup, streams)) for streams in STREAMS}
+        print(f"{row.title:<26}" + "".join(f"{cell:9.1f}" if cell else f"{'-':>9}" for cell in cells.values()))
+        raw |= {f"{row.key}_{streams}": round(cell, 1) for streams, cell in cells.items() if cell}
     for name, target in TARGETS.items():
         print(f"{name:<26}{ratios[name]:9.2f}  target {target}  {'met' if ratios[name] >= target else 'MISSED'}")
-    raw = {f"{setup}_{streams}": round(speed, 1) for (setup, streams), speed in sorted(speeds.best.items())}
     print(json.dumps({**ratios, **raw, "dtype": dtype}))
 
 
@@ -174,8 +189,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="ns-bench-") as folder:
         make_adapters(options.model, Path(folder))
         workshop = Workshop(options.model.absolute(), Path(folder), options.dtype)
-        speeds = asyncio.run(run(workshop, rounds=2 if options.quick else 3, stock_streams=stock_streams))
-    report(speeds, dtype=options.dtype, stock_streams=stock_streams)
+        with_ours, with_stock = asyncio.run(
+            run(workshop, rounds=2 if options.quick else 4, stock_streams=stock_streams)
+        )
+    report(with_ours, with_stock, dtype=options.dtype, stock_streams=stock_streams)
 
 
 if __name__ == "__main__":
