@@ -128,8 +128,10 @@ def test_ctrl_c_is_130(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "serve.cli", "--home", str(tmp_path), "status"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
             asking, _ = listener.accept()
+            # Once the request is here the verb waits for its answer: an interrupt before that may meet a destructor.
+            asking.recv(65_536)
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=10)
+            out, err = process.communicate(timeout=30)
             asking.close()
     assert (process.returncode, out, err) == (130, b"", b"")
 

@@ -108,11 +108,12 @@ def running(step: str, progress: float) -> dict[str, Any]:
 
 def test_without_a_terminal_steps_are_told_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:
     done = {"state": "done", "step": "finished", "progress": 1.0, "verdict": "promote", "candidate": 3}
-    looks = [running("train", share) for share in (0.0, 0.1, 0.3, 0.4)] + [running("evaluate", 0.0), done]
+    looks = [running("train", share) for share in (0.0, 0.05, 0.1, 0.15, 0.3)] + [running("evaluate", 0.0), done]
     assert follow_night(a_server(iter(looks)), "c1")["candidate"] == 3
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.splitlines() == ["training", "training: 30%", "comparing base, production and candidate"]
+    told = ["training", "training: 10%", "training: 30%", "comparing base, production and candidate"]
+    assert said.err.splitlines() == told
 
 
 def test_a_failed_night_raises_its_reason() -> None:
