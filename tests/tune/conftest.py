@@ -213,10 +213,8 @@ def chat_tokenizer() -> Any:
     return byte_tokenizer()
 
 
-@pytest.fixture
-def dataset(tmp_path: Path) -> Path:
-    """A finished dataset of 20 short rows of several lengths."""
-    folder = tmp_path / "dataset"
+def write_dataset(folder: Path) -> Path:
+    """A finished dataset of 20 short rows of several lengths, in a new folder."""
     folder.mkdir()
     lines = []
     for number in range(20):
@@ -230,6 +228,11 @@ def dataset(tmp_path: Path) -> Path:
     (folder / "sft_train.jsonl").write_text("".join(lines))
     publish(folder, kind="dataset")
     return folder
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    return write_dataset(tmp_path / "dataset")
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from tune.progress import read_progress
 from tune.recipe import Recipe, write_recipe
 from tune.train import main, train
 
+from .conftest import write_dataset
+
 TIMEOUT_S = 300
 train_tier = pytest.mark.train
 
@@ -85,23 +87,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory, base_model: Path) -> Path
     done = subprocess.run(command(run), capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     assert done.returncode == 0, done.stderr
     return run
-
-
-def write_dataset(folder: Path) -> Path:
-    from nightschool.files import publish
-
-    folder.mkdir()
-    rows = []
-    for number in range(20):
-        messages = [
-            {"role": "system", "content": "Be kind."},
-            {"role": "user", "content": f"q{number} " + "why " * (number % 5)},
-            {"role": "assistant", "content": f"yes {number % 3}, of course."},
-        ]
-        rows.append({"item_id": f"i{number:02}", "conversation_id": f"c{number}", "group": "g", "messages": messages})
-    (folder / "sft_train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    publish(folder, kind="dataset")
-    return folder
 
 
 @train_tier
