@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from collect import registry
 from collect.store import Store
-from deploy.reconcile import Prover, load_proved
+from deploy.proof import Prover, load_proved
 from deploy.stages import move
 from nightschool.engine import Engine
 from nightschool.errors import Busy, InvalidInput, NightschoolError, NotFound
@@ -56,6 +56,8 @@ class Rollout:
         self._prove = prove
         self._now = now
         self._routes: dict[BotName, Route] = {}
+        # Content hash of what each loaded name was proved to be, by this process and since the engine's last start.
+        self._proved: dict[str, str] = {}
         self._in_flight: Counter[str] = Counter()
         # Guards the moves of one bot: two operators, or an operator and the night.
         self._moving: defaultdict[BotName, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -91,6 +93,7 @@ class Rollout:
 
         An adapter that cannot be loaded leaves its bot on the base model and says so in the log.
         """
+        self._proved.clear()
         adapters = await self._store.read(registry.adapters)
         for adapter in sorted(adapters, key=lambda a: a.stage is not Stage.PRODUCTION):
             if adapter.stage not in LIVE:
@@ -106,13 +109,21 @@ class Rollout:
                     self._routes[adapter.bot] = _route_of(adapter)
 
     async def load(self, adapter: Adapter) -> None:
-        """Have the engine serve the adapter, proved. Idempotent. Raises Busy where no adapter can make room."""
-        model = str(adapter.name)
+        """Have the engine serve the adapter, proved. Idempotent.
+
+        A name that the engine holds already is no proof: an engine outlives its server, and two may share one. Raises
+        Busy where no adapter can make room or the name is loaded from another folder.
+        """
+        model, folder = str(adapter.name), self._home.root / adapter.folder
         async with self._loading:
-            if model in await self._engine.loaded_adapters():
+            loaded = await self._engine.loaded_adapters()
+            if loaded.get(model) == folder and self._proved.get(model) == adapter.content_hash:
                 return
-            await self._make_room()
-            await load_proved(self._engine, model, self._home.root / adapter.folder, prove=self._prove)
+            if model not in loaded:
+                await self._make_room()
+            self._proved.pop(model, None)
+            await load_proved(self._engine, model, folder, content_hash=adapter.content_hash, prove=self._prove)
+            self._proved[model] = adapter.content_hash
         log.info("adapter=%s loaded", model)
 
     async def promote(

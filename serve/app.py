@@ -21,7 +21,7 @@ from fastapi import FastAPI
 from collect import keys
 from collect.store import Store, open_store
 from deploy.cycle import NightLimits, NightRunner
-from deploy.reconcile import Prover, prove_load, take_on_trust
+from deploy.proof import Prover, prove_load, take_on_trust
 from deploy.rollout import Rollout
 from deploy.schedule import run_nights
 from nightschool.bots import BotShelf

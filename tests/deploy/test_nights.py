@@ -14,7 +14,7 @@ from collect import cycles
 from collect.store import Store
 from deploy.cycle import NightLimits, NightRunner
 from deploy.plan import Step
-from deploy.reconcile import take_on_trust
+from deploy.proof import take_on_trust
 from deploy.rollout import Rollout
 from deploy.schedule import Nights, run_nights, trigger_of
 from nightschool.bots import BotShelf, SchedulePart

@@ -7,7 +7,7 @@ import pytest
 
 from collect import events, registry
 from collect.store import Store
-from deploy.reconcile import take_on_trust
+from deploy.proof import take_on_trust
 from deploy.rollout import Rollout
 from deploy.stages import move
 from nightschool.echo import EchoEngine
@@ -107,6 +107,35 @@ async def test_a_load_that_is_not_proved_changes_nothing(store: Store, engine: E
     assert await stages(store) == {1: "candidate"}
     assert str(rollout.route(BOT).name) == "support@base"
     assert await engine.loaded_adapters() == {}
+
+
+async def test_what_the_engine_holds_already_is_proved_before_it_answers(
+    store: Store, engine: EchoEngine, home: Home
+) -> None:
+    """An engine outlives its server, and two installations may share one: a name alone says nothing."""
+    proved: list[str] = []
+
+    async def note(_engine: Engine, model: str, _folder: Path) -> None:
+        proved.append(model)
+
+    await register(store, 1)
+    await engine.load_adapter("support@1", home.root / "adapters/support/1")
+    rollout = Rollout(store, engine, home=home, max_adapters=3, prove=note)
+    await rollout.promote(BOT, actor="ada", reason="x")
+    await rollout.route_to(BOT, 1)
+    assert proved == ["support@1"]  # once: nothing changed since
+    await rollout.restore()
+    assert proved == ["support@1", "support@1"]  # the engine may be another one
+
+
+async def test_a_name_that_the_engine_has_from_elsewhere_is_refused(
+    store: Store, engine: EchoEngine, home: Home, rollout: Rollout
+) -> None:
+    await register(store, 1)
+    await engine.load_adapter("support@1", home.root / "elsewhere")
+    with pytest.raises(Busy, match="another folder"):
+        await rollout.promote(BOT, actor="ada", reason="x")
+    assert await stages(store) == {1: "candidate"}
 
 
 async def test_a_restarted_engine_gets_its_adapters_back(store: Store, rollout: Rollout, home: Home) -> None:

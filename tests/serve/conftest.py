@@ -29,7 +29,7 @@ from fastapi import FastAPI
 from collect import keys, registry
 from collect.store import open_store
 from deploy.cycle import NightLimits, NightRunner
-from deploy.reconcile import take_on_trust
+from deploy.proof import take_on_trust
 from deploy.rollout import Rollout
 from deploy.schedule import run_nights
 from nightschool.bots import BotShelf

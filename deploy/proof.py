@@ -1,10 +1,11 @@
-"""Bring what an engine has loaded to what it should have, and prove that each load is what it claims to be.
+"""Prove that what an engine has loaded is what it claims to be.
 
 vLLM ignores unknown modules silently and never checks the base model's identity, so a load is proved: the engine's
 log-probabilities of fixed texts must agree with those that PEFT computed after training (`proof.json` beside the
 weights) and, where the adapter says anything at all, be nearer to them than to the base model's.
 """
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from nightschool.engine import Engine
 from nightschool.errors import EngineError, InvalidInput
+from nightschool.files import read_manifest, verify
 
 PROOF: Final = "proof.json"
 MAX_DISTANCE: Final = 0.15
@@ -50,7 +52,9 @@ class Prover(Protocol):
 
 
 async def prove_load(engine: Engine, model: str, folder: Path) -> None:
-    """See `Prover`. Raises InvalidInput where the folder has no proof."""
+    """See `Prover`. Raises InvalidInput where the folder was never finished or has no proof."""
+    if read_manifest(folder) is None:
+        raise InvalidInput("has no manifest", subject=str(folder), remedy="It was never finished; train it again.")
     path = folder / PROOF
     if not path.exists():
         raise InvalidInput("has no proof.json", subject=str(folder), remedy="Train the adapter again.")
@@ -83,8 +87,25 @@ async def take_on_trust(_engine: Engine, _model: str, _folder: Path) -> None:
     """The prover of `EchoEngine`, which has no weights to prove."""
 
 
-async def load_proved(engine: Engine, model: str, folder: Path, *, prove: Prover) -> None:
-    """Load and prove; an adapter that fails its proof is unloaded again before the error goes on."""
+def check_files(folder: Path, *, content_hash: str) -> None:
+    """Raises InvalidInput where the folder's files are not those that the record knows by `content_hash`.
+
+    A folder without a manifest says nothing of itself; whether one is wanted is the prover's to say.
+    """
+    if read_manifest(folder) is not None and verify(folder).content_hash != content_hash:
+        raise InvalidInput(
+            f"holds other weights than the record says ({content_hash[:12]})",
+            subject=str(folder),
+            remedy="Restore the folder from a backup, or roll back to another version.",
+        )
+
+
+async def load_proved(engine: Engine, model: str, folder: Path, *, content_hash: str, prove: Prover) -> None:
+    """Check the files, load and prove; what fails its proof is unloaded again before the error goes on.
+
+    A name that is loaded already is proved like any other. Raises Busy where it is loaded from another folder.
+    """
+    await asyncio.to_thread(check_files, folder, content_hash=content_hash)
     await engine.load_adapter(model, folder)
     try:
         await prove(engine, model, folder)

@@ -1,0 +1,98 @@
+"""A load is proved: only an engine that serves the adapter's own weights passes."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from deploy.proof import load_proved, prove_load
+from nightschool.echo import EchoEngine
+from nightschool.errors import Busy, EngineError, InvalidInput
+from nightschool.files import publish, read_manifest
+
+BASE = (-1.0, -2.0, -3.0)
+ADAPTER = (-0.5, -1.2, -2.1)
+
+
+class ServingEngine(EchoEngine):
+    """Answers every model with the log-probabilities it was made with."""
+
+    def __init__(self, served: Sequence[float]) -> None:
+        super().__init__()
+        self._served = tuple(served)
+
+    async def token_logprobs(self, model: str, token_ids: Sequence[int]) -> tuple[float, ...]:
+        return self._served
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    text = {"token_ids": [1, 2, 3, 4], "base_logprobs": BASE, "adapter_logprobs": ADAPTER}
+    (tmp_path / "proof.json").write_text(json.dumps({"texts": [text]}))
+    (tmp_path / "adapter_model.safetensors").write_bytes(b"weights")
+    publish(tmp_path, kind="adapter")
+    return tmp_path
+
+
+async def load(engine: EchoEngine, folder: Path) -> None:
+    manifest = read_manifest(folder)
+    await load_proved(
+        engine, "support@1", folder, content_hash=manifest.content_hash if manifest else "", prove=prove_load
+    )
+
+
+async def test_the_adapter_itself_passes_within_bf16(folder: Path) -> None:
+    engine = ServingEngine([value + 0.04 for value in ADAPTER])
+    await load(engine, folder)
+    assert dict(await engine.loaded_adapters()) == {"support@1": folder}
+
+
+@pytest.mark.parametrize("served", [BASE, (-5.0, -5.0, -5.0)], ids=["base", "another"])
+async def test_other_weights_fail_and_are_unloaded(folder: Path, served: Sequence[float]) -> None:
+    engine = ServingEngine(served)
+    with pytest.raises(EngineError, match="not those of this adapter"):
+        await load(engine, folder)
+    assert await engine.loaded_adapters() == {}
+
+
+async def test_an_adapter_without_proof_is_refused(tmp_path: Path) -> None:
+    publish(tmp_path, kind="adapter")
+    with pytest.raises(InvalidInput, match=r"no proof.json"):
+        await load(ServingEngine(ADAPTER), tmp_path)
+
+
+async def test_an_adapter_that_was_never_finished_is_refused(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+    with pytest.raises(InvalidInput, match="has no manifest"):
+        await load(ServingEngine(ADAPTER), folder)
+
+
+async def test_files_that_differ_from_their_manifest_never_reach_the_engine(folder: Path) -> None:
+    (folder / "adapter_model.safetensors").write_bytes(b"weightz")
+    engine = ServingEngine(ADAPTER)
+    with pytest.raises(InvalidInput, match="differs from its manifest"):
+        await load(engine, folder)
+    assert await engine.loaded_adapters() == {}
+
+
+async def test_weights_that_the_record_does_not_know_never_reach_the_engine(folder: Path) -> None:
+    engine = ServingEngine(ADAPTER)
+    with pytest.raises(InvalidInput, match="other weights than the record says"):
+        await load_proved(engine, "support@1", folder, content_hash="another", prove=prove_load)
+    assert await engine.loaded_adapters() == {}
+
+
+async def test_a_name_that_is_loaded_from_another_folder_is_not_trusted(folder: Path, tmp_path: Path) -> None:
+    engine = ServingEngine(ADAPTER)
+    await engine.load_adapter("support@1", tmp_path / "elsewhere")
+    with pytest.raises(Busy, match="loaded from another folder"):
+        await load(engine, folder)
+
+
+async def test_a_name_that_is_loaded_already_is_proved_all_the_same(folder: Path) -> None:
+    engine = ServingEngine(BASE)
+    await engine.load_adapter("support@1", folder)
+    with pytest.raises(EngineError, match="not those of this adapter"):
+        await load(engine, folder)
+    assert await engine.loaded_adapters() == {}
