@@ -1,9 +1,11 @@
 """Turn chats into token ids and labels by the model's own template: what is learnt is exactly what would be answered.
 
 For each assistant message of weight 1 the labels are the tokens of its text and of its end-of-turn marker; all else is
-context. Works for any template where the rendering of a chat's beginning is the beginning of the whole chat's. Text is
-tokenised in pieces that end where a prompt ends, since an answer's first token is drawn after a finished prompt. A row
-that is too long loses its oldest turns, never its system prompt, and the report says so. Does not know torch.
+context. Control tokens in people's text are broken up as at serving (`nightschool.prompt`), so none of them is ever
+learnt or read as a turn's border. Works for any template where the rendering of a chat's beginning is the beginning of
+the whole chat's. Text is tokenised in pieces that end where a prompt ends, since an answer's first token is drawn after
+a finished prompt. A row that is too long loses its oldest turns, never its system prompt, and the report says so. Does
+not know torch.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +15,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from jinja2 import TemplateError
 
 from nightschool.errors import InvalidInput
+from nightschool.prompt import Neutraliser
 from nightschool.records import ChatMessage
 
 IGNORED: Final = -100
@@ -60,6 +63,8 @@ class EncodeReport:
     """Answers of weight 1 in the lost turns."""
     too_long_rows: int
     """Rows left out: their last question and answer alone exceed the limit."""
+    neutralised_rows: int
+    """Rows in whose texts control tokens of the chat template were broken up."""
 
 
 class EncodedRows(NamedTuple):
@@ -79,13 +84,18 @@ class _Piece(NamedTuple):
 
 
 def encode_rows(
-    rows: Iterable[tuple[str, Sequence[ChatMessage]]], tokenizer: ChatTokenizer, *, max_tokens: int
+    rows: Iterable[tuple[str, Sequence[ChatMessage]]],
+    tokenizer: ChatTokenizer,
+    *,
+    max_tokens: int,
+    neutraliser: Neutraliser,
 ) -> EncodedRows:
     """Every (item id, chat) of `rows`. Raises InvalidInput where the template cannot render a chat."""
     encoded: list[Encoded] = []
-    truncated = lost_turns = lost_answers = too_long = 0
+    truncated = lost_turns = lost_answers = too_long = neutralised = 0
     for item_id, chat in rows:
-        kept, lost = list(chat), 0
+        kept, lost = neutraliser.chat(chat), 0
+        neutralised += kept != list(chat)
         row = encode_chat(item_id, kept, tokenizer)
         while len(row.input_ids) > max_tokens and (shorter := _without_oldest_turn(kept)):
             lost += 1
@@ -106,6 +116,7 @@ def encode_rows(
         lost_turns=lost_turns,
         lost_answers=lost_answers,
         too_long_rows=too_long,
+        neutralised_rows=neutralised,
     )
     return EncodedRows(tuple(encoded), report)
 

@@ -14,6 +14,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from nightschool.errors import InvalidInput
+from nightschool.prompt import Token, control_tokens
 from tune.recipe import Recipe
 
 TARGETS: Final = ("down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj")
@@ -61,6 +62,13 @@ def load_tokenizer(base_model: str) -> PreTrainedTokenizerBase:
             "has no chat template", subject=base_model, remedy="Choose an instruction-tuned model as base model."
         )
     return tokenizer
+
+
+def read_control_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
+    """The tokens that must not come from people's text; see `nightschool.prompt`."""
+    added = [Token(token.content, token.special) for token in tokenizer.added_tokens_decoder.values()]
+    special = [Token(text, is_special=True) for text in tokenizer.all_special_tokens]
+    return control_tokens({*added, *special}, template=str(tokenizer.chat_template))
 
 
 def load_base(base_model: str, *, device: str, dtype: torch.dtype, attention: str = "sdpa") -> PreTrainedModel:

@@ -20,6 +20,7 @@ from typing import Final
 
 from nightschool.errors import InvalidInput, NightschoolError
 from nightschool.files import publish, read_manifest, write_atomic
+from nightschool.prompt import Neutraliser
 from tune.encode import ChatTokenizer, Encoded, EncodedRows, EncodeReport, encode_rows
 from tune.recipe import Recipe, read_recipe
 from tune.rows import TRAIN, read_sft_rows
@@ -48,7 +49,8 @@ def train(run: Path) -> None:
 
     device = models.choose_device(recipe.device)
     tokenizer = models.load_tokenizer(recipe.base_model)
-    encoded = _encode(run, dataset, recipe, tokenizer)
+    neutraliser = Neutraliser(models.read_control_tokens(tokenizer))
+    encoded = _encode(run, dataset, recipe, tokenizer=tokenizer, neutraliser=neutraliser)
     base = models.load_base(recipe.base_model, device=device, dtype=models.choose_dtype(device))
     adapted = models.add_adapter(base, recipe)
     last = train_sft(adapted, tokenizer, encoded.rows, recipe=recipe, run=run, device=device)
@@ -68,11 +70,15 @@ def _check_dataset(folder: Path) -> Path:
     return folder
 
 
-def _encode(run: Path, dataset: Path, recipe: Recipe, tokenizer: ChatTokenizer) -> EncodedRows:
+def _encode(
+    run: Path, dataset: Path, recipe: Recipe, *, tokenizer: ChatTokenizer, neutraliser: Neutraliser
+) -> EncodedRows:
     """The training rows as tokens; encoding.json and the log say what had to be cut."""
     rows = ((row.item_id, row.messages) for row in read_sft_rows(dataset / TRAIN))
-    encoded = encode_rows(rows, tokenizer, max_tokens=recipe.max_tokens)
+    encoded = encode_rows(rows, tokenizer, max_tokens=recipe.max_tokens, neutraliser=neutraliser)
     report = encoded.report
+    if report.neutralised_rows:
+        log.warning("control tokens of the chat template were broken up in %d rows", report.neutralised_rows)
     write_atomic(run / ENCODING, json.dumps(asdict(report), indent=2) + "\n")
     if report.truncated_rows or report.too_long_rows:
         log.warning(

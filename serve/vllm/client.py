@@ -16,6 +16,7 @@ import httpx
 
 from nightschool.engine import ChatRequest, Delta, TokenizedChat
 from nightschool.errors import Busy, ContextTooLong, EngineError, InvalidInput, UnknownModel
+from nightschool.prompt import Neutraliser
 from nightschool.records import BASE, ChatMessage, Finish, Sampling
 
 _FINISHES: Final[Mapping[str, Finish]] = {"stop": Finish.STOP, "length": Finish.LENGTH, "abort": Finish.PARTIAL}
@@ -29,14 +30,17 @@ _REMEDY: Final = "See logs/engine.log in the data folder; the supervisor restart
 class VllmEngine:
     """See `Engine`. Made by `connect_engine`."""
 
-    def __init__(self, http: httpx.AsyncClient, *, takes_seeds: bool = True) -> None:
+    def __init__(
+        self, http: httpx.AsyncClient, *, takes_seeds: bool = True, control_tokens: Sequence[str] = ()
+    ) -> None:
         self._http = http
         self._takes_seeds = takes_seeds
+        self._neutral = Neutraliser(control_tokens)
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         body = {
             "model": request.model,
-            "messages": [_as_openai(message) for message in request.messages],
+            "messages": self._as_openai(request.messages),
             "stream": True,
             "stream_options": {"include_usage": True},
             **self._sampling(request.sampling),
@@ -69,10 +73,10 @@ class VllmEngine:
         return wanted
 
     async def tokenize(self, messages: Sequence[ChatMessage], *, answer: str) -> TokenizedChat:
-        chat: list[dict[str, Any]] = [_as_openai(message) for message in messages]
+        answered = self._as_openai([*messages, ChatMessage(role="assistant", content=answer)])
+        chat = answered[:-1]
         prompt = await self._post("/tokenize", {"model": BASE, "messages": chat, "add_generation_prompt": True})
-        chat.append({"role": "assistant", "content": answer})
-        asked = {"model": BASE, "messages": chat, "add_generation_prompt": False, "return_token_strs": True}
+        asked = {"model": BASE, "messages": answered, "add_generation_prompt": False, "return_token_strs": True}
         whole = (await self._post("/tokenize", asked)).json()
         prompt_ids = tuple(prompt.json()["tokens"])
         whole_ids = tuple(whole["tokens"])[: _end_of_turn(whole["token_strs"])]
@@ -119,6 +123,10 @@ class VllmEngine:
         if response.json()["usage"]["completion_tokens"] < 1:
             raise EngineError("answered without a token", subject="engine", remedy=_REMEDY)
 
+    def _as_openai(self, messages: Sequence[ChatMessage]) -> list[dict[str, str]]:
+        """vLLM tokenises control tokens in a message as such, so what people wrote goes out without any."""
+        return [{"role": m["role"], "content": m["content"]} for m in self._neutral.chat(messages)]
+
     async def _post(self, path: str, body: Mapping[str, Any], *, subject: str = "engine") -> httpx.Response:
         try:
             response = await self._http.post(path, json=body)
@@ -137,10 +145,12 @@ async def connect_engine(
     api_key: str | None = None,
     timeout_s: float,
     takes_seeds: bool = True,
+    control_tokens: Sequence[str] = (),
 ) -> AsyncIterator[VllmEngine]:
     """An engine for the length of the block; `socket` or `url` says where it listens. It need not be up yet.
 
-    `takes_seeds` False keeps a request's seed from an engine that cannot bear one.
+    `takes_seeds` False keeps a request's seed from an engine that cannot bear one. `control_tokens` are the base
+    model's: in what people wrote they are broken up (`nightschool.prompt`).
     """
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     transport = httpx.AsyncHTTPTransport(uds=str(socket)) if socket else None
@@ -149,7 +159,7 @@ async def connect_engine(
     async with httpx.AsyncClient(
         base_url=url or "http://engine", headers=headers, transport=transport, timeout=timeout_s, limits=limits
     ) as http:
-        yield VllmEngine(http, takes_seeds=takes_seeds)
+        yield VllmEngine(http, takes_seeds=takes_seeds, control_tokens=control_tokens)
 
 
 def _end_of_turn(token_strs: Sequence[str]) -> int:
@@ -164,10 +174,6 @@ async def _events(response: httpx.Response) -> AsyncGenerator[dict[str, Any], No
     async for line in response.aiter_lines():
         if line.startswith("data: ") and line != "data: [DONE]":
             yield json.loads(line.removeprefix("data: "))
-
-
-def _as_openai(message: ChatMessage) -> dict[str, Any]:
-    return {"role": message["role"], "content": message["content"]}
 
 
 def _message(body: Mapping[str, Any]) -> str:

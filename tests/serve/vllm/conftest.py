@@ -30,6 +30,11 @@ ADAPTERS = ("all8", "some4", "all16")
 REPLACEMENT = "some8"
 """Touches few layers, so that a slot that it takes over must lose the old adapter's weights in all others."""
 BASE = "base"
+MARKERS = ("<|im_start|>", "<|im_end|>")
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 
 
 @dataclass(frozen=True)
@@ -97,11 +102,14 @@ def _save_base(folder: Path) -> None:
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE(vocab={letter: number for number, letter in enumerate(alphabet)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>")  # type: ignore[no-untyped-call]
+    fast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=tokenizer, eos_token="</s>", additional_special_tokens=list(MARKERS)
+    )
+    fast.chat_template = CHATML
     torch.manual_seed(7)
     config = LlamaConfig(
-        vocab_size=257, hidden_size=256, intermediate_size=512, num_hidden_layers=4, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=512, tie_word_embeddings=False,
+        vocab_size=257 + len(MARKERS), hidden_size=256, intermediate_size=512, num_hidden_layers=4,
+        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=512, tie_word_embeddings=False,
         bos_token_id=None, eos_token_id=256, pad_token_id=256,
     )  # fmt: skip
     model = LlamaForCausalLM(config)  # type: ignore[no-untyped-call]  # as the tokenizer above
@@ -139,6 +147,7 @@ class RunningEngine:
         self._http = http
         self._models = models
         self._log = log
+        self.socket = log.parent / "s"
 
     def load(self, name: str) -> None:
         self._post("/v1/load_lora_adapter", {"lora_name": name, "lora_path": str(self._models.adapters / name)})
