@@ -10,7 +10,7 @@ from pathlib import Path
 
 from deploy.rollout import Route
 from eval.answers import Contestant
-from eval.gate import GateRules
+from eval.rules import GateRules
 from nightschool.bots import Bot
 from nightschool.records import BASE, Adapter, Cycle, Outcome, Sampling
 from tune.dataset import DatasetSummary

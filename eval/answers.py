@@ -1,4 +1,4 @@
-"""Ask a contestant every row once: its greedy answer, and how likely it finds the reference.
+"""Ask a contestant every row once: its answer, how likely it finds the reference, and how odd base finds its answer.
 
 Answers are kept line by line as they come, so an interrupted evaluation goes on where it was. Does not know how answers
 are judged or who is being compared with whom. The cache trusts its caller: one folder serves one engine set-up.
@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass
@@ -19,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from eval.suites import SuiteRow
 from nightschool.engine import ChatRequest, Engine
 from nightschool.errors import EvaluationFailed, InvalidInput
-from nightschool.records import Finish, Sampling, new_id
+from nightschool.records import BASE, Finish, Sampling, new_id
 
 Label = Literal["base", "production", "candidate"]
 OnStep = Callable[[int, int], None]
@@ -47,6 +48,8 @@ class Answer:
     """Natural-log probability of the whole reference and its end of turn."""
     reference_tokens: int
     """How many tokens that was; at least 1."""
+    answer_nll_base: float
+    """Nats per token of the answer itself under the base model; nan for an answer without tokens."""
 
 
 class Answered(NamedTuple):
@@ -111,8 +114,10 @@ async def ask(engine: Engine, row: SuiteRow, *, model: str, sampling: Sampling) 
             subject=model,
             remedy="Look at the engine's log and run the evaluation again; finished rows are kept.",
         )
+    text = "".join(pieces)
     score = await score_reference(engine, row, model=model)
-    return Answer(row.row_id, "".join(pieces), finish, completion_tokens, score.logprob_sum, score.tokens)
+    oddity = await score_own_answer(engine, row, text=text)
+    return Answer(row.row_id, text, finish, completion_tokens, score.logprob_sum, score.tokens, oddity)
 
 
 class ReferenceScore(NamedTuple):
@@ -123,16 +128,46 @@ class ReferenceScore(NamedTuple):
 async def score_reference(engine: Engine, row: SuiteRow, *, model: str) -> ReferenceScore:
     """How likely `model` finds the reference and its end of turn, given the conversation."""
     chat = await engine.tokenize(row.messages, answer=row.reference)
-    token_ids = (*chat.prompt_ids, *chat.answer_ids)
+    if not chat.answer_ids:
+        raise _misaligned(row, model, found=0, asked=0)
+    logprobs = await _score(engine, row, model=model, prompt_ids=chat.prompt_ids, answer_ids=chat.answer_ids)
+    return ReferenceScore(sum(logprobs), len(logprobs))
+
+
+async def score_own_answer(engine: Engine, row: SuiteRow, *, text: str) -> float:
+    """Mean nats per token that the base model finds in an answer, without its end of turn (a cut one has none).
+
+    nan where the answer has no token, or fills the context so that the engine cannot score it.
+    """
+    chat = await engine.tokenize(row.messages, answer=text)
+    said = chat.answer_ids[:-1]
+    if not said:
+        return math.nan
+    try:
+        logprobs = await _score(engine, row, model=BASE, prompt_ids=chat.prompt_ids, answer_ids=said)
+    except InvalidInput:
+        return math.nan
+    return -sum(logprobs) / len(said)
+
+
+async def _score(
+    engine: Engine, row: SuiteRow, *, model: str, prompt_ids: Sequence[int], answer_ids: Sequence[int]
+) -> Sequence[float]:
+    """Log-probabilities of `answer_ids`, of which there is at least one, behind the prompt."""
+    token_ids = (*prompt_ids, *answer_ids)
     logprobs = await engine.token_logprobs(model, token_ids)
     # The first token of all has no log-probability; it belongs to the prompt.
-    if not chat.prompt_ids or not chat.answer_ids or len(logprobs) != len(token_ids) - 1:
-        raise EvaluationFailed(
-            f"{len(logprobs)} log-probabilities came back for {len(token_ids)} tokens of row {row.row_id}",
-            subject=model,
-            remedy="Check the model's chat template and the engine's version.",
-        )
-    return ReferenceScore(sum(logprobs[-len(chat.answer_ids) :]), len(chat.answer_ids))
+    if not prompt_ids or len(logprobs) != len(token_ids) - 1:
+        raise _misaligned(row, model, found=len(logprobs), asked=len(token_ids))
+    return logprobs[-len(answer_ids) :]
+
+
+def _misaligned(row: SuiteRow, model: str, *, found: int, asked: int) -> EvaluationFailed:
+    return EvaluationFailed(
+        f"{found} log-probabilities came back for {asked} tokens of row {row.row_id}",
+        subject=model,
+        remedy="Check the model's chat template and the engine's version.",
+    )
 
 
 async def _ask_unless_refused(

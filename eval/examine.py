@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eval.answers import Answer, Contestant, Label, answer_suite
-from eval.gate import GateRules, Verdict, decide
+from eval.gate import Verdict, decide
 from eval.report import Sample, write_report
+from eval.rules import GateRules
 from eval.scores import score_answer, write_scores
 from eval.suites import SuiteRow, read_suite
 from eval.verdict import SCORES, Question, read_verdict, write_verdict
@@ -57,20 +58,18 @@ async def examine(
     folder: Path,
     on_step: OnStep,
     in_flight: int = 16,
-    cache: Path | None = None,
 ) -> Verdict:
     """The verdict on contestants["candidate"] against "production" (may be missing or the base itself) and "base".
 
-    `cache` keeps answers beyond this evaluation (the base model's are the same every night); it must belong to one
-    engine set-up. Without it they are kept in `folder` until the end. Raises InvalidInput, EvaluationFailed, and what
-    the engine raises.
+    Until the end answers are kept in `folder`, so that nothing is asked twice. Raises InvalidInput, EvaluationFailed,
+    and what the engine raises.
     """
     question = _pose(dataset, contestants, sampling=sampling, gate=gate)
     if read_manifest(folder) is not None:
         return _found(folder, question)
     rows = await asyncio.to_thread(read_suite, dataset, max_rows=gate.max_rows)
     examined = await _ask_everyone(
-        engine, rows, question=question, cache=cache or _draft(folder), on_step=on_step, in_flight=in_flight
+        engine, rows, question=question, cache=_draft(folder), on_step=on_step, in_flight=in_flight
     )
     return await asyncio.to_thread(_write_down, folder, examined, question=question)
 

@@ -14,9 +14,11 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from eval.answers import Label
-from eval.gate import PRIMARY, GateRules, Verdict, gain
+from eval.case import PRIMARY, gain
+from eval.gate import Verdict
 from eval.metrics.perplexity import corpus_perplexity
 from eval.plot import Bar, draw_report
+from eval.rules import GateRules
 from eval.scores import ScoreColumns, ScoreRow, pair_columns
 from eval.statistics import Interval, interval_of_ratio
 from eval.suites import SuiteRow

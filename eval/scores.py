@@ -3,6 +3,7 @@
 Everything the gate needs and nothing that a person wrote, so a verdict can be decided again from this file alone.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,25 +19,32 @@ from eval.metrics.perplexity import mean_nll
 from eval.metrics.text import repetition, rouge_l, token_f1, words
 from eval.suites import SuiteRow
 from nightschool.errors import EvaluationFailed, InvalidInput, NotFound
+from nightschool.records import Finish
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 _SCHEMA: Final = pa.schema(
     [
-        pa.field(name, kind, nullable=False)
-        for name, kind in (
-            ("contestant", pa.string()),
-            ("row_id", pa.string()),
-            ("conversation_id", pa.string()),
-            ("token_f1", pa.float64()),
-            ("rouge_l", pa.float64()),
-            ("repetition", pa.float64()),
-            ("logprob_sum", pa.float64()),
-            ("reference_tokens", pa.int64()),
-            ("answer_words", pa.int64()),
-            ("reference_words", pa.int64()),
-            ("is_empty", pa.bool_()),
-        )
+        *(
+            pa.field(name, kind, nullable=False)
+            for name, kind in (
+                ("contestant", pa.string()),
+                ("row_id", pa.string()),
+                ("conversation_id", pa.string()),
+                ("token_f1", pa.float64()),
+                ("rouge_l", pa.float64()),
+                ("repetition", pa.float64()),
+                ("logprob_sum", pa.float64()),
+                ("reference_tokens", pa.int64()),
+                ("answer_words", pa.int64()),
+                ("reference_words", pa.int64()),
+                ("is_empty", pa.bool_()),
+                ("ends_by_itself", pa.bool_()),
+                ("answer_nll_base", pa.float64()),
+                ("faults", pa.list_(pa.field("item", pa.string(), nullable=False))),
+            )
+        ),
+        pa.field("topic", pa.string()),
     ]
 )
 
@@ -56,6 +64,13 @@ class ScoreRow:
     reference_words: int
     is_empty: bool
     """The answer holds nothing but white space."""
+    ends_by_itself: bool = True
+    """Not cut off at the longest length allowed."""
+    answer_nll_base: float = math.nan
+    """Nats per token of the answer itself under the base model; nan where there is none."""
+    faults: tuple[str, ...] = ()
+    """What is wrong with the answer, by name."""
+    topic: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +91,10 @@ class ScoreColumns:
     answer_words: FloatArray
     reference_words: FloatArray
     is_empty: FloatArray
+    ends_by_itself: FloatArray
+    answer_nll_base: FloatArray
+    faults: tuple[tuple[str, ...], ...]
+    topics: tuple[str | None, ...]
 
 
 def score_answer(row: SuiteRow, answer: Answer, *, label: Label) -> ScoreRow:
@@ -91,6 +110,9 @@ def score_answer(row: SuiteRow, answer: Answer, *, label: Label) -> ScoreRow:
         answer_words=len(words(answer.text)),
         reference_words=len(words(row.reference)),
         is_empty=not answer.text.strip(),
+        ends_by_itself=answer.finish is Finish.STOP,
+        answer_nll_base=answer.answer_nll_base,
+        topic=row.topic,
     )
 
 
@@ -123,7 +145,7 @@ def read_scores(file: Path) -> tuple[ScoreRow, ...]:
         raise InvalidInput(f"cannot be read ({error})", subject=str(file), remedy=remedy) from error
     if not table.schema.equals(_SCHEMA):
         raise InvalidInput("does not hold the columns of scores", subject=str(file), remedy=remedy)
-    return tuple(ScoreRow(**row) for row in table.to_pylist())
+    return tuple(ScoreRow(**row | {"faults": tuple(row["faults"])}) for row in table.to_pylist())
 
 
 def _columns(group: list[ScoreRow]) -> ScoreColumns:
@@ -149,4 +171,8 @@ def _columns(group: list[ScoreRow]) -> ScoreColumns:
         answer_words=column(r.answer_words for r in rows),
         reference_words=column(r.reference_words for r in rows),
         is_empty=column(r.is_empty for r in rows),
+        ends_by_itself=column(r.ends_by_itself for r in rows),
+        answer_nll_base=column(r.answer_nll_base for r in rows),
+        faults=tuple(r.faults for r in rows),
+        topics=tuple(r.topic for r in rows),
     )

@@ -28,6 +28,8 @@ class SuiteRow:
     """What was said before the answer, system prompt first, without weights."""
     reference: str
     """The answer that a person wrote or approved."""
+    topic: str | None = None
+    """What the conversation is about, where its import said so."""
 
 
 def read_suite(dataset: Path, *, max_rows: int) -> tuple[SuiteRow, ...]:
@@ -66,6 +68,7 @@ class _HeldOutLine(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     conversation_id: str
+    topic: str | None = None
     messages: tuple[_SpokenMessage, ...]
 
 
@@ -90,7 +93,7 @@ def _rows_of(held_out: _HeldOutLine) -> Iterator[SuiteRow]:
         if position > 0 and message.role == "assistant" and message.weight != 0:
             before = spoken[:position]
             row_id = hash_row(held_out.conversation_id, before, reference=message.content)
-            yield SuiteRow(row_id, held_out.conversation_id, before, message.content)
+            yield SuiteRow(row_id, held_out.conversation_id, before, message.content, held_out.topic)
 
 
 def _hash_order(conversation_id: str) -> str:

@@ -1,7 +1,7 @@
 """The verdict as a file: what was decided, by which rules, about which models on which dataset.
 
-`verdict.json` and `scores.parquet` together rebuild the decision bit for bit (`main`, run as `python -m eval.gate`).
-Does not decide anything itself.
+`verdict.json` and `scores.parquet` together rebuild the decision bit for bit. Does not decide anything itself.
+Run: python -m eval.verdict SCORES  (decides again by the rules in verdict.json beside it; exit code 1: differs)
 """
 
 import argparse
@@ -14,7 +14,8 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from eval.answers import Contestant
-from eval.gate import GateRules, Verdict, decide
+from eval.gate import Verdict, decide
+from eval.rules import GateRules
 from eval.scores import read_scores
 from nightschool.errors import InvalidInput, NightschoolError
 from nightschool.files import write_atomic
@@ -80,7 +81,7 @@ def decide_again(scores: Path) -> Verdict:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the verdict as JSON. 0: the same as stored, 1: it differs; else the error's own exit code."""
-    parser = argparse.ArgumentParser(prog="eval.gate", description="Decide again from stored scores.")
+    parser = argparse.ArgumentParser(prog="eval.verdict", description="Decide again from stored scores.")
     parser.add_argument("scores", type=Path, help="scores.parquet of an evaluation, its verdict.json beside it")
     scores = parser.parse_args(arguments).scores
     try:
@@ -96,3 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     sys.stderr.write(f"{scores}: the verdict differs from the stored one. Check numpy's version and the files.\n")
     return DIFFERS
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,4 +1,5 @@
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -193,3 +194,42 @@ async def test_a_cancelled_evaluation_ends_at_once(tmp_path: Path) -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await answer(Stuck(), make_rows(3), tmp_path)
+
+
+class Silent(EchoEngine):
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        yield Delta("", finish=Finish.STOP)
+
+
+async def test_base_says_how_odd_it_finds_each_answer_whoever_gave_it(tmp_path: Path) -> None:
+    engine, rows = EchoEngine(), make_rows(2)
+    await engine.load_adapter("support@1", tmp_path)
+    tuned = Contestant("candidate", "support@1", "hash-1")
+    answers, _ = await answer(engine, rows, tmp_path / "cache", contestant=tuned)
+    for row, given in zip(rows, answers, strict=True):
+        prompt_ids, answer_ids = await engine.tokenize(row.messages, answer=given.text)
+        # The end of the turn is not part of what was said.
+        expected = (await engine.token_logprobs("base", prompt_ids + answer_ids))[len(prompt_ids) - 1 : -1]
+        assert given.answer_nll_base == pytest.approx(-sum(expected) / len(expected))
+    [empty] = (await answer(Silent(), rows[:1], tmp_path / "silent")).answers
+    assert math.isnan(empty.answer_nll_base)
+    [kept] = (await answer(Counting(), rows[:1], tmp_path / "silent")).answers
+    assert math.isnan(kept.answer_nll_base)
+
+
+class Narrow(EchoEngine):
+    """Talks to the end of its context, where nothing is left to score the whole."""
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        yield Delta("one word after the other", finish=Finish.LENGTH)
+
+    async def token_logprobs(self, model: str, token_ids: Sequence[int]) -> tuple[float, ...]:
+        if len(token_ids) > 7:
+            raise InvalidInput("is longer than the context", subject="the prompt", remedy="Shorten it.")
+        return await super().token_logprobs(model, token_ids)
+
+
+async def test_an_answer_that_fills_the_context_still_counts(tmp_path: Path) -> None:
+    [given] = (await answer(Narrow(), make_rows(1), tmp_path)).answers
+    assert math.isnan(given.answer_nll_base)
+    assert given.reference_tokens == 4

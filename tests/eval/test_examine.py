@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
@@ -7,7 +9,8 @@ import pytest
 
 from eval.answers import Contestant
 from eval.examine import examine
-from eval.gate import GateRules, Verdict
+from eval.gate import Verdict
+from eval.rules import GateRules
 from eval.verdict import decide_again, main, read_verdict
 from nightschool.echo import EchoEngine
 from nightschool.engine import ChatRequest, Delta
@@ -75,7 +78,6 @@ async def run(
     folder: str = "evaluation",
     steps: list[tuple[float, str]] | None = None,
     conversations: int = 15,
-    cache: Path | None = None,
 ) -> Verdict:
     dataset = root / f"dataset-{conversations}"
     if not dataset.exists():
@@ -88,7 +90,6 @@ async def run(
         gate=RULES,
         folder=root / folder,
         on_step=lambda share, words: steps.append((share, words)) if steps is not None else None,
-        cache=cache,
     )
 
 
@@ -151,6 +152,13 @@ def test_deciding_again_without_a_file_says_so(tmp_path: Path, capsys: pytest.Ca
     assert "does not exist" in capsys.readouterr().err
 
 
+async def test_the_command_decides_again(tmp_path: Path) -> None:
+    verdict = await run(School(), tmp_path)
+    command = [sys.executable, "-W", "error", "-m", "eval.verdict", str(tmp_path / "evaluation" / "scores.parquet")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    assert json.loads(done.stdout)["outcome"] == verdict.outcome.value
+
+
 async def test_an_evaluation_done_twice_changes_no_byte(tmp_path: Path) -> None:
     first = await run(School(), tmp_path)
     hash_before = verify(tmp_path / "evaluation").content_hash
@@ -169,18 +177,6 @@ async def test_an_interrupted_evaluation_resumes_to_the_same_bytes(tmp_path: Pat
     assert len(engine.asked) == 50
     await run(School(), tmp_path, folder="uninterrupted")
     assert verify(tmp_path / "evaluation").content_hash == verify(tmp_path / "uninterrupted").content_hash
-
-
-async def test_a_shared_cache_spares_the_next_night_the_base_model(tmp_path: Path) -> None:
-    await run(School(), tmp_path, cache=tmp_path / "cache")
-    engine = School()
-    next_night = {
-        "base": CONTESTANTS["base"],
-        "production": Contestant("production", "support@2", "hash-2"),
-        "candidate": Contestant("candidate", "support@3", "hash-3"),
-    }
-    await run(engine, tmp_path, contestants=next_night, folder="next", cache=tmp_path / "cache")
-    assert engine.asked == ["support@3"] * 30
 
 
 @pytest.mark.parametrize("conversations", [0, 1, 9])

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.answers import Label
-from eval.gate import GateRules, Verdict, decide
+from eval.gate import Verdict, decide
+from eval.rules import GateRules
 from eval.scores import ScoreRow
 from nightschool.errors import EvaluationFailed
 from nightschool.records import Outcome

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from eval.answers import Answer, Label
-from eval.gate import GateRules, decide
+from eval.gate import decide
 from eval.report import Sample, pick_samples, write_report
+from eval.rules import GateRules
 from eval.scores import score_answer
 from eval.suites import SuiteRow
 from nightschool.records import Finish
@@ -27,7 +28,7 @@ def make_samples(count: int) -> list[Sample]:
 
 def write(folder: Path, samples: list[Sample]) -> str:
     scores = [
-        score_answer(sample.row, Answer(sample.row.row_id, text, Finish.STOP, 2, -4.0, 4), label=label)
+        score_answer(sample.row, Answer(sample.row.row_id, text, Finish.STOP, 2, -4.0, 4, 1.0), label=label)
         for sample in samples
         for label, text in sample.answers.items()
     ]

@@ -1,0 +1,47 @@
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from eval.answers import Answer
+from eval.scores import ScoreRow, pair_columns, read_scores, score_answer, write_scores
+from eval.suites import SuiteRow
+from nightschool.errors import InvalidInput, NotFound
+from nightschool.records import Finish
+
+ROW = SuiteRow("r1", "c1", ({"role": "user", "content": "refund?"},), "within thirty days", topic="returns")
+CUT = Answer("r1", "within thirty", Finish.LENGTH, 2, -4.0, 4, 2.5)
+
+
+def test_a_score_says_how_the_answer_ended_how_odd_it_is_and_what_it_is_about() -> None:
+    score = score_answer(ROW, CUT, label="candidate")
+    assert (score.topic, score.ends_by_itself, score.answer_nll_base, score.faults) == ("returns", False, 2.5, ())
+    assert score_answer(ROW, replace(CUT, finish=Finish.STOP), label="base").ends_by_itself
+
+
+def test_what_is_written_is_read_again_faults_and_missing_topics_too(tmp_path: Path) -> None:
+    written = [
+        replace(score_answer(ROW, CUT, label="base"), faults=("e-mail address", "link")),
+        score_answer(replace(ROW, row_id="r2", topic=None), replace(CUT, row_id="r2"), label="base"),
+    ]
+    write_scores(tmp_path / "scores.parquet", written)
+    assert list(read_scores(tmp_path / "scores.parquet")) == written
+    columns = pair_columns(written)["base"]
+    assert columns.topics == ("returns", None)
+    assert columns.faults == (("e-mail address", "link"), ())
+
+
+def test_an_answer_without_words_has_no_oddity(tmp_path: Path) -> None:
+    write_scores(tmp_path / "scores.parquet", [score_answer(ROW, replace(CUT, answer_nll_base=math.nan), label="base")])
+    [score] = read_scores(tmp_path / "scores.parquet")
+    assert isinstance(score, ScoreRow)
+    assert math.isnan(score.answer_nll_base)
+
+
+def test_a_foreign_or_missing_table_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        read_scores(tmp_path / "scores.parquet")
+    (tmp_path / "scores.parquet").write_text("no table")
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        read_scores(tmp_path / "scores.parquet")
