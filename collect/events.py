@@ -6,6 +6,7 @@ from typing import Final
 
 from collect.store import Cursor
 from nightschool.records import BotName, Event
+from nightschool.text import clean_text
 
 ADD: Final = """
 insert into events (event_id, happened_at, bot, actor, action, subject, reason)
@@ -20,7 +21,8 @@ order by happened_at desc, event_id limit $limit
 
 
 def append_event(cursor: Cursor, *, event: Event) -> None:
-    cursor.execute(ADD, asdict(event))
+    reason = clean_text(event.reason, subject="reason", param="reason")
+    cursor.execute(ADD, asdict(event) | {"reason": reason})
 
 
 def list_events(cursor: Cursor, *, bot: BotName | None = None, limit: int = 100) -> list[Event]:

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 from collect.store import Cursor
 from nightschool.errors import Busy, InvalidInput, NotFound
+from nightschool.text import check_name
 
 Scope = Literal["user", "operator"]
 PREFIX: Final = "ns-"
@@ -34,6 +35,7 @@ def create_key(cursor: Cursor, *, name: str, scope: Scope, at: datetime) -> str:
     """The secret, which is not kept. Raises Busy where the name was used, InvalidInput for a name that is none."""
     if not name.strip() or len(name) > MAX_NAME_CHARS:
         raise InvalidInput(f"needs 1 to {MAX_NAME_CHARS} characters", subject="key name", remedy="Choose another.")
+    check_name(name, subject="key name", param="name")
     if cursor.execute(BY_NAME, {"name": name}).fetchone():
         raise Busy("exists already", subject=f"key {name!r}", remedy="Choose another name.")
     secret = PREFIX + secrets.token_urlsafe(32)

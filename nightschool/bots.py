@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from nightschool.errors import InvalidSettings, UnknownModel
 from nightschool.faults import describe_faults
 from nightschool.records import BOT_NAME_PATTERN, BotName, Sampling
+from nightschool.text import OperatorsText
 
 log = logging.getLogger(__name__)
 
@@ -126,13 +127,13 @@ class Bot(Part):
 
     name: str = Field(pattern=BOT_NAME_PATTERN)
     """Lower-case letters, digits and hyphens; also the API's model name."""
-    title: str = Field(min_length=1, max_length=60)
+    title: OperatorsText = Field(min_length=1, max_length=60)
     """What people see."""
-    description: str = ""
+    description: OperatorsText = ""
     """One line under the title."""
-    system_prompt: str
+    system_prompt: OperatorsText
     """Put before every conversation, in serving, training and evaluation alike."""
-    starters: tuple[str, ...] = Field(default=(), max_length=6)
+    starters: tuple[OperatorsText, ...] = Field(default=(), max_length=6)
     """Questions offered on an empty page."""
     sampling: SamplingPart = SamplingPart()
     recipe: RecipePart = RecipePart()

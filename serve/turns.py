@@ -31,6 +31,7 @@ from nightschool.records import (
     new_id,
     utc_now,
 )
+from nightschool.text import clean_text
 from serve.answering import Answering
 from serve.metrics import Metrics
 
@@ -281,6 +282,7 @@ def _system(bot: Bot) -> ChatMessage:
 
 
 def _checked(text: str) -> str:
+    text = clean_text(text, subject="question", param="messages")
     if not text.strip():
         raise InvalidInput("is empty", subject="question", remedy="Write something.", param="messages")
     if len(text) > MAX_QUESTION_CHARS:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from nightschool.records import ChatMessage
+from nightschool.text import PeoplesText
 
 MAX_CONTENT_CHARS: Final = 100_000
 ROLES: Final = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
@@ -30,7 +31,7 @@ class _Said(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     role: str
-    content: str
+    content: PeoplesText
     weight: int = Field(default=1, ge=0, le=1)
 
     @field_validator("content", mode="before")
@@ -80,10 +81,10 @@ def _parse(number: int, text: str) -> ParsedConversation | BadLine:
         line = _Line.model_validate(tree)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
-        return BadLine(number, f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg'].lower()}")
+        told = fault["msg"].lower().removeprefix("value error, ")
+        return BadLine(number, f"{'.'.join(str(part) for part in fault['loc'])}: {told}")
     said = line.messages or [*line.prompt, *line.completion]
-    reason = _fault(said)
-    if reason:
+    if reason := _fault(said):
         return BadLine(number, reason)
     return ParsedConversation(
         number,
@@ -102,8 +103,6 @@ def _fault(said: list[_Said]) -> str | None:
             return f"a {message.role} message is empty"
         if len(message.content) > MAX_CONTENT_CHARS:
             return f"a message has more than {MAX_CONTENT_CHARS} characters"
-        if "\x00" in message.content or not _is_encodable(message.content):
-            return "a message holds characters that are not text"
     roles = [ROLES[message.role] for message in said]
     turns = roles[1:] if roles[0] == "system" else roles
     if "system" in turns:
@@ -113,11 +112,3 @@ def _fault(said: list[_Said]) -> str | None:
     if not any(message.weight for message in said if message.role == "assistant"):
         return "every assistant message has weight 0, so there is nothing to learn"
     return None
-
-
-def _is_encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

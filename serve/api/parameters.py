@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from nightschool.bots import SamplingPart
 from nightschool.records import ChatMessage, Sampling
+from nightschool.text import PeoplesText
 from serve.api.faults import BadParameter
 
 MAX_MESSAGES: Final = 512
@@ -97,8 +98,8 @@ class ChatPart(BaseModel):
 class ChatTurn(ChatPart):
     role: Literal["system", "developer", "user", "assistant"]
     """`developer` is read as `system`."""
-    content: Annotated[str, BeforeValidator(_joined_text)]
-    """A text or a list of text parts."""
+    content: Annotated[PeoplesText, BeforeValidator(_joined_text)]
+    """A text or a list of text parts, without what nobody sees in it."""
     name: str | None = None
     """Accepted and not used."""
 

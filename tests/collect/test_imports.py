@@ -63,7 +63,7 @@ def test_formats(text: str) -> None:
         (line([*TURN, {"role": "system", "content": "x"}]), "may only come first"),
         (line([TURN[0], TURN[1] | {"weight": 0}]), "nothing to learn"),
         (line([TURN[0], TURN[1] | {"weight": 7}]), "weight"),
-        (line([TURN[0], {"role": "assistant", "content": "\ud800"}]), "not text"),
+        (line([TURN[0], {"role": "assistant", "content": "\ud800"}]), "half of a surrogate pair"),
         (line([TURN[0], {"role": "assistant", "content": None}]), "content"),
         (b"\xff\xfe{}", "is not UTF-8"),
         ("[" * 100_000, "is not JSON"),

@@ -18,6 +18,7 @@ from collect.imports import Imported, import_conversations
 from collect.reviews import record_review
 from collect.store import Cursor
 from nightschool.records import BotName, ChatMessage, Feedback, Finish, Message, Review, Vote
+from nightschool.text import clean_text
 
 from ..conftest import AT, BOT
 
@@ -63,7 +64,11 @@ def test_each_branch_is_a_line(cursor: Cursor, tell: Tell) -> None:
     assert sorted(texts(line) for line in exported(cursor)) == [["One?", "1", "Two?", "2"], ["One?", "uno"]]
 
 
-TEXT = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1).filter(str.strip)
+TEXT = (
+    st.text(alphabet=st.characters(codec="utf-8"), min_size=1)
+    .map(lambda text: clean_text(text, subject="text"))
+    .filter(str.strip)
+)
 TALKS = st.lists(st.lists(st.tuples(TEXT, TEXT, st.booleans()), min_size=1, max_size=3), min_size=1, max_size=4)
 
 
