@@ -1,13 +1,19 @@
-"""What people think of answers: one row for each answer and voter as it stands now, and every change behind it."""
+"""What people think of answers: one row for each answer and voter as it stands now, and every change behind it.
 
-from dataclasses import asdict, dataclass
+A changed mind keeps nothing of the other one: what was said with a dislike goes when it is taken back or turns into a
+like. The same opinion again is one opinion, whenever it was said; a suggestion that says what the answer says is none.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from collect.conversations import message
 from collect.store import Cursor
 from nightschool.errors import InvalidInput
-from nightschool.records import BotName, Feedback, Source, Vote
+from nightschool.records import BotName, Feedback, Message, Source, Vote
+from nightschool.text import clean_text, is_same
 
 ADD: Final = """
 insert into feedback (message_id, voter, bot, vote, reasons, comment, ideal_answer, voted_at)
@@ -72,32 +78,66 @@ class FeedbackRow:
     """The operator's review; None where there is none yet."""
 
 
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What a person says of an answer now; None keeps what was said before."""
+
+    vote: Vote | None = None
+    reasons: Sequence[str] | None = None
+    comment: str | None = None
+    ideal_answer: str | None = None
+
+
+class Heard(NamedTuple):
+    feedback: Feedback
+    """The opinion as it stands."""
+    is_new: bool
+    """False where it stood so already."""
+
+
 class _Stored(NamedTuple):
     feedback: Feedback
     row: int
 
 
-def record_vote(cursor: Cursor, *, feedback: Feedback) -> Feedback:
-    """Keep the opinion and its history; the same one twice is one. Raises NotFound, InvalidInput for no answer of ours.
+def record_opinion(cursor: Cursor, *, message_id: str, voter: str, opinion: Opinion, at: datetime) -> Heard:
+    """Put what is said now over what was said before, in one transaction: two of one voter at once lose neither.
 
-    A vote that is taken back is `Vote.NONE`: the row stays, and what was said before stays in the history.
+    Raises NotFound, InvalidInput for no answer of ours and for what is no text.
     """
-    about = message(cursor, message_id=feedback.message_id, bot=feedback.bot)
-    if about.role != "assistant" or about.source not in VOTABLE:
-        raise InvalidInput(
-            "is not an answer of this bot", subject=repr(feedback.message_id), remedy="Vote on answers only."
-        )
+    about = _votable(message(cursor, message_id=message_id))
+    nothing = Feedback(message_id, about.bot, voter, Vote.NONE, (), "", "", at)
+    stored = _stored(cursor, message_id=message_id, voter=voter)
+    before = stored.feedback if stored else nothing
+    if before.vote is not Vote.NONE and opinion.vote not in {None, before.vote}:
+        before = nothing
+    now = replace(
+        before,
+        vote=before.vote if opinion.vote is None else opinion.vote,
+        reasons=before.reasons
+        if opinion.reasons is None
+        else tuple(clean_text(reason, subject="reasons", param="reasons") for reason in opinion.reasons),
+        comment=before.comment if opinion.comment is None else _cleaned(opinion.comment, "comment"),
+        ideal_answer=before.ideal_answer
+        if opinion.ideal_answer is None
+        else _cleaned(opinion.ideal_answer, "ideal_answer"),
+        # The order in which they come is the order that counts, also where the clock was set back in between.
+        voted_at=max(at, stored.feedback.voted_at) if stored else at,
+    )
+    return _keep(cursor, _without_echo(now, about), stored)
+
+
+def record_vote(cursor: Cursor, *, feedback: Feedback) -> Feedback:
+    """Keep a whole opinion and its history; what stands afterwards, which is the stored one where that is newer.
+
+    A vote that is taken back is `Vote.NONE`: the row stays, and what was said before stays in the history. Raises
+    NotFound, InvalidInput for no answer of ours.
+    """
+    about = _votable(message(cursor, message_id=feedback.message_id, bot=feedback.bot))
     stored = _stored(cursor, message_id=feedback.message_id, voter=feedback.voter)
-    if stored and stored.feedback == feedback:
-        return feedback
-    row = asdict(feedback) | {"reasons": list(feedback.reasons)}
-    if stored:
-        change = {name: row[name] for name in ("vote", "reasons", "comment", "ideal_answer", "voted_at")}
-        cursor.execute(CHANGE, change | {"row": stored.row})
-    else:
-        cursor.execute(ADD, row)
-    cursor.execute(REMEMBER, row)
-    return feedback
+    if stored and feedback.voted_at < stored.feedback.voted_at:
+        return stored.feedback
+    return _keep(cursor, _without_echo(feedback, about), stored).feedback
 
 
 def feedback_of(cursor: Cursor, *, message_id: str, voter: str) -> Feedback | None:
@@ -117,6 +157,35 @@ def list_feedback(
     """Newest first; votes that were taken back are not shown."""
     rows = cursor.execute(LIST, {"bot": bot, "vote": vote, "limit": limit}).fetchall()
     return [FeedbackRow(_feedback(row), *row[8:]) for row in rows]
+
+
+def _votable(about: Message) -> Message:
+    if about.role != "assistant" or about.source not in VOTABLE:
+        raise InvalidInput(
+            "is not an answer of this bot", subject=repr(about.message_id), remedy="Vote on answers only."
+        )
+    return about
+
+
+def _without_echo(feedback: Feedback, about: Message) -> Feedback:
+    return replace(feedback, ideal_answer="") if is_same(feedback.ideal_answer, about.content) else feedback
+
+
+def _keep(cursor: Cursor, feedback: Feedback, stored: _Stored | None) -> Heard:
+    if stored and replace(feedback, voted_at=stored.feedback.voted_at) == stored.feedback:
+        return Heard(stored.feedback, is_new=False)
+    row = asdict(feedback) | {"reasons": list(feedback.reasons)}
+    if stored:
+        change = {name: row[name] for name in ("vote", "reasons", "comment", "ideal_answer", "voted_at")}
+        cursor.execute(CHANGE, change | {"row": stored.row})
+    else:
+        cursor.execute(ADD, row)
+    cursor.execute(REMEMBER, row)
+    return Heard(feedback, is_new=True)
+
+
+def _cleaned(text: str, param: str) -> str:
+    return clean_text(text, subject=param, param=param)
 
 
 def _stored(cursor: Cursor, *, message_id: str, voter: str) -> _Stored | None:

@@ -38,6 +38,7 @@ from serve.api.health import health_router
 from serve.api.models import models_router
 from serve.api.operations import operations_router
 from serve.metrics import Metrics
+from serve.pace import Pace
 from serve.pages import mount_pages
 from serve.parts import Parts
 from serve.secrets import Secrets
@@ -94,7 +95,7 @@ async def open_parts(settings: Settings, *, base_model: str, secrets: Secrets) -
             engine=engine,
             rollout=rollout,
             turns=turns,
-            votes=Votes(store, metrics=metrics),
+            votes=Votes(store, metrics=metrics, pace=Pace(settings.server.requests_per_minute)),
             nights=nights,
             metrics=metrics,
             secrets=secrets,

@@ -4,49 +4,48 @@ Knows whose answer it is: a browser votes on answers in its own conversations, a
 operator on any. Does not know HTTP or Gradio.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import Final
 
 from collect import conversations, feedback
-from collect.store import Cursor, Store
+from collect.feedback import Opinion
+from collect.store import Store
 from nightschool.errors import InvalidInput, NotFound
-from nightschool.records import Feedback, Message, Vote, utc_now
+from nightschool.records import Feedback, utc_now
 from serve.metrics import Metrics
+from serve.pace import Pace
+
+__all__ = ["Opinion", "Votes"]
 
 MAX_TEXT_CHARS: Final = 20_000
 MAX_REASONS: Final = 10
 MAX_REASON_CHARS: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Opinion:
-    """What a person says of an answer; None keeps what was said before."""
-
-    vote: Vote | None = None
-    reasons: Sequence[str] | None = None
-    comment: str | None = None
-    ideal_answer: str | None = None
-
-
 class Votes:
-    """Takes and shows votes."""
+    """Takes and shows votes. `pace` is a budget of its own beside that for answers."""
 
-    def __init__(self, store: Store, *, metrics: Metrics, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, store: Store, *, metrics: Metrics, pace: Pace, now: Callable[[], datetime] = utc_now) -> None:
         self._store = store
         self._metrics = metrics
+        self._pace = pace
         self._now = now
 
     async def cast(self, message_id: str, opinion: Opinion, *, owner: str, is_operator: bool = False) -> Feedback:
-        """The stored row, once it is durable. Raises NotFound (also for somebody else's answer), InvalidInput."""
+        """The stored row, once it is durable; an opinion that stands already counts once.
+
+        Raises NotFound (also for somebody else's answer), InvalidInput, TooManyRequests.
+        """
         _check(opinion)
-        about = await self._owned(message_id, owner=owner, is_operator=is_operator)
-        nothing = Feedback(message_id, about.bot, owner, Vote.NONE, (), "", "", self._now())
-        stored = await self._store.write(partial(_merge, nothing=nothing, opinion=opinion))
-        self._metrics.voted(stored)
-        return stored
+        self._pace.spend(owner)
+        await self._owned(message_id, owner=owner, is_operator=is_operator)
+        said = partial(feedback.record_opinion, message_id=message_id, voter=owner, opinion=opinion, at=self._now())
+        heard = await self._store.write(said)
+        if heard.is_new:
+            self._metrics.voted(heard.feedback)
+        return heard.feedback
 
     async def read(self, message_id: str, *, owner: str, is_operator: bool = False) -> Feedback:
         """The owner's own opinion. Raises NotFound where there is none or the answer is somebody else's."""
@@ -60,7 +59,7 @@ class Votes:
         """The owner's opinions by message id."""
         return await self._store.read(partial(feedback.feedback_in, conversation_id=conversation_id, voter=owner))
 
-    async def _owned(self, message_id: str, *, owner: str, is_operator: bool) -> Message:
+    async def _owned(self, message_id: str, *, owner: str, is_operator: bool) -> None:
         missing = NotFound(
             "is not an answer you asked for",
             subject=repr(message_id),
@@ -76,23 +75,6 @@ class Votes:
             raise missing from None
         if not is_operator and conversation.owner != owner:
             raise missing
-        return message
-
-
-def _merge(cursor: Cursor, *, nothing: Feedback, opinion: Opinion) -> Feedback:
-    """Put what is said now over what was said before. In the writer's turn: two of one voter at once lose neither."""
-    before = feedback.feedback_of(cursor, message_id=nothing.message_id, voter=nothing.voter) or nothing
-    merged = Feedback(
-        message_id=before.message_id,
-        bot=before.bot,
-        voter=before.voter,
-        vote=before.vote if opinion.vote is None else opinion.vote,
-        reasons=before.reasons if opinion.reasons is None else tuple(opinion.reasons),
-        comment=before.comment if opinion.comment is None else opinion.comment,
-        ideal_answer=before.ideal_answer if opinion.ideal_answer is None else opinion.ideal_answer,
-        voted_at=nothing.voted_at,
-    )
-    return feedback.record_vote(cursor, feedback=merged)
 
 
 def _check(opinion: Opinion) -> None:

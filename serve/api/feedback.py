@@ -17,7 +17,7 @@ from serve.votes import Opinion
 
 
 class FeedbackBody(BaseModel):
-    """What is left out stays as it was said before."""
+    """What is left out stays as it was said before, unless the vote turns into another one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collect.feedback import FeedbackRow, feedback_in, feedback_of, list_feedback, record_vote
+from collect.feedback import (
+    FeedbackRow,
+    Heard,
+    Opinion,
+    feedback_in,
+    feedback_of,
+    list_feedback,
+    record_opinion,
+    record_vote,
+)
 from collect.reviews import record_review
 from collect.store import Cursor
 from nightschool.errors import InvalidInput, NotFound
@@ -60,6 +69,63 @@ def test_a_vote_that_is_sent_again_counts_once(cursor: Cursor, tell: Tell) -> No
     assert history(cursor) == ["up"]
 
 
+def test_the_same_opinion_at_another_time_leaves_no_history(cursor: Cursor, tell: Tell) -> None:
+    _, said = tell()
+    first = record_vote(cursor, feedback=opinion(said))
+    assert record_vote(cursor, feedback=opinion(said, minute=5)) == first
+    told = Opinion(Vote.UP, ["wrong", "slow"], "It's “late”.")
+    again = record_opinion(
+        cursor, message_id=said.message_id, voter="browser:ada", opinion=told, at=NOON + timedelta(hours=1)
+    )
+    assert again == Heard(first, is_new=False)
+    assert history(cursor) == ["up"]
+
+
+def test_yesterdays_vote_does_not_replace_todays(cursor: Cursor, tell: Tell) -> None:
+    _, said = tell()
+    now = record_vote(cursor, feedback=opinion(said, Vote.DOWN, minute=5))
+    assert record_vote(cursor, feedback=opinion(said, Vote.UP)) == now
+    assert feedback_of(cursor, message_id=said.message_id, voter="browser:ada") == now
+
+
+def test_what_is_said_now_counts_though_the_clock_was_set_back(cursor: Cursor, tell: Tell) -> None:
+    _, said = tell()
+    record_vote(cursor, feedback=opinion(said, Vote.DOWN, minute=5))
+    heard = record_opinion(cursor, message_id=said.message_id, voter="browser:ada", opinion=Opinion(Vote.UP), at=NOON)
+    assert (heard.feedback.vote, heard.feedback.voted_at) == (Vote.UP, NOON + timedelta(minutes=5))
+
+
+@pytest.mark.parametrize("way", [[Vote.UP], [Vote.NONE, Vote.UP], [Vote.NONE], [Vote.UP, Vote.DOWN]])
+def test_a_changed_mind_keeps_nothing_of_the_other_one(cursor: Cursor, tell: Tell, way: list[Vote]) -> None:
+    _, said = tell()
+    whole = Opinion(Vote.DOWN, ["wrong"], "No.", "Within 30 days.")
+    for said_now in [whole, *map(Opinion, way)]:
+        heard = record_opinion(cursor, message_id=said.message_id, voter="browser:ada", opinion=said_now, at=NOON)
+    stands = heard.feedback
+    assert (stands.vote, stands.reasons, stands.comment, stands.ideal_answer) == (way[-1], (), "", "")
+
+
+def test_what_is_added_to_an_opinion_stays_with_it(cursor: Cursor, tell: Tell) -> None:
+    _, said = tell()
+    for said_now in (Opinion(reasons=["wrong"]), Opinion(Vote.DOWN), Opinion(Vote.DOWN, ideal_answer="There.")):
+        heard = record_opinion(cursor, message_id=said.message_id, voter="browser:ada", opinion=said_now, at=NOON)
+    assert (heard.feedback.reasons, heard.feedback.ideal_answer) == (("wrong",), "There.")
+
+
+@pytest.mark.parametrize("echo", ["On its way.", " on its\nWAY. "])
+def test_a_suggestion_that_says_what_the_answer_says_is_none(cursor: Cursor, tell: Tell, echo: str) -> None:
+    _, said = tell("Where is my parcel?", "On its way.")
+    heard = record_opinion(
+        cursor,
+        message_id=said.message_id,
+        voter="browser:ada",
+        opinion=Opinion(Vote.DOWN, ideal_answer=echo),
+        at=NOON,
+    )
+    assert heard.feedback.ideal_answer == ""
+    assert record_vote(cursor, feedback=replace(opinion(said), voter="x", ideal_answer=echo)).ideal_answer == ""
+
+
 def test_people_vote_beside_one_another(cursor: Cursor, tell: Tell) -> None:
     asked, said = tell()
     mine, hers = opinion(said), opinion(said, Vote.DOWN, voter="browser:eve")
@@ -101,7 +167,9 @@ def test_vote_retract_vote_equals_vote(cursor: Cursor, tell: Tell) -> None:
             cursor.commit()
         stands = feedback_of(cursor, message_id=winding.message_id, voter="browser:ada")
         direct = feedback_of(cursor, message_id=straight.message_id, voter="browser:ada")
-        assert stands == votes[-1]
+        assert stands is not None
+        # The same opinion again is one opinion: it stands as it was first said.
+        assert replace(stands, voted_at=NOON) == replace(votes[-1], voted_at=NOON)
         assert direct == replace(votes[-1], message_id=straight.message_id)
 
     check()

@@ -47,6 +47,7 @@ from serve.api.health import health_router
 from serve.api.models import models_router
 from serve.api.operations import operations_router
 from serve.metrics import Metrics
+from serve.pace import Pace
 from serve.parts import Parts
 from serve.secrets import OpenedSecrets, open_secrets
 from serve.turns import Turns
@@ -251,7 +252,7 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
                 engine=engine,
                 rollout=rollout,
                 turns=turns,
-                votes=Votes(store, metrics=metrics),
+                votes=Votes(store, metrics=metrics, pace=Pace(settings.server.requests_per_minute)),
                 nights=nights,
                 metrics=metrics,
                 secrets=secrets.secrets,

@@ -3,9 +3,11 @@ from functools import partial
 from typing import Any
 
 import httpx
+import pytest
 
 from collect import keys
 from nightschool.records import utc_now
+from nightschool.settings import ServerSettings
 from serve.parts import Parts
 
 
@@ -34,8 +36,36 @@ async def test_what_is_not_said_again_stays(client: httpx.AsyncClient) -> None:
     await vote(client, completion_id, vote="up", reasons=["clear"], comment="Good")
     row = (await vote(client, completion_id, ideal_answer="Better")).json()
     assert (row["vote"], row["reasons"], row["comment"], row["ideal_answer"]) == ("up", ["clear"], "Good", "Better")
-    row = (await vote(client, completion_id, vote="none", comment=None)).json()
-    assert (row["vote"], row["comment"]) == ("none", "Good")
+    row = (await vote(client, completion_id, vote="up", comment=None)).json()
+    assert (row["vote"], row["comment"]) == ("up", "Good")
+
+
+async def test_a_like_keeps_nothing_of_the_dislike_before_it(client: httpx.AsyncClient) -> None:
+    completion_id = await answered(client)
+    await vote(client, completion_id, vote="down", reasons=["wrong"], comment="No.", ideal_answer="Better")
+    row = (await vote(client, completion_id, vote="up")).json()
+    assert (row["reasons"], row["comment"], row["ideal_answer"]) == ([], "", "")
+
+
+async def test_the_same_vote_again_is_the_same_row_and_counts_once(client: httpx.AsyncClient) -> None:
+    completion_id = await answered(client)
+    rows = [(await vote(client, completion_id, vote="up")).json() for _ in range(3)]
+    assert rows[0] == rows[1] == rows[2]
+    assert 'nightschool_votes_total{bot="support",vote="up"} 1.0' in (await client.get("/metrics")).text
+
+
+class TestPace:
+    @pytest.fixture
+    def server_settings(self) -> ServerSettings:
+        return ServerSettings(requests_per_minute=2)
+
+    async def test_votes_have_a_pace_of_their_own(self, client: httpx.AsyncClient) -> None:
+        completion_id = await answered(client)
+        replies = [await vote(client, completion_id, comment=str(number)) for number in range(3)]
+        assert [reply.status_code for reply in replies] == [200, 200, 429]
+        assert replies[-1].json()["error"]["code"] == "rate_limit_exceeded"
+        assert 0 < int(replies[-1].headers["Retry-After"]) <= 60
+        assert await answered(client)
 
 
 async def test_only_who_asked_may_vote_and_an_operator(
