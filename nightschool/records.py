@@ -163,7 +163,11 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """An operator's word on an answer. `approved` lets it into training; `corrected_answer` replaces its text."""
+    """An operator's word on an answer.
+
+    `approved` lets `corrected_answer` into training in the answer's place. As stored, that is the answer's own text
+    where it was approved as it is, and empty where it was turned down.
+    """
 
     message_id: str
     bot: BotName

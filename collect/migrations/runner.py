@@ -11,6 +11,7 @@ import duckdb
 
 from collect.migrations.m001_first import FIRST
 from collect.migrations.m002_feedback_by_message import FEEDBACK_BY_MESSAGE
+from collect.migrations.m004_review_history import REVIEW_HISTORY
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
@@ -24,6 +25,7 @@ class Migration(NamedTuple):
 MIGRATIONS: Final = (
     Migration("m001_first", FIRST),
     Migration("m002_feedback_by_message", FEEDBACK_BY_MESSAGE),
+    Migration("m004_review_history", REVIEW_HISTORY),
 )
 """Oldest first. A released one is never edited."""
 

@@ -66,7 +66,7 @@ async def test_a_correction_replaces_the_answer_and_an_approval_does_not(
     await handlers.review(row, is_approved=True, corrected_answer=row.answer)
     review = await parts.store.read(partial(reviews.review_of, message_id=answer_id))
     assert review is not None
-    assert review.corrected_answer == ""
+    assert review.corrected_answer == row.answer
     [row] = await handlers.feedback(None, None)
     assert feedback_label(row).endswith("approved")
 
