@@ -14,14 +14,14 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
 from nightschool.engine import Delta
-from nightschool.errors import NightschoolError
+from nightschool.errors import NightschoolError, Unavailable
 from serve.api.auth import Caller, require_key
 from serve.api.bodies import read_body
 from serve.api.connection import EventStream, unless_left
 from serve.api.errors import error_body
 from serve.api.models import find_model
 from serve.api.parameters import ChatBody
-from serve.api.replies import DONE, Reply, event
+from serve.api.replies import DONE, FINISHES, Reply, event
 from serve.pace import Pace
 from serve.parts import Parts
 from serve.turns import Turn
@@ -72,7 +72,14 @@ async def _whole(answer: AsyncGenerator[Delta, None], reply: Reply) -> dict[str,
     async with aclosing(answer):
         async for last in answer:
             pieces.append(last.text)
+    _refuse_torso(last)
     return reply.completion("".join(pieces), last)
+
+
+def _refuse_torso(last: Delta) -> None:
+    """OpenAI has no word for an answer that was cut off; told as one that ended, it would be taken for whole."""
+    if last.finish not in FINISHES:
+        raise Unavailable("was stopping and cut the answer off", subject="server", remedy="Ask again in a moment.")
 
 
 async def _events(
@@ -86,6 +93,7 @@ async def _events(
             while delta.finish is None:
                 yield event(reply.text_chunk(delta.text))
                 delta = await anext(answer)
+            _refuse_torso(delta)
         except NightschoolError as error:
             log.warning("answer=%s broke off: %s", reply.completion_id, error)
             yield event(error_body(error))

@@ -13,7 +13,7 @@ from nightschool.records import Finish
 
 DONE: Final = b"data: [DONE]\n\n"
 FINISHES: Final[Mapping[Finish, str]] = {Finish.STOP: "stop", Finish.LENGTH: "length"}
-"""OpenAI has no word for an answer that was cut off by a shutdown; `length` too says that there would be more."""
+"""Ends of a whole answer; one that was cut off has no word at OpenAI and is an error (`serve.api.completions`)."""
 
 
 class Usage(TypedDict):
@@ -72,7 +72,8 @@ def event(content: Mapping[str, Any]) -> bytes:
 
 
 def _finish(last: Delta) -> str:
-    return FINISHES.get(last.finish or Finish.PARTIAL, "length")
+    assert last.finish is not None, "only the last piece of an answer ends it"
+    return FINISHES[last.finish]
 
 
 def _usage(last: Delta) -> Usage:

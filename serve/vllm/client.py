@@ -2,11 +2,12 @@
 
 The one implementation of `nightschool.engine.Engine` that has a model behind it. Reaches vLLM by a Unix socket (one of
 ours) or a URL (one of yours). Does not know bots or routes: it is told a model's name and passes it on, so callers must
-never hand it a name that a person typed.
+never hand it a name that a person typed. What vLLM's replies mean is `serve.vllm.replies`'.
 """
 
-import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -15,29 +16,69 @@ from typing import Any, Final
 import httpx
 
 from nightschool.engine import ChatRequest, Delta, TokenizedChat
-from nightschool.errors import Busy, ContextTooLong, EngineError, InvalidInput, UnknownModel
+from nightschool.errors import Busy, EngineError
 from nightschool.prompt import Neutraliser
 from nightschool.records import BASE, ChatMessage, Finish, Sampling
+from serve.vllm.replies import (
+    FINISHES,
+    Event,
+    Models,
+    Probe,
+    Scores,
+    Tokens,
+    Usage,
+    failed,
+    failure,
+    message_of,
+    read_events,
+    read_reply,
+    unreachable,
+)
 
-_FINISHES: Final[Mapping[str, Finish]] = {"stop": Finish.STOP, "length": Finish.LENGTH, "abort": Finish.PARTIAL}
+log = logging.getLogger(__name__)
+
 _BLANKS: Final = " \n\u010a\u0120\u2581"
 """Blank and line break, and how byte-level and SentencePiece tokenizers write them."""
-_TOO_LONG: Final = ("maximum context length", "maximum model length")
-"""How vLLM words it; its error carries no code for it."""
-_REMEDY: Final = "See logs/engine.log in the data folder; the supervisor restarts a dead engine by itself."
+IDLE_S: Final = 2.0
+"""An unused connection is dropped after this, well before vLLM's server closes it (5 s): a question that meets a
+closing connection would be lost."""
 
 
 class VllmEngine:
     """See `Engine`. Made by `connect_engine`."""
 
     def __init__(
-        self, http: httpx.AsyncClient, *, takes_seeds: bool = True, control_tokens: Sequence[str] = ()
+        self,
+        http: httpx.AsyncClient,
+        *,
+        takes_seeds: bool = True,
+        control_tokens: Sequence[str] = (),
+        answer_timeout_s: float = 300,
     ) -> None:
         self._http = http
         self._takes_seeds = takes_seeds
         self._neutral = Neutraliser(control_tokens)
+        self._answer_timeout_s = answer_timeout_s
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        """See `Engine`. A stream that ends without the engine's word on how, or too late, is an EngineError."""
+        deadline_s = asyncio.get_running_loop().time() + self._answer_timeout_s
+        finish: Finish | None = None
+        usage = Usage(prompt_tokens=0, completion_tokens=0)
+        async with aclosing(self._events(request)) as events:
+            while (event := await self._before(deadline_s, anext(events, None), subject=request.model)) is not None:
+                for choice in event.choices:
+                    if choice.finish_reason is not None:
+                        finish = FINISHES.get(choice.finish_reason)
+                    if choice.delta.content:
+                        yield Delta(choice.delta.content)
+                usage = event.usage or usage
+        if finish is None:
+            log.warning("engine broke off: model=%s request=%s", request.model, request.request_id)
+            raise EngineError("broke the answer off", subject="engine", remedy="Try again in a moment.")
+        yield Delta("", finish, usage.prompt_tokens, usage.completion_tokens)
+
+    async def _events(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         body = {
             "model": request.model,
             "messages": self._as_openai(request.messages),
@@ -46,24 +87,32 @@ class VllmEngine:
             **self._sampling(request.sampling),
         }
         headers = {"X-Request-Id": request.request_id}
-        finish: Finish | None = None
         try:
             async with self._http.stream("POST", "/v1/chat/completions", json=body, headers=headers) as response:
                 if response.is_error:
                     await response.aread()
-                    raise _as_error(response, subject=request.model)
-                async with aclosing(_events(response)) as events:
+                    raise failure(response, subject=request.model)
+                async with aclosing(read_events(response)) as events:
                     async for event in events:
-                        if "error" in event:
-                            raise EngineError(_message(event), subject=request.model, remedy=_REMEDY)
-                        for choice in event.get("choices", []):
-                            finish = _FINISHES.get(choice.get("finish_reason") or "", finish)
-                            if text := choice["delta"].get("content"):
-                                yield Delta(text)
-                        if usage := event.get("usage"):
-                            yield Delta("", finish, usage["prompt_tokens"], usage["completion_tokens"])
+                        if event.error is not None:
+                            log.warning("engine failed amid an answer: model=%s said=%r", request.model, event.error)
+                            raise failed()
+                        yield event
         except httpx.HTTPError as error:
-            raise _unreachable(error) from error
+            raise unreachable(error) from error
+
+    async def _before(self, deadline_s: float, event: Awaitable[Event | None], *, subject: str) -> Event | None:
+        # Around one wait and not around the generator: a time-out there would strike whoever reads it.
+        try:
+            async with asyncio.timeout_at(deadline_s):
+                return await event
+        except TimeoutError:
+            log.warning("engine took longer than %.0f s over an answer: model=%s", self._answer_timeout_s, subject)
+            raise EngineError(
+                f"took longer than {self._answer_timeout_s:g} s over this answer",
+                subject="engine",
+                remedy="Ask for a shorter answer, or try again when it is less busy.",
+            ) from None
 
     def _sampling(self, sampling: Sampling) -> dict[str, Any]:
         wanted = {key: value for key, value in asdict(sampling).items() if value is not None}
@@ -74,27 +123,33 @@ class VllmEngine:
 
     async def tokenize(self, messages: Sequence[ChatMessage], *, answer: str) -> TokenizedChat:
         answered = self._as_openai([*messages, ChatMessage(role="assistant", content=answer)])
-        chat = answered[:-1]
-        prompt = await self._post("/tokenize", {"model": BASE, "messages": chat, "add_generation_prompt": True})
+        asked = {"model": BASE, "messages": answered[:-1], "add_generation_prompt": True}
+        prompt = read_reply(await self._post("/tokenize", asked), Tokens)
         asked = {"model": BASE, "messages": answered, "add_generation_prompt": False, "return_token_strs": True}
-        whole = (await self._post("/tokenize", asked)).json()
-        prompt_ids = tuple(prompt.json()["tokens"])
-        whole_ids = tuple(whole["tokens"])[: _end_of_turn(whole["token_strs"])]
-        if whole_ids[: len(prompt_ids)] != prompt_ids:
+        whole = read_reply(await self._post("/tokenize", asked), Tokens)
+        whole_ids = whole.tokens[: _end_of_turn(whole.token_strs)]
+        if whole_ids[: len(prompt.tokens)] != prompt.tokens:
             raise EngineError(
                 "the chat template renders an answer differently from its prompt",
                 subject="base model",
                 remedy="Choose a base model whose template only appends.",
             )
-        return TokenizedChat(prompt_ids, whole_ids[len(prompt_ids) :])
+        return TokenizedChat(prompt.tokens, whole_ids[len(prompt.tokens) :])
 
     async def token_logprobs(self, model: str, token_ids: Sequence[int]) -> tuple[float, ...]:
         body = {"model": model, "prompt": list(token_ids), "max_tokens": 1, "temperature": 0, "prompt_logprobs": 0}
-        response = await self._post("/v1/completions", body)
-        positions = response.json()["choices"][0]["prompt_logprobs"]
-        return tuple(
-            float(position[str(token)]["logprob"]) for token, position in zip(token_ids[1:], positions[1:], strict=True)
+        positions = (
+            read_reply(await self._post("/v1/completions", body, subject=model), Scores).choices[0].prompt_logprobs
         )
+        scored = [(position or {}).get(str(token)) for token, position in zip(token_ids, positions, strict=False)][1:]
+        found = tuple(score.logprob for score in scored if score is not None)
+        if len(found) != len(token_ids) - 1:
+            raise EngineError(
+                f"scored {len(found)} of {len(token_ids) - 1} tokens",
+                subject=model,
+                remedy="Check the engine's version.",
+            )
+        return found
 
     async def load_adapter(self, name: str, folder: Path) -> None:
         loaded = (await self.loaded_adapters()).get(name)
@@ -102,38 +157,50 @@ class VllmEngine:
             return
         if loaded is not None:
             raise Busy(f"is loaded from {loaded}", subject=name, remedy="Unload it first; names are immutable.")
-        await self._post("/v1/load_lora_adapter", {"lora_name": name, "lora_path": str(folder)}, subject=name)
+        await self._move("load", {"lora_name": name, "lora_path": str(folder)})
 
     async def unload_adapter(self, name: str) -> None:
         if name in await self.loaded_adapters():
-            await self._post("/v1/unload_lora_adapter", {"lora_name": name}, subject=name)
+            await self._move("unload", {"lora_name": name})
 
     async def loaded_adapters(self) -> Mapping[str, Path]:
         try:
             response = await self._http.get("/v1/models")
         except httpx.HTTPError as error:
-            raise _unreachable(error) from error
+            raise unreachable(error) from error
         if response.is_error:
-            raise _as_error(response, subject="engine")
-        return {card["id"]: Path(card["root"]) for card in response.json()["data"] if card.get("parent")}
+            raise failure(response, subject=BASE)
+        return {card.id: Path(card.root) for card in read_reply(response, Models).data if card.parent and card.root}
 
     async def check_ready(self) -> None:
         body = {"model": BASE, "prompt": "Hello", "max_tokens": 1, "temperature": 0}
-        response = await self._post("/v1/completions", body)
-        if response.json()["usage"]["completion_tokens"] < 1:
-            raise EngineError("answered without a token", subject="engine", remedy=_REMEDY)
+        if read_reply(await self._post("/v1/completions", body), Probe).usage.completion_tokens < 1:
+            raise EngineError("answered without a token", subject="engine", remedy="The server's log says more.")
 
     def _as_openai(self, messages: Sequence[ChatMessage]) -> list[dict[str, str]]:
         """vLLM tokenises control tokens in a message as such, so what people wrote goes out without any."""
         return [{"role": m["role"], "content": m["content"]} for m in self._neutral.chat(messages)]
 
-    async def _post(self, path: str, body: Mapping[str, Any], *, subject: str = "engine") -> httpx.Response:
+    async def _move(self, verb: str, body: Mapping[str, str]) -> None:
+        """Load or unload. Only operators and nights come here, so the engine's own words help and harm nobody."""
+        try:
+            response = await self._http.post(f"/v1/{verb}_lora_adapter", json=body)
+        except httpx.HTTPError as error:
+            raise unreachable(error) from error
+        if response.is_error:
+            raise EngineError(
+                f"the engine would not {verb} it ({message_of(response).text})",
+                subject=body["lora_name"],
+                remedy="Check its files, its rank and the base model it was trained on.",
+            )
+
+    async def _post(self, path: str, body: Mapping[str, Any], *, subject: str = BASE) -> httpx.Response:
         try:
             response = await self._http.post(path, json=body)
         except httpx.HTTPError as error:
-            raise _unreachable(error) from error
+            raise unreachable(error) from error
         if response.is_error:
-            raise _as_error(response, subject=subject)
+            raise failure(response, subject=subject)
         return response
 
 
@@ -149,17 +216,18 @@ async def connect_engine(
 ) -> AsyncIterator[VllmEngine]:
     """An engine for the length of the block; `socket` or `url` says where it listens. It need not be up yet.
 
-    `takes_seeds` False keeps a request's seed from an engine that cannot bear one. `control_tokens` are the base
-    model's: in what people wrote they are broken up (`nightschool.prompt`).
+    `timeout_s` is how long one answer may take. `takes_seeds` False keeps a request's seed from an engine that cannot
+    bear one. `control_tokens` are the base model's: in what people wrote they are broken up (`nightschool.prompt`).
     """
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-    transport = httpx.AsyncHTTPTransport(uds=str(socket)) if socket else None
     # No cap on connections: the gateway limits askers, and a queue here would be invisible to vLLM's scheduler.
-    limits = httpx.Limits(max_connections=None)
+    limits = httpx.Limits(max_connections=None, keepalive_expiry=IDLE_S)
+    # A transport of its own is not told the client's limits.
+    transport = httpx.AsyncHTTPTransport(uds=str(socket), limits=limits) if socket else None
     async with httpx.AsyncClient(
         base_url=url or "http://engine", headers=headers, transport=transport, timeout=timeout_s, limits=limits
     ) as http:
-        yield VllmEngine(http, takes_seeds=takes_seeds, control_tokens=control_tokens)
+        yield VllmEngine(http, takes_seeds=takes_seeds, control_tokens=control_tokens, answer_timeout_s=timeout_s)
 
 
 def _end_of_turn(token_strs: Sequence[str]) -> int:
@@ -168,33 +236,3 @@ def _end_of_turn(token_strs: Sequence[str]) -> int:
     while length and not token_strs[length - 1].strip(_BLANKS):
         length -= 1
     return length
-
-
-async def _events(response: httpx.Response) -> AsyncGenerator[dict[str, Any], None]:
-    async for line in response.aiter_lines():
-        if line.startswith("data: ") and line != "data: [DONE]":
-            yield json.loads(line.removeprefix("data: "))
-
-
-def _message(body: Mapping[str, Any]) -> str:
-    error = body.get("error")
-    return str(error.get("message") if isinstance(error, dict) else error or body.get("message") or body)
-
-
-def _as_error(response: httpx.Response, *, subject: str) -> EngineError | InvalidInput | UnknownModel:
-    try:
-        message = _message(response.json())
-    except ValueError:
-        message = response.text[:500]
-    if response.status_code == httpx.codes.NOT_FOUND:
-        return UnknownModel(message, subject=subject, remedy="Load the adapter first.")
-    if response.status_code == httpx.codes.BAD_REQUEST:
-        if any(words in message for words in _TOO_LONG):
-            remedy = "Shorten the messages, or begin a new conversation."
-            return ContextTooLong(message.rstrip("."), subject="messages", remedy=remedy, param="messages")
-        return InvalidInput(message, subject=subject, remedy="Mend the request.", param="messages")
-    return EngineError(message, subject=subject, remedy=_REMEDY)
-
-
-def _unreachable(error: httpx.HTTPError) -> EngineError:
-    return EngineError(f"does not answer ({type(error).__name__})", subject="engine", remedy=_REMEDY)

@@ -20,6 +20,7 @@ STALE_ADAPTERS: Final = 4
 """Kept in memory beyond the live ones: an unloaded adapter stays until its last request has ended."""
 PLUGIN: Final = "nightschool_lora_cpu"
 BF16_FLAGS: Final = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+KEEP_ALIVE_S: Final = 60
 REFUSED: Final = frozenset({"VLLM_SKIP_MODEL_NAME_VALIDATION", "VLLM_SERVER_DEV_MODE", "VLLM_LORA_RESOLVER_CACHE_DIR"})
 """Would turn unknown adapters into base, open routes that change weights, or load adapters by a caller's path."""
 
@@ -68,6 +69,8 @@ def engine_environment(
     """`base_env` and what the engine needs. `plugin` off serves base requests wrongly beside adapters on CPU."""
     env = {name: value for name, value in base_env.items() if name not in REFUSED}
     env |= {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_DO_NOT_TRACK": "1"}
+    # The client drops an idle connection long before: a question must not meet one that the server is closing.
+    env["VLLM_HTTP_TIMEOUT_KEEP_ALIVE"] = str(KEEP_ALIVE_S)
     if Path(model).is_dir():
         env |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     if flavor == "gpu":

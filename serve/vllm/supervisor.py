@@ -50,13 +50,16 @@ class EngineSupervisor:
         log_file: Path,
         start_timeout_s: float,
         on_ready: Callable[[], Awaitable[None]],
+        welcome_pause_s: float = 5.0,
     ) -> None:
+        """`welcome_pause_s` stands between two tries of `on_ready`."""
         self._engine = engine
         self._command = command
         self._environment = environment
         self._log_file = log_file
         self._start_timeout_s = start_timeout_s
         self._on_ready = on_ready
+        self._welcome_pause_s = welcome_pause_s
         self.status = EngineStatus(EngineState.STARTING)
 
     async def run(self) -> None:
@@ -78,17 +81,31 @@ class EngineSupervisor:
         ) as child:
             try:
                 await self._wait_until_ready(child)
-                await self._on_ready()
             except NightschoolError as error:
                 log.warning("engine start failed: %s", error)
                 self.status = EngineStatus(EngineState.DOWN, str(error), starts)
                 return False
-            self.status = EngineStatus(EngineState.READY, starts=starts)
-            log.info("engine=ready starts=%d", starts)
+            await self._welcome(child, starts)
             code = await child.wait()
             self.status = EngineStatus(EngineState.DOWN, f"exit code {code}: {child.log_tail(3)}", starts)
             log.warning("engine=died code=%d", code)
             return True
+
+    async def _welcome(self, child: Child, starts: int) -> None:
+        """Call `on_ready` until it succeeds or the process ends: its failure is no reason to end a sound engine."""
+        while child.is_running:
+            try:
+                await self._on_ready()
+            except Exception as error:
+                down = EngineStatus(EngineState.DOWN, f"answers, but what follows a start failed: {error}", starts)
+                if self.status != down:
+                    log.exception("engine answers, but what follows its start failed")
+                self.status = down
+                await asyncio.sleep(self._welcome_pause_s)
+            else:
+                self.status = EngineStatus(EngineState.READY, starts=starts)
+                log.info("engine=ready starts=%d", starts)
+                return
 
     async def _wait_until_ready(self, child: Child) -> None:
         deadline = time.monotonic() + self._start_timeout_s
@@ -101,7 +118,7 @@ class EngineSupervisor:
                 )
             try:
                 await self._engine.check_ready()
-            except EngineError:
+            except NightschoolError:
                 await asyncio.sleep(POLL_S)
             else:
                 return

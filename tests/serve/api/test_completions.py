@@ -299,13 +299,17 @@ async def test_a_caller_who_leaves_ends_the_generation_and_the_answer_so_far_is_
 
 
 @pytest.mark.parametrize("engine", ["hangs"], indirect=True)
-async def test_a_stop_of_the_server_ends_a_stream_properly(
+async def test_a_stop_of_the_server_never_passes_a_torso_off_as_an_answer(
     client: httpx.AsyncClient, parts: Parts, engine: Troubled
 ) -> None:
-    asking = asyncio.create_task(client.post(PATH, json=ask(stream=True)))
+    streamed = asyncio.create_task(client.post(PATH, json=ask(stream=True)))
+    whole = asyncio.create_task(client.post(PATH, json=ask()))
     await engine.said.wait()
+    await asyncio.sleep(0)
     await parts.turns.stop(grace_s=0)
-    *_, last, done = events(await asking)
-    assert (last["choices"][0]["finish_reason"], done) == ("length", "data: [DONE]")
+    *_, before, last = events(await streamed)
+    assert before["choices"][0]["finish_reason"] is None
+    assert last["error"]["code"] == "unavailable"
+    assert (await whole).status_code == 503
     refused = await client.post(PATH, json=ask())
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "unavailable")

@@ -1,7 +1,9 @@
 """What vLLM's answers and faults become; vLLM itself is played by a handler here and real in tests/test_loop.py."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,9 @@ async def read(engine: VllmEngine) -> list[Delta]:
     return [delta async for delta in engine.stream(HELLO)]
 
 
+USAGE = {"usage": {"prompt_tokens": 9, "completion_tokens": 2}}
+
+
 def piece(text: str, finish: str | None = None) -> dict[str, Any]:
     return {"choices": [{"delta": {"content": text}, "finish_reason": finish}]}
 
@@ -83,7 +88,7 @@ async def test_a_failure_amid_the_answer_is_raised_after_what_was_said(vllm: Pla
     vllm.streams(piece("Good "), {"error": {"message": "out of memory"}})
     answer = engine.stream(HELLO)
     assert await anext(answer) == Delta("Good ")
-    with pytest.raises(EngineError, match="out of memory"):
+    with pytest.raises(EngineError, match="engine: failed"):
         await anext(answer)
 
 
@@ -95,6 +100,8 @@ async def test_a_failure_amid_the_answer_is_raised_after_what_was_said(vllm: Pla
         (400, {"error": {"message": "The prompt is longer than the maximum model length of 8."}}, ContextTooLong),
         (400, {"error": {"message": "top_p must be in (0, 1]"}}, InvalidInput),
         (500, "Internal Server Error", EngineError),
+        (502, "<html>Bad gateway</html>", EngineError),
+        (503, '["busy"]', EngineError),
     ],
 )
 async def test_faults_are_told_apart(
@@ -104,6 +111,127 @@ async def test_faults_are_told_apart(
     with pytest.raises(kind) as caught:
         await read(engine)
     assert type(caught.value) is kind
+
+
+async def test_a_refusal_names_the_parameter_that_the_engine_names(vllm: Played, engine: VllmEngine) -> None:
+    for named, told in (("max_tokens", "max_tokens"), ("enable_lora", None), (None, None)):
+        vllm.says("/v1/chat/completions", {"error": {"message": "is too large", "param": named}}, status=400)
+        with pytest.raises(InvalidInput) as caught:
+            await read(engine)
+        assert caught.value.param == told
+
+
+@pytest.mark.parametrize("status", [400, 404, 500])
+async def test_what_an_engine_says_of_itself_reaches_the_log_alone(
+    vllm: Played, engine: VllmEngine, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    vllm.says("/v1/chat/completions", {"error": {"message": "boom in /secret/model"}}, status=status)
+    with pytest.raises(NightschoolError) as caught:
+        await read(engine)
+    assert "secret" not in str(caught.value)
+    assert "boom in /secret/model" in caplog.text
+
+
+async def test_a_base_model_that_the_engine_does_not_know_is_the_engines_failure(
+    vllm: Played, engine: VllmEngine
+) -> None:
+    vllm.says("/v1/chat/completions", {"error": {"message": "The model does not exist."}}, status=404)
+    with pytest.raises(EngineError):
+        await anext(engine.stream(replace(HELLO, model="base")))
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\u0085", "\r", "\u000b", "\u000c"])
+async def test_a_separator_inside_an_answer_is_text(vllm: Played, engine: VllmEngine, separator: str) -> None:
+    said = f"one{separator}two"
+    # As vLLM writes it: unescaped, except for what JSON forbids.
+    text = json.dumps(piece(said, "stop"), ensure_ascii=False)
+    vllm.says("/v1/chat/completions", f"data: {text}\n\ndata: {json.dumps(USAGE)}\n\ndata: [DONE]\n\n")
+    assert await read(engine) == [Delta(said), Delta("", Finish.STOP, 9, 2)]
+
+
+async def test_events_may_arrive_torn_anywhere(vllm: Played, engine: VllmEngine) -> None:
+    whole = f"data: {json.dumps(piece('zwölf €', 'stop'), ensure_ascii=False)}\r\n\r\ndata: [DONE]\r\n\r\n".encode()
+
+    async def torn() -> AsyncIterator[bytes]:
+        for byte in whole:
+            yield bytes([byte])
+
+    vllm.answers["/v1/chat/completions"] = lambda _: httpx.Response(200, content=torn())
+    assert await read(engine) == [Delta("zwölf €"), Delta("", Finish.STOP, 0, 0)]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "<html>We are being maintained</html>",
+        "",
+        "data: {",
+        "data: []\n\n",
+        'data: {"choices": null}\n\n',
+        'data: {"choices": [{"finish_reason": "stop"}]}\n\n',
+        'data: {"choices": [], "usage": {"prompt_tokens": "many"}}\n\n',
+        'data: {"choices": [{"delta": {"content": "Good"}, "finish_reason": null}]}\n\ndata: [DONE]\n\n',
+        'data: {"choices": [{"delta": {"content": "Good"}, "finish_reason": "abort"}]}\n\ndata: [DONE]\n\n',
+        'data: {"choices": [{"delta": {"content": "Good"}, "finish_reason": "out of luck"}]}\n\ndata: [DONE]\n\n',
+    ],
+)
+async def test_a_strange_or_broken_stream_is_never_an_answer(vllm: Played, engine: VllmEngine, said: str) -> None:
+    vllm.says("/v1/chat/completions", said)
+    with pytest.raises(EngineError):
+        await read(engine)
+
+
+async def test_an_answer_without_counts_is_an_answer(vllm: Played, engine: VllmEngine) -> None:
+    vllm.streams(piece("Good", "stop"))
+    assert await read(engine) == [Delta("Good"), Delta("", Finish.STOP, 0, 0)]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "<html>maintenance</html>",
+        "[]",
+        "{}",
+        '{"choices": []}',
+        '{"data": [{}]}',
+        '{"tokens": [1]}',
+        '"\\ud800"',
+        "NaN",
+    ],
+)
+async def test_no_strange_reply_is_anything_but_an_engine_error(vllm: Played, engine: VllmEngine, said: str) -> None:
+    for path in ("/v1/completions", "/v1/models", "/tokenize"):
+        vllm.says(path, said)
+    calls: list[Callable[[], Awaitable[object]]] = [
+        engine.check_ready,
+        engine.loaded_adapters,
+        lambda: engine.token_logprobs("base", [1, 2]),
+    ]
+    if "tokens" not in said:
+        calls.append(lambda: engine.tokenize(CHAT, answer="Good"))
+    for call in calls:
+        with pytest.raises(EngineError):
+            await call()
+
+
+async def test_an_answer_that_takes_too_long_is_ended(http: httpx.AsyncClient, vllm: Played) -> None:
+    async def slow() -> AsyncIterator[bytes]:
+        while True:
+            yield f"data: {json.dumps(piece('on and '))}\n\n".encode()
+            await asyncio.sleep(0.01)
+
+    vllm.answers["/v1/chat/completions"] = lambda _: httpx.Response(200, content=slow())
+    with pytest.raises(EngineError, match="took longer"):
+        await read(VllmEngine(http, answer_timeout_s=0.2))
+
+
+async def test_the_engines_reason_for_refusing_an_adapter_is_told(
+    vllm: Played, engine: VllmEngine, tmp_path: Path
+) -> None:
+    vllm.says("/v1/models", {"data": [{"id": "base", "root": "/m"}]})
+    vllm.says("/v1/load_lora_adapter", {"error": {"message": "rank 64 is too large"}}, status=500)
+    with pytest.raises(EngineError, match="rank 64 is too large"):
+        await engine.load_adapter("support@1", tmp_path)
 
 
 async def test_an_engine_that_is_gone_is_an_engine_error(vllm: Played, engine: VllmEngine) -> None:

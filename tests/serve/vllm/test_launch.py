@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from serve.vllm.client import IDLE_S
 from serve.vllm.launch import PLUGIN, cpu_dtype, engine_command, engine_environment, read_cpu_flags
 
 
@@ -80,3 +81,9 @@ def test_the_type_follows_the_cpu(tmp_path: Path) -> None:
     assert cpu_dtype(read_cpu_flags(cpuinfo)) == "float32"
     cpuinfo.write_text("processor : 0\nflags\t\t: fpu avx2 avx512_bf16\nflags : none\n")
     assert cpu_dtype(read_cpu_flags(cpuinfo)) == "bfloat16"
+
+
+def test_the_client_drops_an_idle_connection_long_before_the_engine_closes_it() -> None:
+    assert float(environment()["VLLM_HTTP_TIMEOUT_KEEP_ALIVE"]) > IDLE_S * 5
+    # A remote engine keeps uvicorn's own 5 s.
+    assert IDLE_S <= 5 / 2
