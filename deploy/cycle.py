@@ -18,13 +18,13 @@ from typing import Literal, NamedTuple
 from collect import cycles, registry
 from collect.snapshot import write_snapshot
 from collect.store import Store
+from deploy.exam import examine_candidate
 from deploy.morning import write_morning_report
-from deploy.orders import contestants, insufficient, recipe_of, rules_of, sampling_of, shortfall
+from deploy.orders import insufficient, recipe_of, shortfall
 from deploy.plan import NightFolder, Step
 from deploy.reporter import Reporter
 from deploy.rollout import Rollout
 from deploy.training import train
-from eval.examine import examine
 from eval.gate import Verdict
 from nightschool.bots import Bot, BotShelf
 from nightschool.engine import Engine
@@ -147,7 +147,8 @@ class NightRunner:
         folder = NightFolder(self._home.temp / f"plan-{new_id()}")
         try:
             data = await self._build_dataset(self._shelf.find(bot), folder)
-            return NightPlan(data, shortfall(self._shelf.find(bot), data))
+            dataset = self._home.dataset(bot, data.content_hash)
+            return NightPlan(data, shortfall(self._shelf.find(bot), data, dataset=dataset))
         finally:
             shutil.rmtree(folder.root, ignore_errors=True)
 
@@ -160,7 +161,8 @@ class NightRunner:
         folder = NightFolder(self._home.cycle(bot.bot_name, reporter.cycle.cycle_id))
         data = await self._build_dataset(bot, folder, reporter)
         has_begun = (folder.run / RECIPE).exists()
-        why = None if has_begun else shortfall(bot, data, force=force)
+        dataset = self._home.dataset(bot.bot_name, data.content_hash)
+        why = None if has_begun else shortfall(bot, data, dataset=dataset, force=force)
         if why:
             decided = insufficient(reporter.cycle, data, why)
         else:
@@ -264,16 +266,17 @@ class NightRunner:
         self, bot: Bot, folder: NightFolder, data: DatasetSummary, candidate: Adapter, reporter: Reporter
     ) -> Verdict:
         reporter.step(Step.EVALUATE)
-        with self._rollout.lease(bot.bot_name) as route:
-            return await examine(
-                self._engine,
-                dataset=self._home.dataset(bot.bot_name, data.content_hash),
-                contestants=contestants(candidate, production=route),
-                sampling=sampling_of(bot),
-                gate=rules_of(bot),
-                folder=folder.evaluation,
-                on_step=lambda share, _what: reporter.advance(share),
-            )
+        return await examine_candidate(
+            self._engine,
+            self._store,
+            self._rollout,
+            bot=bot,
+            candidate=candidate,
+            dataset=self._home.dataset(bot.bot_name, data.content_hash),
+            production_trained=frozenset(),
+            folder=folder.evaluation,
+            on_progress=reporter.advance,
+        )
 
     async def _decide(self, candidate: Adapter, verdict: Verdict, *, cycle_id: str, folder: NightFolder) -> None:
         record = partial(

@@ -4,17 +4,22 @@ The rooms below know no bots; here their own words are filled in from the bot's.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from deploy.rollout import Route
-from eval.answers import Contestant
+from eval.answers import Contestant, Label
 from eval.rules import GateRules
+from eval.suites import read_suite
 from nightschool.bots import Bot
-from nightschool.records import BASE, Adapter, Cycle, Outcome, Sampling
+from nightschool.records import BASE, Adapter, Cycle, Event, Outcome, Sampling, Stage
 from tune.dataset import DatasetSummary
 from tune.recipe import Recipe
+
+GATE: Final = "gate"
+"""Who moved a version, where no person did."""
 
 
 def recipe_of(bot: Bot, *, base_model: str, dataset: Path) -> Recipe:
@@ -39,19 +44,31 @@ def rules_of(bot: Bot) -> GateRules:
     return GateRules(**bot.gate.model_dump(), seed=bot.recipe.seed)
 
 
-def sampling_of(bot: Bot) -> Sampling:
-    """How contestants answer: greedily, since their answers are compared."""
-    return Sampling(temperature=0.0, top_p=1.0, max_tokens=bot.sampling.max_tokens)
+def sampling_of(bot: Bot, *, takes_seeds: bool) -> Sampling:
+    """How contestants answer: as people are answered, each row with a seed of its own.
+
+    An engine that takes no seeds would judge two contestants by two throws of dice, and no verdict could be had twice:
+    there the likeliest word is taken, under the same penalty and to the same length.
+    """
+    served = bot.sampling.to_sampling()
+    if takes_seeds:
+        return replace(served, seed=rules_of(bot).seed)
+    return replace(served, temperature=0.0, top_p=1.0)
 
 
-def shortfall(bot: Bot, data: DatasetSummary, *, force: bool = False) -> str | None:
-    """Why a night with this dataset would not train; `force` trains also where nothing is new."""
+def shortfall(bot: Bot, data: DatasetSummary, *, dataset: Path, force: bool = False) -> str | None:
+    """Why a night with this dataset (its folder: `dataset`) would not train.
+
+    Counts what the exam will ask, so that no training is paid for that could not be judged. `force` trains also where
+    nothing is new.
+    """
     recipe, gate = bot.recipe, bot.gate
     if data.train_rows < recipe.min_examples:
         return f"{data.train_rows} training rows; recipe.min_examples asks for {recipe.min_examples}"
-    if data.held_out_conversations < gate.min_conversations:
+    asked = len({row.conversation_id for row in read_suite(dataset, max_rows=gate.max_rows)})
+    if asked < gate.min_conversations:
         return (
-            f"{data.held_out_conversations} held-out conversations; "
+            f"{asked} held-out conversations with an answer that a person wrote or approved; "
             f"gate.min_conversations asks for {gate.min_conversations}"
         )
     if data.new_rows < recipe.min_new_examples and not force:
@@ -72,10 +89,36 @@ def insufficient(cycle: Cycle, data: DatasetSummary, why: str) -> Cycle:
     )
 
 
-def contestants(candidate: Adapter, *, production: Route) -> Mapping[str, Contestant]:
-    """Who is compared."""
-    return {
+def contestants(candidate: Adapter, *, production: Route, anchor: Adapter | None = None) -> Mapping[str, Contestant]:
+    """Who is compared; `anchor` is the last version that a person promoted."""
+    asked = {
         "base": Contestant(label="base", model=BASE, content_hash=""),
         "production": Contestant(label="production", model=production.model, content_hash=production.adapter_hash),
-        "candidate": Contestant(label="candidate", model=str(candidate.name), content_hash=candidate.content_hash),
+        "candidate": _contestant("candidate", candidate),
     }
+    return asked if anchor is None else asked | {"anchor": _contestant("anchor", anchor)}
+
+
+def hash_in_production(adapters: Iterable[Adapter]) -> str:
+    """Of the weights that the record has in production; empty for the base model."""
+    return next((adapter.content_hash for adapter in adapters if adapter.stage is Stage.PRODUCTION), "")
+
+
+def anchor_of(adapters: Iterable[Adapter], moves: Iterable[Event]) -> Adapter | None:
+    """The last version that a person put into production and nobody took down again; `moves`: newest first.
+
+    What the gate promotes is measured against it too, so that small losses cannot add up over the nights.
+    """
+    known = {str(adapter.name): adapter for adapter in adapters if adapter.stage is not Stage.TAINTED}
+    taken_down: set[str] = set()
+    for event in moves:
+        if event.action == f"{Stage.PRODUCTION}->{Stage.RETIRED}":
+            taken_down.add(event.subject)
+        is_promotion = event.action.endswith(f"->{Stage.PRODUCTION}")
+        if is_promotion and event.actor != GATE and event.subject in known.keys() - taken_down:
+            return known[event.subject]
+    return None
+
+
+def _contestant(label: Label, adapter: Adapter) -> Contestant:
+    return Contestant(label=label, model=str(adapter.name), content_hash=adapter.content_hash)

@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeVar
 
@@ -22,7 +22,8 @@ from nightschool.engine import ChatRequest, Engine
 from nightschool.errors import EvaluationFailed, InvalidInput
 from nightschool.records import BASE, Finish, Sampling, new_id
 
-Label = Literal["base", "production", "candidate"]
+Label = Literal["base", "anchor", "production", "candidate"]
+"""`anchor` is the last version that a person promoted, where it is neither base nor production."""
 OnStep = Callable[[int, int], None]
 """Told after each row: rows done, rows in all."""
 _T = TypeVar("_T")
@@ -101,7 +102,7 @@ async def answer_suite(
 
 async def ask(engine: Engine, row: SuiteRow, *, model: str, sampling: Sampling) -> Answer:
     """One answer. Raises EvaluationFailed where it ended early or could not be scored, and what the engine raises."""
-    request = ChatRequest(row.messages, model, sampling, f"eval-{new_id()}")
+    request = ChatRequest(row.messages, model, _seeded(sampling, row), f"eval-{new_id()}")
     pieces: list[str] = []
     finish, completion_tokens = None, 0
     async with aclosing(engine.stream(request)) as stream:
@@ -160,6 +161,13 @@ async def _score(
     if not prompt_ids or len(logprobs) != len(token_ids) - 1:
         raise _misaligned(row, model, found=len(logprobs), asked=len(token_ids))
     return logprobs[-len(answer_ids) :]
+
+
+def _seeded(sampling: Sampling, row: SuiteRow) -> Sampling:
+    """A seed for each row, the same for every contestant: with one for all, like answers would share their luck."""
+    if sampling.seed is None:
+        return sampling
+    return replace(sampling, seed=int(_digest(f"{sampling.seed} {row.row_id}")[:7], 16))
 
 
 def _misaligned(row: SuiteRow, model: str, *, found: int, asked: int) -> EvaluationFailed:

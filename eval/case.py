@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.answers import Label
+from eval.exam import ExamFacts
 from eval.metrics.perplexity import corpus_perplexity
 from eval.rules import GateRules, Primary
 from eval.scores import ScoreColumns
@@ -51,7 +52,7 @@ class Case:
     figures: Mapping[str, float]
 
 
-def build_case(columns: Mapping[Label, ScoreColumns], rules: GateRules) -> Case:
+def build_case(columns: Mapping[Label, ScoreColumns], rules: GateRules, *, facts: ExamFacts) -> Case:
     """Raises EvaluationFailed where base or candidate is missing."""
     base, candidate, production = columns.get("base"), columns.get("candidate"), columns.get("production")
     if base is None or candidate is None:
@@ -62,6 +63,8 @@ def build_case(columns: Mapping[Label, ScoreColumns], rules: GateRules) -> Case:
     sides = {"base": base, "production": rival, "candidate": candidate}
     figures = {f"{label}_{name}": value for label, side in sides.items() for name, value in _summary(side).items()}
     figures["perplexity_ratio"] = _ratio(figures["candidate_perplexity"], figures["production_perplexity"])
+    figures["production_overlap"] = float(facts.production_overlap)
+    figures["liked_rows"] = float(facts.liked_rows)
     figures["held_out_rows"] = float(len(candidate.row_ids))
     figures["held_out_conversations"] = float(len(set(candidate.conversation_ids)))
     anchor = None if production is None else base

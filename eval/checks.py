@@ -84,6 +84,16 @@ def emptiness(case: Case) -> Check:
     )
 
 
+def overlap(case: Case) -> Check:
+    """Production would win by memory."""
+    known = case.figures["production_overlap"]
+    return Check(
+        known == 0,
+        f"production was trained on {several(known, 'conversation')} of the exam, or on a near-duplicate; "
+        f"none is allowed.",
+    )
+
+
 def finiteness(case: Case) -> Check:
     broken = sorted(name for name, value in case.figures.items() if not math.isfinite(value))
     if broken:

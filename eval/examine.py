@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,20 +18,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from eval.answers import Answer, Contestant, Label, answer_suite
+from eval.exam import Exam, ExamFacts, read_exam
 from eval.gate import Verdict, decide
 from eval.report import Sample, write_report
 from eval.rules import GateRules
 from eval.scores import score_answer, write_scores
-from eval.suites import SuiteRow, read_suite
+from eval.suites import SuiteRow
 from eval.verdict import SCORES, Question, read_verdict, write_verdict
 from nightschool.engine import Engine
-from nightschool.errors import InvalidInput
+from nightschool.errors import EvaluationFailed, InvalidInput
 from nightschool.files import publish, read_manifest
 from nightschool.records import Sampling
 
 logger = logging.getLogger(__name__)
 
-LABELS: Final[tuple[Label, ...]] = ("base", "production", "candidate")
+LABELS: Final[tuple[Label, ...]] = ("base", "anchor", "production", "candidate")
 KIND: Final = "evaluation"
 ANSWERS: Final = "answers.parquet"
 _TEXT_COLUMNS: Final = ("contestant", "row_id", "conversation_id", "messages_json", "reference", "text", "finish")
@@ -46,6 +47,7 @@ class _Examined:
     answers: Mapping[Label, Mapping[str, Answer]]
     """By contestant, then by row id; each holds at least `rows`."""
     skipped_rows: tuple[str, ...]
+    facts: ExamFacts
 
 
 async def examine(
@@ -57,24 +59,35 @@ async def examine(
     gate: GateRules,
     folder: Path,
     on_step: OnStep,
+    production_hash: str,
+    production_trained: frozenset[str] = frozenset(),
+    rotation: str = "",
     in_flight: int = 16,
 ) -> Verdict:
-    """The verdict on contestants["candidate"] against "production" (may be missing or the base itself) and "base".
+    """The verdict on contestants["candidate"] against "production" (may be missing or the base itself), "base" and
+    "anchor" (where a person promoted one).
 
-    Until the end answers are kept in `folder`, so that nothing is asked twice. Raises InvalidInput, EvaluationFailed,
-    and what the engine raises.
+    `production_hash` is what should be live, the base's own hash where nothing should: a production that could not be
+    loaded must not lower the bar. `production_trained` names the conversations that it was trained on; `rotation`
+    which draw of the changing part is asked. Until the end answers are kept in `folder`, so that nothing is asked
+    twice. Raises InvalidInput, EvaluationFailed, and what the engine raises.
     """
-    question = _pose(dataset, contestants, sampling=sampling, gate=gate)
+    question = _pose(dataset, contestants, sampling=sampling, gate=gate, rotation=rotation)
+    _check_production(contestants, production_hash=production_hash)
     if read_manifest(folder) is not None:
         return _found(folder, question)
-    rows = await asyncio.to_thread(read_suite, dataset, max_rows=gate.max_rows)
+    exam = await asyncio.to_thread(
+        read_exam, dataset, max_rows=gate.max_rows, rotation=rotation, production_trained=production_trained
+    )
     examined = await _ask_everyone(
-        engine, rows, question=question, cache=_draft(folder), on_step=on_step, in_flight=in_flight
+        engine, exam, question=question, cache=_draft(folder), on_step=on_step, in_flight=in_flight
     )
     return await asyncio.to_thread(_write_down, folder, examined, question=question)
 
 
-def _pose(dataset: Path, contestants: Mapping[str, Contestant], *, sampling: Sampling, gate: GateRules) -> Question:
+def _pose(
+    dataset: Path, contestants: Mapping[str, Contestant], *, sampling: Sampling, gate: GateRules, rotation: str
+) -> Question:
     manifest = read_manifest(dataset)
     if manifest is None:
         raise InvalidInput("was never finished", subject=str(dataset), remedy="Build the dataset again.")
@@ -82,22 +95,39 @@ def _pose(dataset: Path, contestants: Mapping[str, Contestant], *, sampling: Sam
         raise InvalidInput(
             f"are {', '.join(contestants) or 'none'}",
             subject="the contestants",
-            remedy="Give base and candidate, and production where an adapter is live.",
+            remedy="Give base and candidate, production where an adapter is live, and the anchor where there is one.",
         )
     if any(contestant.label != label for label, contestant in contestants.items()):
         raise InvalidInput("are labelled otherwise than keyed", subject="the contestants", remedy="Make them agree.")
-    base = contestants["base"].content_hash
-    # Before the first promotion production is the base model: it is compared with once, as the base.
     return Question(
         dataset_hash=manifest.content_hash,
-        contestants=tuple(
-            contestants[label]
-            for label in LABELS
-            if label in contestants and (label != "production" or contestants[label].content_hash != base)
-        ),
+        contestants=tuple(_distinct(contestants)),
         sampling=sampling,
         rules=gate,
+        rotation=rotation,
     )
+
+
+def _distinct(contestants: Mapping[str, Contestant]) -> Iterator[Contestant]:
+    """In the order of LABELS. Before the first promotion production *is* the base model, and an anchor may be either:
+    each is asked and compared with once. The candidate always stays."""
+    base = contestants["base"].content_hash
+    production = contestants.get("production", contestants["base"]).content_hash
+    known: Mapping[str, frozenset[str]] = {"production": frozenset({base}), "anchor": frozenset({base, production})}
+    for label in LABELS:
+        if label in contestants and contestants[label].content_hash not in known.get(label, frozenset()):
+            yield contestants[label]
+
+
+def _check_production(contestants: Mapping[str, Contestant], *, production_hash: str) -> None:
+    answering = contestants.get("production", contestants["base"])
+    if answering.content_hash != production_hash:
+        raise EvaluationFailed(
+            f"the record has {production_hash[:12] or 'the base model'} in production, but "
+            f"{answering.content_hash[:12] or 'the base model'} ({answering.model}) would be asked in its place",
+            subject="production",
+            remedy="Wait until it is loaded, or roll back, then examine again.",
+        )
 
 
 def _found(folder: Path, question: Question) -> Verdict:
@@ -116,12 +146,13 @@ def _draft(folder: Path) -> Path:
 
 
 async def _ask_everyone(
-    engine: Engine, rows: Sequence[SuiteRow], *, question: Question, cache: Path, on_step: OnStep, in_flight: int
+    engine: Engine, exam: Exam, *, question: Question, cache: Path, on_step: OnStep, in_flight: int
 ) -> _Examined:
     """One contestant after the other: mixed in one batch, each would read its own weights at every step.
 
     The cache goes by content hash, so a contestant with the weights of an earlier one asks nothing again.
     """
+    rows: Sequence[SuiteRow] = exam.rows
     given: dict[Label, Mapping[str, Answer]] = {}
     skipped: list[str] = []
     for turn, contestant in enumerate(question.contestants):
@@ -138,7 +169,7 @@ async def _ask_everyone(
         rows = [row for row in rows if row.row_id not in too_long]
     if skipped:
         logger.warning("rows=%d exceed the engine's context and were left out of the evaluation", len(skipped))
-    return _Examined(tuple(rows), given, tuple(sorted(skipped)))
+    return _Examined(tuple(rows), given, tuple(sorted(skipped)), exam.facts)
 
 
 def _write_down(folder: Path, examined: _Examined, *, question: Question) -> Verdict:
@@ -148,10 +179,10 @@ def _write_down(folder: Path, examined: _Examined, *, question: Question) -> Ver
         for label, answers in examined.answers.items()
         for row in examined.rows
     ]
-    verdict = decide(scores, question.rules)
+    verdict = decide(scores, question.rules, facts=examined.facts)
     _write_answers(folder / ANSWERS, examined)
     write_scores(folder / SCORES, scores)
-    write_verdict(folder, verdict, question=question, skipped_rows=examined.skipped_rows)
+    write_verdict(folder, verdict, question=question, facts=examined.facts, skipped_rows=examined.skipped_rows)
     write_report(
         folder, verdict, scores=scores, rules=question.rules, samples=_samples(examined),
         skipped_rows=len(examined.skipped_rows),

@@ -9,13 +9,17 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Final
 
 from eval import checks
 from eval.case import Case, build_case
 from eval.checks import Check, several
+from eval.exam import ExamFacts
 from eval.rules import GateRules
 from eval.scores import ScoreRow, pair_columns
 from nightschool.records import Figures, Outcome
+
+_NOTHING: Final = ExamFacts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class Verdict:
     """Finite numbers only; a figure that could not be computed is left out and named in the reasons."""
 
 
-def decide(scores: Iterable[ScoreRow], rules: GateRules) -> Verdict:
+def decide(scores: Iterable[ScoreRow], rules: GateRules, *, facts: ExamFacts = _NOTHING) -> Verdict:
     """The verdict on the rows labelled `candidate` against `production` (or `base` where none is live).
 
     A pure function of its arguments; the order of rows does not matter. Raises EvaluationFailed where the scores are
@@ -35,8 +39,8 @@ def decide(scores: Iterable[ScoreRow], rules: GateRules) -> Verdict:
     """
     columns = pair_columns(scores)
     if not columns:
-        return _too_few(rules, {"held_out_rows": 0.0, "held_out_conversations": 0.0})
-    case = build_case(columns, rules)
+        return _too_few(rules, {"held_out_rows": 0.0, "held_out_conversations": 0.0, "liked_rows": facts.liked_rows})
+    case = build_case(columns, rules, facts=facts)
     if case.figures["held_out_conversations"] < rules.min_conversations:
         return _too_few(rules, case.figures)
     checked = tuple(_check(case))
@@ -53,6 +57,7 @@ def _check(case: Case) -> Iterator[Check]:
     yield checks.length(case)
     yield checks.repetition(case)
     yield checks.emptiness(case)
+    yield checks.overlap(case)
     yield checks.finiteness(case)
 
 

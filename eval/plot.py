@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FloatArray = NDArray[np.float64]
-_COLOURS: Final[Mapping[str, str]] = {"base": "#9aa5b1", "production": "#3d7ea6", "candidate": "#e08e45"}
+_COLOURS: Final[Mapping[str, str]] = {
+    "base": "#9aa5b1",
+    "anchor": "#7b6aa8",
+    "production": "#3d7ea6",
+    "candidate": "#e08e45",
+}
 _BETTER: Final = "#3a8f5c"
 _WORSE: Final = "#c0504d"
 

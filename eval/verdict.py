@@ -14,6 +14,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from eval.answers import Contestant
+from eval.exam import ExamFacts
 from eval.gate import Verdict, decide
 from eval.rules import GateRules
 from eval.scores import read_scores
@@ -35,13 +36,16 @@ class Question(BaseModel):
     contestants: tuple[Contestant, ...]
     sampling: Sampling
     rules: GateRules
+    rotation: str = ""
+    """Which draw of the part of the exam that changes from night to night."""
 
 
 class VerdictFile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: int = 1
+    schema_version: int = 2
     question: Question
+    facts: ExamFacts
     outcome: Outcome
     reasons: tuple[str, ...]
     figures: dict[str, float]
@@ -52,9 +56,12 @@ class VerdictFile(BaseModel):
         return Verdict(self.outcome, self.reasons, MappingProxyType(self.figures))
 
 
-def write_verdict(folder: Path, verdict: Verdict, *, question: Question, skipped_rows: Sequence[str]) -> None:
+def write_verdict(
+    folder: Path, verdict: Verdict, *, question: Question, facts: ExamFacts, skipped_rows: Sequence[str]
+) -> None:
     record = VerdictFile(
         question=question,
+        facts=facts,
         outcome=verdict.outcome,
         reasons=verdict.reasons,
         figures=dict(verdict.figures),
@@ -76,7 +83,8 @@ def read_verdict(folder: Path) -> VerdictFile:
 
 def decide_again(scores: Path) -> Verdict:
     """The verdict by the rules beside `scores`. Raises InvalidInput, NotFound, EvaluationFailed."""
-    return decide(read_scores(scores), read_verdict(scores.parent).question.rules)
+    table, stored = read_scores(scores), read_verdict(scores.parent)
+    return decide(table, stored.question.rules, facts=stored.facts)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

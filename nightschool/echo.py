@@ -20,6 +20,10 @@ class EchoEngine:
         self._delay_s = delay_s
         self._loaded: dict[str, Path] = {}
 
+    @property
+    def takes_seeds(self) -> bool:
+        return True
+
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         if request.model != BASE and request.model not in self._loaded:
             raise UnknownModel("is not loaded", subject=request.model, remedy="Load the adapter first.")

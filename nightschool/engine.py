@@ -39,6 +39,11 @@ class TokenizedChat(NamedTuple):
 
 
 class Engine(Protocol):
+    @property
+    def takes_seeds(self) -> bool:
+        """Whether `Sampling.seed` counts: the same seed, the same draw. Where not, it is silently left out."""
+        ...
+
     def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         """The answer piece by piece. Consume through `contextlib.aclosing`; closing it aborts the generation.
 

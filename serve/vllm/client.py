@@ -60,6 +60,10 @@ class VllmEngine:
         self._neutral = Neutraliser(control_tokens)
         self._answer_timeout_s = answer_timeout_s
 
+    @property
+    def takes_seeds(self) -> bool:
+        return self._takes_seeds
+
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         """See `Engine`. A stream that ends without the engine's word on how, or too late, is an EngineError."""
         deadline_s = asyncio.get_running_loop().time() + self._answer_timeout_s

@@ -1,7 +1,7 @@
 """Adapters, cycles and keys: one production, one running cycle, one night a date, and secrets that are not kept."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -34,6 +34,15 @@ async def test_versions_count_up_and_come_back_whole(store: Store) -> None:
     assert await store.read(partial(registry.adapter, bot=BOT, version=1)) == adapter(1)
     with pytest.raises(NotFound):
         await store.read(partial(registry.adapter, bot=BOT, version=2))
+
+
+async def test_who_came_into_production_and_who_left_it_is_found_newest_first(store: Store) -> None:
+    actions = ["registered", "candidate->production", "candidate->retired", "production->retired"]
+    for hours, action in enumerate(actions):
+        told = replace(event("support@1"), action=action, at=AT + timedelta(hours=hours))
+        await store.write(partial(events.append_event, event=told))
+    moves = await store.read(partial(events.moves_of_production, bot=BOT))
+    assert [move.action for move in moves] == ["production->retired", "candidate->production"]
 
 
 async def test_two_in_production_are_refused_and_nothing_of_it_is_kept(store: Store) -> None:

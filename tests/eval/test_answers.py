@@ -233,3 +233,27 @@ async def test_an_answer_that_fills_the_context_still_counts(tmp_path: Path) -> 
     [given] = (await answer(Narrow(), make_rows(1), tmp_path)).answers
     assert math.isnan(given.answer_nll_base)
     assert given.reference_tokens == 4
+
+
+class Seeds(EchoEngine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seeds: dict[str, int | None] = {}
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        self.seeds[request.messages[-1]["content"]] = request.sampling.seed
+        async for delta in super().stream(request):
+            yield delta
+
+
+async def test_each_row_is_drawn_by_a_seed_of_its_own_the_same_for_everybody(tmp_path: Path) -> None:
+    drawn = Sampling(temperature=0.3, seed=17)
+    one, other, unseeded = Seeds(), Seeds(), Seeds()
+    await other.load_adapter("support@1", tmp_path)
+    await answer(one, make_rows(4), tmp_path / "one", sampling=drawn)
+    tuned = Contestant("candidate", "support@1", "hash-1")
+    await answer(other, make_rows(4), tmp_path / "other", sampling=drawn, contestant=tuned)
+    await answer(unseeded, make_rows(4), tmp_path / "none", sampling=replace(drawn, seed=None))
+    assert one.seeds == other.seeds
+    assert len(set(one.seeds.values())) == 4
+    assert set(unseeded.seeds.values()) == {None}

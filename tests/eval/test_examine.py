@@ -3,6 +3,7 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -14,12 +15,12 @@ from eval.rules import GateRules
 from eval.verdict import decide_again, main, read_verdict
 from nightschool.echo import EchoEngine
 from nightschool.engine import ChatRequest, Delta
-from nightschool.errors import EngineError, InvalidInput
+from nightschool.errors import EngineError, EvaluationFailed, InvalidInput
 from nightschool.files import publish, verify
 from nightschool.records import Finish, Outcome, Sampling
 
 RULES = GateRules(draws=1_000, min_conversations=10)
-GREEDY = Sampling(temperature=0)
+SAMPLING = Sampling(temperature=0.3, seed=17)
 CONTESTANTS = {
     "base": Contestant("base", "base", "hash-0"),
     "production": Contestant("production", "support@1", "hash-1"),
@@ -64,8 +65,14 @@ def make_dataset(folder: Path, *, conversations: int = 15) -> Path:
                 {"role": "user", "content": f"really {number + 1}"},
                 {"role": "assistant", "content": f"{REFERENCE} yes {number}"},
             ]
-            line = {"item_id": f"i{number}", "conversation_id": f"c{number}", "group": "g", "messages": messages}
-            file.write(json.dumps(line) + "\n")
+            line = {
+                "item_id": f"i{number}",
+                "conversation_id": f"c{number}",
+                "group": f"g{number}",
+                "messages": messages,
+            }
+            file.write(json.dumps(line | {"messages": messages}) + "\n")
+    (folder / "sft_train.jsonl").touch()
     publish(folder, kind="dataset")
     return folder
 
@@ -78,18 +85,22 @@ async def run(
     folder: str = "evaluation",
     steps: list[tuple[float, str]] | None = None,
     conversations: int = 15,
+    **options: Any,
 ) -> Verdict:
+    asked = contestants or CONTESTANTS
+    live = asked.get("production", asked.get("base"))
     dataset = root / f"dataset-{conversations}"
     if not dataset.exists():
         make_dataset(dataset, conversations=conversations)
     return await examine(
         engine,
         dataset=dataset,
-        contestants=contestants or CONTESTANTS,
-        sampling=GREEDY,
+        contestants=asked,
+        sampling=SAMPLING,
         gate=RULES,
         folder=root / folder,
         on_step=lambda share, words: steps.append((share, words)) if steps is not None else None,
+        **({"production_hash": live.content_hash if live else ""} | options),
     )
 
 
@@ -203,6 +214,42 @@ async def test_contestants_and_dataset_are_checked_first(tmp_path: Path) -> None
     (tmp_path / "dataset-15" / "manifest.json").unlink()
     with pytest.raises(InvalidInput, match="never finished"):
         await run(School(), tmp_path)
+
+
+async def test_a_production_that_could_not_be_loaded_does_not_lower_the_bar(tmp_path: Path) -> None:
+    engine = School()
+    fallen_back = CONTESTANTS | {"production": Contestant("production", "base", "hash-0")}
+    with pytest.raises(EvaluationFailed, match="the record has hash-1 in production"):
+        await run(engine, tmp_path, contestants=fallen_back, production_hash="hash-1")
+    assert engine.asked == []
+
+
+async def test_what_a_person_promoted_last_is_asked_too_unless_it_is_live(tmp_path: Path) -> None:
+    anchor = Contestant("anchor", "support@3", "hash-3")
+    engine = School()
+    verdict = await run(engine, tmp_path, contestants=CONTESTANTS | {"anchor": anchor})
+    assert engine.asked.count("support@3") == 30
+    assert [c.label for c in read_verdict(tmp_path / "evaluation").question.contestants] == [
+        "base",
+        "anchor",
+        "production",
+        "candidate",
+    ]
+    assert decide_again(tmp_path / "evaluation" / "scores.parquet") == verdict
+    for same in ("hash-0", "hash-1"):
+        engine = School()
+        anchor = Contestant("anchor", "support@3", same)
+        await run(engine, tmp_path, contestants=CONTESTANTS | {"anchor": anchor}, folder=f"no-{same}")
+        assert "support@3" not in engine.asked
+
+
+async def test_production_that_learnt_the_exam_by_heart_fails_the_verdict(tmp_path: Path) -> None:
+    verdict = await run(School(), tmp_path, production_trained=frozenset({"c3", "elsewhere"}))
+    assert verdict.outcome == Outcome.REJECT
+    assert verdict.figures["production_overlap"] == 1
+    [reason] = [reason for reason in verdict.reasons if reason.startswith("failed")]
+    assert "trained on 1 conversation of the exam" in reason
+    assert decide_again(tmp_path / "evaluation" / "scores.parquet") == verdict
 
 
 class Forgetful(School):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.suites import read_suite
+from eval.suites import read_held_out, read_suite
 from nightschool.errors import InvalidInput
 
 
@@ -38,14 +38,50 @@ def test_a_turn_shared_by_two_branches_counts_once(tmp_path: Path) -> None:
     assert Counter(row.reference for row in read_suite(tmp_path, max_rows=9)) == {"Hello.": 2, "a": 1, "b": 1}
 
 
-def test_whole_conversations_are_chosen_whatever_the_order_of_lines(tmp_path: Path) -> None:
-    lines = [line(f"c{i}", (f"q{i}", "a", 1), (f"r{i}", "b", 1), (f"s{i}", "c", 1)) for i in range(20)]
+def many(conversations: int, *, turns: int) -> list[str]:
+    return [line(f"c{i}", *((f"q{turn}", f"a{turn}", 1) for turn in range(turns))) for i in range(conversations)]
+
+
+@pytest.mark.parametrize("turns", [1, 5, 7, 10])
+def test_long_conversations_do_not_starve_the_exam(tmp_path: Path, turns: int) -> None:
+    """With whole conversations 30 of 7 turns gave 17 of them, 30 of 10 turns 12: too few to judge."""
+    asked = Counter(row.conversation_id for row in read_suite(write(tmp_path, *many(30, turns=turns)), max_rows=120))
+    assert len(asked) == 30
+    assert asked.total() == min(120, 30 * turns)
+    assert max(asked.values()) - min(asked.values()) <= 1
+
+
+def test_the_choice_does_not_depend_on_the_order_of_lines(tmp_path: Path) -> None:
+    lines = many(20, turns=3)
     chosen = read_suite(write(tmp_path, *lines), max_rows=10)
-    assert set(Counter(row.conversation_id for row in chosen).values()) == {3}
-    assert len(chosen) == 9
+    assert len({row.conversation_id for row in chosen}) == len(chosen) == 10
     assert read_suite(write(tmp_path, *reversed(lines)), max_rows=10) == chosen
-    wider = read_suite(write(tmp_path, *lines), max_rows=20)
-    assert {row.row_id for row in chosen} < {row.row_id for row in wider}
+
+
+def test_half_of_the_exam_stays_and_half_is_drawn_anew(tmp_path: Path) -> None:
+    dataset = write(tmp_path, *many(60, turns=3))
+    nights = [{row.row_id for row in read_suite(dataset, max_rows=40, rotation=f"night {n}")} for n in range(12)]
+    assert {len(night) for night in nights} == {40}
+    assert len(set.intersection(*nights)) == 20
+    assert len(set.union(*nights)) > 100
+    again = {row.row_id for row in read_suite(dataset, max_rows=40, rotation="night 3")}
+    assert again == nights[3]
+    everything = read_suite(dataset, max_rows=1_000, rotation="night 1")
+    assert everything == read_suite(dataset, max_rows=1_000, rotation="night 2")
+
+
+def test_the_exam_asks_what_people_wrote_or_approved_and_counts_likes_apart(tmp_path: Path) -> None:
+    messages = [{"role": "user", "content": "Hi?"}]
+    for origin in ("import", "correction", "approval", "like", None):
+        said = {"role": "assistant", "content": f"by {origin}", "weight": 1} | ({"origin": origin} if origin else {})
+        messages += [said, {"role": "user", "content": "And?"}]  # type: ignore[list-item]
+    write(tmp_path, json.dumps({"conversation_id": "c", "topic": "returns", "messages": messages}))
+    held_out = read_held_out(tmp_path)
+    assert {row.reference for row in held_out.rows} == {"by import", "by correction", "by approval", "by None"}
+    assert held_out.liked_rows == 1
+    assert {row.topic for row in held_out.rows} == {"returns"}
+    # What was liked was said all the same.
+    assert any("by like" in [m["content"] for m in row.messages] for row in held_out.rows)
 
 
 def test_nothing_held_out_is_an_empty_suite(tmp_path: Path) -> None:

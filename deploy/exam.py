@@ -1,0 +1,64 @@
+"""Put tonight's candidate to the exam: who is compared, by what the record says, and what production already knows.
+
+Keeps everybody who is asked loaded until the end. Does not act on the verdict.
+"""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+from collect import registry
+from collect.events import moves_of_production
+from collect.store import Store
+from deploy.orders import anchor_of, contestants, hash_in_production, rules_of, sampling_of
+from deploy.rollout import Rollout
+from eval.examine import examine
+from eval.gate import Verdict
+from nightschool.bots import Bot
+from nightschool.engine import Engine
+from nightschool.records import Adapter, BotName
+
+
+async def find_anchor(store: Store, bot: BotName) -> Adapter | None:
+    """The last version that a person promoted, which the gate's own promotions must not fall behind."""
+    adapters = await store.read(partial(registry.adapters, bot=bot))
+    return anchor_of(adapters, await store.read(partial(moves_of_production, bot=bot)))
+
+
+async def examine_candidate(
+    engine: Engine,
+    store: Store,
+    rollout: Rollout,
+    *,
+    bot: Bot,
+    candidate: Adapter,
+    dataset: Path,
+    production_trained: frozenset[str],
+    folder: Path,
+    on_progress: Callable[[float], None],
+) -> Verdict:
+    """The verdict, from `folder` where it was reached before. The changing part of the exam goes by the cycle.
+
+    Raises EvaluationFailed where the record's production is not the one that answers, and what the engine raises.
+    """
+    anchor = await find_anchor(store, bot.bot_name)
+    with ExitStack() as leases:
+        production = leases.enter_context(rollout.lease(bot.bot_name))
+        for adapter in (candidate, anchor):
+            if adapter is not None:
+                route = await rollout.route_to(bot.bot_name, adapter.version)
+                leases.enter_context(rollout.lease(bot.bot_name, route=route))
+        adapters = await store.read(partial(registry.adapters, bot=bot.bot_name))
+        return await examine(
+            engine,
+            dataset=dataset,
+            contestants=contestants(candidate, production=production, anchor=anchor),
+            sampling=sampling_of(bot, takes_seeds=engine.takes_seeds),
+            gate=rules_of(bot),
+            folder=folder,
+            on_step=lambda share, _what: on_progress(share),
+            production_hash=hash_in_production(adapters),
+            production_trained=production_trained,
+            rotation=candidate.cycle_id,
+        )

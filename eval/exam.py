@@ -1,0 +1,72 @@
+"""Tonight's exam: the rows that are asked, and what else a verdict must say about them.
+
+In: a finished dataset and which conversations production was trained on. Does not know who is asked.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from eval.suites import HELD_OUT, SuiteRow, choose_rows, read_held_out
+from nightschool.errors import InvalidInput
+
+TRAIN: Final = "sft_train.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class ExamFacts:
+    """What scores cannot tell; stands in verdict.json, so that a decision can be rebuilt."""
+
+    production_overlap: int = 0
+    """Conversations of the exam that production was trained on, or a near-duplicate of which it was."""
+    liked_rows: int = 0
+    """Held-out answers that were only liked. They are no references: production wrote them."""
+
+
+class Exam(NamedTuple):
+    rows: tuple[SuiteRow, ...]
+    facts: ExamFacts
+
+
+def read_exam(dataset: Path, *, max_rows: int, rotation: str, production_trained: frozenset[str]) -> Exam:
+    """`production_trained` names the conversations of production's own dataset. Raises InvalidInput."""
+    held_out = read_held_out(dataset)
+    rows = choose_rows(held_out.rows, max_rows=max_rows, rotation=rotation)
+    asked = {row.conversation_id for row in rows}
+    known = production_trained | _near_duplicates(dataset, production_trained)
+    return Exam(rows, ExamFacts(len(asked & known), held_out.liked_rows))
+
+
+class _GroupedLine(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    conversation_id: str
+    group: str
+
+
+def _near_duplicates(dataset: Path, conversations: frozenset[str]) -> frozenset[str]:
+    """Every conversation of a group that holds one of `conversations`."""
+    if not conversations:
+        return frozenset()
+    groups: defaultdict[str, set[str]] = defaultdict(set)
+    for line in _read_groups(dataset / TRAIN, dataset / HELD_OUT):
+        groups[line.group].add(line.conversation_id)
+    return frozenset().union(*(group for group in groups.values() if group & conversations))
+
+
+def _read_groups(*files: Path) -> Iterable[_GroupedLine]:
+    for file in files:
+        if not file.exists():
+            raise InvalidInput("is missing", subject=str(file), remedy="Build the dataset again.")
+        with file.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                try:
+                    yield _GroupedLine.model_validate_json(line)
+                except ValidationError as error:
+                    raise InvalidInput(
+                        "is not a row of a dataset", subject=f"{file}, line {number}", remedy="Build it again."
+                    ) from error

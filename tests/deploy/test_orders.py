@@ -1,0 +1,108 @@
+"""What a bot's file orders: sampling as served, an exam that is large enough, and who is compared."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from deploy.orders import anchor_of, contestants, hash_in_production, sampling_of, shortfall
+from deploy.rollout import Route
+from nightschool.bots import Bot
+from nightschool.records import Adapter, AdapterName, BotName, Event, Sampling, Stage
+from tune.dataset import DatasetSummary
+
+SUPPORT = BotName("support")
+BOT = Bot(name="support", title="Fern", system_prompt="Help.")
+NOW = datetime(2026, 3, 10, tzinfo=UTC)
+
+
+def adapter(version: int, *, stage: Stage = Stage.RETIRED) -> Adapter:
+    return Adapter(SUPPORT, version, f"hash-{version}", "a", stage, f"cycle-{version}", "d", NOW)
+
+
+def moves(*steps: tuple[int, str, str]) -> list[Event]:
+    """Version, action and actor, the oldest first; given back newest first, as the record does."""
+    events = [
+        Event(f"e{i}", NOW + timedelta(hours=i), SUPPORT, actor, action, f"support@{version}", "because")
+        for i, (version, action, actor) in enumerate(steps)
+    ]
+    return events[::-1]
+
+
+def test_contestants_answer_as_people_are_answered() -> None:
+    assert sampling_of(BOT, takes_seeds=True) == Sampling(
+        temperature=0.3, top_p=0.95, max_tokens=256, repetition_penalty=1.05, seed=17
+    )
+
+
+def test_an_engine_without_seeds_takes_the_likeliest_word_under_the_same_penalty() -> None:
+    assert sampling_of(BOT, takes_seeds=False) == Sampling(
+        temperature=0.0, top_p=1.0, max_tokens=256, repetition_penalty=1.05, seed=None
+    )
+
+
+def data(folder: Path, *, conversations: int, origin: str = "import") -> DatasetSummary:
+    with (folder / "sft_held_out.jsonl").open("w") as file:
+        for number in range(conversations):
+            messages = [{"role": "user", "content": f"q{number}"}]
+            for turn in range(7):
+                messages += [{"role": "assistant", "content": f"a{turn}", "origin": origin}]
+                messages += [{"role": "user", "content": f"and {turn}?"}]
+            file.write(json.dumps({"conversation_id": f"c{number}", "messages": messages}) + "\n")
+    return DatasetSummary(
+        content_hash="h",
+        train_rows=500,
+        held_out_rows=conversations,
+        held_out_conversations=conversations,
+        pairs=0,
+        votes=0,
+        new_rows=500,
+    )
+
+
+def test_thirty_long_conversations_are_enough(tmp_path: Path) -> None:
+    assert shortfall(BOT, data(tmp_path, conversations=30), dataset=tmp_path) is None
+
+
+@pytest.mark.parametrize(("conversations", "origin", "asked"), [(19, "import", 19), (60, "like", 0)])
+def test_what_the_exam_would_ask_is_counted_before_training(
+    tmp_path: Path, conversations: int, origin: str, asked: int
+) -> None:
+    why = shortfall(BOT, data(tmp_path, conversations=conversations, origin=origin), dataset=tmp_path)
+    assert why is not None
+    assert why.startswith(f"{asked} held-out conversations")
+
+
+def test_the_records_production_is_known_by_its_hash() -> None:
+    assert hash_in_production([adapter(1), adapter(2)]) == ""
+    assert hash_in_production([adapter(1), adapter(2, stage=Stage.PRODUCTION)]) == "hash-2"
+
+
+def test_the_anchor_is_the_last_version_that_a_person_promoted() -> None:
+    history = moves(
+        (1, "candidate->production", "ada"),
+        (2, "candidate->production", "ada"),
+        (3, "candidate->production", "gate"),
+        (4, "candidate->production", "gate"),
+    )
+    anchor = anchor_of([adapter(v) for v in (4, 3, 2, 1)], history)
+    assert anchor is not None
+    assert anchor.version == 2
+    given = contestants(adapter(5), production=Route(AdapterName(SUPPORT, 4), "support@4", "hash-4"), anchor=anchor)
+    assert given["anchor"].model == "support@2"
+    assert all(label == contestant.label for label, contestant in given.items())
+
+
+def test_what_a_person_took_down_again_is_no_anchor() -> None:
+    history = moves(
+        (1, "candidate->production", "ada"),
+        (2, "candidate->production", "ada"),
+        (2, "production->retired", "bob"),
+        (1, "previous->production", "bob"),
+    )
+    anchor = anchor_of([adapter(1), adapter(2)], history)
+    assert anchor is not None
+    assert anchor.version == 1
+    assert anchor_of([adapter(1, stage=Stage.TAINTED), adapter(2)], history) is None
+    assert anchor_of([adapter(3)], moves((3, "candidate->production", "gate"))) is None
