@@ -1,4 +1,7 @@
-"""Nights as they stand: one row a cycle, one running cycle a bot, one scheduled night a bot and local date."""
+"""Nights as they stand: one row a cycle, one running cycle a bot, one scheduled night a bot and local date.
+
+They are in the order in which they were begun, whatever the wall clock said.
+"""
 
 from dataclasses import asdict
 from datetime import UTC, date
@@ -10,9 +13,9 @@ from nightschool.records import BotName, Cycle, CycleState, Outcome
 
 ADD: Final = """
 insert into cycles (cycle_id, bot, started_by, local_date, state, step, progress, started_at, finished_at, candidate,
-    outcome, reasons, figures_json)
+    outcome, reasons, figures_json, position)
 values ($cycle_id, $bot, $trigger, $local_date, $state, $step, $progress, $started_at, $finished_at, $candidate,
-    $outcome, $reasons, $figures_json)
+    $outcome, $reasons, $figures_json, nextval('cycle_positions'))
 """
 UPDATE: Final = """
 update cycles set state = $state, step = $step, progress = $progress, finished_at = $finished_at,
@@ -30,14 +33,13 @@ LIST: Final = """
 select cycle_id, bot, started_by, local_date, state, step, progress, started_at, finished_at, candidate, outcome,
     reasons, figures_json
 from cycles where $bot is null or bot = $bot
-order by started_at desc, cycle_id limit $limit
+order by position desc limit $limit
 """
 ALL_RUNNING: Final = """
 select cycle_id, bot, started_by, local_date, state, step, progress, started_at, finished_at, candidate, outcome,
     reasons, figures_json
-from cycles where state = 'running' order by started_at, cycle_id
+from cycles where state = 'running' order by position
 """
-LAST_NIGHT: Final = "select max(local_date) from cycles where bot = $bot"
 
 
 def start_cycle(cursor: Cursor, *, cycle: Cycle) -> None:
@@ -68,14 +70,13 @@ def list_cycles(cursor: Cursor, *, bot: BotName | None = None, limit: int = 20) 
     return [_cycle(row) for row in cursor.execute(LIST, {"bot": bot, "limit": limit}).fetchall()]
 
 
-def last_night(cursor: Cursor, *, bot: BotName) -> date | None:
-    """Local date of the bot's newest scheduled night."""
-    row = cursor.execute(LAST_NIGHT, {"bot": bot}).fetchone()
-    return row[0] if row else None
+def had_night(cursor: Cursor, *, bot: BotName, local_date: date) -> bool:
+    """Whether the bot's scheduled night of that date was begun."""
+    return cursor.execute(TAKEN, {"bot": bot, "local_date": local_date}).fetchone() is not None
 
 
 def running_cycles(cursor: Cursor) -> list[Cycle]:
-    """Those that run, or that a dead server left running."""
+    """Those that run, or that a dead server left running; oldest first."""
     return [_cycle(row) for row in cursor.execute(ALL_RUNNING).fetchall()]
 
 

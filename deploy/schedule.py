@@ -1,8 +1,8 @@
 """When each bot goes to school, and who owns the nights that run.
 
-APScheduler holds the cron times in memory, rebuilt from the bots' files at start and whenever a file changes; what must
-last is the cycle's row in the record. A night that was missed while the server was down is caught up once. Traps (see
-docs/nights.md): a misfire grace of one second loses nights, and numbered weekdays differ from cron's.
+A clock looks every few seconds at what the bots' files say and begins the nights that came due. What must last is in
+the record: since when a schedule stands, and which dates had their night. A slot that passed unseen is caught up once.
+Does not know what a night does.
 """
 
 import asyncio
@@ -11,25 +11,39 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import date, datetime, timedelta
 from functools import partial
-from typing import Final, Literal
-from zoneinfo import ZoneInfo
+from typing import Final, Literal, NamedTuple, Protocol
 
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.cron import CronTrigger
-
-from collect import bots as bot_records
-from collect import cycles
+from collect import cycles, schedules
 from collect.store import Store
-from deploy.cycle import NightPlan, NightRunner
+from deploy.cycle import NightPlan
 from nightschool.bots import Bot, BotShelf, SchedulePart
 from nightschool.errors import Busy, NightschoolError
 from nightschool.records import BotName, Cycle, utc_now
 
+Trigger = Literal["schedule", "catch-up", "operator"]
+
 log = logging.getLogger(__name__)
 
-SYNC_PERIOD_S: Final = 10
+TICK_S: Final = 10
 CATCH_UP_PERIOD_S: Final = 300
 LOOK_BACK: Final = timedelta(days=7)
+
+
+class Runner(Protocol):
+    """What the clock asks of the one who runs nights (`deploy.cycle.NightRunner`)."""
+
+    async def claim(self, bot: BotName, *, trigger: Trigger, local_date: date | None) -> Cycle: ...
+
+    async def run(self, cycle: Cycle, *, actor: str, force: bool) -> Cycle: ...
+
+    async def plan(self, bot: BotName) -> NightPlan: ...
+
+    async def interrupted(self) -> list[Cycle]: ...
+
+
+class _Standing(NamedTuple):
+    schedule: str
+    since: datetime
 
 
 class Nights:
@@ -37,7 +51,7 @@ class Nights:
 
     def __init__(
         self,
-        runner: NightRunner,
+        runner: Runner,
         store: Store,
         shelf: BotShelf,
         *,
@@ -49,131 +63,137 @@ class Nights:
         self._shelf = shelf
         self._tasks = tasks
         self._now = now
-        self._running: dict[str, asyncio.Task[Cycle]] = {}
-        self._scheduled: dict[BotName, SchedulePart] = {}
-        self._scheduler = AsyncIOScheduler(timezone="UTC")
+        self._looked_at = now()
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._standing: dict[BotName, _Standing] = {}
+        # Guards the time between a cycle's row and its task, in which `resume` would take it for a dead server's.
+        self._beginning = asyncio.Lock()
 
     async def start(self, bot: BotName, *, actor: str, force: bool = False) -> Cycle:
         """Begin a cycle now. Returns once it is claimed; it goes on by itself. Raises Busy, Unavailable."""
+        self._shelf.look()
         self._shelf.find(bot)
         return await self._begin(bot, trigger="operator", local_date=None, actor=actor, force=force)
 
     async def plan(self, bot: BotName) -> NightPlan:
         """What a cycle would do now."""
+        self._shelf.look()
         self._shelf.find(bot)
         return await self._runner.plan(bot)
 
     def next_runs(self) -> Mapping[BotName, datetime | None]:
-        """When each bot's next night begins; None where its schedule is off."""
-        jobs = {BotName(job.id): job.next_run_time for job in self._scheduler.get_jobs()}
-        return {name: jobs.get(name) for name in self._shelf.bots}
-
-    def open(self) -> None:
-        """Start the clock."""
-        self._scheduler.add_job(self._follow_files, "interval", seconds=SYNC_PERIOD_S, id="@sync", **_NEVER_LOSE)
-        self._scheduler.add_job(self.catch_up, "interval", seconds=CATCH_UP_PERIOD_S, id="@catch-up", **_NEVER_LOSE)
-        self._scheduler.start()
-        self.follow_files()
-
-    def close(self) -> None:
-        """Stop the clock and the nights in flight; the next start goes on with them."""
-        self._scheduler.shutdown(wait=False)
-        for task in self._running.values():
-            task.cancel()
+        """When each bot's next night begins, by its own clock; None where its schedule is off."""
+        return {name: _next_run(bot.schedule, after=self._now()) for name, bot in self._shelf.bots.items()}
 
     async def resume(self) -> None:
         """Go on with the cycles that a dead server left running."""
-        for cycle in await self._runner.interrupted():
-            if cycle.cycle_id not in self._running:
-                log.info("bot=%s cycle=%s resumed", cycle.bot, cycle.cycle_id)
-                self._own(cycle, actor="resume", force=False)
+        async with self._beginning:
+            for cycle in await self._runner.interrupted():
+                if cycle.cycle_id not in self._running:
+                    log.info("bot=%s cycle=%s resumed", cycle.bot, cycle.cycle_id)
+                    self._own(cycle, actor="resume", force=False)
+
+    def close(self) -> None:
+        """Stop the nights in flight; the next start goes on with them."""
+        for task in list(self._running.values()):
+            task.cancel()
+
+    async def run_clock(self) -> None:
+        """Begin nights as they come due, and now and then those that were missed; until cancelled."""
+        ticks = 0
+        while True:
+            await self.tick()
+            ticks += 1
+            await asyncio.sleep(TICK_S)
+            if ticks % (CATCH_UP_PERIOD_S // TICK_S) == 0:
+                await self.catch_up()
+
+    async def tick(self) -> None:
+        """Begin the nights that came due since the last look."""
+        looked_at, self._looked_at = self._looked_at, self._now()
+        await self._begin_due(after=looked_at, trigger="schedule")
 
     async def catch_up(self) -> None:
-        """Run the newest slot of each bot that passed since its last night without one."""
+        """Run the newest slot of each bot that passed since its schedule stands, where it had no night."""
+        await self._begin_due(after=self._now() - LOOK_BACK, trigger="catch-up")
+
+    async def _begin_due(self, *, after: datetime, trigger: Literal["schedule", "catch-up"]) -> None:
         for bot in self._shelf.bots.values():
-            if bot.schedule.enabled and (slot := await self._missed_slot(bot)):
-                await self._begin_quietly(bot.bot_name, trigger="catch-up", slot=slot)
+            try:
+                slot = await self._due_slot(bot, after=after)
+                if slot:
+                    await self._begin(bot.bot_name, trigger=trigger, local_date=slot, actor=trigger, force=False)
+            except Busy as error:
+                log.info("bot=%s night not begun: %s", bot.name, error)
+            except NightschoolError as error:
+                log.error("bot=%s night not begun: %s", bot.name, error)
+            except Exception:
+                # A fault of ours in one bot's night must stop neither the others' clocks nor the server.
+                log.exception("bot=%s night not begun", bot.name)
 
-    async def _missed_slot(self, bot: Bot) -> date | None:
+    async def _due_slot(self, bot: Bot, *, after: datetime) -> date | None:
+        """The date of the newest slot behind `after` that nobody went to."""
+        # Asked while it is off too: once it is on again, what passed meanwhile was not missed.
         now = self._now()
-        first_seen = await self._store.write(partial(bot_records.see_bot, bot=bot.bot_name, at=now))
-        last = await self._store.read(partial(cycles.last_night, bot=bot.bot_name))
-        zone = ZoneInfo(bot.schedule.time_zone)
-        # A changed schedule has no past: its slots count from when this server first saw it.
-        newest = None
-        slot = trigger_of(bot.schedule).get_next_fire_time(None, max(first_seen, now - LOOK_BACK))
-        while slot is not None and slot <= now:
-            newest = slot.astimezone(zone).date()
-            slot = trigger_of(bot.schedule).get_next_fire_time(slot, slot + timedelta(microseconds=1))
-        return newest if newest and (last is None or newest > last) else None
+        since = await self._stands_since(bot, now=now)
+        if not bot.schedule.enabled:
+            return None
+        slot = bot.schedule.newest_slot(after=max(after, since), until=now)
+        if slot is None:
+            return None
+        had = await self._store.read(partial(cycles.had_night, bot=bot.bot_name, local_date=slot.local_date))
+        return None if had else slot.local_date
 
-    async def _follow_files(self) -> None:
-        # On the loop: APScheduler would run a plain function in a thread.
-        self.follow_files()
-
-    def follow_files(self) -> None:
-        """Bring the clock to what the bots' files say now."""
-        bots = self._shelf.bots
-        wanted = {name: bot.schedule for name, bot in bots.items() if bot.schedule.enabled}
-        for name in self._scheduled.keys() - wanted.keys():
-            self._scheduler.remove_job(name)
-            del self._scheduled[name]
-        for name, schedule in wanted.items():
-            if self._scheduled.get(name) != schedule:
-                self._scheduler.add_job(
-                    self._fire, trigger_of(schedule), args=[name], id=name, replace_existing=True, **_NEVER_LOSE
-                )
-                self._scheduled[name] = schedule
-                log.info("bot=%s schedule=%s time_zone=%s", name, schedule.cron, schedule.time_zone)
-
-    async def _fire(self, bot: BotName) -> None:
-        zone = ZoneInfo(self._shelf.find(bot).schedule.time_zone)
-        await self._begin_quietly(bot, trigger="schedule", slot=self._now().astimezone(zone).date())
-
-    async def _begin_quietly(self, bot: BotName, *, trigger: Literal["schedule", "catch-up"], slot: date) -> None:
-        try:
-            await self._begin(bot, trigger=trigger, local_date=slot, actor=trigger, force=False)
-        except Busy as error:
-            log.info("bot=%s night=%s not begun: %s", bot, slot, error)
-        except NightschoolError as error:
-            log.error("bot=%s night=%s not begun: %s", bot, slot, error)
+    async def _stands_since(self, bot: Bot, *, now: datetime) -> datetime:
+        part = bot.schedule
+        schedule = f"{part.cron} {part.time_zone}" if part.enabled else "off"
+        known = self._standing.get(bot.bot_name)
+        if known is None or known.schedule != schedule or known.since > now:
+            see = partial(schedules.stands_since, bot=bot.bot_name, schedule=schedule, at=now)
+            known = self._standing[bot.bot_name] = _Standing(schedule, await self._store.write(see))
+        return known.since
 
     async def _begin(
         self,
         bot: BotName,
         *,
-        trigger: Literal["schedule", "catch-up", "operator"],
+        trigger: Trigger,
         local_date: date | None,
         actor: str,
         force: bool,
     ) -> Cycle:
-        cycle = await self._runner.claim(bot, trigger=trigger, local_date=local_date)
-        self._own(cycle, actor=actor, force=force)
+        async with self._beginning:
+            cycle = await self._runner.claim(bot, trigger=trigger, local_date=local_date)
+            self._own(cycle, actor=actor, force=force)
         return cycle
 
     def _own(self, cycle: Cycle, *, actor: str, force: bool) -> None:
-        task = self._tasks.create_task(self._runner.run(cycle, actor=actor, force=force))
+        task = self._tasks.create_task(self._go_to_school(cycle, actor=actor, force=force))
         self._running[cycle.cycle_id] = task
         task.add_done_callback(lambda _: self._running.pop(cycle.cycle_id, None))
 
+    async def _go_to_school(self, cycle: Cycle, *, actor: str, force: bool) -> None:
+        try:
+            await self._runner.run(cycle, actor=actor, force=force)
+        except Exception:
+            # It would end the task group, and with it the server; the next start finds the cycle running.
+            log.exception("bot=%s cycle=%s broke off", cycle.bot, cycle.cycle_id)
 
-_NEVER_LOSE: Final = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
 
-
-def trigger_of(schedule: SchedulePart) -> CronTrigger:
-    """APScheduler's trigger of a bot's cron line, in the bot's time zone."""
-    return CronTrigger.from_crontab(schedule.cron, timezone=ZoneInfo(schedule.time_zone))
+def _next_run(schedule: SchedulePart, *, after: datetime) -> datetime | None:
+    return schedule.next_slot(after=after).at.astimezone(schedule.zone) if schedule.enabled else None
 
 
 @asynccontextmanager
 async def run_nights(
-    runner: NightRunner, store: Store, shelf: BotShelf, *, now: Callable[[], datetime] = utc_now
+    runner: Runner, store: Store, shelf: BotShelf, *, now: Callable[[], datetime] = utc_now
 ) -> AsyncIterator[Nights]:
-    """The clock and its nights for the length of the block."""
+    """The clock and its nights for the length of the block; the next start goes on with what its end cut off."""
     async with asyncio.TaskGroup() as tasks:
         nights = Nights(runner, store, shelf, tasks=tasks, now=now)
-        nights.open()
+        clock = tasks.create_task(nights.run_clock())
         try:
             yield nights
         finally:
+            clock.cancel()
             nights.close()

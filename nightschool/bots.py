@@ -5,21 +5,36 @@ know which adapter of a bot is live (deploy).
 """
 
 import logging
+import stat
+import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, Self
+from typing import Final, Literal, NamedTuple, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from nightschool.cron import Slot, read_cron
 from nightschool.errors import InvalidSettings, UnknownModel
 from nightschool.faults import describe_faults
 from nightschool.records import BOT_NAME_PATTERN, BotName, Sampling
 from nightschool.text import OperatorsText
 
 log = logging.getLogger(__name__)
+
+LOOK_PERIOD_S: Final = 1.0
+
+
+class _Stamp(NamedTuple):
+    """A file that was changed or replaced has another one."""
+
+    changed_ns: int
+    size_bytes: int
+    inode: int
 
 
 class Part(BaseModel):
@@ -97,7 +112,7 @@ class SchedulePart(Part):
     enabled: bool = True
     """Off: the bot goes to school only when told to."""
     cron: str = "0 3 * * *"
-    """Minute, hour, day, month, weekday (names such as sun, not numbers). 03:00 or later avoids clock changes."""
+    """Minute, hour, day, month, weekday (names such as sun, not numbers); one time a day."""
     time_zone: str = "UTC"
     """IANA name, for example Europe/Berlin."""
 
@@ -106,20 +121,26 @@ class SchedulePart(Part):
     def _known(cls, name: str) -> str:
         try:
             ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError) as error:
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise ValueError("is not a time zone; use a name such as Europe/Berlin") from error
         return name
 
     @field_validator("cron")
     @classmethod
-    def _five_fields(cls, cron: str) -> str:
-        fields = cron.split()
-        if len(fields) != 5:
-            raise ValueError("must have five fields: minute hour day month weekday")
-        # APScheduler counts weekdays from Monday, cron from Sunday: only names mean the same to both.
-        if any(character.isdigit() for character in fields[4].partition("/")[0]):
-            raise ValueError("weekday must be a name such as sun or mon-fri, since numbers mean different days")
-        return cron
+    def _understood(cls, line: str) -> str:
+        read_cron(line)
+        return line
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+    def newest_slot(self, *, after: datetime, until: datetime) -> Slot | None:
+        """The last night that was due after the one moment and until the other, whether `enabled` or not."""
+        return read_cron(self.cron).newest_slot(self.zone, after=after, until=until)
+
+    def next_slot(self, *, after: datetime) -> Slot:
+        return read_cron(self.cron).next_slot(self.zone, after=after)
 
 
 class Bot(Part):
@@ -155,8 +176,10 @@ def load_bot(file: Path) -> Bot:
     """The bot in `file`. Raises InvalidSettings with every fault at once."""
     remedy = "Mend the bot's file; docs/bots.md explains every key."
     try:
-        bot = Bot.model_validate(tomllib.loads(file.read_text()))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        bot = Bot.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise InvalidSettings(f"cannot be read ({error.strerror})", subject=str(file), remedy=remedy) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidSettings(f"is not TOML ({error})", subject=str(file), remedy=remedy) from error
     except ValidationError as error:
         origins = {".".join(map(str, fault["loc"])): str(file) for fault in error.errors()}
@@ -170,7 +193,7 @@ def load_bot(file: Path) -> Bot:
 
 def load_bots(folder: Path) -> Mapping[BotName, Bot]:
     """Every bot of `folder`, by name. Raises InvalidSettings, also where there is none."""
-    files = sorted(folder.glob("*.toml"))
+    files = sorted(_stamps(folder))
     if not files:
         raise InvalidSettings(
             "holds no bot", subject=str(folder), remedy="Copy bots/support.toml there or set NIGHTSCHOOL_BOTS."
@@ -178,26 +201,40 @@ def load_bots(folder: Path) -> Mapping[BotName, Bot]:
     return MappingProxyType({bot.bot_name: bot for bot in map(load_bot, files)})
 
 
-class BotShelf:
-    """The bots as their files stand now: a changed file counts from the next look on, without a restart.
+def _stamps(folder: Path) -> Mapping[Path, _Stamp]:
+    """The bots' files and how each looks from outside. Not those of editors and systems, whose names begin with a dot;
+    nor what vanished meanwhile."""
+    found = {}
+    try:
+        for file in folder.glob("[!.]*.toml"):
+            with suppress(FileNotFoundError):
+                look = file.stat()
+                if stat.S_ISREG(look.st_mode):
+                    found[file] = _Stamp(look.st_mtime_ns, look.st_size, look.st_ino)
+    except OSError as error:
+        log.error("bots=%s cannot be looked at: %s", folder, error)
+    return found
 
-    A file that became faulty is logged once, and the bots as they were before go on.
+
+class BotShelf:
+    """The bots as their files stand: a change counts within a second, without a restart.
+
+    A bot whose file became faulty is logged once and goes on as it was; the other files count all the same.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._folder = folder
+        self._clock = clock
+        self._seen = _stamps(folder)
         self._bots = load_bots(folder)
-        self._seen = self._stamp()
+        self._looked_s = clock()
 
     @property
     def bots(self) -> Mapping[BotName, Bot]:
-        stamp = self._stamp()
-        if stamp != self._seen:
-            self._seen = stamp
-            try:
-                self._bots = load_bots(self._folder)
-            except InvalidSettings as error:
-                log.error("the bots stay as they were: %s", error)
+        # Asked for with every request, and each look waits for the disk.
+        if self._clock() - self._looked_s >= LOOK_PERIOD_S:
+            self._looked_s = self._clock()
+            self.look()
         return self._bots
 
     def find(self, name: str) -> Bot:
@@ -210,5 +247,22 @@ class BotShelf:
             )
         return bot
 
-    def _stamp(self) -> frozenset[tuple[str, int]]:
-        return frozenset((file.name, file.stat().st_mtime_ns) for file in self._folder.glob("*.toml"))
+    def look(self) -> None:
+        """Take the files as they stand now; for an order that its giver may just have written down."""
+        before, self._seen = self._seen, _stamps(self._folder)
+        if self._seen == before:
+            return
+        bots = {}
+        for file, stamp in sorted(self._seen.items()):
+            name = BotName(file.stem)
+            bot = self._bots.get(name)
+            if before.get(file) != stamp:
+                try:
+                    bot = load_bot(file)
+                except InvalidSettings as error:
+                    log.error("bot=%s stays as it was: %s", name, error)
+            if bot:
+                bots[name] = bot
+        # A folder that shows nothing is being replaced or out of reach; a server without a bot is of no use.
+        if bots:
+            self._bots = MappingProxyType(bots)

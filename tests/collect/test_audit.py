@@ -1,4 +1,4 @@
-"""The small questions: audit, reviews, counts, and since when a bot is known."""
+"""The small questions: audit, reviews and counts."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-from collect.bots import see_bot
 from collect.events import append_event, list_events
 from collect.feedback import record_vote
 from collect.reviews import record_review, review_of
@@ -53,8 +52,3 @@ def test_counts_are_a_bots_own(cursor: Cursor, tell: Tell) -> None:
     record_review(cursor, review=Review(liked.message_id, BOT, "boss", True, "", (), AT))
     assert count(cursor, bot=BOT) == Counts(conversations=3, messages=6, answers=2, votes_up=1, votes_down=1, reviews=1)
     assert count(cursor, bot=BotName("nobody")) == Counts(0, 0, 0, 0, 0, 0)
-
-
-def test_a_bot_is_known_since_it_was_first_seen(cursor: Cursor) -> None:
-    assert see_bot(cursor, bot=BOT, at=AT) == AT
-    assert see_bot(cursor, bot=BOT, at=AT + timedelta(days=3)) == AT

@@ -35,6 +35,15 @@ def test_cycles_are_listed_newest_first(cursor: Cursor) -> None:
     assert [each.cycle_id for each in list_cycles(cursor, limit=1)] == ["legal"]
 
 
+def test_a_clock_that_was_set_back_does_not_change_the_order(cursor: Cursor) -> None:
+    for hour, name in ((0, "first"), (2, "second"), (-5, "third")):
+        start_cycle(cursor, cycle=night(name, bot=name, hour=hour))
+        if name == "second":
+            update_cycle(cursor, cycle=replace(night(name, bot=name, hour=hour), state=CycleState.DONE))
+    assert [each.cycle_id for each in list_cycles(cursor)] == ["third", "second", "first"]
+    assert [each.cycle_id for each in running_cycles(cursor)] == ["first", "third"]
+
+
 def test_an_update_of_a_cycle_that_never_began_is_not_lost_in_silence(cursor: Cursor) -> None:
     with pytest.raises(NotFound):
         update_cycle(cursor, cycle=night("nowhere"))

@@ -98,7 +98,8 @@ async def test_a_bot_has_one_night_a_date(store: Store) -> None:
     await store.write(partial(cycles.update_cycle, cycle=replace(first, state=CycleState.DONE)))
     with pytest.raises(Busy, match="had its night"):
         await store.write(partial(cycles.start_cycle, cycle=night("b", date(2026, 3, 10))))
-    assert await store.read(partial(cycles.last_night, bot=BOT)) == date(2026, 3, 10)
+    assert await store.read(partial(cycles.had_night, bot=BOT, local_date=date(2026, 3, 10)))
+    assert not await store.read(partial(cycles.had_night, bot=BOT, local_date=date(2026, 3, 11)))
 
 
 async def test_a_key_opens_until_it_is_revoked_and_its_secret_is_not_kept(store: Store, tmp_path: Path) -> None:

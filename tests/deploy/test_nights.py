@@ -3,21 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from collect import bots as bot_records
 from collect import cycles
 from collect.store import Store
 from deploy.cycle import NightLimits, NightRunner
 from deploy.plan import Step
 from deploy.proof import take_on_trust
 from deploy.rollout import Rollout
-from deploy.schedule import Nights, run_nights, trigger_of
-from nightschool.bots import BotShelf, SchedulePart
+from deploy.schedule import Nights, run_nights
+from nightschool.bots import BotShelf
 from nightschool.echo import EchoEngine
 from nightschool.errors import Busy, Unavailable, UnknownModel
 from nightschool.home import Home
@@ -104,27 +103,6 @@ async def test_too_little_disk_is_said_before_anything_begins(
     assert await store.read(cycles.list_cycles) == []
 
 
-async def test_a_missed_night_is_caught_up_once_with_the_newest_slot(
-    make_runner: MakeRunner, store: Store, shelf: BotShelf
-) -> None:
-    await store.write(partial(bot_records.see_bot, bot=BOT, at=NOW - timedelta(days=3)))
-    async with open_nights(make_runner(), store, shelf) as nights:
-        await nights.catch_up()
-        [cycle] = await store.read(cycles.list_cycles)
-        await ended(store, cycle.cycle_id)
-        await nights.catch_up()
-    assert len(await store.read(cycles.list_cycles)) == 1
-    assert (cycle.trigger, cycle.local_date) == ("catch-up", date(2026, 3, 10))
-
-
-async def test_a_bot_that_is_new_here_has_missed_nothing(
-    make_runner: MakeRunner, store: Store, shelf: BotShelf
-) -> None:
-    async with open_nights(make_runner(), store, shelf) as nights:
-        await nights.catch_up()
-    assert await store.read(cycles.list_cycles) == []
-
-
 async def test_a_night_that_was_cut_off_is_resumed(make_runner: MakeRunner, store: Store, shelf: BotShelf) -> None:
     left = Cycle("c1", BOT, "schedule", date(2026, 3, 10), CycleState.RUNNING, Step.TRAIN, 0.4, NOW)
     await store.write(partial(cycles.start_cycle, cycle=left))
@@ -132,33 +110,3 @@ async def test_a_night_that_was_cut_off_is_resumed(make_runner: MakeRunner, stor
         await nights.resume()
         done = await ended(store, "c1")
     assert (done.state, done.outcome) == (CycleState.DONE, Outcome.INSUFFICIENT_DATA)
-
-
-async def test_the_next_night_is_known_and_follows_the_bots_file(
-    make_runner: MakeRunner, store: Store, shelf: BotShelf, tmp_path: Path
-) -> None:
-    async with open_nights(make_runner(), store, shelf) as nights:
-        at = nights.next_runs()[BOT]
-        assert at is not None
-        assert (at.hour, at.minute, str(at.tzinfo)) == (3, 0, "Europe/Berlin")
-        (tmp_path / "bots" / "support.toml").write_text(FILE + "enabled = false\n")
-        nights.follow_files()
-        assert nights.next_runs() == {BOT: None}
-
-
-@pytest.mark.parametrize(
-    ("cron", "day", "fires"),
-    [
-        ("0 3 * * *", datetime(2026, 3, 29, tzinfo=UTC), [1]),  # spring forward in Berlin: 03:00 is 01:00 UTC
-        ("0 3 * * *", datetime(2026, 10, 25, tzinfo=UTC), [2]),  # fall back: once
-        ("0 3 * * sun", datetime(2026, 3, 10, tzinfo=UTC), []),  # a Tuesday
-        ("0 3 * * tue", datetime(2026, 3, 10, tzinfo=UTC), [2]),
-    ],
-)
-def test_three_in_the_morning_comes_once_a_day(cron: str, day: datetime, fires: list[int]) -> None:
-    trigger = trigger_of(SchedulePart(cron=cron, time_zone="Europe/Berlin"))
-    found, at = [], trigger.get_next_fire_time(None, day)
-    while at is not None and at < day + timedelta(days=1):
-        found.append(at.astimezone(UTC).hour)
-        at = trigger.get_next_fire_time(at, at + timedelta(seconds=1))
-    assert found == fires

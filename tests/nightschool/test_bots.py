@@ -1,11 +1,13 @@
 """A bot is a file: faults are told at once, changes count without a restart."""
 
 import os
+import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from nightschool.bots import BotShelf, load_bots
+from nightschool.bots import BotShelf, load_bot, load_bots
 from nightschool.errors import InvalidSettings, UnknownModel
 from nightschool.records import AdapterName, BotName
 
@@ -30,7 +32,11 @@ def test_the_shipped_bots_are_sound() -> None:
         ("[gate]\nlength_ratio = [2.0, 0.5]\n", "gate.length_ratio"),
         ("[schedule]\ncron = '0 3 * * 0'\n", "weekday must be a name"),
         ("[schedule]\ncron = '0 3 * *'\n", "five fields"),
+        ("[schedule]\ncron = '61 3 * * *'\n", "schedule.cron"),
+        ("[schedule]\ncron = '0 3 31 2 *'\n", "never comes"),
+        ("[schedule]\ncron = '0 3,15 * * *'\n", "once a day"),
         ("[schedule]\ntime_zone = 'Mars/Olympus'\n", "is not a time zone"),
+        ("[schedule]\ntime_zone = 'Europe'\n", "is not a time zone"),
         ("[recipe]\nrnak = 3\n", "did you mean recipe.rank"),
         ("[recipe]\nbatch_size = 2\nmicro_batch_size = 4\n", "micro_batch_size is larger"),
         ("[sampling\n", "is not TOML"),
@@ -55,12 +61,91 @@ def test_a_folder_without_bots_says_what_to_do(tmp_path: Path) -> None:
         load_bots(tmp_path)
 
 
-def test_a_changed_file_counts_at_once_and_a_faulty_one_changes_nothing(tmp_path: Path) -> None:
+class Clock:
+    """Each look at the shelf is a second after the one before."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        self.now_s += 1
+        return self.now_s
+
+
+def test_a_changed_file_counts_and_a_faulty_one_changes_nothing(tmp_path: Path) -> None:
     write(tmp_path, MINIMAL, at=1)
-    shelf = BotShelf(tmp_path)
+    shelf = BotShelf(tmp_path, clock=Clock())
     write(tmp_path, MINIMAL.replace("Fern", "Moss"), at=2)
     assert shelf.find("support").title == "Moss"
     write(tmp_path, "name = 3", at=3)
+    assert shelf.find("support").title == "Moss"
+    (tmp_path / "support.toml").unlink()
+    assert shelf.find("support").title == "Moss"
+
+
+def test_a_faulty_file_does_not_hold_up_the_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    other = MINIMAL.replace("support", "aftercare")
+    write(tmp_path, MINIMAL)
+    write(tmp_path, other, name="aftercare")
+    shelf = BotShelf(tmp_path, clock=Clock())
+    write(tmp_path, other + "[schedule]\ncron = '61 3 * * *'\n", name="aftercare", at=1)
+    write(tmp_path, MINIMAL.replace("Fern", "Moss"), at=1)
+    assert [bot.title for bot in shelf.bots.values()] == ["Fern", "Moss"]
+    assert [bot.title for bot in shelf.bots.values()] == ["Fern", "Moss"]
+    assert ["minute must be a number" in record.message for record in caplog.records] == [True]
+    write(tmp_path, other.replace("Fern", "Lichen"), name="aftercare", at=2)
+    assert [bot.title for bot in shelf.bots.values()] == ["Lichen", "Moss"]
+    (tmp_path / "aftercare.toml").unlink()
+    assert list(shelf.bots) == ["support"]
+
+
+def test_what_editors_and_systems_leave_beside_a_bot_is_nobody(tmp_path: Path) -> None:
+    write(tmp_path, MINIMAL)
+    (tmp_path / ".#support.toml").symlink_to("me@host.1234:5678")
+    (tmp_path / "gone.toml").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "._support.toml").write_bytes(b"\0\5\x16\7")
+    (tmp_path / "old.toml").mkdir()
+    os.mkfifo(tmp_path / "pipe.toml")
+    assert list(load_bots(tmp_path)) == ["support"]
+    shelf = BotShelf(tmp_path, clock=Clock())
+    (tmp_path / ".#other.toml").symlink_to("me@host.1234:5678")
+    assert list(shelf.bots) == ["support"]
+
+
+def test_a_file_that_cannot_be_read_is_a_faulty_one(tmp_path: Path) -> None:
+    write(tmp_path, MINIMAL)
+    with pytest.raises(InvalidSettings, match="cannot be read"):
+        load_bot(tmp_path / "nowhere.toml")
+    (tmp_path / "support.toml").write_text("a = " + "[" * 5_000)
+    with pytest.raises(InvalidSettings, match="is not TOML"):
+        load_bots(tmp_path)
+
+
+def test_files_that_come_and_go_meanwhile_end_nothing(tmp_path: Path) -> None:
+    write(tmp_path, MINIMAL)
+    shelf = BotShelf(tmp_path, clock=Clock())
+    churn = f"cd {tmp_path}; for i in $(seq 200); do echo x > other.toml; rm other.toml; done"
+    with subprocess.Popen(["bash", "-c", churn]) as churning:
+        while churning.poll() is None:
+            assert list(shelf.bots) == ["support"]
+            assert list(load_bots_tolerantly(tmp_path)) in ([], ["support"])
+
+
+def load_bots_tolerantly(folder: Path) -> Iterable[str]:
+    try:
+        return load_bots(folder)
+    except InvalidSettings:  # the half-made file was seen
+        return []
+
+
+def test_the_disk_is_asked_once_a_second_at_most(tmp_path: Path) -> None:
+    now = [0.0]
+    write(tmp_path, MINIMAL, at=1)
+    shelf = BotShelf(tmp_path, clock=lambda: now[0])
+    write(tmp_path, MINIMAL.replace("Fern", "Moss"), at=2)
+    now[0] = 0.9
+    assert shelf.find("support").title == "Fern"
+    now[0] = 1.0
     assert shelf.find("support").title == "Moss"
 
 
