@@ -33,6 +33,7 @@ from nightschool.records import (
 )
 from nightschool.text import clean_text
 from serve.answering import Answering
+from serve.branches import Tree, without_torsos
 from serve.metrics import Metrics
 
 TITLE_CHARS: Final = 60
@@ -80,8 +81,9 @@ class Turns:
     ) -> Turn:
         """The next turn of a conversation that the record holds, or the first of a new one.
 
-        The question follows `parent_id`, or the newest answer where none is given. Raises InvalidInput for an empty or
-        overlong question, NotFound for a conversation that is not the owner's.
+        The question follows `parent_id`, or the newest answer where none is given; where that failed, it takes the
+        place of the question that was not answered. Raises InvalidInput for an empty or overlong question, NotFound
+        for a conversation that is not the owner's.
         """
         text = _checked(text)
         history: list[Message] = []
@@ -89,13 +91,13 @@ class Turns:
             conversation = self._new_conversation(bot, owner, Source.CHAT, text)
         else:
             conversation = await self.owned_conversation(conversation_id, bot=bot.bot_name, owner=owner)
-            history = await self._history(conversation_id, parent_id)
+            tree = await self._tree(conversation_id)
+            history = without_torsos(tree.path(parent_id or tree.newest_leaf()))
         question = self._message(conversation, "user", text, Source.CHAT, history[-1].message_id if history else None)
-        prompt = [_system(bot), *(ChatMessage(role=m.role, content=m.content) for m in history)]
         return Turn(
             bot=bot.bot_name,
             conversation=conversation,
-            prompt=(*prompt, ChatMessage(role="user", content=text)),
+            prompt=_prompt(bot, (*history, question)),
             asked=(question,),
             answer_id=new_id(),
             sampling=bot.sampling.to_sampling(),
@@ -107,14 +109,15 @@ class Turns:
         Raises NotFound for a conversation that is not the owner's, or where no answer has that id.
         """
         conversation = await self.owned_conversation(conversation_id, bot=bot.bot_name, owner=owner)
-        *history, answer = await self._history(conversation_id, answer_id)
+        *history, answer = (await self._tree(conversation_id)).path(answer_id)
         if answer.role != "assistant" or not history:
             raise NotFound("is not an answer", subject="message", remedy="Reload the page.")
+        question = history.pop()
         return Turn(
             bot=bot.bot_name,
             conversation=conversation,
-            prompt=(_system(bot), *(ChatMessage(role=m.role, content=m.content) for m in history)),
-            asked=(history[-1],),
+            prompt=_prompt(bot, (*without_torsos(history), question)),
+            asked=(question,),
             answer_id=new_id(),
             sampling=bot.sampling.to_sampling(),
         )
@@ -225,14 +228,10 @@ class Turns:
                 await self._record(turn, route, answering)
         return answering.last_delta
 
-    async def _history(self, conversation_id: str, parent_id: str | None) -> list[Message]:
-        messages = await self._store.read(partial(conversations.conversation_messages, conversation_id=conversation_id))
-        leaf = parent_id or next((m.message_id for m in reversed(messages) if m.role == "assistant"), None)
-        if leaf is None:
-            return []
-        if leaf not in {m.message_id for m in messages}:
-            raise NotFound("is not in this conversation", subject="message", remedy="Reload the page.")
-        return await self._store.read(partial(conversations.path_to, message_id=leaf))
+    async def _tree(self, conversation_id: str) -> Tree:
+        return Tree(
+            await self._store.read(partial(conversations.conversation_messages, conversation_id=conversation_id))
+        )
 
     async def _record(self, turn: Turn, route: Route, answering: Answering) -> None:
         answer = replace(
@@ -277,8 +276,9 @@ class Turns:
         )
 
 
-def _system(bot: Bot) -> ChatMessage:
-    return ChatMessage(role="system", content=bot.system_prompt)
+def _prompt(bot: Bot, said: Sequence[Message]) -> tuple[ChatMessage, ...]:
+    system = ChatMessage(role="system", content=bot.system_prompt)
+    return (system, *(ChatMessage(role=message.role, content=message.content) for message in said))
 
 
 def _checked(text: str) -> str:

@@ -8,7 +8,7 @@ from the record, so that page and record agree.
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Literal
@@ -19,6 +19,7 @@ from collect.store import Store
 from nightschool.bots import Bot, BotShelf
 from nightschool.errors import Busy, NotFound, Unavailable
 from nightschool.records import AdapterName, BotName, Feedback, Finish, Message, Vote
+from serve.branches import Tree
 from serve.pace import Pace
 from serve.turns import Turn, Turns
 from serve.vllm.supervisor import EngineState, EngineStatus
@@ -27,8 +28,8 @@ from serve.votes import Opinion, Votes
 FIRST_BOT: Final = "support"
 """Who greets a newcomer, where there is one of that name; else the first by name."""
 REASONS: Final = ("wrong", "unclear", "too long", "rude", "other")
-REDRAW_S: Final = 0.06
-"""An answer is drawn at most this often; a browser cannot follow faster."""
+REDRAW_S: Final = 0.15
+"""An answer is drawn at most this often: smooth to the eye, and each drawing costs the one event loop some 5 ms."""
 ENDING_S: Final = 5.0
 """How long a view waits for the record of an answer that was just stopped."""
 
@@ -59,6 +60,8 @@ class Line:
     """`support@3`, on answers."""
     finish: Finish | None = None
     vote: Vote = Vote.NONE
+    siblings: tuple[str, ...] = ()
+    """Ids of all that was said in this place, this message's among them; empty while it is not recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,6 @@ class ChatView:
     bot: Bot
     conversation_id: str
     lines: tuple[Line, ...]
-    is_answering: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,21 +108,18 @@ class ChatHandlers:
         self._shelf = shelf
         self._engine_status = engine_status
         self._pace = Pace(answers_per_minute)
-        # Conversations with an answer in flight, each with the event that its record is written.
-        self._in_flight: dict[str, asyncio.Event] = {}
+        # Owner and conversation of each answer in flight, with the event that its record is written.
+        self._in_flight: dict[tuple[str, str], asyncio.Event] = {}
 
     async def open(self, place: Place) -> ChatView:
         """The conversation as recorded, or an empty page where it is unknown or somebody else's."""
-        bot = self._bot(place.bot)
-        if not place.conversation_id:
-            return ChatView(bot, "", ())
-        if ending := self._in_flight.get(place.conversation_id):
+        if ending := self._in_flight.get((place.owner, place.conversation_id)):
             await _wait(ending)
-        try:
-            lines = await self._lines(replace(place, bot=bot.name))
-        except NotFound:
-            return ChatView(bot, "", ())
-        return ChatView(bot, place.conversation_id, lines)
+        return await self._show(place, below=None)
+
+    async def turn_to(self, place: Place, message_id: str) -> ChatView:
+        """The newest branch of the conversation that goes through `message_id`, a sibling of a message on the page."""
+        return await self._show(place, below=message_id)
 
     async def lists(self, place: Place) -> Lists:
         """The bots there are and the browser's conversations with the present one, newest first."""
@@ -132,37 +131,39 @@ class ChatHandlers:
 
     async def ask(self, place: Place, text: str) -> AsyncGenerator[ChatView, None]:
         """The page while the answer comes. Raises what stands against asking before anything changed."""
-        bot = self._admit(place)
-        turn = await self._turns.begin_chat(
-            bot,
-            owner=place.owner,
-            conversation_id=place.conversation_id or None,
-            text=text,
-            parent_id=place.newest,
-        )
-        before = await self._lines(place) if place.conversation_id else ()
-        async with aclosing(self._answer(bot, turn, before)) as views:
-            async for view in views:
-                yield view
+        bot = self._bot(place.bot)
+        with self._claim(place):
+            self._admit(place, bot)
+            turn = await self._turns.begin_chat(
+                bot,
+                owner=place.owner,
+                conversation_id=place.conversation_id or None,
+                text=text,
+                parent_id=place.newest,
+            )
+            async with aclosing(self._answer(place, bot, turn)) as views:
+                async for view in views:
+                    yield view
 
     async def retry(self, place: Place) -> AsyncGenerator[ChatView, None]:
         """Answer the last question once more; the old answer and its votes stay in the record beside the new one."""
-        bot = self._admit(place)
+        bot = self._bot(place.bot)
         if place.newest is None:
             raise NotFound("is not here", subject="answer", remedy="Ask something first.")
-        turn = await self._turns.begin_retry(
-            bot, owner=place.owner, conversation_id=place.conversation_id, answer_id=place.newest
-        )
-        before = await self._lines(place)
-        async with aclosing(self._answer(bot, turn, before[:-2])) as views:
-            async for view in views:
-                yield view
+        with self._claim(place):
+            self._admit(place, bot)
+            turn = await self._turns.begin_retry(
+                bot, owner=place.owner, conversation_id=place.conversation_id, answer_id=place.newest
+            )
+            async with aclosing(self._answer(place, bot, turn)) as views:
+                async for view in views:
+                    yield view
 
     async def vote(self, place: Place, position: int, vote: Vote) -> Rated:
         """Record the thumb on the message at `position` of the page; NONE takes it back with all that was said."""
         said = Opinion(vote=vote) if vote is Vote.DOWN else Opinion(vote, reasons=(), comment="", ideal_answer="")
         stored = await self._votes.cast(_message_at(place, position), said, owner=place.owner)
-        return Rated(await self._lines(place), stored)
+        return Rated(await self._lines(place, await self._tree(place), place.newest), stored)
 
     async def explain(
         self, place: Place, message_id: str, *, reasons: Sequence[str], comment: str, ideal_answer: str
@@ -180,27 +181,28 @@ class ChatHandlers:
             return "The assistant is waking up. This takes a moment; what you write stays here."
         return "The assistant is away for a moment and is being brought back. What you write stays here."
 
-    def _admit(self, place: Place) -> Bot:
-        bot = self._bot(place.bot)
+    def _admit(self, place: Place, bot: Bot) -> None:
         if notice := self.notice():
             raise Unavailable("is not ready", subject=bot.title, remedy=notice)
-        if place.conversation_id in self._in_flight:
-            raise Busy("is still answering", subject=bot.title, remedy="Wait for the answer or stop it.")
         self._pace.spend(place.owner)
-        return bot
 
     def _bot(self, name: str) -> Bot:
         """The bot called so, else the first: an old link should still open a page."""
         bots = self._shelf.bots
         return bots.get(BotName(name)) or bots.get(BotName(FIRST_BOT)) or next(iter(bots.values()))
 
-    async def _answer(self, bot: Bot, turn: Turn, before: tuple[Line, ...]) -> AsyncGenerator[ChatView, None]:
+    async def _answer(self, place: Place, bot: Bot, turn: Turn) -> AsyncGenerator[ChatView, None]:
         turn = self._turns.pin(turn)
-        question = Line(turn.asked[-1].message_id, "user", turn.asked[-1].content)
+        asked, conversation_id = turn.asked[-1], turn.conversation.conversation_id
+        before: tuple[Line, ...] = ()
+        if asked.parent_id is not None:
+            before = await self._lines(place, await self._tree(place), asked.parent_id)
+        question = Line(asked.message_id, "user", asked.content)
         answer = Line("", "assistant", "", self._turns.version_of(turn))
-        view = ChatView(bot, turn.conversation.conversation_id, (*before, question, answer), is_answering=True)
+        view = ChatView(bot, conversation_id, (*before, question, answer))
         drawn_at = time.monotonic()
-        with self._flight(view.conversation_id):
+        # A conversation that begins with this turn has its id only now.
+        with nullcontext() if place.conversation_id else self._claim(replace(place, conversation_id=conversation_id)):
             async with aclosing(self._turns.answer(turn)) as deltas:
                 yield view
                 async for delta in deltas:
@@ -210,27 +212,43 @@ class ChatHandlers:
                         yield replace(view, lines=(*before, question, answer))
 
     @contextmanager
-    def _flight(self, conversation_id: str) -> Iterator[None]:
-        self._in_flight[conversation_id] = landed = asyncio.Event()
+    def _claim(self, place: Place) -> Iterator[None]:
+        """Hold the conversation for one answer. Raises Busy; to be taken before anything is awaited."""
+        key = (place.owner, place.conversation_id)
+        if not place.conversation_id:
+            yield
+            return
+        if key in self._in_flight:
+            raise Busy("is still answering", subject="conversation", remedy="Wait for the answer or stop it.")
+        self._in_flight[key] = landed = asyncio.Event()
         try:
             yield
         finally:
-            del self._in_flight[conversation_id]
+            del self._in_flight[key]
             landed.set()
 
-    async def _lines(self, place: Place) -> tuple[Line, ...]:
-        """The path to the newest answer. Raises NotFound where the conversation is not the owner's."""
-        await self._turns.owned_conversation(
-            place.conversation_id, bot=self._bot(place.bot).bot_name, owner=place.owner
-        )
-        everything = await self._store.read(
-            partial(conversations.conversation_messages, conversation_id=place.conversation_id)
-        )
-        leaf = next((m.message_id for m in reversed(everything) if m.role == "assistant"), None)
-        if leaf is None:
-            return ()
+    async def _show(self, place: Place, *, below: str | None) -> ChatView:
+        bot = self._bot(place.bot)
+        empty = ChatView(bot, "", ())
+        if not place.conversation_id:
+            return empty
+        try:
+            tree = await self._tree(place)
+            return ChatView(bot, place.conversation_id, await self._lines(place, tree, tree.newest_leaf(below)))
+        except NotFound:
+            return empty
+
+    async def _tree(self, place: Place) -> Tree:
+        """Raises NotFound where the conversation is not the owner's."""
+        bot = self._bot(place.bot)
+        await self._turns.owned_conversation(place.conversation_id, bot=bot.bot_name, owner=place.owner)
+        question = partial(conversations.conversation_messages, conversation_id=place.conversation_id)
+        return Tree(await self._store.read(question))
+
+    async def _lines(self, place: Place, tree: Tree, leaf: str | None) -> tuple[Line, ...]:
+        path = tree.path(leaf)
         votes = await self._votes.in_conversation(place.conversation_id, owner=place.owner)
-        return tuple(_line(message, votes) for message in _path(everything, leaf))
+        return tuple(_line(message, tree, votes) for message in path)
 
 
 async def _wait(ending: asyncio.Event) -> None:
@@ -241,20 +259,9 @@ async def _wait(ending: asyncio.Event) -> None:
         return
 
 
-def _path(messages: Sequence[Message], leaf: str) -> list[Message]:
-    """Root to `leaf`."""
-    by_id = {message.message_id: message for message in messages}
-    path: list[Message] = []
-    node = by_id.get(leaf)
-    while node is not None:
-        path.append(node)
-        node = by_id.get(node.parent_id) if node.parent_id else None
-    return path[::-1]
-
-
-def _line(message: Message, votes: Mapping[str, Feedback]) -> Line:
+def _line(message: Message, tree: Tree, votes: Mapping[str, Feedback]) -> Line:
     if message.role != "assistant":
-        return Line(message.message_id, "user", message.content)
+        return Line(message.message_id, "user", message.content, siblings=tree.siblings(message))
     voted = votes.get(message.message_id)
     return Line(
         message_id=message.message_id,
@@ -263,6 +270,7 @@ def _line(message: Message, votes: Mapping[str, Feedback]) -> Line:
         version=str(AdapterName(message.bot, message.version)),
         finish=message.finish,
         vote=voted.vote if voted else Vote.NONE,
+        siblings=tree.siblings(message),
     )
 
 

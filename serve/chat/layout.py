@@ -1,7 +1,8 @@
 """The chat page's components and nothing about what they do.
 
-What a browser remembers (which conversation, which messages are shown, which is being explained) stands in hidden
-fields, so that it survives a restart of the server, which forgets every `gr.State`.
+What a browser remembers (which conversation, which messages are shown, which is being explained, what is on its way)
+stands in hidden fields, so that it survives a restart of the server, which forgets every `gr.State`. They stand outside
+of what is shown and hidden: a panel that opens a second time would show its hidden fields too.
 """
 
 from typing import NamedTuple
@@ -33,6 +34,8 @@ class ChatLayout(NamedTuple):
     bot: gr.Textbox
     conversation_id: gr.Textbox
     shown: gr.Textbox
+    asked: gr.Textbox
+    turn: gr.Textbox
     choice: gr.Dropdown
     new_chat: gr.Button
     toggle: gr.Button
@@ -41,6 +44,7 @@ class ChatLayout(NamedTuple):
     notice: gr.HTML
     chat: gr.Chatbot
     card: ReasonCard
+    trouble: gr.HTML
     box: gr.Textbox
     send: gr.Button
     stop: gr.Button
@@ -49,9 +53,10 @@ class ChatLayout(NamedTuple):
 
 def build_chat(*, is_echo: bool) -> ChatLayout:
     """Call inside `gr.Blocks`."""
-    bot = gr.Textbox(visible="hidden", elem_id="ns-bot-name", container=False)
-    conversation_id = gr.Textbox(visible="hidden", elem_id="ns-conversation", container=False)
-    shown = gr.Textbox(visible="hidden", elem_id="ns-shown", container=False)
+    bot, conversation_id, shown, asked, turn, explained = (
+        gr.Textbox(visible="hidden", elem_id=f"ns-{name}", container=False)
+        for name in ("bot-name", "conversation", "shown", "asked", "turn", "explained")
+    )
     with gr.Row(elem_id="ns-app"):
         with gr.Column(elem_id="ns-side", min_width=0, scale=0):
             gr.HTML('<p class="ns-brand"><span aria-hidden="true">☾</span> Nightschool</p>', padding=False)
@@ -67,7 +72,8 @@ def build_chat(*, is_echo: bool) -> ChatLayout:
                 gr.HTML(FAKE, padding=False)
             notice = gr.HTML(padding=False, visible=False, elem_id="ns-notice")
             chat = _chatbot()
-            card = _reason_card()
+            card = _reason_card(explained)
+            trouble = gr.HTML(padding=False, elem_id="ns-trouble")
             with gr.Row(elem_id="ns-composer"):
                 box = gr.Textbox(
                     label="Your message",
@@ -89,6 +95,8 @@ def build_chat(*, is_echo: bool) -> ChatLayout:
         bot,
         conversation_id,
         shown,
+        asked,
+        turn,
         choice,
         new_chat,
         toggle,
@@ -97,6 +105,7 @@ def build_chat(*, is_echo: bool) -> ChatLayout:
         notice,
         chat,
         card,
+        trouble,
         box,
         send,
         stop,
@@ -122,10 +131,9 @@ def _chatbot() -> gr.Chatbot:
     )
 
 
-def _reason_card() -> ReasonCard:
+def _reason_card(explained: gr.Textbox) -> ReasonCard:
     with gr.Column(visible=False, elem_id="ns-card") as card:
         gr.HTML('<h2 class="ns-card-title">What was wrong with this answer?</h2>', padding=False)
-        message_id = gr.Textbox(visible="hidden", container=False)
         reasons = gr.CheckboxGroup(
             [(word.capitalize(), word) for word in REASONS], label="Reasons", show_label=False, elem_id="ns-reasons"
         )
@@ -136,4 +144,4 @@ def _reason_card() -> ReasonCard:
         with gr.Row(elem_classes="ns-card-buttons"):
             close = gr.Button("Not now", size="sm", min_width=0)
             save = gr.Button("Send feedback", variant="primary", size="sm", min_width=0, elem_id="ns-save")
-    return ReasonCard(card, message_id, reasons, comment, ideal_answer, save, close)
+    return ReasonCard(card, explained, reasons, comment, ideal_answer, save, close)

@@ -1,53 +1,56 @@
-"""Turn what people and models wrote into the Markdown that the chatbot draws, with nothing of it alive.
+"""Turn lines of a conversation into the chatbot's messages, with nothing alive of what people and models wrote.
 
-A person's text is shown letter for letter. An answer keeps its Markdown, but a tag outside code is shown as text: the
-chatbot's sanitiser would drop it silently, and a reader would miss what was said. Does not know the chatbot's events.
+A person's text is shown letter for letter, an answer by its Markdown (`serve.markup`); below stands who answered, and
+what else was said in this place. Does not know the chatbot's events.
 """
 
 import html
-import re
 from typing import Final
 
 from nightschool.records import Finish, Vote
 from serve.chat.handlers import Line
+from serve.markup import as_block, draw_markdown, draw_text
 
-MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]()#+\-.!|~$:/@=^\"'>])")
-CODE: Final = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]+`)", re.DOTALL)
-LEADING_SPACES: Final = re.compile(r"^[ \t]+", re.MULTILINE)
-NO_BREAK_SPACE: Final = "\u00a0"
 ENDINGS: Final = {Finish.PARTIAL: "stopped", Finish.LENGTH: "cut at its longest", Finish.ERROR: "failed"}
 THUMBS: Final = {Vote.UP: "Like", Vote.DOWN: "Dislike"}
 
 
 def draw_line(line: Line) -> dict[str, object]:
     """The chatbot's message."""
-    text = draw_question(line.text) if line.role == "user" else draw_answer(line)
-    return {"role": line.role, "content": text, "metadata": {"id": line.message_id}}
-
-
-def draw_question(text: str) -> str:
-    """`text` so that Markdown shows exactly what was typed."""
-    escaped = MARKDOWN.sub(r"\\\1", text).replace("&", "&amp;").replace("<", "&lt;")
-    return LEADING_SPACES.sub(lambda match: NO_BREAK_SPACE * len(match[0].expandtabs(4)), escaped)
+    # Whose words follow is told to those who hear the page; those who see it know by place and colour.
+    if line.role == "user":
+        drawn = '<span class="ns-unseen">You: </span>' + draw_text(line.text, css_class="ns-asked") + draw_turns(line)
+    else:
+        drawn = '<span class="ns-unseen">Answer: </span>' + draw_answer(line)
+    return {"role": line.role, "content": as_block(drawn, css_class="ns-said"), "metadata": {"id": line.message_id}}
 
 
 def draw_answer(line: Line) -> str:
-    """The answer's Markdown, and below it who answered."""
-    text = without_tags(line.text).strip()
+    """The answer, and below it who answered."""
+    text = line.text.strip()
     if not text:
         text = "…" if line.finish is None else "*No answer.*"
     ending = ENDINGS.get(line.finish) if line.finish else None
     label = html.escape(line.version + (f" · {ending}" if ending else ""))
-    fence = "\n```" if text.count("```") % 2 else ""
-    return f'{text}{fence}\n\n<span class="ns-version">{label}</span>'
+    return draw_markdown(text, css_class="ns-answer") + f'<p class="ns-version">{label}</p>' + draw_turns(line)
 
 
-def without_tags(markdown: str) -> str:
-    """`markdown` with every `<` outside code written as an entity."""
-    pieces = CODE.split(markdown)
-    return "".join(piece if index % 2 else piece.replace("<", "&lt;") for index, piece in enumerate(pieces))
+def draw_turns(line: Line) -> str:
+    """Arrows to what else was said in this place: `← 2/3 →`. The page listens for clicks on `data-turn`."""
+    if len(line.siblings) < 2:
+        return ""
+    here = line.siblings.index(line.message_id)
+    before = line.siblings[here - 1] if here else ""
+    after = line.siblings[here + 1] if here + 1 < len(line.siblings) else ""
+    count = f"<span>{here + 1}/{len(line.siblings)}</span>"
+    return f'<p class="ns-turns">{_arrow("←", before, "Before")}{count}{_arrow("→", after, "Next")}</p>'
 
 
 def thumbs(lines: tuple[Line, ...]) -> list[str | None]:
     """The chatbot's `feedback_value`: one entry for each answer, in order."""
     return [THUMBS.get(line.vote) for line in lines if line.role == "assistant"]
+
+
+def _arrow(sign: str, to: str, name: str) -> str:
+    state = f'data-turn="{html.escape(to)}"' if to else "disabled"
+    return f'<button class="ns-arrow" aria-label="{name}" {state}>{sign}</button>'

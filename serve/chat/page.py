@@ -1,21 +1,25 @@
 """Wire the chat page: which click calls which handler, and which component shows what comes back.
 
-The only module that knows both sides. Every error of ours becomes a toast with its words; whatever else fails is
-logged by Gradio and shown as one plain sentence.
+The only module that knows both sides. An answer streams into three outputs by plain values, since Gradio builds a new
+component for each output that is left out or updated; what else changes is changed by the browser before, and read from
+the record after. A failure is one plain sentence (`serve.chat.words`): above the box for an answer, else in a toast.
 """
 
 import html
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing, contextmanager
-from typing import Any, Final
+from typing import Any, NamedTuple
 
 import gradio as gr
+from gradio.blocks import Block
 
 from nightschool.errors import NightschoolError
 from nightschool.records import Vote
+from serve.chat import scripts
 from serve.chat.handlers import ChatHandlers, ChatView, Lists, Place, Rated
 from serve.chat.layout import ChatLayout, build_chat
 from serve.chat.markup import draw_line, thumbs
+from serve.chat.words import draw_trouble, plain
 from serve.parts import Parts
 
 Updates = dict[Any, Any]
@@ -23,22 +27,13 @@ Updates = dict[Any, Any]
 Given = Mapping[Any, Any]
 """The same for what comes from the page."""
 
-READ_ADDRESS: Final = """() => {
-  const asked = new URLSearchParams(window.location.search);
-  return [asked.get('bot') ?? '', asked.get('c') ?? '', ''];
-}"""
-WRITE_ADDRESS: Final = """(bot, conversation) => {
-  const address = new URL(window.location.href);
-  bot ? address.searchParams.set('bot', bot) : address.searchParams.delete('bot');
-  conversation ? address.searchParams.set('c', conversation) : address.searchParams.delete('c');
-  window.history.replaceState(null, '', address);
-}"""
-TOGGLE_SIDE: Final = """() => {
-  const app = document.querySelector('#ns-app');
-  app.dataset.side = app.dataset.side === 'open' ? 'closed' : 'open';
-}"""
-CLOSE_SIDE: Final = "() => { document.querySelector('#ns-app').dataset.side = 'closed'; }"
-NAME_TOGGLE: Final = "() => { document.querySelector('#ns-toggle').setAttribute('aria-label', 'Conversations'); }"
+
+class Answer(NamedTuple):
+    """What changes on the page while an answer comes."""
+
+    chat: Any
+    conversation_id: str
+    trouble: str
 
 
 def chat_blocks(parts: Parts) -> gr.Blocks:
@@ -82,22 +77,22 @@ class _ChatWires:
             at.clock,
         ]
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        answers: dict[str, Any] = {"concurrency_id": "answers", "concurrency_limit": 64, **quiet}
+        # What was chosen may be unknown to a server that was started anew: its handlers know better than its lists.
+        chosen: dict[str, Any] = {"preprocess": False, **quiet}
 
-        blocks.load(self._open, place, page, js=READ_ADDRESS, **quiet).then(None, js=NAME_TOGGLE)
-        at.conversation_id.change(None, place[:2], None, js=WRITE_ADDRESS)
-        at.choice.input(self._open_bot, [at.choice], page, **quiet).then(None, place[:2], None, js=WRITE_ADDRESS)
-        at.new_chat.click(self._open_bot, [at.bot], page, **quiet).then(None, js=CLOSE_SIDE)
-        at.conversations.input(self._open_other, [at.bot, at.conversations], page, **quiet).then(None, js=CLOSE_SIDE)
-        at.toggle.click(None, js=TOGGLE_SIDE)
+        blocks.load(self._open, place, page, js=scripts.READ_ADDRESS, **quiet).then(None, js=scripts.LISTEN)
+        at.conversation_id.change(None, place[:2], None, js=scripts.WRITE_ADDRESS)
+        at.choice.input(self._open_bot, [at.choice], page, **chosen).then(
+            None, place[:2], None, js=scripts.WRITE_ADDRESS
+        )
+        at.new_chat.click(self._open_bot, [at.bot], page, **quiet).then(None, js=scripts.CLOSE_SIDE)
+        at.conversations.input(self._open_other, [at.bot, at.conversations], page, **chosen).then(
+            None, js=scripts.CLOSE_SIDE
+        )
+        at.turn.input(self._turn_to, [*place, at.turn], page, **quiet)
+        at.toggle.click(None, js=scripts.TOGGLE_SIDE)
         at.clock.tick(self._tick, None, [at.notice, at.clock], **quiet)
-
-        asked = gr.on([at.box.submit, at.send.click], self._ask, [*place, at.box], [*page, at.box], **answers)
-        begun = at.chat.example_select(self._ask_starter, place, [*page, at.box], **answers)
-        again = at.chat.retry(self._retry, place, page, **answers)
-        for answering in (asked, begun, again):
-            answering.then(self._open, place, page, **quiet)
-        at.stop.click(None, None, None, cancels=[asked, begun, again]).then(self._open, place, page, **quiet)
+        self._connect_answers(place, page, quiet)
 
         card = at.card
         fields = [card.reasons, card.comment, card.ideal_answer]
@@ -106,6 +101,26 @@ class _ChatWires:
         voted.failure(self._open, place, page, **quiet)
         card.save.click(self._explain, {*place, card.message_id, *fields}, [card.card], **quiet)
         card.close.click(self._close_card, None, [card.card], **quiet)
+
+    def _connect_answers(self, place: list[gr.Textbox], page: list[Block], quiet: dict[str, Any]) -> None:
+        at = self._at
+        answers: dict[str, Any] = {"concurrency_id": "answers", "concurrency_limit": 64, **quiet}
+        answer, buttons = [at.chat, at.conversation_id, at.trouble], [at.send, at.stop]
+        for happened in (at.chat.example_select, at.chat.retry):
+            happened(None, None, [at.asked, at.trouble, *buttons], js=scripts.BEGIN)
+        leaving = [at.asked, at.box, at.trouble, *buttons]
+        sent = gr.on([at.box.submit, at.send.click], None, [at.box], leaving, js=scripts.SEND)
+        asked = sent.then(self._ask, [*place, at.asked], answer, **answers)
+        begun = at.chat.example_select(self._ask_starter, place, answer, **answers)
+        again = at.chat.retry(self._retry, place, answer, **answers)
+        stopped = at.stop.click(None, None, None, cancels=[asked, begun, again])
+        kept, left = [at.asked, at.trouble, at.box], [at.asked, at.box, at.trouble]
+        for over in (asked.then, begun.then, again.then, stopped.then):
+            settled = over(None, kept, left, js=scripts.END).then(self._open, place, page, **quiet)
+            settled.failure(None, None, buttons, js=scripts.REST)
+        for failed in (asked.failure, begun.failure, again.failure):
+            told = failed(None, kept, left, js=scripts.FAIL).then(None, None, buttons, js=scripts.REST)
+            told.then(self._open, place, page, **quiet)
 
     async def _open(self, bot: str, conversation_id: str, shown: str, request: gr.Request) -> Updates:
         place = _place(request, bot, conversation_id, shown)
@@ -119,43 +134,48 @@ class _ChatWires:
     async def _open_other(self, bot: str, conversation_id: str, request: gr.Request) -> Updates:
         return await self._open(bot, conversation_id, "", request)
 
+    async def _turn_to(self, bot: str, conversation_id: str, shown: str, turn: str, request: gr.Request) -> Updates:
+        with _told():
+            return self._page(await self._handlers.turn_to(_place(request, bot, conversation_id, shown), turn))
+
     async def _ask(
         self, bot: str, conversation_id: str, shown: str, text: str, request: gr.Request
-    ) -> AsyncGenerator[Updates, None]:
-        if not text.strip():
-            return
-        views = self._handlers.ask(_place(request, bot, conversation_id, shown), text)
-        async with aclosing(self._stream(views, clear_box=True)) as updates:
-            async for update in updates:
-                yield update
+    ) -> AsyncGenerator[Answer, None]:
+        place = _place(request, bot, conversation_id, shown)
+        async with aclosing(self._stream(place, self._handlers.ask(place, text))) as answers:
+            async for answer in answers:
+                yield answer
 
     async def _ask_starter(
         self, bot: str, conversation_id: str, shown: str, request: gr.Request, chosen: gr.SelectData
-    ) -> AsyncGenerator[Updates, None]:
-        views = self._handlers.ask(_place(request, bot, conversation_id, shown), str(chosen.value["text"]))
-        async with aclosing(self._stream(views, clear_box=False)) as updates:
-            async for update in updates:
-                yield update
+    ) -> AsyncGenerator[Answer, None]:
+        place = _place(request, bot, conversation_id, shown)
+        async with aclosing(self._stream(place, self._handlers.ask(place, str(chosen.value["text"])))) as answers:
+            async for answer in answers:
+                yield answer
 
     async def _retry(
         self, bot: str, conversation_id: str, shown: str, request: gr.Request
-    ) -> AsyncGenerator[Updates, None]:
-        views = self._handlers.retry(_place(request, bot, conversation_id, shown))
-        async with aclosing(self._stream(views, clear_box=False)) as updates:
-            async for update in updates:
-                yield update
+    ) -> AsyncGenerator[Answer, None]:
+        place = _place(request, bot, conversation_id, shown)
+        async with aclosing(self._stream(place, self._handlers.retry(place))) as answers:
+            async for answer in answers:
+                yield answer
 
-    async def _stream(self, views: AsyncGenerator[ChatView, None], *, clear_box: bool) -> AsyncGenerator[Updates, None]:
-        is_first = True
-        with _told():
+    async def _stream(self, place: Place, views: AsyncGenerator[ChatView, None]) -> AsyncGenerator[Answer, None]:
+        """Only the text: a thumb that was clicked meanwhile must not be redrawn as it was before."""
+        conversation_id = place.conversation_id
+        drawn: Any = gr.skip()
+        earlier: list[dict[str, object]] = []
+        try:
             async with aclosing(views):
                 async for view in views:
-                    if is_first:
-                        yield self._page(view) | ({self._at.box: ""} if clear_box else {})
-                    else:
-                        # Only the text: a thumb that was clicked meanwhile must not be redrawn as it was before.
-                        yield {self._at.chat: gr.update(value=[draw_line(line) for line in view.lines])}
-                    is_first = False
+                    earlier = earlier or [draw_line(line) for line in view.lines[:-1]]
+                    conversation_id, drawn = view.conversation_id, [*earlier, draw_line(view.lines[-1])]
+                    yield Answer(drawn, conversation_id, "")
+        except NightschoolError as error:
+            # Told as a value: an error would lay itself over the page, and end what is to come after.
+            yield Answer(drawn, conversation_id, draw_trouble(self._handlers.notice() or plain(error)))
 
     async def _vote(
         self, bot: str, conversation_id: str, shown: str, request: gr.Request, liked: gr.LikeData
@@ -201,8 +221,8 @@ class _ChatWires:
                 placeholder=_greeting(view),
             ),
             at.card.card: gr.update(visible=False),
-            at.send: gr.update(visible=not view.is_answering),
-            at.stop: gr.update(visible=view.is_answering),
+            at.send: gr.update(visible=True),
+            at.stop: gr.update(visible=False),
         }
 
     def _margins(self, view: ChatView, lists: Lists) -> Updates:
@@ -250,11 +270,11 @@ def _position(liked: gr.LikeData) -> int:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Tell the person what went wrong, in the error's own words."""
+    """Tell the person what went wrong."""
     try:
         yield
     except NightschoolError as error:
-        raise gr.Error(str(error), duration=8, title="That did not work", print_exception=False) from error
+        raise gr.Error(plain(error), duration=8, title="That did not work", print_exception=False) from error
 
 
 def _title(view: ChatView) -> str:

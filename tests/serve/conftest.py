@@ -73,20 +73,22 @@ class TroubledEngine(EchoEngine):
         super().__init__()
         self.said = asyncio.Event()
         self.is_closed = False
-        self._trouble = trouble
+        self.trouble = trouble
+        self.seen: list[ChatRequest] = []
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        self.seen.append(request)
         try:
-            if self._trouble != "dead":
+            if self.trouble != "dead":
                 yield Delta("one")
                 yield Delta(" two")
             self.said.set()
-            if self._trouble == "none":
+            if self.trouble == "none":
                 yield Delta("", Finish.STOP, prompt_tokens=5, completion_tokens=2)
                 return
-            if self._trouble == "hangs":
+            if self.trouble == "hangs":
                 await asyncio.Event().wait()
-            if self._trouble == "faulty":
+            if self.trouble == "faulty":
                 raise RuntimeError("a detail that nobody outside may read")
             raise EngineError("ran out of memory", subject="engine", remedy="Ask again.")
         finally:

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Protocol
 
 import pytest
 
+from nightschool.engine import ChatRequest
 from nightschool.errors import Busy, EngineError, InvalidInput, NotFound, TooManyRequests, Unavailable
 from nightschool.records import Adapter, Finish, Vote
 from serve.chat.handlers import ChatHandlers, ChatView, Place
@@ -15,6 +17,12 @@ from serve.vllm.supervisor import EngineState, EngineStatus
 
 ANNA = Place("browser:anna", "support")
 Register = Callable[..., Awaitable[Adapter]]
+
+
+class Troubled(Protocol):
+    trouble: str
+    said: asyncio.Event
+    seen: list[ChatRequest]
 
 
 def handlers_of(parts: Parts, *, status: EngineStatus | None = None, answers_per_minute: int = 100) -> ChatHandlers:
@@ -54,12 +62,10 @@ async def first_view(handlers: ChatHandlers, place: Place, text: str) -> ChatVie
 async def test_an_answer_grows_and_is_then_read_from_the_record(handlers: ChatHandlers) -> None:
     async with aclosing(handlers.ask(ANNA, "Where is my parcel?")) as views:
         seen = [view async for view in views]
-    assert seen[0].is_answering
     assert [line.text for line in seen[0].lines] == ["Where is my parcel?", ""]
     view = await handlers.open(replace(ANNA, conversation_id=seen[0].conversation_id))
     assert [line.text for line in view.lines] == ["Where is my parcel?", "[echo base] Where is my parcel?"]
     assert view.lines[1].version == "support@base"
-    assert not view.is_answering
 
 
 async def test_the_page_names_the_version_that_answered(
@@ -168,3 +174,93 @@ async def test_one_browser_may_not_ask_without_end(parts: Parts) -> None:
     await ask(handlers, ANNA, "one")
     with pytest.raises(TooManyRequests):
         await first_view(handlers, ANNA, "two")
+
+
+@pytest.mark.parametrize("engine", ["none"], indirect=True)
+async def test_a_failed_retry_replaces_no_answer(handlers: ChatHandlers, engine: Troubled) -> None:
+    place = await ask(handlers, ANNA, "hello")
+    engine.trouble = "breaks"
+    with pytest.raises(EngineError):
+        async with aclosing(handlers.retry(place)) as views:
+            [_ async for _ in views]
+    view = await handlers.open(place)
+    assert [line.finish for line in view.lines] == [None, Finish.STOP]
+    [good, torso] = view.lines[1].siblings
+    assert good == place.shown[1]
+    failed = await handlers.turn_to(place, torso)
+    assert (failed.lines[1].text, failed.lines[1].finish) == ("one two", Finish.ERROR)
+
+
+@pytest.mark.parametrize("engine", ["dead", "breaks"], indirect=True)
+async def test_what_failed_enters_no_prompt_and_is_replaced_by_what_is_asked_next(
+    handlers: ChatHandlers, engine: Troubled
+) -> None:
+    with pytest.raises(EngineError):
+        await ask(handlers, ANNA, "hello")
+    [summary] = (await handlers.lists(ANNA)).conversations
+    place = await stand(handlers, replace(ANNA, conversation_id=summary.conversation_id))
+    engine.trouble = "none"
+    place = await ask(handlers, place, "hello again")
+    assert [message["content"] for message in engine.seen[-1].messages] == ["You are Fern.", "hello again"]
+    view = await handlers.open(place)
+    assert [line.text for line in view.lines] == ["hello again", "one two"]
+    [failed, _] = view.lines[0].siblings
+    assert (await handlers.turn_to(place, failed)).lines[0].text == "hello"
+
+
+async def test_an_older_answer_can_be_turned_to_and_talked_on_from(handlers: ChatHandlers) -> None:
+    first = await ask(handlers, ANNA, "hello")
+    async with aclosing(handlers.retry(first)) as views:
+        [_ async for _ in views]
+    second = await stand(handlers, first)
+    assert second.shown[1] != first.shown[1]
+    view = await handlers.turn_to(second, first.shown[1])
+    assert [line.message_id for line in view.lines] == list(first.shown)
+    onward = await ask(handlers, first, "go on")
+    assert onward.shown[:2] == first.shown
+    # The thumb is drawn on the branch that the page shows, not on the newest.
+    rated = await handlers.vote(second, 1, Vote.UP)
+    assert [line.message_id for line in rated.lines] == list(second.shown)
+
+
+async def test_a_strangers_branch_is_not_turned_to(handlers: ChatHandlers) -> None:
+    place = await ask(handlers, ANNA, "hello")
+    assert (await handlers.turn_to(replace(place, owner="browser:ben"), place.shown[1])).lines == ()
+    other = await ask(handlers, ANNA, "another conversation")
+    assert (await handlers.turn_to(other, place.shown[1])).lines == ()
+
+
+@pytest.mark.parametrize("again", ["ask", "retry"])
+async def test_of_two_tabs_one_is_answered_and_the_other_is_told(handlers: ChatHandlers, again: str) -> None:
+    place = await ask(handlers, ANNA, "hello")
+
+    async def second() -> ChatView:
+        return await first_view(handlers, place, "b") if again == "ask" else await _first_retry(handlers, place)
+
+    done = await asyncio.gather(ask(handlers, place, "a"), second(), second(), return_exceptions=True)
+    assert [isinstance(outcome, Busy) for outcome in done] == [False, True, True]
+    await ask(handlers, await stand(handlers, place), "and on it goes")
+
+
+async def test_what_two_tabs_asked_can_both_be_reached(handlers: ChatHandlers) -> None:
+    place = await ask(handlers, ANNA, "hello")
+    await ask(handlers, place, "from the first tab")
+    place = await ask(handlers, place, "from the second tab")
+    view = await handlers.open(place)
+    assert [line.text for line in view.lines][2] == "from the second tab"
+    [other, _] = view.lines[2].siblings
+    turned = await handlers.turn_to(place, other)
+    assert [line.text for line in turned.lines][2:] == ["from the first tab", "[echo base] from the first tab"]
+
+
+async def test_a_stranger_cannot_keep_a_conversation_busy(handlers: ChatHandlers) -> None:
+    place = await ask(handlers, ANNA, "hello")
+    stranger = replace(place, owner="browser:ben")
+    refused = asyncio.gather(*(first_view(handlers, stranger, "x") for _ in range(5)), return_exceptions=True)
+    await ask(handlers, place, "still mine")
+    assert all(isinstance(outcome, NotFound | Busy) for outcome in await refused)
+
+
+async def _first_retry(handlers: ChatHandlers, place: Place) -> ChatView:
+    async with aclosing(handlers.retry(place)) as views:
+        return await anext(views)

@@ -1,0 +1,70 @@
+"""What the chat page does in the browser by itself, as scripts for Gradio's events.
+
+The page's state while an answer comes (text on its way, which button) is the browser's own affair: asking the server
+for it would cost more than the answer. Nothing that a person or a model wrote is put into a script.
+"""
+
+from typing import Final
+
+from serve.chat.words import UNKNOWN, draw_trouble
+
+READ_ADDRESS: Final = """() => {
+  const asked = new URLSearchParams(window.location.search);
+  return [asked.get('bot') ?? '', asked.get('c') ?? '', ''];
+}"""
+WRITE_ADDRESS: Final = """(bot, conversation) => {
+  const address = new URL(window.location.href);
+  bot ? address.searchParams.set('bot', bot) : address.searchParams.delete('bot');
+  conversation ? address.searchParams.set('c', conversation) : address.searchParams.delete('c');
+  window.history.replaceState(null, '', address);
+}"""
+TOGGLE_SIDE: Final = """() => {
+  const app = document.querySelector('#ns-app');
+  app.dataset.side = app.dataset.side === 'open' ? 'closed' : 'open';
+}"""
+CLOSE_SIDE: Final = "() => { document.querySelector('#ns-app').dataset.side = 'closed'; }"
+
+_SHOWN: Final = "(is_shown) => ({__type__: 'update', visible: is_shown})"
+_IS_ANSWERING: Final = "document.querySelector('#ns-stop')?.offsetParent"
+
+SEND: Final = f"""(text) => {{
+  if (!text.trim() || {_IS_ANSWERING}) throw new Error('nothing is sent');
+  const shown = {_SHOWN};
+  return [text, '', '', shown(false), shown(true)];
+}}"""
+"""box -> asked, box, trouble, send, stop. What is thrown ends the chain of events."""
+BEGIN: Final = f"() => {{ const shown = {_SHOWN}; return ['', '', shown(false), shown(true)]; }}"
+"""-> asked, trouble, send, stop: an answer comes to something that is not in the box."""
+END: Final = """(asked, trouble, box) =>
+  ['', trouble ? [asked, box].filter(Boolean).join('\\n') : box, trouble]"""
+"""asked, trouble, box -> asked, box, trouble: what could not be answered is back in the box."""
+FAIL: Final = f"(asked, trouble, box) => ({END})(asked, trouble || `{draw_trouble(UNKNOWN)}`, box)"
+"""The same after a failure that the server could not tell of."""
+REST: Final = f"() => {{ const shown = {_SHOWN}; return [shown(true), shown(false)]; }}"
+"""-> send, stop: no answer is coming, whatever became of the page."""
+
+LISTEN: Final = """() => {
+  const name = (id, label) => document.querySelector(id)?.setAttribute('aria-label', label);
+  name('#ns-toggle', 'Conversations');
+  const chat = document.querySelector('#ns-chat');
+  chat.addEventListener('click', (event) => {
+    const to = event.target.closest('.ns-arrow')?.dataset.turn;
+    if (!to) return;
+    const field = document.querySelector('#ns-turn textarea, #ns-turn input');
+    field.value = to;
+    field.dispatchEvent(new Event('input', {bubbles: true}));
+  });
+  // Gradio labels each message with its source, which would be read out in place of the message.
+  const unlabel = () => chat.querySelectorAll('[data-testid][aria-label*="message: "]')
+    .forEach((message) => message.removeAttribute('aria-label'));
+  new MutationObserver(unlabel).observe(chat, {subtree: true, childList: true, attributeFilter: ['aria-label']});
+  unlabel();
+  const app = document.querySelector('#ns-app'), side = document.querySelector('#ns-side');
+  const close = (event) => {
+    const is_inside = side.contains(event.target) || event.target.closest('#ns-toggle');
+    if (event.key === 'Escape' || (event.type === 'click' && !is_inside)) app.dataset.side = 'closed';
+  };
+  document.addEventListener('click', close);
+  document.addEventListener('keydown', close);
+}"""
+"""Once, when the page is there: arrows between answers, what screen readers hear, ways out of the phone's drawer."""

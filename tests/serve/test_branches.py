@@ -1,0 +1,61 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from nightschool.errors import NotFound
+from nightschool.records import BotName, Finish, Message, Source
+from serve.branches import Tree, is_torso, without_torsos
+
+
+def said(message_id: str, parent_id: str | None, content: str = "words", finish: Finish | None = None) -> Message:
+    """A question where the id begins with q, else an answer."""
+    role = "user" if message_id.startswith("q") else "assistant"
+    ended = None if role == "user" else finish or Finish.STOP
+    return Message(
+        message_id=message_id,
+        conversation_id="c",
+        bot=BotName("support"),
+        parent_id=parent_id,
+        role=role,  # type: ignore[arg-type]
+        content=content,
+        source=Source.CHAT,
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        finish=ended,
+    )
+
+
+def path_of(tree: Tree, below: str | None = None) -> list[str]:
+    return [message.message_id for message in tree.path(tree.newest_leaf(below))]
+
+
+def test_an_empty_conversation_has_no_branch() -> None:
+    assert path_of(Tree([])) == []
+
+
+def test_the_newest_branch_is_shown() -> None:
+    tree = Tree([said("q1", None), said("a1", "q1"), said("q2", "a1"), said("a2", "q2"), said("a1'", "q1")])
+    assert path_of(tree) == ["q1", "a1'"]
+    assert path_of(tree, below="a1") == ["q1", "a1", "q2", "a2"]
+    assert tree.siblings(tree.path("a1")[-1]) == ("a1", "a1'")
+
+
+@pytest.mark.parametrize(("content", "finish"), [("wor", Finish.ERROR), ("", Finish.STOP), (" \n", Finish.PARTIAL)])
+def test_a_torso_never_stands_before_a_whole_answer(content: str, finish: Finish) -> None:
+    tree = Tree([said("q1", None), said("a1", "q1"), said("torso", "q1", content, finish)])
+    assert path_of(tree) == ["q1", "a1"]
+    assert path_of(tree, below="torso") == ["q1", "torso"]
+    assert path_of(Tree([said("q1", None), said("torso", "q1", content, finish)])) == ["q1", "torso"]
+
+
+def test_a_stopped_answer_is_no_torso() -> None:
+    assert not is_torso(said("a", "q", "wor", Finish.PARTIAL))
+
+
+def test_a_prompt_holds_neither_torsos_nor_what_they_failed_to_answer() -> None:
+    path = [said("q1", None), said("a1", "q1", "", Finish.ERROR), said("q2", "a1"), said("a2", "q2")]
+    assert [message.message_id for message in without_torsos(path)] == ["q2", "a2"]
+
+
+def test_a_message_of_another_conversation_has_no_path() -> None:
+    with pytest.raises(NotFound):
+        Tree([said("q1", None)]).path("elsewhere")
