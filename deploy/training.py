@@ -1,47 +1,123 @@
 """Run the trainer as a child and follow it: `python -m tune.train RUN_DIR` in the background, watched by its files.
 
-The child knows only its run folder, so a killed run goes on from its last checkpoint when it is started again. Does not
-know what is trained, nor what becomes of the adapter.
+The child knows only its run folder, so a killed run goes on from its last checkpoint when it is started again; one that
+ran out of time does so in another night (`deploy.unfinished`). Does not know what is trained, nor what becomes of the
+adapter.
 """
 
 import asyncio
+import logging
+import math
+import os
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from nightschool.child import run_child
+from deploy.patience import NICENESS, WINDOW_S, is_starving, read_sample
+from nightschool.child import Child, run_child
 from nightschool.errors import TrainingFailed
+from nightschool.files import write_atomic
 from tune.progress import TrainingProgress, read_progress
 
+log = logging.getLogger(__name__)
+
+TRAINER: Final = (sys.executable, "-m", "tune.train")
 POLL_S: Final = 1.0
-OUT_OF_MEMORY: Final = -9
+SPENT: Final = "spent_s"
+SPENT_PERIOD_S: Final = 10.0
+"""So much of the time spent is forgotten at most, when a kill takes the server."""
+TIMED_OUT: Final = "TIMED-OUT"
 
 
-async def train(run: Path, *, timeout_s: float, on_progress: Callable[[TrainingProgress], None]) -> None:
-    """Returns once `run/DONE` stands. Raises TrainingFailed, which quotes the log's last lines."""
+async def train(
+    run: Path,
+    *,
+    timeout_s: float,
+    on_progress: Callable[[TrainingProgress], None],
+    command: Sequence[str] = TRAINER,
+    window_s: float = WINDOW_S,
+) -> None:
+    """Returns once `run/DONE` stands. Raises TrainingFailed, which quotes the log's last lines.
+
+    `timeout_s` counts over every start of the run.
+    """
     if (run / "DONE").exists():
         return
-    log = run / "train.log"
-    async with run_child([sys.executable, "-m", "tune.train", str(run)], log=log, background=True) as child:
-        try:
-            async with asyncio.timeout(timeout_s):
-                while child.is_running:
-                    if progress := read_progress(run):
-                        on_progress(progress)
-                    await asyncio.sleep(POLL_S)
-        except TimeoutError:
-            raise TrainingFailed(
-                f"took longer than {timeout_s:.0f} s", subject=run.name, remedy="Raise night.training_timeout_s."
-            ) from None
-        code = await child.wait()
-    if code == OUT_OF_MEMORY:
+    for niceness in NICENESS:
+        watched_s = window_s if niceness else math.inf
+        async with run_child(
+            [*command, str(run)], log=run / "train.log", environment=_environment(), niceness=niceness
+        ) as child:
+            if await _follow(child, run, timeout_s=timeout_s, on_progress=on_progress, window_s=watched_s):
+                _check_end(child, await child.wait(), run)
+                return
+        log.warning("run=%s starved at niceness %d and is started again", run, niceness)
+    raise AssertionError("at the last niceness nobody starves")
+
+
+async def _follow(
+    child: Child, run: Path, *, timeout_s: float, on_progress: Callable[[TrainingProgress], None], window_s: float
+) -> bool:
+    """True once it has ended, False where it starves. Raises TrainingFailed out of time."""
+    before_s, started_s = _read_spent(run), time.monotonic()
+    kept_s, first = before_s, None
+    try:
+        while child.is_running:
+            now_s = time.monotonic()
+            spent_s = before_s + now_s - started_s
+            if spent_s > timeout_s:
+                raise _out_of_time(run, timeout_s)
+            if spent_s - kept_s > SPENT_PERIOD_S:
+                kept_s = spent_s
+                _write_spent(run, kept_s)
+            if progress := read_progress(run):
+                on_progress(progress)
+            sample = read_sample(child.pid, at_s=now_s) if child.pid else None
+            first = first or sample
+            if sample and first and sample.at_s - first.at_s >= window_s:
+                if is_starving(first, sample):
+                    return False
+                first = sample
+            await asyncio.sleep(POLL_S)
+    finally:
+        _write_spent(run, before_s + time.monotonic() - started_s)
+    return True
+
+
+def _environment() -> dict[str, str]:
+    """The trainer's threads sleep while they wait for one another: spinning beside a busy engine costs both."""
+    return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
+
+
+def _read_spent(run: Path) -> float:
+    return float((run / SPENT).read_text()) if (run / SPENT).exists() else 0.0
+
+
+def _write_spent(run: Path, spent_s: float) -> None:
+    write_atomic(run / SPENT, f"{spent_s:.1f}\n")
+
+
+def _out_of_time(run: Path, timeout_s: float) -> TrainingFailed:
+    write_atomic(run / TIMED_OUT, "")
+    return TrainingFailed(
+        f"took longer than {timeout_s:.0f} s",
+        subject=run.name,
+        remedy="Its checkpoints are kept and the bot's next night goes on with them; raise night.training_timeout_s "
+        "to have it done in one.",
+    )
+
+
+def _check_end(child: Child, code: int, run: Path) -> None:
+    """Raises TrainingFailed unless the run is done."""
+    if code == 0 and (run / "DONE").exists():
+        return
+    if child.was_killed_for_memory():
         raise TrainingFailed(
-            "was killed, most likely for memory",
+            "was killed by the kernel for want of memory",
             subject=run.name,
             remedy="Lower recipe.micro_batch_size or recipe.max_tokens in the bot's file.",
         )
-    if code != 0 or not (run / "DONE").exists():
-        raise TrainingFailed(
-            f"ended with code {code}:\n{child.log_tail()}\n", subject=run.name, remedy=f"The whole log is {log}."
-        )
+    how = f"was killed (signal {-code})" if code < 0 else f"ended with code {code}"
+    raise TrainingFailed(f"{how}:\n{child.log_tail()}\n", subject=run.name, remedy=f"The whole log is {child.log}.")

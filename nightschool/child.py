@@ -1,18 +1,26 @@
-"""Child processes that cannot outlive us: each runs under a warden, in a group of its own, its output in a file.
+"""Child processes that do not outlive us: each runs under a warden, in a group of its own, its output in a file.
 
 The warden (`nightschool.warden`) holds our pipe; when we close it or die, also by kill -9, it ends the whole group.
-PR_SET_PDEATHSIG would not do: grandchildren do not inherit it, and vLLM's engine is one.
+When the warden is killed, the kernel ends the child and we end the rest of its group; when both of us are, the next run
+with the same log does.
 """
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-WARDEN = "nightschool.warden"
+from nightschool.leftovers import end_leftovers, read_child
+from nightschool.memory import count_memory_kills
+
+WARDEN: Final = "nightschool.warden"
+LOG_BYTES: Final = 10_000_000
+"""A log of more than this is put aside when its child is started again; the one put aside before goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +29,27 @@ class Child:
 
     process: asyncio.subprocess.Process
     log: Path
+    mark: Path
+    memory_kills_before: int | None
 
     async def wait(self, *, timeout_s: float | None = None) -> int:
         """The child's exit code, negative for a signal. Raises TimeoutError; the child then still runs."""
         async with asyncio.timeout(timeout_s):
-            code = await self.process.wait()
-        return code if code < 128 else 128 - code
+            return await self.process.wait()
 
     @property
     def is_running(self) -> bool:
         return self.process.returncode is None
+
+    @property
+    def pid(self) -> int | None:
+        """Of the child itself; None before it runs and when it has ended."""
+        return read_child(self.mark)
+
+    def was_killed_for_memory(self) -> bool:
+        """Whether it died by signal 9 and the kernel counts a process that it killed for memory since the start."""
+        before, after = self.memory_kills_before, count_memory_kills()
+        return self.process.returncode == -signal.SIGKILL and None not in (before, after) and before != after
 
     def log_tail(self, lines: int = 15) -> str:
         return log_tail(self.log, lines)
@@ -52,14 +71,17 @@ async def run_child(
     log: Path,
     environment: Mapping[str, str] | None = None,
     grace_s: float = 5.0,
-    background: bool = False,
+    niceness: int = 0,
 ) -> AsyncIterator[Child]:
     """Run `command` for the length of the block; at its end the group gets SIGTERM, and after `grace_s` SIGKILL.
 
-    `background` lowers its priority below everything interactive and makes it the first to go when memory is short.
+    What a former run with the same log left behind is ended first. A `niceness` of 1 to 19 lets others go before and
+    makes it the first to go when memory is short.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    options = ["--grace-s", str(grace_s), *(["--background"] if background else [])]
+    mark = log.with_suffix(".pid")
+    await asyncio.to_thread(_clear_the_way, log, mark)
+    options = ["--mark", str(mark), "--grace-s", str(grace_s), "--niceness", str(niceness)]
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", WARDEN, *options, "--", *command,
@@ -67,8 +89,20 @@ async def run_child(
             env=dict(environment if environment is not None else os.environ),
         )  # fmt: skip
     try:
-        yield Child(process, log)
+        yield Child(process, log, mark, count_memory_kills())
     finally:
         if process.stdin is not None:
             process.stdin.close()
-        await asyncio.shield(process.wait())
+        await asyncio.shield(_reap(process, mark))
+
+
+def _clear_the_way(log: Path, mark: Path) -> None:
+    end_leftovers(mark)
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        log.replace(log.with_suffix(".log.1"))
+
+
+async def _reap(process: asyncio.subprocess.Process, mark: Path) -> None:
+    await process.wait()
+    # A warden takes its mark away at the end; one that was killed could end nobody.
+    await asyncio.to_thread(end_leftovers, mark)

@@ -1,23 +1,36 @@
 """Stand between a parent and a child: when the parent's pipe closes, end the child's whole group.
 
-Knows nothing of what it guards. Exits with the child's code, 128 + n for signal n.
-Run: python -m nightschool.warden [--grace-s S] [--background] -- COMMAND...
+Knows nothing of what it guards. Ends as the child ended: with its exit code, or by its signal. Killed itself, it takes
+the child along (PR_SET_PDEATHSIG); what is left of the group is for whoever finds the mark (`nightschool.leftovers`).
+Run: python -m nightschool.warden --mark FILE [--grace-s S] [--niceness N] -- COMMAND...
 """
 
 import argparse
+import ctypes
 import os
+import resource
 import select
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
+
+from nightschool.leftovers import write_mark
+
+PR_SET_PDEATHSIG: Final = 1
+FIRST_TO_GO: Final = "800"
+"""Of 1000: when memory is short, the kernel takes a background child before everything else."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="nightschool.warden")
+    parser.add_argument("--mark", type=Path, required=True)
     parser.add_argument("--grace-s", type=float, default=5.0)
-    parser.add_argument("--background", action="store_true")
+    parser.add_argument("--niceness", type=int, default=0)
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
     # A signal to the terminal's group is the parent's to interpret; ours is the pipe. Handlers that do nothing,
@@ -27,9 +40,15 @@ def main() -> int:
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
     signal.set_wakeup_fd(wake_write)
-    child = subprocess.Popen(options.command, stdin=subprocess.DEVNULL, process_group=0)
-    if options.background:
-        _yield_to_others(child.pid)
+    # Safe here: this process has one thread. Death signals are tied to the thread that forks, which is this one.
+    child = subprocess.Popen(
+        options.command,
+        stdin=subprocess.DEVNULL,
+        process_group=0,
+        preexec_fn=_before_exec(niceness=options.niceness),  # noqa: PLW1509
+    )
+    with suppress(OSError):  # a full disk takes the mark and nothing else
+        write_mark(options.mark, warden=os.getpid(), child=child.pid)
     while child.poll() is None:
         readable, _, _ = select.select([sys.stdin.fileno(), wake_read], [], [])
         if wake_read in readable:
@@ -37,18 +56,28 @@ def main() -> int:
         if sys.stdin.fileno() in readable and not os.read(sys.stdin.fileno(), 4096):
             break
     _end_group(child, grace_s=options.grace_s)
-    code = child.returncode
-    return code if code >= 0 else 128 - code
+    options.mark.unlink(missing_ok=True)
+    return _end_like(child.returncode)
 
 
-def _yield_to_others(pid: int) -> None:
-    # Best effort: each file is missing on some kernels, and none is needed for a right result.
-    for path, value in ((f"/proc/{pid}/oom_score_adj", "800"), (f"/proc/{pid}/autogroup", "19")):
-        try:
-            Path(path).write_text(value)
-        except OSError:
-            continue
-    os.setpriority(os.PRIO_PROCESS, pid, 19)
+def _before_exec(*, niceness: int) -> Callable[[], None]:
+    """What the child does to itself first, so that whatever it starts has it from the beginning."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    warden = os.getpid()
+
+    def prepare() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != warden:
+            os._exit(1)  # the warden died before it was heard
+        if niceness:
+            os.setpriority(os.PRIO_PROCESS, 0, niceness)
+            # Each session is scheduled as a whole, so a nice value alone would count inside ours only. Best effort:
+            # the files are missing on some kernels, and neither is needed for a right result.
+            for path, value in (("/proc/self/oom_score_adj", FIRST_TO_GO), ("/proc/self/autogroup", str(niceness))):
+                with suppress(OSError):
+                    Path(path).write_text(value)
+
+    return prepare
 
 
 def _end_group(child: subprocess.Popen[bytes], *, grace_s: float) -> None:
@@ -64,6 +93,17 @@ def _end_group(child: subprocess.Popen[bytes], *, grace_s: float) -> None:
     except ProcessLookupError:
         pass
     child.wait()
+
+
+def _end_like(code: int) -> int:
+    """The exit code, where there is one; else die by the same signal: 128 + n would be an exit code like any other."""
+    if code >= 0:
+        return code
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(OSError):
+        signal.signal(-code, signal.SIG_DFL)
+    os.kill(os.getpid(), -code)
+    return 128 - code
 
 
 if __name__ == "__main__":

@@ -1,14 +1,17 @@
-"""Children end with their block and with their parent, grandchildren too."""
+"""Children end with their block, with their parent and with their warden, grandchildren too."""
 
 import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from nightschool.child import run_child
+from nightschool.child import LOG_BYTES, run_child
+from nightschool.leftovers import end_leftovers, write_mark
+from nightschool.memory import count_memory_kills
 
 
 def is_alive(pid: int) -> bool:
@@ -25,7 +28,17 @@ def wait_until_dead(pid: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("code", "expected"), [("import sys; sys.exit(7)", 7), ("import os; os.kill(os.getpid(), 9)", -9), ("", 0)]
+    ("code", "expected"),
+    [
+        ("import sys; sys.exit(7)", 7),
+        ("import sys; sys.exit(130)", 130),
+        ("import sys; sys.exit(200)", 200),
+        ("import os; os.kill(os.getpid(), 9)", -9),
+        ("import os; os.kill(os.getpid(), 15)", -15),
+        ("import os, signal; signal.signal(13, signal.SIG_DFL); os.kill(os.getpid(), 13)", -13),
+        ("import os; os.abort()", -6),
+        ("", 0),
+    ],
 )
 async def test_the_exit_code_comes_back(tmp_path: Path, code: str, expected: int) -> None:
     async with run_child([sys.executable, "-c", code], log=tmp_path / "log") as child:
@@ -58,10 +71,108 @@ async def test_kill_9_of_the_parent_leaves_nobody_behind(tmp_path: Path) -> None
 
 
 async def test_a_background_child_yields_to_everyone(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "import os, time; time.sleep(0.3); print(os.nice(0))"]
-    async with run_child(command, log=tmp_path / "log", background=True) as child:
+    look = "import os; print(os.nice(0)); print(open('/proc/self/oom_score_adj').read())"
+    inner = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {look!r}])"
+    async with run_child([sys.executable, "-c", inner], log=tmp_path / "log", niceness=19) as child:
         await child.wait(timeout_s=20)
-    assert child.log_tail() == "19"
+    assert child.log_tail().split() == ["19", "800"]
+
+
+WITH_GRANDCHILD = "trap '' TERM; sleep 1000 & echo $! > grandchild; echo $$ > child; wait"
+
+
+async def test_kill_9_of_the_warden_leaves_nobody_behind(tmp_path: Path) -> None:
+    async with run_child(["bash", "-c", f"cd {tmp_path}; {WITH_GRANDCHILD}"], log=tmp_path / "log") as child:
+        of_child, grandchild = await pid_in(tmp_path / "child"), await pid_in(tmp_path / "grandchild")
+        child.process.kill()
+        assert await child.wait(timeout_s=10) == -9
+    assert wait_until_dead(of_child)
+    assert wait_until_dead(grandchild)
+    assert not (tmp_path / "log.pid").exists()
+
+
+async def test_kill_9_of_the_child_ends_its_group(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    async with run_child(["bash", "-c", f"cd {tmp_path}; {WITH_GRANDCHILD}"], log=log, grace_s=0.2) as child:
+        of_child, grandchild = await pid_in(tmp_path / "child"), await pid_in(tmp_path / "grandchild")
+        os.kill(of_child, signal.SIGKILL)
+        assert await child.wait(timeout_s=10) == -9
+        assert wait_until_dead(grandchild)
+
+
+async def test_what_outlived_both_is_ended_by_the_next_run(tmp_path: Path) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)])
+    of_child, grandchild = await pid_in(tmp_path / "child"), await pid_in(tmp_path / "grandchild")
+    warden = int((tmp_path / "log.pid").read_text().split()[1])
+    parent.send_signal(signal.SIGSTOP)  # it must not clean up between the two
+    os.kill(warden, signal.SIGKILL)
+    parent.kill()
+    parent.wait()
+    assert wait_until_dead(of_child)
+    assert is_alive(grandchild)
+    async with run_child(["true"], log=tmp_path / "log") as child:
+        await child.wait(timeout_s=10)
+    assert wait_until_dead(grandchild)
+
+
+async def test_a_mark_whose_numbers_others_have_now_ends_nobody(tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "1000"], start_new_session=True) as stranger:
+        write_mark(tmp_path / "log.pid", warden=stranger.pid, child=stranger.pid)
+        words = (tmp_path / "log.pid").read_text().split()
+        for stale in (
+            f"{words[0]} {words[1]} {int(words[2]) - 1} {words[3]}",  # another process of that number
+            f"{words[0][::-1]} {' '.join(words[1:])}",  # another boot
+            "cut",
+            f"{words[0]} x y z",
+            "",
+        ):
+            (tmp_path / "log.pid").write_text(stale)
+            assert end_leftovers(tmp_path / "log.pid") == 0
+            assert stranger.poll() is None
+        stranger.kill()
+
+
+async def test_only_the_kernel_says_that_memory_was_short(tmp_path: Path) -> None:
+    kill_itself = [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]
+    async with run_child(kill_itself, log=tmp_path / "log") as child:
+        await child.wait(timeout_s=10)
+    assert not child.was_killed_for_memory()
+    assert replace(child, memory_kills_before=-1).was_killed_for_memory()
+    assert not replace(child, memory_kills_before=None).was_killed_for_memory()
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, None),
+        ({"proc/vmstat": "pgfault 7\noom_kill 3\n"}, 3),
+        ({"proc/vmstat": "oom_kill 3\n", "proc/self/cgroup": "4:memory:/x\n0::/\n"}, 3),
+        (
+            {
+                "proc/vmstat": "oom_kill 3\n",
+                "proc/self/cgroup": "0::/a/b\n",
+                "sys/fs/cgroup/a/b/memory.events": "oom 9\noom_kill 1\n",
+            },
+            1,
+        ),
+    ],
+)
+def test_where_the_kernel_counts(tmp_path: Path, files: dict[str, str], expected: int | None) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert count_memory_kills(tmp_path) == expected
+
+
+async def test_a_long_log_is_put_aside_at_the_next_start(tmp_path: Path) -> None:
+    log = tmp_path / "train.log"
+    with log.open("wb") as file:
+        file.truncate(LOG_BYTES + 1)
+    for _ in range(2):
+        async with run_child(["echo", "hello"], log=log) as child:
+            await child.wait(timeout_s=10)
+    assert log.read_text() == "hello\nhello\n"
+    assert (tmp_path / "train.log.1").stat().st_size > LOG_BYTES
 
 
 async def test_a_wait_that_takes_too_long_says_so_and_leaves_the_child_running(tmp_path: Path) -> None:
@@ -85,7 +196,7 @@ from pathlib import Path
 from nightschool.child import run_child
 
 async def main(folder):
-    script = f"cd {folder}; sleep 1000 & echo $! > grandchild; wait"
+    script = f"cd {folder}; sleep 1000 & echo $! > grandchild; echo $$ > child; wait"
     async with run_child(["bash", "-c", script], log=Path(folder) / "log", grace_s=0.2) as child:
         await child.wait()
 

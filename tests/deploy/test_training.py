@@ -1,0 +1,184 @@
+"""The trainer as a child: how its end is told, what its time counts, and that it does not starve. Real processes."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from deploy.patience import NICENESS, Sample, is_starving, read_sample
+from deploy.plan import NightFolder
+from deploy.training import SPENT, TIMED_OUT, train
+from deploy.unfinished import take_over
+from nightschool.errors import TrainingFailed
+from tune.dataset import DatasetSummary
+from tune.progress import TrainingProgress
+from tune.recipe import Recipe, write_recipe
+
+
+def trainer(script: str) -> list[str]:
+    """Stands in for `python -m tune.train`: gets the run folder as $1."""
+    return ["bash", "-c", f'cd "$1"; {script}', "trainer"]
+
+
+async def run(
+    folder: Path,
+    script: str,
+    *,
+    timeout_s: float = 20,
+    window_s: float = 600,
+    steps: list[TrainingProgress] | None = None,
+) -> None:
+    folder.mkdir(exist_ok=True)
+    seen = steps if steps is not None else []
+    await train(folder, timeout_s=timeout_s, on_progress=seen.append, command=trainer(script), window_s=window_s)
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("echo no rows >&2; exit 2", "ended with code 2:\nno rows"),
+        ("exit 200", "ended with code 200"),
+        ("echo bye; kill -9 $$", "was killed (signal 9):\nbye"),
+        ("kill -15 $$", "was killed (signal 15)"),
+        ("true", "ended with code 0"),
+    ],
+)
+async def test_how_it_ended_is_told(tmp_path: Path, script: str, expected: str) -> None:
+    with pytest.raises(TrainingFailed) as caught:
+        await run(tmp_path / "run", script)
+    assert expected in str(caught.value)
+    assert "memory" not in str(caught.value)
+
+
+async def test_a_finished_run_is_not_started_again(tmp_path: Path) -> None:
+    await run(tmp_path / "run", "touch DONE; echo started >> starts")
+    await run(tmp_path / "run", "exit 1")
+    assert (tmp_path / "run" / "starts").read_text() == "started\n"
+
+
+async def test_its_threads_do_not_spin_and_it_comes_last(tmp_path: Path) -> None:
+    await run(tmp_path / "run", "echo $OMP_WAIT_POLICY $(nice) > seen; touch DONE")
+    assert (tmp_path / "run" / "seen").read_text() == "PASSIVE 19\n"
+
+
+async def test_time_counts_over_starts_and_what_ran_out_of_it_is_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / SPENT).write_text("59.9\n")
+    with pytest.raises(TrainingFailed, match=r"took longer than 60 s.*checkpoints are kept.*next night goes on"):
+        await run(folder, "echo step > checkpoint; sleep 100", timeout_s=60)
+    assert (folder / TIMED_OUT).exists()
+    assert float((folder / SPENT).read_text()) > 60
+
+
+async def test_a_kill_in_the_middle_does_not_forget_the_time(tmp_path: Path) -> None:
+    task = asyncio.create_task(run(tmp_path / "run", "sleep 100"))
+    while not (tmp_path / "run" / "train.pid").exists():
+        await asyncio.sleep(0.02)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert float((tmp_path / "run" / SPENT).read_text()) > 0
+
+
+@pytest.mark.parametrize(
+    ("ran_s", "waited_s", "expected"),
+    [
+        (300, 0, False),  # alone
+        (300, 300, False),  # beside an engine that answers
+        (100, 500, True),
+        (10, 590, True),  # nice 19 beside busy loops
+        (0, 600, True),
+        (5, 40, False),  # waits for its disk
+        (0, 0, False),
+        (1000, 3800, False),  # at a fifth it gets on
+    ],
+)
+def test_who_starves(ran_s: float, waited_s: float, expected: bool) -> None:
+    first = Sample(at_s=1_000, ran_s=50, waited_s=70)
+    assert is_starving(first, Sample(1_600, 50 + ran_s, 70 + waited_s)) is expected
+
+
+async def test_a_trainer_that_starves_is_started_again_with_a_better_place(tmp_path: Path) -> None:
+    """Beside busy loops on its one core; it is done once it runs at everybody's priority."""
+    core = min(os.sched_getaffinity(0))
+    script = (
+        f"taskset -pc {core} $$ > /dev/null; nice >> places; [ $(nice) = 0 ] && touch DONE && exit; while :; do :; done"
+    )
+    busy = [
+        await asyncio.create_subprocess_exec("taskset", "-c", str(core), "bash", "-c", "while :; do :; done")
+        for _ in "ab"
+    ]
+    try:
+        await run(tmp_path / "run", script, window_s=3)
+    finally:
+        for process in busy:
+            process.kill()
+            await process.wait()
+    assert (tmp_path / "run" / "places").read_text().split() == [str(niceness) for niceness in NICENESS]
+
+
+def test_the_kernel_counts_for_us() -> None:
+    sample = read_sample(os.getpid(), at_s=1)
+    assert sample is not None
+    assert sample.ran_s > 0
+    assert read_sample(2**22 + 1, at_s=1) is None
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    (tmp_path / "dataset").mkdir()
+    return Recipe(base_model="base", dataset=str(tmp_path / "dataset"))
+
+
+DATA = DatasetSummary.model_validate(
+    {
+        name: "abc" if name == "content_hash" else 1
+        for name, field in DatasetSummary.model_fields.items()
+        if field.is_required()
+    }
+)
+
+
+def night_out_of_time(folder: Path, recipe: Recipe) -> NightFolder:
+    night = NightFolder(folder)
+    write_recipe(night.run, recipe)
+    night.write_dataset(DATA)
+    (night.run / "checkpoint").write_text("step 40")
+    (night.run / SPENT).write_text("61\n")
+    (night.run / TIMED_OUT).touch()
+    return night
+
+
+def test_the_next_night_goes_on_where_time_ran_out(tmp_path: Path, recipe: Recipe) -> None:
+    old = night_out_of_time(tmp_path / "nights" / "one", recipe)
+    new = NightFolder(tmp_path / "nights" / "two")
+    tonight = recipe.model_copy(update={"dataset": str(tmp_path / "newer")})
+    assert take_over(tmp_path / "nights", into=new, recipe=tonight)
+    assert (new.run / "checkpoint").read_text() == "step 40"
+    assert new.read_dataset() == DATA
+    assert not old.run.exists()
+    assert not (new.run / SPENT).exists()
+    assert not take_over(tmp_path / "nights", into=NightFolder(tmp_path / "nights" / "three"), recipe=tonight)
+
+
+def test_a_kill_in_the_middle_of_taking_over_is_mended(tmp_path: Path, recipe: Recipe) -> None:
+    old = night_out_of_time(tmp_path / "nights" / "one", recipe)
+    new = NightFolder(tmp_path / "nights" / "two")
+    new.write_dataset(DATA)
+    assert take_over(tmp_path / "nights", into=new, recipe=recipe)
+    (new.run / SPENT).write_text("61\n")
+    (new.run / TIMED_OUT).touch()  # killed between the move and its last touch
+    assert not take_over(tmp_path / "nights", into=new, recipe=recipe)
+    assert not (new.run / TIMED_OUT).exists()
+    assert not old.run.exists()
+
+
+def test_another_recipe_or_a_lost_dataset_begins_anew(tmp_path: Path, recipe: Recipe) -> None:
+    night_out_of_time(tmp_path / "nights" / "one", recipe)
+    new = NightFolder(tmp_path / "nights" / "two")
+    assert not take_over(tmp_path / "nights", into=new, recipe=recipe.model_copy(update={"rank": 8}))
+    (tmp_path / "dataset").rmdir()
+    assert not take_over(tmp_path / "nights", into=new, recipe=recipe)
+    assert not new.run.exists()
