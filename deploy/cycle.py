@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from collect import cycles, registry
@@ -22,26 +23,18 @@ from deploy.exam import examine_candidate
 from deploy.morning import write_morning_report
 from deploy.orders import insufficient, recipe_of, shortfall
 from deploy.plan import NightFolder, Step
+from deploy.queue import TrainingQueue
 from deploy.reporter import Reporter
 from deploy.rollout import Rollout
 from deploy.training import train
+from deploy.unfinished import take_over
 from eval.gate import Verdict
 from nightschool.bots import Bot, BotShelf
 from nightschool.engine import Engine
 from nightschool.errors import InvalidInput, NightschoolError, Unavailable
 from nightschool.files import publish, read_manifest
 from nightschool.home import Home
-from nightschool.records import (
-    Adapter,
-    BotName,
-    Cycle,
-    CycleState,
-    Event,
-    Outcome,
-    Stage,
-    new_id,
-    utc_now,
-)
+from nightschool.records import Adapter, BotName, Cycle, CycleState, Event, Outcome, Stage, new_id, utc_now
 from tune.dataset import DatasetSummary, build_dataset, read_items
 from tune.progress import TrainingProgress
 from tune.recipe import RECIPE, write_recipe
@@ -91,6 +84,7 @@ class NightRunner:
         self._base_model = base_model
         self._limits = limits
         self._now = now
+        self.queue = TrainingQueue()
 
     async def claim(
         self, bot: BotName, *, trigger: Literal["schedule", "catch-up", "operator"], local_date: date | None = None
@@ -159,6 +153,7 @@ class NightRunner:
     async def _run_steps(self, reporter: Reporter, *, actor: str, force: bool) -> Cycle:
         bot = self._shelf.find(reporter.cycle.bot)
         folder = NightFolder(self._home.cycle(bot.bot_name, reporter.cycle.cycle_id))
+        take_over(folder.root.parent, into=folder, recipe=recipe_of(bot, base_model=self._base_model, dataset=Path()))
         data = await self._build_dataset(bot, folder, reporter)
         has_begun = (folder.run / RECIPE).exists()
         dataset = self._home.dataset(bot.bot_name, data.content_hash)
@@ -226,7 +221,8 @@ class NightRunner:
         def show(progress: TrainingProgress) -> None:
             reporter.advance(progress.step / max(progress.steps, 1))
 
-        await train(folder.run, timeout_s=self._limits.training_timeout_s, on_progress=show)
+        async with self.queue.turn(bot.bot_name):
+            await train(folder.run, timeout_s=self._limits.training_timeout_s, on_progress=show)
 
     async def _register(
         self, bot: Bot, folder: NightFolder, data: DatasetSummary, reporter: Reporter, *, actor: str

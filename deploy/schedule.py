@@ -16,6 +16,7 @@ from typing import Final, Literal, NamedTuple, Protocol
 from collect import cycles, schedules
 from collect.store import Store
 from deploy.cycle import NightPlan
+from deploy.queue import TrainingQueue
 from nightschool.bots import Bot, BotShelf, SchedulePart
 from nightschool.errors import Busy, NightschoolError
 from nightschool.records import BotName, Cycle, utc_now
@@ -31,6 +32,9 @@ LOOK_BACK: Final = timedelta(days=7)
 
 class Runner(Protocol):
     """What the clock asks of the one who runs nights (`deploy.cycle.NightRunner`)."""
+
+    @property
+    def queue(self) -> TrainingQueue: ...
 
     async def claim(self, bot: BotName, *, trigger: Trigger, local_date: date | None) -> Cycle: ...
 
@@ -80,6 +84,11 @@ class Nights:
         self._shelf.look()
         self._shelf.find(bot)
         return await self._runner.plan(bot)
+
+    @property
+    def queue(self) -> TrainingQueue:
+        """Whose turn it is to train."""
+        return self._runner.queue
 
     def next_runs(self) -> Mapping[BotName, datetime | None]:
         """When each bot's next night begins, by its own clock; None where its schedule is off."""

@@ -85,7 +85,7 @@ class NightSettings(Section):
     min_free_gib: float = Field(default=2, ge=0)
     """A cycle does not start with less free disk than this."""
     training_timeout_s: float = Field(default=6 * 3600, ge=60)
-    """A training run that takes longer is stopped and the cycle fails."""
+    """A training that takes longer, over all its starts, ends the night; the next one goes on with it."""
 
 
 class Settings(BaseSettings):

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from collect import cycles, registry, status
 from nightschool.bots import Bot
-from nightschool.records import BASE, AdapterName, Cycle, CycleState, Outcome
+from nightschool.records import BASE, AdapterName, BotName, Cycle, CycleState, Outcome
 from serve.parts import Parts
 from serve.vllm.supervisor import EngineState
 
@@ -102,7 +102,7 @@ async def _bot_view(parts: Parts, bot: Bot) -> BotView:
         adapters={str(AdapterName(name, a.version)): a.stage for a in adapters},
         schedule=f"{bot.schedule.cron} {bot.schedule.time_zone}" if bot.schedule.enabled else "off",
         next_night=parts.nights.next_runs().get(name),
-        running=next((view for view in views if view.state is CycleState.RUNNING), None),
+        running=next((_queued(parts, view) for view in views if view.state is CycleState.RUNNING), None),
         recent=views,
         conversations=counts.conversations,
         answers=counts.answers,
@@ -110,6 +110,12 @@ async def _bot_view(parts: Parts, bot: Bot) -> BotView:
         votes_down=counts.votes_down,
         reviews=counts.reviews,
     )
+
+
+def _queued(parts: Parts, view: CycleView) -> CycleView:
+    """The night, whose step says for whom it waits where it does."""
+    other = parts.nights.queue.ahead_of(BotName(view.bot))
+    return view.model_copy(update={"step": f"waits for {other}"}) if other else view
 
 
 def view_cycle(cycle: Cycle) -> CycleView:

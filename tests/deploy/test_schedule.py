@@ -12,6 +12,7 @@ import pytest
 from collect import cycles
 from collect.store import Store
 from deploy.cycle import NightPlan
+from deploy.queue import TrainingQueue
 from deploy.schedule import Nights, Trigger
 from nightschool.bots import BotShelf
 from nightschool.errors import RecordError
@@ -27,6 +28,7 @@ class School:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.queue = TrainingQueue()
         self.lasts = False
         self.fails: type[Exception] | None = None
         self.ran: list[str] = []

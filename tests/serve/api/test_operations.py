@@ -1,15 +1,19 @@
 """What the command line's tests do not see: who may ask, and what wrong requests get."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 import httpx
 import pytest
 
-from nightschool.records import Adapter
+from collect import cycles
+from nightschool.records import Adapter, BotName, Cycle, CycleState, utc_now
 from serve.api.transfer import MAX_BAD_LINES
 from serve.parts import Parts
 
+SUPPORT = BotName("support")
 Register = Callable[..., Awaitable[Adapter]]
 
 ENDPOINTS = [
@@ -143,3 +147,25 @@ async def test_one_bot_has_one_cycle_at_a_time(operator: httpx.AsyncClient) -> N
 async def test_an_operator_may_lock_itself_out(operator: httpx.AsyncClient) -> None:
     assert (await operator.delete("/ops/keys/boss")).json()["revoked_at"]
     assert (await operator.get("/ops/keys")).status_code == 401
+
+
+async def test_status_says_for_whom_a_night_waits(parts: Parts, operator: httpx.AsyncClient) -> None:
+    night = Cycle("c", SUPPORT, "operator", None, CycleState.RUNNING, "train", 0.0, utc_now())
+    await parts.store.write(partial(cycles.start_cycle, cycle=night))
+
+    async def train() -> None:
+        async with parts.nights.queue.turn(SUPPORT):
+            pass
+
+    async with parts.nights.queue.turn(BotName("reviewer")):
+        waiting = asyncio.create_task(train())
+        await asyncio.sleep(0)
+        assert await running_step(operator) == "waits for reviewer"
+    await waiting
+    assert await running_step(operator) == "train"
+
+
+async def running_step(operator: httpx.AsyncClient) -> str:
+    bots = (await operator.get("/ops/status")).json()["bots"]
+    step: str = next(bot["running"]["step"] for bot in bots if bot["bot"] == "support")
+    return step
