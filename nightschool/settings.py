@@ -46,7 +46,11 @@ class ServerSettings(Section):
     max_body_bytes: int = Field(default=1_000_000, ge=1_000)
     """Largest request body of the API; an import may be fifty times as large."""
     requests_per_minute: int = Field(default=120, ge=1)
-    """Answers one key or one browser may ask for in a minute."""
+    """Answers one key or one browser may ask for in a minute; one address may open and ask as much as five browsers."""
+    hosts: str = ""
+    """Names by which the pages may be asked for, for example `chat.shop.example`; empty takes any."""
+    trusted_proxies: str = "127.0.0.1,::1"
+    """Addresses whose word on a visitor's own address and on TLS is taken: your proxy's. Empty trusts nobody."""
 
 
 class EngineSettings(Section):

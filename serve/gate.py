@@ -1,16 +1,15 @@
 """The door before a Gradio page: who is this, may they pass, how much at once.
 
 Gradio's own doors stand open in places (uploads, files, streams, cancel), so only the routes that a page needs lead
-through, each with a signed HttpOnly cookie; nobody reaches another's answers by guessing a session hash. Does not know
-what a page shows, nor whose conversation is whose: that is checked in every handler.
+through, each with a signed HttpOnly cookie and from this page alone; nobody reaches another's answers by guessing a
+session hash. Does not know what a page shows, nor whose conversation is whose: that is checked in every handler.
 """
 
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from typing import Final
+from typing import Final, Protocol
+from urllib.parse import parse_qs
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.datastructures import Headers, MutableHeaders
@@ -18,9 +17,13 @@ from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from nightschool.errors import NightschoolError, NotAuthenticated, NotFound, TooManyRequests
 from nightschool.records import new_id
+from serve.crowd import Crowd, Guest, Limits
+from serve.origin import check_host, check_origin
+from serve.page_queue import VISITOR, guest_of
 
 API: Final = "/gradio_api/"
 API_ROUTES: Final = frozenset(
@@ -29,7 +32,14 @@ API_ROUTES: Final = frozenset(
 STREAMS: Final = ("queue/data", "heartbeat/")
 """Routes that stay open: one of each for every open tab."""
 STATIC: Final = ("/assets/", "/static/", "/svelte/", "/favicon.ico", "/theme.css", "/robots.txt", "/manifest.json")
-VISITOR: Final = "nightschool.visitor"
+JOIN: Final = API + "queue/join"
+LISTEN: Final = API + "queue/data"
+FOREIGN: Final = ("access-control-allow-origin", "access-control-allow-credentials")
+"""Headers by which Gradio would let other sites read."""
+# What Gradio's own queue says of a session that it does not know; the page then loads itself anew.
+UNKNOWN_SESSION: Final = (
+    'data: {"msg": "unexpected_error", "message": "", "session_not_found": true, "success": false}\n\n'
+)
 
 # Gradio starts by inline script and compiles its templates, hence 'unsafe-inline' and 'unsafe-eval'; what counts here
 # is that nothing is fetched from, sent to or framed by another site, also where an answer holds a link to a picture.
@@ -91,6 +101,16 @@ def visitor_of(request: Request) -> str | None:
     return found if isinstance(found, str) else None
 
 
+class Queue(Protocol):
+    """What `serve.page_queue` tells of the page behind the gate."""
+
+    def waiting(self) -> Iterator[Guest]: ...
+
+    def has_session(self, session: str) -> bool: ...
+
+    def check_event(self, body: bytes) -> None: ...
+
+
 class IdentityGate:
     """ASGI middleware around one mounted page."""
 
@@ -100,28 +120,43 @@ class IdentityGate:
         *,
         cookie: SignedCookie,
         login: str | None,
-        max_streams: int = 24,
+        queue: Queue,
+        limits: Limits,
         max_body_bytes: int,
+        hosts: Set[str] = frozenset(),
     ) -> None:
-        """`login` is where visitors without a cookie are sent; None gives each newcomer an identity of their own."""
-        self._app = RequestBodyLimitMiddleware(app, max_body_size=max_body_bytes)
+        """`login` is where visitors without a cookie are sent; None gives each newcomer an identity of their own.
+
+        `hosts` are the names by which the page may be asked for; none means any.
+        """
+        self._app = app
+        self._guarded = RequestBodyLimitMiddleware(self._pass, max_body_size=max_body_bytes)
         self._cookie = cookie
         self._login = login
-        self._max_streams = max_streams
-        self._streams: Counter[str] = Counter()
+        self._queue = queue
+        self._crowd = Crowd(limits, waiting=queue.waiting)
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        route = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
-        sender = _with_headers(send)
-        try:
-            await self._pass(route, scope, receive, sender)
-        except NightschoolError as error:
-            refusal = JSONResponse({"detail": str(error)}, status_code=error.status)
-            await refusal(scope, receive, sender)
+        if scope["type"] == "websocket":
+            await WebSocketClose()(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._guarded(scope, receive, _with_headers(send))
 
-    async def _pass(self, route: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._check_and_pass(scope, receive, send)
+        except NightschoolError as error:
+            # A visitor reads this in a toast: what to do, in words for anybody.
+            waits = {"retry-after": str(error.retry_after_s)} if isinstance(error, TooManyRequests) else None
+            refusal = JSONResponse({"detail": error.remedy}, status_code=error.status, headers=waits)
+            await refusal(scope, receive, send)
+
+    async def _check_and_pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
+        headers = Headers(scope=scope)
+        check_host(headers, hosts=self._hosts)
+        check_origin(headers, is_navigation=route == "/" and scope["method"] in {"GET", "HEAD"})
         if route.startswith(STATIC):
             await self._app(scope, receive, send)
             return
@@ -131,10 +166,10 @@ class IdentityGate:
             return
         _check_route(route)
         if visitor is None:
-            raise NotAuthenticated("has no identity", subject="request", remedy="Reload the page.")
+            remedy = "Reload the page." if self._login is None else "Reload the page and sign in again."
+            raise NotAuthenticated("has no identity", subject="request", remedy=remedy)
         scope[VISITOR] = visitor
-        with self._stream(visitor, is_stream=route.removeprefix(API).startswith(STREAMS)):
-            await self._app(scope, receive, send)
+        await self._serve(route.rstrip("/"), scope, receive, send)
 
     async def _open_page(self, visitor: str | None, scope: Scope, receive: Receive, send: Send) -> None:
         if visitor is None and self._login is not None:
@@ -142,27 +177,40 @@ class IdentityGate:
             await answer(scope, receive, send)
             return
         scope[VISITOR] = visitor = visitor or new_id()
+        self._crowd.open_page(guest_of(scope))
         # Handed out again at each load, so that who comes back stays known.
         cookie = self._cookie.header(visitor, is_secure=scope["scheme"] == "https")
         await self._app(scope, receive, _with_headers(send, {"set-cookie": cookie, "cache-control": "no-store"}))
 
-    @contextmanager
-    def _stream(self, visitor: str, *, is_stream: bool) -> Iterator[None]:
-        """Count a stream of the visitor's for the length of the block. Raises TooManyRequests."""
-        if not is_stream:
-            yield
-            return
-        if self._streams[visitor] >= self._max_streams:
-            raise TooManyRequests(
-                f"holds {self._max_streams} streams open", subject="browser", remedy="Close other tabs of this page."
-            )
-        self._streams[visitor] += 1
-        try:
-            yield
-        finally:
-            self._streams[visitor] -= 1
-            if not self._streams[visitor]:
-                del self._streams[visitor]
+    async def _serve(self, route: str, scope: Scope, receive: Receive, send: Send) -> None:
+        guest = guest_of(scope)
+        if route == JOIN:
+            with self._crowd.join(guest):
+                body = await Request(scope, receive).body()
+                self._queue.check_event(body)
+                await self._app(scope, _replay(body, receive), send)
+        elif route == LISTEN and not self._queue.has_session(_session(scope)):
+            await Response(UNKNOWN_SESSION, media_type="text/event-stream")(scope, receive, send)
+        elif route.removeprefix(API).startswith(STREAMS):
+            with self._crowd.stream(guest):
+                await self._app(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def _session(scope: Scope) -> str:
+    query: bytes = scope["query_string"]
+    return parse_qs(query.decode("latin-1")).get("session_hash", [""])[0]
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """`receive` once more from the beginning of a body that was read."""
+    unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Message:
+        return unread.pop() if unread else await receive()
+
+    return again
 
 
 def _check_route(route: str) -> None:
@@ -180,6 +228,8 @@ def _with_headers(send: Send, extra: dict[str, str] | None = None) -> Send:
     async def sender(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
+            for name in FOREIGN:
+                del headers[name]
             for name, value in (extra or SECURITY_HEADERS).items():
                 headers[name] = value
         await send(message)

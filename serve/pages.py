@@ -14,7 +14,9 @@ from starlette.routing import Mount
 from serve.chat.page import chat_blocks
 from serve.console.login import login_router, session_cookie
 from serve.console.page import console_blocks
+from serve.crowd import Limits
 from serve.gate import IdentityGate, SignedCookie, visitor_of
+from serve.page_queue import PageQueue
 from serve.parts import Parts
 from serve.theme import PAGES, make_theme
 
@@ -35,10 +37,11 @@ def mount_pages(app: FastAPI, parts: Parts) -> FastAPI:
     async def to_console() -> RedirectResponse:
         return RedirectResponse(f"{CONSOLE}/", status_code=307)
 
-    _mount(app, console_blocks(parts), path=CONSOLE, page="console")
-    _guard(app, cookie=session_cookie(parts.secrets), login=f"{CONSOLE}/login", parts=parts)
-    _mount(app, chat_blocks(parts), path="/", page="chat")
-    _guard(app, cookie=browser, login=None, parts=parts)
+    console, chat = console_blocks(parts), chat_blocks(parts)
+    _mount(app, console, path=CONSOLE, page="console")
+    _guard(app, console, cookie=session_cookie(parts.secrets), login=f"{CONSOLE}/login", parts=parts)
+    _mount(app, chat, path="/", page="chat")
+    _guard(app, chat, cookie=browser, login=None, parts=parts)
     return app
 
 
@@ -61,9 +64,19 @@ def _mount(app: FastAPI, blocks: gr.Blocks, *, path: str, page: str) -> None:
     )
 
 
-def _guard(app: FastAPI, *, cookie: SignedCookie, login: str | None, parts: Parts) -> None:
+def _guard(app: FastAPI, blocks: gr.Blocks, *, cookie: SignedCookie, login: str | None, parts: Parts) -> None:
     """Put a gate around the page that was mounted last."""
     route = app.router.routes[-1]
     if not isinstance(route, Mount):
         raise TypeError(f"{route} is no mounted page")
-    route.app = IdentityGate(route.app, cookie=cookie, login=login, max_body_bytes=parts.settings.server.max_body_bytes)
+    server = parts.settings.server
+    route.app = IdentityGate(
+        route.app,
+        cookie=cookie,
+        login=login,
+        queue=PageQueue(blocks),
+        # Four events to an answer: the answer, the page after it, a thumb and why.
+        limits=Limits(a_minute=4 * server.requests_per_minute),
+        max_body_bytes=server.max_body_bytes,
+        hosts=frozenset(server.hosts.lower().replace(",", " ").split()),
+    )

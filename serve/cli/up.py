@@ -86,6 +86,7 @@ async def _serve(settings: Settings, *, say: _Talk) -> int:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                forwarded_allow_ips=settings.server.trusted_proxies,
                 timeout_graceful_shutdown=CONNECTION_GRACE_S,
             )
         )

@@ -1,7 +1,7 @@
 """The door: who gets in, who is known again, and what is not reachable at all."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Set
 
 import httpx
 import pytest
@@ -11,8 +11,11 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Scope
 
+from nightschool.errors import InvalidInput
+from serve.crowd import Guest, Limits, address_of
 from serve.gate import IdentityGate, SignedCookie, visitor_of
 
+LIMITS = Limits(waiting=3, a_minute=10, streams=2)
 COOKIE = SignedCookie("ns_id", "a key of forty characters for the tests.", "/", 3600)
 
 
@@ -20,9 +23,41 @@ async def say_who(request: Request) -> JSONResponse:
     return JSONResponse({"visitor": visitor_of(request), "bytes": len(await request.body())})
 
 
-def gate(*, login: str | None = None, max_streams: int = 2, app: ASGIApp | None = None) -> IdentityGate:
+class Queue:
+    """A page's queue in which as many wait as the test wants."""
+
+    def __init__(self, *waiters: Guest) -> None:
+        self.waiters = list(waiters)
+
+    def waiting(self) -> Iterator[Guest]:
+        yield from self.waiters
+
+    def has_session(self, session: str) -> bool:
+        return session == "known"
+
+    def check_event(self, body: bytes) -> None:
+        if body == b"odd":
+            raise InvalidInput("is odd", subject="event", remedy="Reload the page.")
+
+
+def gate(
+    *,
+    login: str | None = None,
+    app: ASGIApp | None = None,
+    limits: Limits = LIMITS,
+    queue: Queue | None = None,
+    hosts: Set[str] = frozenset(),
+) -> IdentityGate:
     inner = app or Starlette(routes=[Route("/{rest:path}", say_who, methods=["GET", "POST"])])
-    return IdentityGate(inner, cookie=COOKIE, login=login, max_streams=max_streams, max_body_bytes=1_000)
+    return IdentityGate(
+        inner,
+        cookie=COOKIE,
+        login=login,
+        queue=queue or Queue(),
+        limits=limits,
+        max_body_bytes=1_000,
+        hosts=hosts,
+    )
 
 
 def browser(app: ASGIApp) -> httpx.AsyncClient:
@@ -117,12 +152,144 @@ async def test_one_browser_cannot_hold_every_stream() -> None:
         await may_end.wait()
 
     app = gate(app=stay)
-    held = [asyncio.create_task(app(_scope("/gradio_api/queue/data"), _receive, _swallow)) for _ in range(2)]
+    held = [asyncio.create_task(app(_scope("/gradio_api/heartbeat/a"), _receive, _swallow)) for _ in range(2)]
     await asyncio.sleep(0)
-    assert await _status(app, _scope("/gradio_api/queue/data")) == 429
+    assert await _status(app, _scope("/gradio_api/heartbeat/a")) == 429
     may_end.set()
     await asyncio.gather(*held)
-    assert await _status(app, _scope("/gradio_api/queue/data")) is None
+    assert await _status(app, _scope("/gradio_api/heartbeat/a")) is None
+
+
+async def test_one_browser_may_wait_for_so_many_answers() -> None:
+    queue = Queue()
+    async with browser(gate(queue=queue)) as client:
+        visitor = (await client.get("/")).json()["visitor"]
+        queue.waiters = [Guest(visitor, "elsewhere")] * 3
+        refused = await client.post("/gradio_api/queue/join")
+        assert (refused.status_code, refused.json()) == (429, {"detail": "Wait for an answer, then try again."})
+        assert int(refused.headers["retry-after"]) > 0
+        queue.waiters.pop()
+        assert (await client.post("/gradio_api/queue/join")).status_code == 200
+
+
+async def test_many_at_once_cannot_slip_in_before_they_are_counted() -> None:
+    may_end = asyncio.Event()
+
+    async def stay(scope: Scope, receive: object, send: object) -> None:
+        await may_end.wait()
+
+    app = gate(app=stay)
+    held = [asyncio.create_task(_status(app, _scope("/gradio_api/queue/join"))) for _ in range(10)]
+    await asyncio.sleep(0.05)
+    may_end.set()
+    assert sorted(str(status) for status in await asyncio.gather(*held)) == ["429"] * 7 + ["None"] * 3
+
+
+async def test_fresh_identities_help_an_address_so_far() -> None:
+    async with browser(gate(queue=Queue(*(Guest(f"visitor {n}", "127.0.0.1") for n in range(15))))) as client:
+        await client.get("/")
+        assert (await client.post("/gradio_api/queue/join")).status_code == 429
+    async with browser(gate()) as client:
+        opened = [(await client.get("/")).status_code for _ in range(51)]
+        assert opened == [200] * 50 + [429]
+
+
+async def test_one_browser_may_ask_so_often_in_a_minute(client: httpx.AsyncClient) -> None:
+    await client.get("/")
+    asked = [(await client.post("/gradio_api/queue/join")).status_code for _ in range(11)]
+    assert asked == [200] * 10 + [429]
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("unix", "unix"),
+    ],
+)
+def test_an_address_is_one_machines_or_one_households(host: str, address: str) -> None:
+    assert address_of({"type": "http", "client": (host, 1)}) == address
+
+
+async def test_what_the_page_cannot_have_asked_is_refused(client: httpx.AsyncClient) -> None:
+    await client.get("/")
+    refused = await client.post("/gradio_api/queue/join", content=b"odd")
+    assert (refused.status_code, refused.json()) == (400, {"detail": "Reload the page."})
+    assert (await client.post("/gradio_api/queue/join", content=b"four")).json()["bytes"] == 4
+
+
+async def test_a_session_of_an_earlier_server_is_told_to_load_anew(client: httpx.AsyncClient) -> None:
+    await client.get("/")
+    assert '"session_not_found": true' in (await client.get("/gradio_api/queue/data?session_hash=old")).text
+    assert (await client.get("/gradio_api/queue/data?session_hash=known")).json()["visitor"]
+
+
+@pytest.mark.parametrize("path", ["/", "/gradio_api/queue/data", "/v1", "/x"])
+async def test_a_websocket_is_closed(path: str) -> None:
+    sent: list[Message] = []
+
+    async def keep(message: Message) -> None:
+        sent.append(message)
+
+    await gate()({**_scope(path), "type": "websocket"}, _receive, keep)
+    assert [message["type"] for message in sent] == ["websocket.close"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-fetch-site": "cross-site", "sec-fetch-mode": "cors"},
+        {"sec-fetch-site": "same-site", "sec-fetch-mode": "no-cors"},
+        {"origin": "http://evil.test"},
+        {"origin": "http://nightschool:81"},
+        {"origin": "null"},
+    ],
+)
+async def test_another_sites_page_gets_nothing(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
+    await client.get("/")
+    for route in ("/config", "/gradio_api/queue/data?session_hash=known", "/gradio_api/info"):
+        assert (await client.get(route, headers=headers)).status_code == 403
+    assert (await client.post("/gradio_api/queue/join", headers=headers)).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"sec-fetch-site": "same-origin", "origin": "https://nightschool"},
+        {"origin": "http://nightschool"},
+        # A proxy that changes Host: the browser knows better than a comparison.
+        {"sec-fetch-site": "same-origin", "origin": "https://chat.shop.test"},
+    ],
+)
+async def test_the_page_itself_and_what_is_no_browser_pass(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
+    await client.get("/")
+    assert (await client.post("/gradio_api/queue/join", headers=headers)).status_code == 200
+
+
+async def test_a_link_from_another_site_opens_the_page(client: httpx.AsyncClient) -> None:
+    link = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
+    assert (await client.get("/", headers=link)).status_code == 200
+    assert (await client.get("/", headers={**link, "sec-fetch-mode": "cors"})).status_code == 403
+
+
+async def test_no_answer_lets_other_sites_read_it() -> None:
+    async def open_to_all(request: Request) -> JSONResponse:
+        headers = {"access-control-allow-origin": "http://evil.test", "access-control-allow-credentials": "true"}
+        return JSONResponse({}, headers=headers)
+
+    async with browser(gate(app=Starlette(routes=[Route("/{rest:path}", open_to_all)]))) as client:
+        for route in ("/", "/config", "/assets/a.js"):
+            assert not any(name.startswith("access-control") for name in (await client.get(route)).headers)
+
+
+async def test_only_the_names_it_is_served_under_open_it() -> None:
+    async with browser(gate(hosts={"chat.shop.test"})) as client:
+        assert (await client.get("/")).status_code == 404
+        assert (await client.get("/assets/a.js", headers={"host": "127.0.0.1:7860"})).status_code == 404
+        assert (await client.get("/", headers={"host": "Chat.Shop.test:8443"})).status_code == 200
 
 
 def _scope(path: str) -> Scope:
