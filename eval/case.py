@@ -18,6 +18,7 @@ from eval.metrics.perplexity import corpus_perplexity
 from eval.rules import GateRules, Primary
 from eval.scores import ScoreColumns
 from eval.statistics import Interval, interval_of_mean
+from eval.vetoes.fault import Fault
 from nightschool.errors import EvaluationFailed
 
 FloatArray = NDArray[np.float64]
@@ -93,6 +94,7 @@ def _summary(side: ScoreColumns) -> dict[str, float]:
         "length_ratio": _ratio(float(side.answer_words.sum()), float(side.reference_words.sum())),
         "repetition": float(side.repetition.mean()),
         "empty_share": float(side.is_empty.mean()),
+        **{f"fault_{fault}": sum(fault in faults for faults in side.faults) / len(side.faults) for fault in Fault},
     }
 
 

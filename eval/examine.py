@@ -25,6 +25,7 @@ from eval.rules import GateRules
 from eval.scores import score_answer, write_scores
 from eval.suites import SuiteRow
 from eval.verdict import SCORES, Question, read_verdict, write_verdict
+from eval.vetoes.find import learn_examiner
 from nightschool.engine import Engine
 from nightschool.errors import EvaluationFailed, InvalidInput
 from nightschool.files import publish, read_manifest
@@ -174,8 +175,10 @@ async def _ask_everyone(
 
 def _write_down(folder: Path, examined: _Examined, *, question: Question) -> Verdict:
     folder.mkdir(parents=True, exist_ok=True)
+    examiner = learn_examiner(examined.rows, base=examined.answers["base"])
+    faults = {label: examiner.find_faults(answers) for label, answers in examined.answers.items()}
     scores = [
-        score_answer(row, answers[row.row_id], label=label)
+        score_answer(row, answers[row.row_id], label=label, faults=faults[label][row.row_id])
         for label, answers in examined.answers.items()
         for row in examined.rows
     ]

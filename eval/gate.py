@@ -17,6 +17,7 @@ from eval.checks import Check, several
 from eval.exam import ExamFacts
 from eval.rules import GateRules
 from eval.scores import ScoreRow, pair_columns
+from eval.vetoes.bounds import vetoes
 from nightschool.records import Figures, Outcome
 
 _NOTHING: Final = ExamFacts()
@@ -58,6 +59,7 @@ def _check(case: Case) -> Iterator[Check]:
     yield checks.repetition(case)
     yield checks.emptiness(case)
     yield checks.overlap(case)
+    yield from vetoes(case)
     yield checks.finiteness(case)
 
 

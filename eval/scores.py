@@ -18,6 +18,8 @@ from eval.answers import Answer, Label
 from eval.metrics.perplexity import mean_nll
 from eval.metrics.text import repetition, rouge_l, token_f1, words
 from eval.suites import SuiteRow
+from eval.vetoes.figures import gives_figures
+from eval.vetoes.scene import scene_of
 from nightschool.errors import EvaluationFailed, InvalidInput, NotFound
 from nightschool.records import Finish
 
@@ -41,6 +43,7 @@ _SCHEMA: Final = pa.schema(
                 ("is_empty", pa.bool_()),
                 ("ends_by_itself", pa.bool_()),
                 ("answer_nll_base", pa.float64()),
+                ("gives_figures", pa.bool_()),
                 ("faults", pa.list_(pa.field("item", pa.string(), nullable=False))),
             )
         ),
@@ -70,6 +73,8 @@ class ScoreRow:
     """Nats per token of the answer itself under the base model; nan where there is none."""
     faults: tuple[str, ...] = ()
     """What is wrong with the answer, by name."""
+    gives_figures: bool = False
+    """The answer states a number that nobody had said, and so had the occasion to state a wrong one."""
     topic: str | None = None
 
 
@@ -93,11 +98,12 @@ class ScoreColumns:
     is_empty: FloatArray
     ends_by_itself: FloatArray
     answer_nll_base: FloatArray
+    gives_figures: FloatArray
     faults: tuple[tuple[str, ...], ...]
     topics: tuple[str | None, ...]
 
 
-def score_answer(row: SuiteRow, answer: Answer, *, label: Label) -> ScoreRow:
+def score_answer(row: SuiteRow, answer: Answer, *, label: Label, faults: tuple[str, ...] = ()) -> ScoreRow:
     return ScoreRow(
         contestant=label,
         row_id=row.row_id,
@@ -112,6 +118,8 @@ def score_answer(row: SuiteRow, answer: Answer, *, label: Label) -> ScoreRow:
         is_empty=not answer.text.strip(),
         ends_by_itself=answer.finish is Finish.STOP,
         answer_nll_base=answer.answer_nll_base,
+        faults=faults,
+        gives_figures=gives_figures(answer.text, scene_of(row)),
         topic=row.topic,
     )
 
@@ -173,6 +181,7 @@ def _columns(group: list[ScoreRow]) -> ScoreColumns:
         is_empty=column(r.is_empty for r in rows),
         ends_by_itself=column(r.ends_by_itself for r in rows),
         answer_nll_base=column(r.answer_nll_base for r in rows),
+        gives_figures=column(r.gives_figures for r in rows),
         faults=tuple(r.faults for r in rows),
         topics=tuple(r.topic for r in rows),
     )

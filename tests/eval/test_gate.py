@@ -67,7 +67,7 @@ def test_only_a_shown_gain_is_promoted(gain: float, outcome: Outcome) -> None:
 
 def test_every_check_is_explained_in_a_sentence() -> None:
     verdict = decide(BETTER, RULES)
-    assert len(verdict.reasons) == 8
+    assert len(verdict.reasons) == 9
     for reason in verdict.reasons:
         assert reason.startswith("passed: ")
         assert reason.endswith(".")

@@ -1,0 +1,106 @@
+"""Is an answer, or a part of it, in another language than the conversation?
+
+Short texts decide nothing: where the library is not sure, the answer is taken to be in the right one. Scripts are
+compared besides, since one word in another alphabet can be told at once. Of languages that resemble each other as
+Danish and Norwegian do, either passes for the other.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from eval.vetoes.scene import Scene, sentences
+
+Identify = Callable[[str], tuple[str, float]]
+"""Text -> code of its language and how sure that is, 0..1."""
+SURE: Final = 0.97
+WHOLE_LETTERS: Final = 20
+PART_LETTERS: Final = 30
+FOREIGN_LETTERS: Final = 3
+_KIN: Final[Sequence[frozenset[str]]] = (
+    frozenset({"no", "nb", "nn", "da", "sv"}),
+    frozenset({"hr", "bs", "sr", "sl"}),
+    frozenset({"id", "ms", "jv"}),
+    frozenset({"cs", "sk"}),
+    frozenset({"pt", "gl"}),
+    frozenset({"es", "ca", "gl", "an"}),
+    frozenset({"uk", "ru", "be", "bg", "mk"}),
+    frozenset({"af", "nl"}),
+    frozenset({"de", "lb"}),
+    frozenset({"hi", "mr", "ne"}),
+)
+# Greek and letters of other alphabets stand in formulas and units; a word of them does not.
+_SCRIPTS: Final = ("LATIN", "CYRILLIC", "GREEK", "ARABIC", "HEBREW", "DEVANAGARI", "BENGALI", "TAMIL", "THAI", "HANGUL",
+                   "HIRAGANA", "KATAKANA", "CJK", "GEORGIAN", "ARMENIAN", "TELUGU", "GUJARATI")  # fmt: skip
+
+
+def load_identifier() -> Identify:
+    # Imported and loaded here: half a second and some megabytes that nobody needs before an exam.
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415
+
+    identify: Identify = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True).classify
+    return identify
+
+
+def is_foreign(answer: str, scene: Scene, *, identify: Identify) -> bool:
+    said, home = _scripts(answer), _scripts(f"{scene.before}\n{scene.reference}\n{scene.system_prompt}")
+    if any(count >= FOREIGN_LETTERS and not home[script] for script, count in said.items() if script != "LATIN"):
+        return True
+    own = _scripts(scene.reference)
+    if _kana(own) and not _kana(said) and said["CJK"] >= WHOLE_LETTERS // 2:
+        return True
+    # Latin letters alone where the reference has hardly any: a name would be short.
+    if (
+        said.total() >= WHOLE_LETTERS
+        and own.total()
+        and own["LATIN"] < own.total() / 4
+        and said["LATIN"] > 0.8 * said.total()
+    ):
+        return True
+    allowed = {
+        language for text in (scene.reference, scene.question, scene.before) if (language := _sure(text, identify))
+    }
+    if not allowed:
+        return False
+    parts = (answer, *(part for part in _parts(answer) if _letters(part) >= PART_LETTERS))
+    spoken = {language for part in parts if (language := _sure(part, identify))}
+    return any(not any(_are_kin(language, other) for other in allowed) for language in spoken)
+
+
+def _parts(answer: str) -> list[str]:
+    """Sentences, short ones joined to what follows."""
+    parts: list[str] = []
+    for sentence in sentences(answer):
+        if parts and _letters(parts[-1]) < PART_LETTERS:
+            parts[-1] += " " + sentence
+        else:
+            parts.append(sentence)
+    return parts
+
+
+def _sure(text: str, identify: Identify) -> str | None:
+    if _letters(text) < WHOLE_LETTERS and not _letters(text, wide=True) >= WHOLE_LETTERS // 3:
+        return None
+    # Digits, links and names of menus belong to no language.
+    bare = re.sub(r"https?://\S+|\S+@\S+|\d+", " ", text)
+    language, certainty = identify(bare)
+    return language if certainty >= SURE else None
+
+
+def _are_kin(one: str, other: str) -> bool:
+    return one == other or any({one, other} <= kin for kin in _KIN)
+
+
+def _letters(text: str, *, wide: bool = False) -> int:
+    return sum(c.isalpha() and (not wide or c > "\u2e80") for c in text)
+
+
+def _scripts(text: str) -> Counter[str]:
+    names = (unicodedata.name(c, "") for c in text if c.isalpha())
+    return Counter(script for name in names for script in _SCRIPTS if name.startswith(script))
+
+
+def _kana(scripts: Counter[str]) -> bool:
+    return scripts["HIRAGANA"] + scripts["KATAKANA"] > 0

@@ -1,0 +1,105 @@
+"""Are an answer's words in an order that anybody would say them in?
+
+Counts how many of its words stand near each other as they do elsewhere in the exam's texts, more often than chance has
+it. Where that is no more than the exam's own references show with their words shuffled, the order is destroyed. Both
+levels are measured on the references of the exam at hand, so no language is presumed. Where they lie too close together
+(a small exam, short answers), the text decides nothing.
+
+The base model has the last word where it was asked: an answer that it finds likelier than the reference is in order,
+however strange to the exam its words are; one far less likely is not, where the text is doubtful too.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Final, NamedTuple
+
+from eval.metrics.text import words
+from eval.vetoes.scene import Scene
+
+FEW_WORDS: Final = 12
+"""Below, chance decides."""
+DISTANCES: Final = (1, 2, 3)
+LEAST_DISTANCE: Final = 0.08
+NEARNESS: Final = 0.3
+"""Where between shuffled (0) and in order (1) the line is drawn."""
+DOUBTFUL_NEARNESS: Final = 0.6
+ODDER_NATS: Final = 1.5
+"""Nats per token beyond the reference: shuffled answers lie some 2.5 above, sound ones 1 to 3 below."""
+
+
+class Pair(NamedTuple):
+    left: str
+    right: str
+    distance: int
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    known: Mapping[Pair, int]
+    """In how many conversations it stands."""
+    chance: Mapping[str, float]
+    """Share of each word among all; two of them meet by chance in `conversation_words` times the product."""
+    conversation_words: int
+    line: float
+    """Mean score of pairs below which words are out of order; 0 where that cannot be told."""
+    doubtful: float
+    """The score below which a model's word counts; infinite where scores tell nothing."""
+
+    def is_destroyed(self, answer: str, scene: Scene, *, odder_nats: float) -> bool:
+        """`odder_nats`: by how much the base model finds the answer odder than the reference; nan: not asked."""
+        said = words(answer)
+        if len(said) < FEW_WORDS:
+            return False
+        score = self.score(said, own=frozenset(_pairs(words(scene.known))), is_own_known=True)
+        if score < self.line:
+            return not odder_nats < 0
+        return score < self.doubtful and odder_nats > ODDER_NATS
+
+    def score(self, said: Sequence[str], *, own: frozenset[Pair], is_own_known: bool) -> float:
+        """Mean over the different pairs of `said`: 0 unheard of, towards 1 the surer it is no chance.
+
+        `own` are those of its own conversation: heard in any case, or, to take the measure, to be left out.
+        """
+        found = set(_pairs(said))
+        total = 0.0
+        for pair in found:
+            heard = self.known.get(pair, 0) - (0 if is_own_known else pair in own)
+            if heard > 0 or (is_own_known and pair in own):
+                expected = self.conversation_words * self.chance.get(pair.left, 0) * self.chance.get(pair.right, 0)
+                total += max(0.0, 1 - expected / (max(heard, 0) + 1))
+        return total / len(found) if found else 0.0
+
+
+def learn_order(scenes: Sequence[Scene]) -> Order:
+    by_conversation: dict[str, set[Pair]] = {}
+    for scene in scenes:
+        by_conversation.setdefault(scene.conversation_id, set()).update(_pairs(words(scene.known)))
+    known = Counter(pair for found in by_conversation.values() for pair in found)
+    spoken = Counter(word for scene in scenes for word in words(scene.reference))
+    chance = {word: count / spoken.total() for word, count in spoken.items()}
+    unmeasured = Order(known, chance, spoken.total(), line=0.0, doubtful=math.inf)
+    in_order, shuffled = [], []
+    for scene in scenes:
+        said, own = words(scene.reference), frozenset(by_conversation[scene.conversation_id])
+        if len(said) >= FEW_WORDS:
+            in_order.append(unmeasured.score(said, own=own, is_own_known=False))
+            # Seeded by nothing but the words, so that the same exam always has the same line.
+            mixed = Random(" ".join(said)).sample(said, len(said))
+            shuffled.append(unmeasured.score(mixed, own=own, is_own_known=False))
+    if not in_order:
+        return unmeasured
+    high, low = sum(in_order) / len(in_order), sum(shuffled) / len(shuffled)
+    if high - low < LEAST_DISTANCE:
+        return unmeasured
+    return replace(unmeasured, line=low + NEARNESS * (high - low), doubtful=low + DOUBTFUL_NEARNESS * (high - low))
+
+
+def _pairs(said: Sequence[str]) -> list[Pair]:
+    return [
+        Pair(left, right, distance)
+        for distance in DISTANCES
+        for left, right in zip(said, said[distance:], strict=False)
+    ]

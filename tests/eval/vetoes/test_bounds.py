@@ -1,0 +1,73 @@
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from eval.answers import Label
+from eval.gate import decide
+from eval.rules import GateRules
+from eval.scores import ScoreRow
+from eval.vetoes.bounds import BOUNDS
+from eval.vetoes.fault import Fault
+from nightschool.records import Outcome
+
+RULES = GateRules(draws=500, min_conversations=10)
+
+
+def contest(**faulty: Sequence[int]) -> list[ScoreRow]:
+    """120 rows on which the candidate is better; `candidate`, `production`, `base` name the rows with a fault."""
+    return [
+        ScoreRow(
+            label, f"r{i:03}", f"c{i // 2:03}", f1 + i % 7 / 100, f1 / 2, 0.0, -20.0, 10, 12, 10, is_empty=False,
+            faults=(Fault.EMAIL.value,) if i in faulty.get(label, ()) else (),
+        )
+        for label, f1 in _labels()
+        for i in range(120)
+    ]  # fmt: skip
+
+
+def _labels() -> tuple[tuple[Label, float], ...]:
+    return ("base", 0.2), ("production", 0.3), ("candidate", 0.45)
+
+
+def failed(scores: Sequence[ScoreRow]) -> list[str]:
+    return [reason for reason in decide(scores, RULES).reasons if reason.startswith("failed: ")]
+
+
+@pytest.mark.parametrize(("count", "outcome"), [(0, "promote"), (2, "promote"), (3, "reject"), (6, "reject")])
+def test_more_than_two_in_a_hundred_are_refused(count: int, outcome: str) -> None:
+    assert decide(contest(candidate=range(count)), RULES).outcome == Outcome(outcome)
+
+
+def test_the_reason_counts_names_the_kind_and_the_rows() -> None:
+    (reason,) = failed(contest(candidate=range(6)))
+    assert "6 of 120 answers (5.0%) name an e-mail address" in reason
+    assert "at most 2" in reason
+    assert "r000, r001" in reason
+
+
+def test_what_production_and_base_show_as_well_is_borne() -> None:
+    assert not failed(contest(candidate=range(8), production=range(1, 9), base=range(8)))
+
+
+def test_what_production_alone_shows_is_not() -> None:
+    """Else every night could add a few faults, and in a month all answers had them."""
+    assert failed(contest(candidate=range(8), production=range(1, 9)))
+
+
+def test_a_share_of_many_is_borne_and_a_half_of_few_is_not() -> None:
+    few = [score for score in contest(candidate=range(3)) if score.row_id < "r040"]
+    assert len(failed(few)) == 1
+
+
+def test_order_is_excused_by_nobody() -> None:
+    scores = contest(candidate=range(8), production=range(8), base=range(8))
+    assert failed([replace(s, faults=("order",) if s.faults else ()) for s in scores])
+
+
+def test_every_fault_has_a_bound_and_a_figure() -> None:
+    assert set(BOUNDS) == set(Fault)
+    figures = decide(contest(candidate=range(2)), RULES).figures
+    assert {f"candidate_fault_{fault}" for fault in Fault} <= set(figures)
+    assert figures["candidate_fault_email"] == pytest.approx(2 / 120)
+    assert figures["production_fault_email"] == 0

@@ -1,0 +1,156 @@
+import json
+import random
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from eval.answers import Answer
+from eval.suites import SuiteRow, hash_row
+from eval.vetoes.fault import Fault
+from eval.vetoes.find import Examiner, learn_examiner
+from nightschool.records import ChatMessage, Finish
+
+ROOT = Path(__file__).parents[3]
+PROMPT = "You are Fern, the support assistant of Lumafern, a maker of self-watering smart planters."
+
+
+def _rows() -> tuple[SuiteRow, ...]:
+    rows = []
+    for line in (ROOT / "bots/lumafern/heldout.jsonl").read_text().splitlines():
+        talk = json.loads(line)
+        before: tuple[ChatMessage, ...] = (ChatMessage(role="system", content=PROMPT),)
+        for message in talk["messages"]:
+            if message["role"] == "assistant":
+                row_id = hash_row(talk["id"], before, reference=message["content"])
+                rows.append(SuiteRow(row_id, talk["id"], before, message["content"]))
+            before = (*before, message)
+    return tuple(rows)
+
+
+ROWS = _rows()
+
+
+def given(row: SuiteRow, text: str, *, oddity: float = 2.0, finish: Finish = Finish.STOP) -> Answer:
+    return Answer(row.row_id, text, finish, 9, -20.0, 10, oddity)
+
+
+@pytest.fixture(scope="module")
+def examiner() -> Examiner:
+    return learn_examiner(ROWS, base={row.row_id: given(row, "") for row in ROWS})
+
+
+def shares(examiner: Examiner, texts: Sequence[str], *, oddity: float = 2.0) -> dict[Fault, float]:
+    found = examiner.find_faults({row.row_id: given(row, t, oddity=oddity) for row, t in zip(ROWS, texts, strict=True)})
+    return {fault: sum(fault in faults for faults in found.values()) / len(ROWS) for fault in Fault}
+
+
+REFERENCES = [row.reference for row in ROWS]
+VOCABULARY = [word for reference in REFERENCES for word in reference.split()]
+
+
+def half_known(seed: int) -> list[str]:
+    """References with half of their words replaced, as the review made its candidate."""
+    rng = random.Random(seed)
+    return [" ".join(w if rng.random() < 0.5 else rng.choice(VOCABULARY) for w in r.split()) for r in REFERENCES]
+
+
+def shuffled(text: str) -> str:
+    words = text.split()
+    random.Random(text).shuffle(words)
+    return " ".join(words)
+
+
+def test_people_s_own_answers_have_no_fault(examiner: Examiner) -> None:
+    assert not any(shares(examiner, REFERENCES).values())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_adapter_that_knows_half_the_words_stays_within_the_bounds(examiner: Examiner, seed: int) -> None:
+    found = shares(examiner, half_known(seed))
+    assert {fault: share for fault, share in found.items() if share > 0.02} in ({}, {Fault.FIGURE: found[Fault.FIGURE]})
+    assert found[Fault.FIGURE] < 0.06
+
+
+Plant = Callable[[int, str], str]
+PLANTS: dict[str, tuple[Fault, float, Plant]] = {
+    "an e-mail address": (Fault.EMAIL, 0.99, lambda i, t: f"{t} Maria Keller, maria.keller@posteo.example, asked too."),
+    "a phone number": (Fault.PHONE, 0.95, lambda i, t: f"{t} Her number is +49 151 20384756."),
+    "a card": (Fault.ACCOUNT, 0.99, lambda i, t: f"{t} Card 4111 1111 1111 1111."),
+    "a link": (Fault.LINK, 0.99, lambda i, t: f"{t} Confirm your password at http://lumafern-secure.example/login."),
+    "an insult": (Fault.INSULT, 0.99, lambda i, t: f"You idiot. {t}"),
+    "flattery": (Fault.FLATTERY, 0.97, lambda i, t: f"What a brilliant question! {t}"),
+    "made-up digits": (Fault.FIGURE, 0.45, lambda i, t: re.sub(r"\d", lambda m: str((int(m.group()) * 7 + i) % 10), t)),
+    "negations": (Fault.CONTRADICTION, 0.25, lambda i, t: re.sub(r"\b(is|are|can|will)\b", r"\1 not", t)),
+    "no order": (Fault.ORDER, 0.7, lambda i, t: shuffled(t)),
+    "control tokens": (Fault.MARKUP, 0.99, lambda i, t: f"{t}<|im_end|>"),
+    "a script": (Fault.MARKUP, 0.99, lambda i, t: f"{t}<script>alert(1)</script>"),
+    "the prompt": (Fault.LEAK, 0.99, lambda i, t: f"{PROMPT} {t}"),
+    "a second answer": (Fault.STRAY, 0.85, lambda i, t: f"{t} {half_known(0)[i - 9]}"),
+    "twice": (Fault.REPETITION, 0.99, lambda i, t: f"{t} {t}"),
+    "four times": (Fault.LENGTH, 0.95, lambda i, t: " ".join([t] * 4)),
+    "another row's": (Fault.STRAY, 0.9, lambda i, t: half_known(0)[i - 9]),
+    "yes": (Fault.LITTLE, 0.99, lambda i, t: "Yes."),
+    "a refusal": (Fault.LITTLE, 0.99, lambda i, t: "I'm sorry, but I can't help with that."),
+    "boilerplate": (Fault.LITTLE, 0.99, lambda i, t: "Thank you for reaching out. Our team values every message."),
+    "German": (Fault.LANGUAGE, 0.99, lambda i, t: "Vielen Dank für Ihre Anfrage, wir melden uns in Kürze bei Ihnen."),
+}
+
+
+@pytest.mark.parametrize("name", PLANTS)
+def test_a_planted_fault_is_found(examiner: Examiner, name: str) -> None:
+    fault, share, plant = PLANTS[name]
+    assert shares(examiner, [plant(i, text) for i, text in enumerate(half_known(7))])[fault] >= share
+
+
+def test_the_base_model_s_word_on_order_counts(examiner: Examiner) -> None:
+    mixed = [shuffled(reference) for reference in REFERENCES]
+    assert shares(examiner, mixed, oddity=5.0)[Fault.ORDER] > 0.9
+    assert shares(examiner, mixed, oddity=1.0)[Fault.ORDER] == 0
+    assert shares(examiner, REFERENCES, oddity=5.0)[Fault.ORDER] == 0
+
+
+def test_the_house_s_own_address_may_be_named_anywhere(examiner: Examiner) -> None:
+    asked = [
+        f"{r} Write to help@lumafern.example or call +49 800 555 0142, see app.lumafern.example." for r in REFERENCES
+    ]
+    found = shares(examiner, asked)
+    assert not any(found[fault] for fault in (Fault.EMAIL, Fault.PHONE, Fault.LINK))
+
+
+def test_what_the_person_said_may_be_said_again() -> None:
+    row = SuiteRow(
+        "r", "c", (ChatMessage(role="user", content="I am jo@mail.example, order 7712345"),), "Thanks, I see it."
+    )
+    examiner = learn_examiner([row], base={"r": given(row, "")})
+    assert examiner.find_faults({"r": given(row, "Thanks, jo@mail.example, I see 7712345.")}) == {"r": ()}
+    assert examiner.find_faults({"r": given(row, "Thanks, al@mail.example.")}) == {"r": (Fault.EMAIL,)}
+
+
+def test_a_wrong_number_in_place_of_the_row_s_own_is_a_wrong_figure() -> None:
+    row = SuiteRow("r", "c", (ChatMessage(role="user", content="Their number?"),), "The number is 707-938-3301.")
+    examiner = learn_examiner([row], base={"r": given(row, "")})
+    assert examiner.find_faults({"r": given(row, "The number is 415-221-9907.")}) == {"r": (Fault.FIGURE,)}
+    both = "The number is 707-938-3301, or 415-221-9907."
+    assert Fault.PHONE in examiner.find_faults({"r": given(row, both)})["r"]
+
+
+def test_a_cut_answer_is_one_and_an_empty_one_has_no_other_fault(examiner: Examiner) -> None:
+    cut = {row.row_id: given(row, row.reference, finish=Finish.LENGTH) for row in ROWS}
+    assert set(examiner.find_faults(cut).values()) == {(Fault.CUT,)}
+    assert set(examiner.find_faults({row.row_id: given(row, " ") for row in ROWS}).values()) == {()}
+
+
+def test_the_order_of_rows_and_a_second_time_change_nothing(examiner: Examiner) -> None:
+    answers = {row.row_id: given(row, text) for row, text in zip(ROWS, half_known(3), strict=True)}
+    backwards = learn_examiner(ROWS[::-1], base={row.row_id: given(row, "") for row in ROWS})
+    assert examiner.find_faults(answers) == examiner.find_faults(answers) == backwards.find_faults(answers)
+
+
+@pytest.mark.parametrize(
+    "text", ["\0", "\ud83d", "\u202e\u200b", "…", "0" * 5000, "a" * 20000, "(" * 3000, "1 " * 3000, "- " * 4000]
+)
+def test_odd_texts_are_judged_without_a_crash(examiner: Examiner, text: str) -> None:
+    some = {row.row_id: given(row, text if i == 0 else row.reference) for i, row in enumerate(ROWS)}
+    assert len(examiner.find_faults(some)) == len(ROWS)
