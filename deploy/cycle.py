@@ -20,6 +20,7 @@ from collect import cycles, registry
 from collect.snapshot import write_snapshot
 from collect.store import Store
 from deploy.exam import examine_candidate
+from deploy.known import Order, find_changes, find_known_items, keep_order
 from deploy.morning import write_morning_report
 from deploy.orders import insufficient, recipe_of, shortfall
 from deploy.plan import NightFolder, Step
@@ -35,7 +36,7 @@ from nightschool.errors import InvalidInput, NightschoolError, Unavailable
 from nightschool.files import publish, read_manifest
 from nightschool.home import Home
 from nightschool.records import Adapter, BotName, Cycle, CycleState, Event, Outcome, Stage, new_id, utc_now
-from tune.dataset import DatasetSummary, build_dataset, read_items
+from tune.dataset import DatasetSummary, build_dataset
 from tune.progress import TrainingProgress
 from tune.recipe import RECIPE, write_recipe
 
@@ -142,7 +143,7 @@ class NightRunner:
         try:
             data = await self._build_dataset(self._shelf.find(bot), folder)
             dataset = self._home.dataset(bot, data.content_hash)
-            return NightPlan(data, shortfall(self._shelf.find(bot), data, dataset=dataset))
+            return NightPlan(data, await self._shortfall(self._shelf.find(bot), data, dataset=dataset, force=False))
         finally:
             shutil.rmtree(folder.root, ignore_errors=True)
 
@@ -153,11 +154,11 @@ class NightRunner:
     async def _run_steps(self, reporter: Reporter, *, actor: str, force: bool) -> Cycle:
         bot = self._shelf.find(reporter.cycle.bot)
         folder = NightFolder(self._home.cycle(bot.bot_name, reporter.cycle.cycle_id))
-        take_over(folder.root.parent, into=folder, recipe=recipe_of(bot, base_model=self._base_model, dataset=Path()))
+        take_over(folder.root.parent, into=folder, order=Order.of(bot, base_model=self._base_model))
         data = await self._build_dataset(bot, folder, reporter)
         has_begun = (folder.run / RECIPE).exists()
         dataset = self._home.dataset(bot.bot_name, data.content_hash)
-        why = None if has_begun else shortfall(bot, data, dataset=dataset, force=force)
+        why = None if has_begun else await self._shortfall(bot, data, dataset=dataset, force=force)
         if why:
             decided = insufficient(reporter.cycle, data, why)
         else:
@@ -191,7 +192,7 @@ class NightRunner:
             await self._store.read(partial(write_snapshot, bot=bot.bot_name, folder=folder.snapshot, at=self._now()))
         if reporter:
             reporter.step(Step.DATASET)
-        known = await self._known_items(bot.bot_name)
+        known = await find_known_items(self._store, self._home, bot=bot.bot_name)
         data = await asyncio.to_thread(
             build_dataset,
             folder.snapshot,
@@ -204,18 +205,15 @@ class NightRunner:
         folder.write_dataset(data)
         return data
 
-    async def _known_items(self, bot: BotName) -> frozenset[str]:
-        """Rows on which the bot's newest adapter was trained."""
-        for adapter in await self._store.read(partial(registry.adapters, bot=bot)):
-            if adapter.stage is not Stage.TAINTED:
-                dataset = self._home.dataset(bot, adapter.dataset_hash)
-                return read_items(dataset) if read_manifest(dataset) else frozenset()
-        return frozenset()
+    async def _shortfall(self, bot: Bot, data: DatasetSummary, *, dataset: Path, force: bool) -> str | None:
+        changes = await find_changes(self._store, self._home, bot=bot, base_model=self._base_model)
+        return shortfall(bot, data, dataset=dataset, reason_to_train=changes, force=force)
 
     async def _train(self, bot: Bot, folder: NightFolder, data: DatasetSummary, reporter: Reporter) -> None:
         reporter.step(Step.TRAIN)
         dataset = self._home.dataset(bot.bot_name, data.content_hash)
         if not (folder.run / RECIPE).exists():
+            keep_order(folder.root, Order.of(bot, base_model=self._base_model))
             write_recipe(folder.run, recipe_of(bot, base_model=self._base_model, dataset=dataset))
 
         def show(progress: TrainingProgress) -> None:

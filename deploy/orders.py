@@ -36,6 +36,7 @@ def recipe_of(bot: Bot, *, base_model: str, dataset: Path) -> Recipe:
         micro_batch_size=wanted.micro_batch_size,
         max_tokens=wanted.max_tokens,
         seed=wanted.seed,
+        device=wanted.device,
     )
 
 
@@ -56,11 +57,13 @@ def sampling_of(bot: Bot, *, takes_seeds: bool) -> Sampling:
     return replace(served, temperature=0.0, top_p=1.0)
 
 
-def shortfall(bot: Bot, data: DatasetSummary, *, dataset: Path, force: bool = False) -> str | None:
+def shortfall(
+    bot: Bot, data: DatasetSummary, *, dataset: Path, reason_to_train: str | None = None, force: bool = False
+) -> str | None:
     """Why a night with this dataset (its folder: `dataset`) would not train.
 
-    Counts what the exam will ask, so that no training is paid for that could not be judged. `force` trains also where
-    nothing is new.
+    Counts what the exam will ask, so that no training is paid for that could not be judged. A `reason_to_train` stands
+    for new rows where there are none, and so does `force`.
     """
     recipe, gate = bot.recipe, bot.gate
     if data.train_rows < recipe.min_examples:
@@ -71,7 +74,7 @@ def shortfall(bot: Bot, data: DatasetSummary, *, dataset: Path, force: bool = Fa
             f"{asked} held-out conversations with an answer that a person wrote or approved; "
             f"gate.min_conversations asks for {gate.min_conversations}"
         )
-    if data.new_rows < recipe.min_new_examples and not force:
+    if data.new_rows < recipe.min_new_examples and not (reason_to_train or force):
         return (
             f"{data.new_rows} rows that the newest adapter has not seen; "
             f"recipe.min_new_examples asks for {recipe.min_new_examples}"

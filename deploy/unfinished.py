@@ -7,18 +7,19 @@ last. Does not train.
 import logging
 from pathlib import Path
 
+from deploy.known import Order, keep_order, read_order
 from deploy.plan import NightFolder
 from deploy.training import SPENT, TIMED_OUT
 from nightschool.errors import InvalidInput
-from tune.recipe import Recipe, read_recipe
+from tune.recipe import read_recipe
 
 log = logging.getLogger(__name__)
 
 
-def take_over(nights: Path, *, into: NightFolder, recipe: Recipe) -> bool:
+def take_over(nights: Path, *, into: NightFolder, order: Order) -> bool:
     """Whether `into` goes on with a former night's run. `nights` holds the bot's nights.
 
-    Only with one that trains as `recipe` says, the dataset apart: a changed order begins anew.
+    Only with one that trains by the same order: a changed one begins anew.
     """
     if into.run.exists():
         _give_time(into.run)
@@ -26,9 +27,10 @@ def take_over(nights: Path, *, into: NightFolder, recipe: Recipe) -> bool:
     for run in sorted(nights.glob(f"*/run/{TIMED_OUT}"), key=lambda mark: mark.stat().st_mtime_ns, reverse=True):
         old = NightFolder(run.parent.parent)
         data = old.read_dataset()
-        if data and _trains_alike(old.run, recipe):
-            into.root.mkdir(parents=True, exist_ok=True)
+        before = read_order(old.root)
+        if data and before and not order.changes_since(before) and _has_its_dataset(old.run):
             into.write_dataset(data)
+            keep_order(into.root, order)
             old.run.rename(into.run)
             _give_time(into.run)
             log.info("night=%s goes on with the training of night=%s", into.root.name, old.root.name)
@@ -36,12 +38,11 @@ def take_over(nights: Path, *, into: NightFolder, recipe: Recipe) -> bool:
     return False
 
 
-def _trains_alike(run: Path, recipe: Recipe) -> bool:
+def _has_its_dataset(run: Path) -> bool:
     try:
-        found = read_recipe(run)
+        return Path(read_recipe(run).dataset).exists()
     except InvalidInput:
         return False
-    return found.model_copy(update={"dataset": recipe.dataset}) == recipe and Path(found.dataset).exists()
 
 
 def _give_time(run: Path) -> None:

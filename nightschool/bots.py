@@ -71,6 +71,8 @@ class RecipePart(Part):
     """Rows computed at once; smaller takes less memory and gives the same result."""
     max_tokens: int = Field(default=512, ge=32)
     """Longest row; longer ones lose their oldest turns."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where it trains; auto takes a GPU where there is one."""
     seed: int = 17
     min_examples: int = Field(default=50, ge=1)
     """With fewer training rows the night says "insufficient-data" and production stays."""

@@ -70,6 +70,8 @@ class EngineSettings(Section):
     """Largest LoRA rank that can be served."""
     kv_cache_gib: float = Field(default=1, gt=0)
     """Memory for the key-value cache on CPU."""
+    gpu_memory_share: float = Field(default=0.6, gt=0, lt=1)
+    """Share of a GPU's memory that the engine takes; the trainer needs the rest, where it trains on the same card."""
     start_timeout_s: float = Field(default=600, ge=10)
     """How long the engine may take to start."""
     request_timeout_s: float = Field(default=300, ge=1)

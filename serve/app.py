@@ -156,6 +156,7 @@ def _supervisor(
             served_name=BASE,
             max_model_len=wanted.max_model_len,
             dtype="bfloat16" if flavor == "gpu" else cpu_dtype(read_cpu_flags()),
+            gpu_memory_share=wanted.gpu_memory_share if flavor == "gpu" else None,
         ),
         environment=engine_environment(
             os.environ,

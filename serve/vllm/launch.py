@@ -38,6 +38,7 @@ def engine_command(
     max_model_len: int,
     dtype: str,
     shutdown_timeout_s: int = 3,
+    gpu_memory_share: float | None = None,
     extra: Sequence[str] = (),
 ) -> list[str]:
     """The command line; exactly one of `socket` and `port` says where it listens. `max_loras` 0 is a bare base."""
@@ -49,6 +50,9 @@ def engine_command(
     command += ["--served-model-name", served_name, "--max-model-len", str(max_model_len), "--dtype", dtype]
     # Without it SIGTERM aborts answers in flight.
     command += ["--shutdown-timeout", str(shutdown_timeout_s)]
+    if gpu_memory_share is not None:
+        # Left to itself the engine takes nearly the whole card, and a trainer on it finds no room.
+        command += ["--gpu-memory-utilization", str(gpu_memory_share)]
     if max_loras:
         command += ["--enable-lora", "--max-loras", str(max_loras), "--max-lora-rank", str(max_lora_rank)]
         command += ["--max-cpu-loras", str(max_loras + STALE_ADAPTERS), "--lora-target-modules", *LORA_MODULES]

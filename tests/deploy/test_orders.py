@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,15 @@ def test_what_the_exam_would_ask_is_counted_before_training(
     why = shortfall(BOT, data(tmp_path, conversations=conversations, origin=origin), dataset=tmp_path)
     assert why is not None
     assert why.startswith(f"{asked} held-out conversations")
+
+
+def test_where_nothing_is_new_a_changed_order_or_a_person_is_reason_enough(tmp_path: Path) -> None:
+    nothing_new = data(tmp_path, conversations=30).model_copy(update={"new_rows": 0})
+    ask = partial(shortfall, BOT, dataset=tmp_path)
+    assert (ask(nothing_new) or "").startswith("0 rows")
+    assert ask(nothing_new, reason_to_train="the system prompt changed since support@1") is None
+    assert ask(nothing_new, force=True) is None
+    assert ask(nothing_new.model_copy(update={"train_rows": 3}), reason_to_train="x", force=True) is not None
 
 
 def test_the_records_production_is_known_by_its_hash() -> None:

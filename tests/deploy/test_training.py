@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from deploy.known import Order, keep_order, read_order
+from deploy.orders import recipe_of
 from deploy.patience import NICENESS, Sample, is_starving, read_sample
 from deploy.plan import NightFolder
 from deploy.training import SPENT, TIMED_OUT, train
 from deploy.unfinished import take_over
+from nightschool.bots import Bot
 from nightschool.errors import TrainingFailed
 from tune.dataset import DatasetSummary
 from tune.progress import TrainingProgress
-from tune.recipe import Recipe, write_recipe
+from tune.recipe import write_recipe
 
 
 def trainer(script: str) -> list[str]:
@@ -126,12 +129,6 @@ def test_the_kernel_counts_for_us() -> None:
     assert read_sample(2**22 + 1, at_s=1) is None
 
 
-@pytest.fixture
-def recipe(tmp_path: Path) -> Recipe:
-    (tmp_path / "dataset").mkdir()
-    return Recipe(base_model="base", dataset=str(tmp_path / "dataset"))
-
-
 DATA = DatasetSummary.model_validate(
     {
         name: "abc" if name == "content_hash" else 1
@@ -139,46 +136,51 @@ DATA = DatasetSummary.model_validate(
         if field.is_required()
     }
 )
+BOT = Bot(name="support", title="Fern", system_prompt="Help.")
+ORDER = Order.of(BOT, base_model="base")
 
 
-def night_out_of_time(folder: Path, recipe: Recipe) -> NightFolder:
+def night_out_of_time(folder: Path) -> NightFolder:
+    dataset = folder.parents[1] / "dataset"
+    dataset.mkdir()
     night = NightFolder(folder)
-    write_recipe(night.run, recipe)
+    write_recipe(night.run, recipe_of(BOT, base_model="base", dataset=dataset))
     night.write_dataset(DATA)
+    keep_order(night.root, ORDER)
     (night.run / "checkpoint").write_text("step 40")
     (night.run / SPENT).write_text("61\n")
     (night.run / TIMED_OUT).touch()
     return night
 
 
-def test_the_next_night_goes_on_where_time_ran_out(tmp_path: Path, recipe: Recipe) -> None:
-    old = night_out_of_time(tmp_path / "nights" / "one", recipe)
+def test_the_next_night_goes_on_where_time_ran_out(tmp_path: Path) -> None:
+    old = night_out_of_time(tmp_path / "nights" / "one")
     new = NightFolder(tmp_path / "nights" / "two")
-    tonight = recipe.model_copy(update={"dataset": str(tmp_path / "newer")})
-    assert take_over(tmp_path / "nights", into=new, recipe=tonight)
+    assert take_over(tmp_path / "nights", into=new, order=ORDER)
     assert (new.run / "checkpoint").read_text() == "step 40"
-    assert new.read_dataset() == DATA
+    assert (new.read_dataset(), read_order(new.root)) == (DATA, ORDER)
     assert not old.run.exists()
     assert not (new.run / SPENT).exists()
-    assert not take_over(tmp_path / "nights", into=NightFolder(tmp_path / "nights" / "three"), recipe=tonight)
+    assert not take_over(tmp_path / "nights", into=NightFolder(tmp_path / "nights" / "three"), order=ORDER)
 
 
-def test_a_kill_in_the_middle_of_taking_over_is_mended(tmp_path: Path, recipe: Recipe) -> None:
-    old = night_out_of_time(tmp_path / "nights" / "one", recipe)
+def test_a_kill_in_the_middle_of_taking_over_is_mended(tmp_path: Path) -> None:
+    old = night_out_of_time(tmp_path / "nights" / "one")
     new = NightFolder(tmp_path / "nights" / "two")
     new.write_dataset(DATA)
-    assert take_over(tmp_path / "nights", into=new, recipe=recipe)
+    assert take_over(tmp_path / "nights", into=new, order=ORDER)
     (new.run / SPENT).write_text("61\n")
     (new.run / TIMED_OUT).touch()  # killed between the move and its last touch
-    assert not take_over(tmp_path / "nights", into=new, recipe=recipe)
+    assert not take_over(tmp_path / "nights", into=new, order=ORDER)
     assert not (new.run / TIMED_OUT).exists()
     assert not old.run.exists()
 
 
-def test_another_recipe_or_a_lost_dataset_begins_anew(tmp_path: Path, recipe: Recipe) -> None:
-    night_out_of_time(tmp_path / "nights" / "one", recipe)
+def test_another_order_or_a_lost_dataset_begins_anew(tmp_path: Path) -> None:
+    night_out_of_time(tmp_path / "nights" / "one")
     new = NightFolder(tmp_path / "nights" / "two")
-    assert not take_over(tmp_path / "nights", into=new, recipe=recipe.model_copy(update={"rank": 8}))
+    changed = BOT.model_copy(update={"system_prompt": "Help well."})
+    assert not take_over(tmp_path / "nights", into=new, order=Order.of(changed, base_model="base"))
     (tmp_path / "dataset").rmdir()
-    assert not take_over(tmp_path / "nights", into=new, recipe=recipe)
+    assert not take_over(tmp_path / "nights", into=new, order=ORDER)
     assert not new.run.exists()

@@ -25,6 +25,12 @@ def environment(base: dict[str, str] | None = None, **changes: Any) -> dict[str,
     return engine_environment(base or {}, **(usual | changes))
 
 
+def test_an_engine_leaves_room_on_a_gpu_where_it_is_told_to() -> None:
+    assert "--gpu-memory-utilization" not in command()
+    shared = command(gpu_memory_share=0.6)
+    assert shared[shared.index("--gpu-memory-utilization") + 1] == "0.6"
+
+
 def test_an_engine_listens_on_a_socket_or_on_loopback() -> None:
     assert "--uds" in command()
     by_port = command(socket=None, port=8000)

@@ -1,0 +1,108 @@
+"""What the bot's newest adapter was made of: the rows it has seen, and the order by which it was trained.
+
+A night asks both before it trains: new rows are a reason to, and so is a changed prompt, recipe or base model, since
+production would go on with weights that were made for another. Does not train.
+"""
+
+import hashlib
+from functools import partial
+from pathlib import Path
+from typing import Final, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from collect import registry
+from collect.store import Store
+from deploy.orders import recipe_of
+from nightschool.bots import Bot
+from nightschool.files import read_manifest, write_atomic
+from nightschool.home import Home
+from nightschool.records import Adapter, BotName, Stage
+from tune.dataset import read_items
+
+ORDER: Final = "order.json"
+WITHOUT_EFFECT: Final = frozenset(
+    {"schema_version", "base_model", "dataset", "micro_batch_size", "checkpoint_steps", "device"}
+)
+"""Of a recipe: where and how it is computed, not what comes out."""
+
+
+class Order(BaseModel):
+    """What decides, beside the rows, which weights a training ends with. Kept in the night's folder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = 1
+    system_prompt: str
+    """Its hash."""
+    base_model: str
+    recipe: dict[str, str | int | float]
+
+    @classmethod
+    def of(cls, bot: Bot, *, base_model: str) -> Self:
+        recipe = recipe_of(bot, base_model=base_model, dataset=Path())
+        return cls(
+            system_prompt=_digest(bot.system_prompt.encode()),
+            base_model=_name_of(base_model),
+            recipe=recipe.model_dump(exclude=set(WITHOUT_EFFECT)),
+        )
+
+    def changes_since(self, before: Self) -> list[str]:
+        """What differs, in a person's words. What only one of them knows does not: one is of an older Nightschool."""
+        changed = [
+            f"recipe.{key}" for key in self.recipe.keys() & before.recipe if self.recipe[key] != before.recipe[key]
+        ]
+        if self.system_prompt != before.system_prompt:
+            changed.append("the system prompt")
+        if self.base_model != before.base_model:
+            changed.append("the base model")
+        return sorted(changed)
+
+
+def keep_order(night: Path, order: Order) -> None:
+    """Note what the night in this folder trains by."""
+    write_atomic(night / ORDER, order.model_dump_json(indent=2) + "\n")
+
+
+def read_order(night: Path) -> Order | None:
+    """None where there is none, or one of a newer Nightschool: a night for nothing would cost hours."""
+    try:
+        return Order.model_validate_json((night / ORDER).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
+async def find_known_items(store: Store, home: Home, *, bot: BotName) -> frozenset[str]:
+    """Rows on which the bot's newest adapter was trained."""
+    adapter = await _newest(store, bot)
+    dataset = home.dataset(bot, adapter.dataset_hash) if adapter else None
+    return read_items(dataset) if dataset and read_manifest(dataset) else frozenset()
+
+
+async def find_changes(store: Store, home: Home, *, bot: Bot, base_model: str) -> str | None:
+    """What of the bot's order was changed since its newest adapter was trained; None where nothing was."""
+    adapter = await _newest(store, bot.bot_name)
+    before = read_order(home.cycle(bot.bot_name, adapter.cycle_id)) if adapter else None
+    if adapter is None or before is None:
+        return None
+    changed = Order.of(bot, base_model=base_model).changes_since(before)
+    return f"{', '.join(changed)} changed since {adapter.name}" if changed else None
+
+
+async def _newest(store: Store, bot: BotName) -> Adapter | None:
+    adapters = await store.read(partial(registry.adapters, bot=bot))
+    return next((adapter for adapter in adapters if adapter.stage is not Stage.TAINTED), None)
+
+
+def _name_of(base_model: str) -> str:
+    """A hub's id as it is; of a folder what is in it, wherever it lies."""
+    folder = Path(base_model)
+    if not folder.is_dir():
+        return base_model
+    config = folder / "config.json"
+    weights = sorted((file.name, file.stat().st_size) for file in folder.glob("*.safetensors"))
+    return _digest((config.read_bytes() if config.exists() else b"") + repr(weights).encode())
+
+
+def _digest(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()
