@@ -32,11 +32,15 @@ def new_id() -> str:
 
 
 class ChatMessage(TypedDict):
-    """OpenAI's chat message. `weight` 0 keeps an assistant message out of the loss (OpenAI fine-tuning format)."""
+    """OpenAI's chat message. `weight` 0 keeps an assistant message out of the loss (OpenAI fine-tuning format).
+
+    `origin` says in a dataset's rows by whose word an answer is learnt (`tune.words.Word`).
+    """
 
     role: Literal["system", "user", "assistant"]
     content: str
     weight: NotRequired[int]
+    origin: NotRequired[str]
 
 
 class Vote(StrEnum):

@@ -28,7 +28,7 @@ class FeedbackBody(BaseModel):
     reasons: tuple[str, ...] | None = None
     comment: str | None = None
     ideal_answer: str | None = None
-    """What should have been answered; a night trains on it."""
+    """What should have been answered; a night trains on it once an operator has taken it up."""
 
 
 class FeedbackRow(BaseModel):

@@ -108,7 +108,8 @@ def test_pairs_and_votes_have_trls_shape_and_their_sources(record: Any, tmp_path
 
 def test_nothing_of_the_held_out_side_is_in_pairs_or_votes(record: Any, tmp_path: Path) -> None:
     _, answer = record.talk("c", "Refund?", "Never.", owner="browser:a", held_out=True)
-    record.vote(answer, "down", ideal="Within 30 days.")
+    record.vote(answer, "down")
+    record.review(answer, approved=True, corrected="Within 30 days.")
     summary = build(record, tmp_path / "sets")
     assert (summary.held_out_rows, summary.train_rows, summary.pairs, summary.votes) == (1, 0, 0, 0)
 

@@ -1,0 +1,248 @@
+"""Whose word counts for an answer, and which text it lets into training: said once, as a kind, and never guessed later.
+
+An operator's ruling is final for the text that was ruled on, wherever the same question and answer stand; of two the
+newer one counts. Then comes what an import brought, then what enough people wrote alike (where a bot's file lets them),
+then what more people liked than not. One person's ideal answer teaches nothing: it waits for an operator. Does not know
+rows, prompts or the split.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from nightschool.text import fold, gist, is_same
+from tune.snapshot import Opinion, Ruling, Said, Snapshot
+
+WHOLE: Final = frozenset({None, "stop"})
+"""How an answer ends that may be imitated: one cut off in mid-sentence would teach to stop there."""
+MIN_QUESTION_CHARS: Final = 15
+"""A shorter question ("And then?") is the same one only after the same answer, or at the start of a conversation."""
+
+
+class Word(StrEnum):
+    """What decided over an answer. The first five let a text in and are its `origin` in the rows."""
+
+    CORRECTED = "correction"
+    APPROVED = "approval"
+    IMPORTED = "import"
+    AGREED = "agreement"
+    """Enough people wrote the same in its place. For training only, never for examination."""
+    LIKED = "like"
+    REFUSED = "refused"
+    NONE = "none"
+
+
+class VoteRef(NamedTuple):
+    message_id: str
+    voter: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An answer and what was decided over it."""
+
+    said: Said
+    word: Word
+    target: str | None
+    """What is to be said in its place; None where nothing is."""
+    is_good: bool | None
+    """Whether the text as it was said is worth preferring; None where nobody could say."""
+    is_voted: bool
+    """Whether people's votes say what `is_good` says: a vote against a ruling is none to learn from."""
+    votes: tuple[VoteRef, ...]
+    reviews: tuple[str, ...]
+    """Ids of the answers whose review was used."""
+    reason: str = ""
+    """Why it is not imitated, where somebody might have expected it."""
+
+    @property
+    def is_let_in(self) -> bool:
+        """Whether an operator ruled on this very answer, or brought it; not only on one that says the same."""
+        return self.word is Word.IMPORTED or self.said.message_id in self.reviews
+
+    @property
+    def is_edited(self) -> bool:
+        return self.target is not None and not is_same(self.target, self.said.content)
+
+
+class _Place(NamedTuple):
+    """What was asked: the question's text, and the answer before it where the question says nothing by itself."""
+
+    question: str
+    before: str
+
+
+class _Ruled(NamedTuple):
+    word: Word
+    text: str
+    reviews: tuple[str, ...]
+    reason: str = ""
+
+
+def judge_answers(snapshot: Snapshot, *, agreeing_persons: int = 0) -> dict[str, Judged]:
+    """Every answer of the snapshot by its id. `agreeing_persons` below 2 has nobody's suggestion in unreviewed."""
+    answers, places = _answers(snapshot)
+    rulings = _Rulings(snapshot.rulings, answers, places)
+    agreed = _Agreement(snapshot, places, persons=agreeing_persons) if agreeing_persons > 1 else None
+    return {
+        name: _judge(said, places[name], snapshot.opinions.get(name, ()), rulings, agreed)
+        for name, said in answers.items()
+    }
+
+
+def _answers(snapshot: Snapshot) -> tuple[dict[str, Said], dict[str, _Place]]:
+    answers: dict[str, Said] = {}
+    places: dict[str, _Place] = {}
+    for messages in snapshot.messages.values():
+        by_id = {message.message_id: message for message in messages}
+        for message in messages:
+            if message.role == "assistant":
+                answers[message.message_id] = message
+                places[message.message_id] = _place(message, by_id)
+    return answers, places
+
+
+def _place(answer: Said, by_id: Mapping[str, Said]) -> _Place:
+    asked = by_id.get(answer.parent_id or "")
+    if asked is None:
+        return _Place("", "")
+    question = fold(asked.content)
+    before = by_id.get(asked.parent_id or "")
+    is_plain = len(question) >= MIN_QUESTION_CHARS or before is None or before.role != "assistant"
+    return _Place(question, "" if is_plain or before is None else fold(before.content))
+
+
+class _Rulings:
+    """What operators ruled, by the text that they ruled on."""
+
+    def __init__(
+        self, rulings: Mapping[str, Ruling], answers: Mapping[str, Said], places: Mapping[str, _Place]
+    ) -> None:
+        self._words: dict[tuple[str, str], _Ruled] = {}
+        corrected: dict[_Place, str] = {}
+        for name, ruling in sorted(rulings.items(), key=lambda item: (item[1].reviewed_at, item[0])):
+            if name in answers:
+                said, place = answers[name], places[name]
+                ruled = _ruled(ruling, said)
+                self._words[place.question, fold(said.content)] = ruled
+                if ruled.word is Word.CORRECTED:
+                    # The text that is right now is so wherever it was said before.
+                    self._words[place.question, fold(ruled.text)] = ruled
+                    corrected[place] = ruled.text
+        self.corrected = frozenset(
+            place for place, text in corrected.items() if (found := self.find(place, text)) and found.text
+        )
+        """Where a correction stands: other answers to that question are not learnt because somebody likes them."""
+
+    def find(self, place: _Place, content: str) -> _Ruled | None:
+        """The ruling on this answer to this question, wherever it was given. A corrected text may be corrected again:
+        each step leads to a newer ruling, so there is an end."""
+        text = fold(content)
+        reviews: tuple[str, ...] = ()
+        ruled = self._words.get((place.question, text))
+        while ruled is not None:
+            reviews = (*reviews, *(name for name in ruled.reviews if name not in reviews))
+            if ruled.word is not Word.CORRECTED or fold(ruled.text) == text:
+                return ruled._replace(reviews=reviews)
+            text = fold(ruled.text)
+            ruled = self._words[place.question, text]
+        return None
+
+    def is_refused(self, place: _Place, content: str) -> bool:
+        ruled = self.find(place, content)
+        return ruled is not None and not ruled.text
+
+
+def _ruled(ruling: Ruling, said: Said) -> _Ruled:
+    reviews = (said.message_id,)
+    if ruling.corrected_answer and not is_same(ruling.corrected_answer, said.content):
+        return _Ruled(Word.CORRECTED, ruling.corrected_answer, reviews)
+    if not ruling.is_approved:
+        return _Ruled(Word.REFUSED, "", reviews, "turned down by an operator")
+    if said.finish not in WHOLE or not said.content.strip():
+        return _Ruled(Word.REFUSED, "", reviews, "approved, but cut off")
+    return _Ruled(Word.APPROVED, ruling.corrected_answer or said.content, reviews)
+
+
+class _Agreement:
+    """Which suggestions enough people wrote alike for one question."""
+
+    def __init__(self, snapshot: Snapshot, places: Mapping[str, _Place], *, persons: int) -> None:
+        self._persons = persons
+        self._places = places
+        self._said: dict[tuple[_Place, str], dict[str, Opinion]] = {}
+        for name, opinions in snapshot.opinions.items():
+            for opinion in opinions if name in places else ():
+                if opinion.ideal_answer:
+                    voices = self._said.setdefault((places[name], gist(opinion.ideal_answer)), {})
+                    voices[opinion.voter] = opinion
+
+    def find(self, opinions: Sequence[Opinion]) -> list[Opinion]:
+        """The voices for a suggestion made here that enough people share, the one whose words count last."""
+        for opinion in reversed(opinions):
+            if opinion.ideal_answer:
+                voices = self._said[self._places[opinion.message_id], gist(opinion.ideal_answer)]
+                if len(voices) >= self._persons:
+                    return sorted(voices.values(), key=lambda voice: (voice.voted_at, voice.voter))
+        return []
+
+
+def _judge(
+    said: Said, place: _Place, opinions: Sequence[Opinion], rulings: _Rulings, agreed: _Agreement | None
+) -> Judged:
+    judged = _Judgement(said, opinions)
+    ruled = rulings.find(place, said.content)
+    # What an API's caller sent along was not said by us: it is context, unless an operator ruled on that very message.
+    if said.source == "client" and (ruled is None or said.message_id not in ruled.reviews):
+        return judged.by(Word.NONE)
+    if ruled is not None:
+        return judged.by_ruling(ruled)
+    voices = agreed.find(judged.proposals) if agreed and place not in rulings.corrected else []
+    if voices and not rulings.is_refused(place, voices[-1].ideal_answer):
+        return judged.by(Word.AGREED, voices[-1].ideal_answer, voices=voices)
+    if judged.net > 0 and not judged.is_imported and place in rulings.corrected:
+        return judged.by(Word.NONE, reason="liked, but an operator's correction says otherwise")
+    return judged.by_votes()
+
+
+class _Judgement:
+    """What is known of one answer before anything is decided."""
+
+    def __init__(self, said: Said, opinions: Sequence[Opinion]) -> None:
+        self._said = said
+        self._opinions = opinions
+        self.net = sum(1 if opinion.vote == "up" else -1 for opinion in opinions)
+        self.is_imported = said.source == "import" and said.weight != 0
+        self.proposals = [o for o in opinions if o.ideal_answer and not is_same(o.ideal_answer, said.content)]
+
+    def by(self, word: Word, target: str | None = None, *, reason: str = "", voices: Sequence[Opinion] = ()) -> Judged:
+        votes = dict.fromkeys(VoteRef(o.message_id, o.voter) for o in (*self._opinions, *voices))
+        is_good = None if self.net == 0 else self.net > 0
+        return Judged(self._said, word, target, is_good, self.net != 0, tuple(votes), (), reason)
+
+    def by_ruling(self, ruled: _Ruled) -> Judged:
+        is_good = bool(ruled.text) and is_same(ruled.text, self._said.content)
+        is_expected = bool(self._opinions) or self.is_imported or self._said.message_id in ruled.reviews
+        return replace(
+            self.by(ruled.word, ruled.text or None, reason=ruled.reason if is_expected else ""),
+            is_good=is_good,
+            is_voted=self.net != 0 and (self.net > 0) == is_good,
+            reviews=ruled.reviews,
+        )
+
+    def by_votes(self) -> Judged:
+        if not self._said.content.strip():
+            return self._stopped("empty" if self._opinions else "")
+        if self.net < 0:
+            return self._stopped("voted down")
+        if self.is_imported:
+            return self.by(Word.IMPORTED, self._said.content)
+        if self.net == 0:
+            return self._stopped("votes cancel out" if self._opinions else "")
+        if self._said.finish not in WHOLE:
+            return self._stopped("voted up, but cut off")
+        return self.by(Word.LIKED, self._said.content)
+
+    def _stopped(self, reason: str) -> Judged:
+        return self.by(Word.NONE, reason="suggestion waits for an operator" if self.proposals else reason)
