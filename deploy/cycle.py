@@ -22,7 +22,7 @@ from collect.store import Store
 from deploy.exam import examine_candidate
 from deploy.known import Order, find_changes, find_known_items, keep_order
 from deploy.morning import write_morning_report
-from deploy.orders import insufficient, recipe_of, shortfall
+from deploy.orders import bounds_of, insufficient, recipe_of, shortfall
 from deploy.plan import NightFolder, Step
 from deploy.queue import TrainingQueue
 from deploy.reporter import Reporter
@@ -199,6 +199,7 @@ class NightRunner:
             self._home.datasets(bot.bot_name),
             system_prompt=bot.system_prompt,
             held_out_share=bot.recipe.held_out_share,
+            bounds=bounds_of(bot),
             seed=bot.recipe.seed,
             known_items=known,
         )

@@ -15,6 +15,7 @@ from eval.rules import GateRules
 from eval.suites import read_suite
 from nightschool.bots import Bot
 from nightschool.records import BASE, Adapter, Cycle, Event, Outcome, Sampling, Stage
+from tune.bounds import Bounds
 from tune.dataset import DatasetSummary
 from tune.recipe import Recipe
 
@@ -37,6 +38,17 @@ def recipe_of(bot: Bot, *, base_model: str, dataset: Path) -> Recipe:
         max_tokens=wanted.max_tokens,
         seed=wanted.seed,
         device=wanted.device,
+    )
+
+
+def bounds_of(bot: Bot) -> Bounds:
+    """How much one person can move."""
+    wanted = bot.recipe
+    return Bounds(
+        train_share=wanted.person_train_share,
+        exam_share=wanted.person_exam_share,
+        votes_a_day=wanted.votes_a_day,
+        agreeing_persons=wanted.agreeing_persons,
     )
 
 

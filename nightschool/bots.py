@@ -80,6 +80,14 @@ class RecipePart(Part):
     """With fewer rows than this that the last trained adapter has not seen, the night does the same."""
     held_out_share: float = Field(default=0.15, gt=0, lt=1)
     """Share of conversations kept for evaluation, where an import did not say."""
+    person_train_share: float = Field(default=0.1, gt=0, le=1)
+    """Largest share of training rows that comes from one browser; five rows are never too many."""
+    person_exam_share: float = Field(default=0.1, gt=0, le=1)
+    """Largest share of held-out rows that comes from one browser; five rows are never too many."""
+    votes_a_day: int = Field(default=50, ge=1)
+    """So many votes of one browser and day count, the first ones."""
+    agreeing_persons: int = Field(default=0, ge=0)
+    """So many persons who suggest nearly the same let it into training (2 at least) without an operator; 0: never."""
 
 
 class GatePart(Part):

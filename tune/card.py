@@ -6,6 +6,8 @@ Holds nothing that a person wrote and no time of day, so equal data give equal c
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tune.bounds import Bounds
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -20,9 +22,11 @@ class Counts:
     votes_down: int
     left_out: Mapping[str, int]
     """By reason."""
+    most_of_one_person: tuple[int, int]
+    """Rows of training and of examination."""
 
 
-def write_card(counts: Counts, *, held_out_share: float, seed: int) -> str:
+def write_card(counts: Counts, bounds: Bounds, *, held_out_share: float, seed: int) -> str:
     """The card as Markdown."""
     reasons = [f"| {reason} | {count} |" for reason, count in sorted(counts.left_out.items())] or ["| nothing | 0 |"]
     lines = [
@@ -35,6 +39,11 @@ def write_card(counts: Counts, *, held_out_share: float, seed: int) -> str:
         "",
         f"Preference pairs (training side): {counts.pairs}. "
         f"Votes (training side): {counts.votes_up} up, {counts.votes_down} down.",
+        "",
+        f"One person's share: at most {bounds.train_share:.0%} of the training rows (the largest has "
+        f"{counts.most_of_one_person[0]}), {bounds.exam_share:.0%} of the exam rows (the largest has "
+        f"{counts.most_of_one_person[1]}), {bounds.votes_a_day} votes a day; imports and API keys are no persons. "
+        + _agreement(bounds.agreeing_persons),
         "",
         "## Left out",
         "",
@@ -51,3 +60,9 @@ def write_card(counts: Counts, *, held_out_share: float, seed: int) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _agreement(persons: int) -> str:
+    if persons < 2:
+        return "What people suggest is learnt once an operator has taken it up."
+    return f"What {persons} persons suggest alike is learnt without an operator, and never examined."

@@ -9,7 +9,8 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from nightschool.errors import InvalidInput
 from nightschool.files import publish, read_manifest
+from tune.bounds import Bounds, bound_exam, bound_training, bound_votes
 from tune.card import Counts, write_card
 from tune.duplicates import Spoken, group_duplicates
 from tune.rows import (
@@ -36,6 +38,7 @@ from tune.rows import (
 from tune.select import Lesson, Pair, Rated, Selection, select_rows
 from tune.snapshot import Snapshot, read_snapshot
 from tune.split import Side, split_conversations
+from tune.words import Word
 
 KIND: Final = "dataset"
 
@@ -69,6 +72,8 @@ class _Parts:
     votes: tuple[Named, ...]
     groups: Mapping[str, str]
     left_out: Mapping[str, int]
+    most_of_one_person: tuple[int, int]
+    """Rows of training and of examination."""
 
 
 def build_dataset(
@@ -78,6 +83,7 @@ def build_dataset(
     system_prompt: str,
     held_out_share: float,
     seed: int,
+    bounds: Bounds = Bounds(),
     known_items: frozenset[str] = frozenset(),
 ) -> DatasetSummary:
     """The dataset of `snapshot` below `target`, named by its content; built once, found again afterwards.
@@ -85,8 +91,12 @@ def build_dataset(
     `held_out_share` is 0..1. Raises InvalidInput where the snapshot is not one.
     """
     taken = read_snapshot(snapshot)
-    selection = select_rows(taken, system_prompt=system_prompt)
-    parts = _part(selection, taken, held_out_share=held_out_share, seed=seed)
+    paced = bound_votes(taken, votes_a_day=bounds.votes_a_day)
+    taken = replace(taken, opinions=paced.opinions)
+    selection = select_rows(taken, system_prompt=system_prompt, agreeing_persons=bounds.agreeing_persons)
+    left_out = Counter(selection.left_out) + Counter({"votes beyond one person's day": paced.left_out})
+    selection = replace(selection, left_out=left_out)
+    parts = _part(selection, taken, bounds, held_out_share=held_out_share, seed=seed)
     counts = _count(parts)
     about: dict[str, str | int | float | None] = {
         "snapshot_hash": taken.content_hash,
@@ -99,7 +109,7 @@ def build_dataset(
     draft = Path(tempfile.mkdtemp(dir=target, prefix=".draft-"))
     try:
         _write(draft, parts)
-        (draft / CARD).write_text(write_card(counts, held_out_share=held_out_share, seed=seed))
+        (draft / CARD).write_text(write_card(counts, bounds, held_out_share=held_out_share, seed=seed))
         content_hash = publish(draft, kind=KIND, about=about).content_hash
         summary = DatasetSummary(
             content_hash=content_hash,
@@ -127,7 +137,7 @@ def read_items(folder: Path) -> frozenset[str]:
     return read_item_ids(folder / ITEMS)
 
 
-def _part(selection: Selection, snapshot: Snapshot, *, held_out_share: float, seed: int) -> _Parts:
+def _part(selection: Selection, snapshot: Snapshot, bounds: Bounds, *, held_out_share: float, seed: int) -> _Parts:
     groups = group_duplicates(_spoken(selection, snapshot))
     sides = split_conversations(snapshot.talks, groups, held_out_share=held_out_share, seed=seed)
 
@@ -142,14 +152,27 @@ def _part(selection: Selection, snapshot: Snapshot, *, held_out_share: float, se
     left_out = Counter(selection.left_out)
     left_out["near-duplicate of the other side"] = neither
     left_out["exact duplicate"] = len(lessons) - neither - len(train) - len(held_out)
+    owners = {name: talk.owner for name, talk in snapshot.talks.items()}
+    limited = partial(bound_training, owners=owners, share=bounds.train_share)
+    taught = limited(train)
+    examined = [named for named in held_out if not _is_agreed(named)]
+    asked = bound_exam(examined, owners, share=bounds.exam_share)
+    left_out["agreed on by persons, which is for training only"] = len(held_out) - len(examined)
+    left_out["beyond one person's share of training"] = taught.left_out
+    left_out["beyond one person's share of the exam"] = asked.left_out
     return _Parts(
-        train=train,
-        held_out=held_out,
-        pairs=on(Side.TRAIN, selection.pairs),
-        votes=on(Side.TRAIN, selection.rated),
+        train=taught.rows,
+        held_out=asked.rows,
+        pairs=limited(on(Side.TRAIN, selection.pairs)).rows,
+        votes=limited(on(Side.TRAIN, selection.rated)).rows,
         groups=groups,
         left_out=+left_out,
+        most_of_one_person=(taught.largest, asked.largest),
     )
+
+
+def _is_agreed(named: Named) -> bool:
+    return isinstance(named.row, Lesson) and named.row.messages[-1].get("origin") == Word.AGREED
 
 
 def _spoken(selection: Selection, snapshot: Snapshot) -> dict[str, Spoken]:
@@ -184,6 +207,7 @@ def _count(parts: _Parts) -> Counts:
         votes_up=sum(good),
         votes_down=len(good) - sum(good),
         left_out=parts.left_out,
+        most_of_one_person=parts.most_of_one_person,
     )
 
 

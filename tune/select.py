@@ -21,6 +21,8 @@ class Lineage(NamedTuple):
     votes: tuple[VoteRef, ...]
     reviews: tuple[str, ...]
     """Ids of the answers whose review was used."""
+    is_let_in: bool
+    """Whether an operator ruled on every answer that the row is about, or brought it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +199,7 @@ def _merge(path: Sequence[Said], because: Sequence[Judged]) -> Lineage:
         tuple(dict.fromkeys(messages)),
         tuple(sorted({vote for judged in because for vote in judged.votes})),
         tuple(sorted({review for judged in because for review in judged.reviews})),
+        all(judged.is_let_in for judged in because),
     )
 
 

@@ -1,0 +1,102 @@
+"""How much one person can move: votes of a day, training rows, exam rows. The excess is left out and counted.
+
+A person is a browser. Imports are nobody's, and an API key stands for an application with many people behind it, whom
+the record does not know apart: neither is bounded here, so whoever hands out a key answers for its users. A training
+row of which an operator ruled on every answer counts for nobody; in the exam a person's conversations are bounded all
+the same, since they decide what is asked. The oldest rows stay, so that more of one person displace nothing.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from tune.rows import Named
+from tune.snapshot import Opinion, Snapshot
+from tune.split import IMPORT, KEY_PREFIX
+
+FEW_ROWS: Final = 5
+"""So many rows of one person are never too many: a share of a small set would be none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """As the bot's file sets them; shares are 0..1."""
+
+    train_share: float = 0.1
+    exam_share: float = 0.1
+    votes_a_day: int = 50
+    agreeing_persons: int = 0
+
+
+class Bounded(NamedTuple):
+    rows: tuple[Named, ...]
+    left_out: int
+    largest: int
+    """Rows of the person who has most of them."""
+
+
+class PacedVotes(NamedTuple):
+    opinions: Mapping[str, tuple[Opinion, ...]]
+    left_out: int
+
+
+def is_person(owner: str) -> bool:
+    return owner != IMPORT and not owner.startswith(KEY_PREFIX)
+
+
+def bound_votes(snapshot: Snapshot, *, votes_a_day: int) -> PacedVotes:
+    """The opinions by message, of each person the first `votes_a_day` of a day (UTC)."""
+    spent: Counter[tuple[str, str]] = Counter()
+    kept: dict[str, list[Opinion]] = {}
+    every = [opinion for opinions in snapshot.opinions.values() for opinion in opinions]
+    for opinion in sorted(every, key=lambda o: (o.voted_at, o.message_id, o.voter)):
+        day = (opinion.voter, opinion.voted_at.date().isoformat())
+        spent[day] += is_person(opinion.voter)
+        if spent[day] <= votes_a_day:
+            kept.setdefault(opinion.message_id, []).append(opinion)
+    found = {name: tuple(opinions) for name, opinions in kept.items()}
+    return PacedVotes(found, len(every) - sum(map(len, found.values())))
+
+
+def bound_training(rows: Sequence[Named], owners: Mapping[str, str], *, share: float) -> Bounded:
+    """`rows` without what is too much of one owner or voter; what an operator let in is nobody's."""
+
+    def persons(named: Named) -> frozenset[str]:
+        lineage = named.row.lineage
+        if lineage.is_let_in:
+            return frozenset()
+        voters = (vote.voter for vote in lineage.votes)
+        return frozenset(filter(is_person, (owners[named.row.conversation_id], *voters)))
+
+    return _bound(rows, persons, share=share)
+
+
+def bound_exam(rows: Sequence[Named], owners: Mapping[str, str], *, share: float) -> Bounded:
+    """`rows` without what is too much of one owner's conversations."""
+    return _bound(rows, lambda named: frozenset(filter(is_person, [owners[named.row.conversation_id]])), share=share)
+
+
+def _bound(rows: Sequence[Named], persons: Callable[[Named], frozenset[str]], *, share: float) -> Bounded:
+    most = _most(Counter(person for row in rows for person in persons(row)), total=len(rows), share=share)
+    taken: Counter[str] = Counter()
+    kept = []
+    for row in rows:
+        of = persons(row)
+        if all(taken[person] < most for person in of):
+            taken.update(of)
+            kept.append(row)
+    return Bounded(tuple(kept), len(rows) - len(kept), max(taken.values(), default=0))
+
+
+def _most(rows_of: Mapping[str, int], *, total: int, share: float) -> int:
+    """The largest number of rows of one person that is within `share` of the rows that are then left."""
+    having = Counter(rows_of.values())
+    left, over = total, 0
+    for most in range(max(rows_of.values(), default=0), FEW_ROWS, -1):
+        # `left`: rows, where nobody has more than `most`; `over`: how many persons have more.
+        if most <= share * left:
+            return most
+        over += having[most]
+        left -= over
+    return FEW_ROWS
