@@ -141,8 +141,8 @@ class NightRunner:
         """What a night would find now; leaves nothing behind."""
         folder = NightFolder(self._home.temp / f"plan-{new_id()}")
         try:
-            data = await self._build_dataset(self._shelf.find(bot), folder)
-            dataset = self._home.dataset(bot, data.content_hash)
+            data = await self._build_dataset(self._shelf.find(bot), folder, target=folder.root)
+            dataset = folder.root / data.folder_name
             return NightPlan(data, await self._shortfall(self._shelf.find(bot), data, dataset=dataset, force=False))
         finally:
             shutil.rmtree(folder.root, ignore_errors=True)
@@ -155,7 +155,7 @@ class NightRunner:
         bot = self._shelf.find(reporter.cycle.bot)
         folder = NightFolder(self._home.cycle(bot.bot_name, reporter.cycle.cycle_id))
         take_over(folder.root.parent, into=folder, order=Order.of(bot, base_model=self._base_model))
-        data = await self._build_dataset(bot, folder, reporter)
+        data = await self._build_dataset(bot, folder, target=self._home.datasets(bot.bot_name), reporter=reporter)
         has_begun = (folder.run / RECIPE).exists()
         dataset = self._home.dataset(bot.bot_name, data.content_hash)
         why = None if has_begun else await self._shortfall(bot, data, dataset=dataset, force=force)
@@ -184,7 +184,9 @@ class NightRunner:
             figures_json=json.dumps(dict(verdict.figures)),
         )
 
-    async def _build_dataset(self, bot: Bot, folder: NightFolder, reporter: Reporter | None = None) -> DatasetSummary:
+    async def _build_dataset(
+        self, bot: Bot, folder: NightFolder, *, target: Path, reporter: Reporter | None = None
+    ) -> DatasetSummary:
         if data := folder.read_dataset():
             return data
         if read_manifest(folder.snapshot) is None:
@@ -196,7 +198,7 @@ class NightRunner:
         data = await asyncio.to_thread(
             build_dataset,
             folder.snapshot,
-            self._home.datasets(bot.bot_name),
+            target,
             system_prompt=bot.system_prompt,
             held_out_share=bot.recipe.held_out_share,
             bounds=bounds_of(bot),

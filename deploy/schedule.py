@@ -7,7 +7,7 @@ Does not know what a night does.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -22,6 +22,7 @@ from nightschool.errors import Busy, NightschoolError
 from nightschool.records import BotName, Cycle, utc_now
 
 Trigger = Literal["schedule", "catch-up", "operator"]
+Tidy = Callable[[], Awaitable[object]]
 
 log = logging.getLogger(__name__)
 
@@ -60,17 +61,20 @@ class Nights:
         shelf: BotShelf,
         *,
         tasks: asyncio.TaskGroup,
+        tidy: Tidy | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._runner = runner
         self._store = store
         self._shelf = shelf
         self._tasks = tasks
+        self._tidy = tidy
         self._now = now
         self._looked_at = now()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._standing: dict[BotName, _Standing] = {}
-        # Guards the time between a cycle's row and its task, in which `resume` would take it for a dead server's.
+        # Guards the time between a cycle's row and its task, in which `resume` would take it for a dead server's, and
+        # what a night may find on the disk while old ones are tidied away.
         self._beginning = asyncio.Lock()
 
     async def start(self, bot: BotName, *, actor: str, force: bool = False) -> Cycle:
@@ -109,6 +113,7 @@ class Nights:
 
     async def run_clock(self) -> None:
         """Begin nights as they come due, and now and then those that were missed; until cancelled."""
+        await self.tidy()
         ticks = 0
         while True:
             await self.tick()
@@ -125,6 +130,17 @@ class Nights:
     async def catch_up(self) -> None:
         """Run the newest slot of each bot that passed since its schedule stands, where it had no night."""
         await self._begin_due(after=self._now() - LOOK_BACK, trigger="catch-up")
+
+    async def tidy(self) -> None:
+        """Free what old nights left and nobody needs."""
+        if self._tidy is None:
+            return
+        try:
+            async with self._beginning:
+                await self._tidy()
+        except Exception:
+            # Nobody waits for it, and the next night tries again.
+            log.exception("old nights could not be tidied away")
 
     async def _begin_due(self, *, after: datetime, trigger: Literal["schedule", "catch-up"]) -> None:
         for bot in self._shelf.bots.values():
@@ -187,6 +203,7 @@ class Nights:
         except Exception:
             # It would end the task group, and with it the server; the next start finds the cycle running.
             log.exception("bot=%s cycle=%s broke off", cycle.bot, cycle.cycle_id)
+        await self.tidy()
 
 
 def _next_run(schedule: SchedulePart, *, after: datetime) -> datetime | None:
@@ -195,11 +212,16 @@ def _next_run(schedule: SchedulePart, *, after: datetime) -> datetime | None:
 
 @asynccontextmanager
 async def run_nights(
-    runner: Runner, store: Store, shelf: BotShelf, *, now: Callable[[], datetime] = utc_now
+    runner: Runner,
+    store: Store,
+    shelf: BotShelf,
+    *,
+    tidy: Tidy | None = None,
+    now: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[Nights]:
     """The clock and its nights for the length of the block; the next start goes on with what its end cut off."""
     async with asyncio.TaskGroup() as tasks:
-        nights = Nights(runner, store, shelf, tasks=tasks, now=now)
+        nights = Nights(runner, store, shelf, tasks=tasks, tidy=tidy, now=now)
         clock = tasks.create_task(nights.run_clock())
         try:
             yield nights

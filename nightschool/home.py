@@ -64,9 +64,13 @@ class Home:
     def dataset(self, bot: BotName, content_hash: str) -> Path:
         return self.datasets(bot) / content_hash[:16]
 
+    def adapters(self, bot: BotName) -> Path:
+        """Adapters by content hash."""
+        return self.root / "adapters" / bot
+
     def adapter(self, bot: BotName, content_hash: str) -> Path:
         """Immutable, content-hashed home of a registered adapter."""
-        return self.root / "adapters" / bot / content_hash[:16]
+        return self.adapters(bot) / content_hash[:16]
 
     def report(self, bot: BotName, cycle_id: str) -> Path:
         return self.root / "reports" / bot / cycle_id

@@ -92,6 +92,10 @@ class NightSettings(Section):
     """A cycle does not start with less free disk than this."""
     training_timeout_s: float = Field(default=6 * 3600, ge=60)
     """A training that takes longer, over all its starts, ends the night; the next one goes on with it."""
+    keep_nights: int = Field(default=14, ge=0)
+    """Nights of each bot that are kept whole; of older ones verdict, report and metrics stay."""
+    keep_days: int = Field(default=14, ge=0)
+    """Nothing younger than this is tidied away, however many nights there were."""
 
 
 class Settings(BaseSettings):

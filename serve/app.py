@@ -22,6 +22,7 @@ from collect import keys
 from collect.store import Store, open_store
 from deploy.cycle import NightLimits, NightRunner
 from deploy.proof import Prover, prove_load, take_on_trust
+from deploy.retention import Keep, Retention
 from deploy.rollout import Rollout
 from deploy.schedule import run_nights
 from nightschool.bots import BotShelf
@@ -71,7 +72,9 @@ async def open_parts(settings: Settings, *, base_model: str, secrets: Secrets) -
         turns = Turns(store, engine, rollout, metrics=metrics)
         limits = _night_limits(settings)
         runner = NightRunner(store, engine, rollout, shelf=shelf, home=home, base_model=base_model, limits=limits)
-        nights = await stack.enter_async_context(run_nights(runner, store, shelf))
+        keep = Keep(nights=settings.night.keep_nights, days=settings.night.keep_days)
+        retention = Retention(store, engine, home=home, keep=keep, now=utc_now)
+        nights = await stack.enter_async_context(run_nights(runner, store, shelf, tidy=retention.tidy))
 
         async def on_ready() -> None:
             await rollout.restore()

@@ -92,6 +92,7 @@ async def test_a_plan_leaves_nothing_behind(make_runner: MakeRunner, store: Stor
     assert plan.shortfall is not None
     assert await store.read(cycles.list_cycles) == []
     assert list(home.temp.glob("plan-*")) == []
+    assert not home.datasets(BOT).exists()
 
 
 async def test_too_little_disk_is_said_before_anything_begins(

@@ -13,7 +13,7 @@ from collect import cycles
 from collect.store import Store
 from deploy.cycle import NightPlan
 from deploy.queue import TrainingQueue
-from deploy.schedule import Nights, Trigger
+from deploy.schedule import Nights, Trigger, run_nights
 from nightschool.bots import BotShelf
 from nightschool.errors import RecordError
 from nightschool.records import BotName, Cycle, CycleState, new_id
@@ -255,3 +255,19 @@ async def test_the_next_night_is_known_and_follows_the_bots_file(nights: Nights,
     assert (at.day, at.hour, at.minute, str(at.tzinfo)) == (11, 3, 0, "Europe/Berlin")
     order(bots, SUPPORT, "enabled = false")
     assert nights.next_runs() == {SUPPORT: None}
+
+
+async def test_old_nights_are_tidied_away_at_start_and_after_each_night(
+    school: School, store: Store, bots: Path, clock: Clock
+) -> None:
+    tidied: list[int] = []
+
+    async def tidy() -> None:
+        tidied.append(len(await store.read(cycles.running_cycles)))
+        raise OSError("disk")  # nobody waits for it
+
+    async with run_nights(school, store, BotShelf(bots), tidy=tidy, now=clock) as nights:
+        await nights.start(SUPPORT, actor="ada")
+        while len(tidied) < 2:
+            await asyncio.sleep(0.01)
+    assert tidied[-1] == 0

@@ -1,0 +1,184 @@
+"""What nobody needs goes, what lineage needs stays, and what is in use is not touched. Record and files are real."""
+
+import os
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from collect import cycles, registry
+from collect.store import Store
+from deploy.plan import NightFolder
+from deploy.retention import Keep, Retention
+from nightschool.echo import EchoEngine
+from nightschool.engine import Engine
+from nightschool.errors import EngineError
+from nightschool.files import publish
+from nightschool.home import Home
+from nightschool.records import Adapter, BotName, Cycle, CycleState, Event, Outcome, Stage, new_id
+from tune.dataset import DatasetSummary
+
+BOT = BotName("support")
+NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+Tidy = Callable[..., Awaitable[int]]
+
+
+@pytest.fixture
+def tidy(store: Store, engine: EchoEngine, home: Home) -> Tidy:
+    async def run(*, nights: int = 2, days: int = 3, with_engine: Engine = engine) -> int:
+        keep = Keep(nights=nights, days=days)
+        return await Retention(store, with_engine, home=home, keep=keep, now=lambda: NOW).tidy()
+
+    return run
+
+
+async def night(
+    store: Store, home: Home, *, age: int, stage: Stage | None = Stage.RETIRED, state: CycleState = CycleState.DONE
+) -> NightFolder:
+    """One that began `age` days ago, with all that a night leaves; `stage`: of its adapter, None where it made none."""
+    name = f"night-{age}"
+    at = NOW - age * DAY
+    folder = NightFolder(home.cycle(BOT, name))
+    run = ("DONE", "recipe.toml", "metrics.jsonl", "train.log", "adapter/weights", "checkpoints/c")
+    kept = ("evaluation/verdict.json", "evaluation/report.md", "morning.md")
+    for file in ("snapshot/messages.parquet", *kept, *(f"run/{name}" for name in run)):
+        (folder.root / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder.root / file).write_text("x" * 100)
+    folder.write_dataset(summary(f"data-{age}"))
+    published(home.dataset(BOT, f"data-{age}"), at=at)
+    cycle = Cycle(name, BOT, "operator", None, CycleState.DONE, "train", 0, at)
+    await store.write(partial(cycles.start_cycle, cycle=cycle))
+    if state is CycleState.RUNNING:
+        await store.write(
+            lambda cursor: cursor.execute("update cycles set state = 'running' where cycle_id = ?", [name])
+        )
+    if stage:
+        await register(store, home, age=age, stage=stage)
+    return folder
+
+
+async def register(store: Store, home: Home, *, age: int, stage: Stage) -> Adapter:
+    version = await store.read(partial(registry.next_version, bot=BOT))
+    folder = home.adapter(BOT, f"weights-{age}")
+    published(folder, at=NOW - age * DAY)
+    adapter = Adapter(
+        BOT, version, f"weights-{age}", str(folder.relative_to(home.root)), stage, f"night-{age}", f"data-{age}",
+        NOW - age * DAY,
+    )  # fmt: skip
+    event = Event(new_id(), NOW, BOT, "ada", "registered", str(adapter.name), "")
+    await store.write(partial(registry.register_adapter, adapter=adapter, event=event))
+    return adapter
+
+
+def published(folder: Path, *, at: datetime) -> None:
+    folder.mkdir(parents=True)
+    (folder / "rows").write_text("x" * 100)
+    publish(folder, kind="test")
+    os.utime(folder, (at.timestamp(), at.timestamp()))
+
+
+def summary(content_hash: str) -> DatasetSummary:
+    fields = {name: 1 for name, field in DatasetSummary.model_fields.items() if field.is_required()}
+    return DatasetSummary.model_validate(fields | {"content_hash": content_hash})
+
+
+def left(folder: Path) -> set[str]:
+    return {path.name for path in folder.glob("*")} if folder.exists() else set()
+
+
+async def test_old_nights_keep_what_says_how_they_went(store: Store, home: Home, tidy: Tidy) -> None:
+    old = await night(store, home, age=20)
+    newer = [await night(store, home, age=age) for age in (10, 9)]
+    assert await tidy() > 0
+    assert left(old.root) == {"evaluation", "morning.md", "run", "dataset.json"}
+    assert left(old.evaluation) == {"verdict.json", "report.md"}
+    assert left(old.run) == {"recipe.toml", "metrics.jsonl", "train.log"}
+    for folder in newer:
+        assert {"snapshot", "run"} <= left(folder.root)
+        assert {"checkpoints", "adapter", "DONE"} <= left(folder.run)
+    assert await tidy() == 0
+
+
+async def test_what_lineage_needs_stays(store: Store, home: Home, tidy: Tidy) -> None:
+    stages = {40: Stage.RETIRED, 39: Stage.PREVIOUS, 38: Stage.PRODUCTION, 37: Stage.TAINTED, 36: Stage.CANDIDATE}
+    for age, stage in stages.items():
+        await night(store, home, age=age, stage=stage)
+    for age in (30, 29):
+        await night(store, home, age=age, stage=None)
+    await tidy()
+    assert left(home.adapters(BOT)) == {"weights-39", "weights-38", "weights-36"}
+    assert left(home.datasets(BOT)) == {"data-39", "data-38", "data-36", "data-30", "data-29"}
+
+
+async def test_what_was_judged_or_promoted_by_a_person_last_stays(store: Store, home: Home, tidy: Tidy) -> None:
+    for age in (40, 39, 38, 37):
+        await night(store, home, age=age)
+    judged = partial(
+        registry.record_evaluation, evaluation_id="e", cycle_id="night-39", bot=BOT, candidate=2,
+        outcome=Outcome.REJECT, reasons=(), figures_json="{}", folder="", at=NOW,
+    )  # fmt: skip
+    await store.write(judged)
+    await tidy(nights=0)
+    assert left(home.adapters(BOT)) == {"weights-39", "weights-37"}  # the newest one, too: its rows are the known ones
+    assert left(home.datasets(BOT)) == {"data-39", "data-37"}
+
+
+async def test_nothing_young_goes(store: Store, home: Home, tidy: Tidy) -> None:
+    folder = await night(store, home, age=2)
+    published(home.dataset(BOT, "dry-run"), at=NOW)
+    await register(store, home, age=1, stage=Stage.RETIRED)
+    assert await tidy(nights=0) == 0
+    assert "snapshot" in left(folder.root)
+
+
+async def test_a_bot_that_is_at_school_is_left_alone(store: Store, home: Home, tidy: Tidy) -> None:
+    folder = await night(store, home, age=20)
+    await night(store, home, age=19, state=CycleState.RUNNING)
+    assert await tidy(nights=0) == 0
+    assert "checkpoints" in left(folder.run)
+
+
+async def test_what_the_engine_has_loaded_stays_and_all_while_it_cannot_say(
+    store: Store, home: Home, tidy: Tidy, engine: EchoEngine
+) -> None:
+    for age in (40, 39, 38):
+        await night(store, home, age=age)
+    await tidy(nights=0, with_engine=DeadEngine())
+    assert len(left(home.adapters(BOT))) == 3
+    await engine.load_adapter("support@1", home.adapter(BOT, "weights-40"))
+    await tidy(nights=0)
+    assert left(home.adapters(BOT)) == {"weights-40", "weights-38"}
+
+
+class DeadEngine(EchoEngine):
+    async def loaded_adapters(self) -> dict[str, Path]:
+        raise EngineError("is gone", subject="engine", remedy="Wait.")
+
+
+async def test_drafts_of_a_kill_go_and_those_in_the_making_stay(store: Store, home: Home, tidy: Tidy) -> None:
+    await night(store, home, age=1, stage=Stage.PRODUCTION)
+    old, new = NOW - 2 * timedelta(hours=1), NOW
+    for parent in (home.datasets(BOT), home.adapters(BOT)):
+        published(parent / ".draft-old", at=old)
+        published(parent / ".draft-new", at=new)
+    published(home.temp / "plan-old", at=old)
+    published(home.temp / "plan-new", at=new)
+    published(home.temp / "duckdb_temp", at=old)
+    assert await tidy() > 0
+    assert left(home.temp) == {"plan-new", "duckdb_temp"}
+    for parent in (home.datasets(BOT), home.adapters(BOT)):
+        assert ".draft-new" in left(parent)
+        assert ".draft-old" not in left(parent)
+
+
+async def test_what_the_record_does_not_know_is_not_ours_to_judge(store: Store, home: Home, tidy: Tidy) -> None:
+    """An older record was put back, or another one."""
+    published(home.adapter(BotName("stranger"), "weights-1"), at=NOW - 90 * DAY)
+    await night(store, home, age=1, stage=Stage.PRODUCTION)
+    published(home.adapter(BOT, "younger"), at=NOW - 90 * DAY)
+    await tidy(nights=0)
+    assert home.adapter(BOT, "younger").exists()
+    assert home.adapter(BotName("stranger"), "weights-1").exists()
