@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 NICENESS: Final = (19, 10, 0)
 """What is tried in turn; 0 is everybody's."""
-WINDOW_S: Final = 600.0
+WINDOW_S: Final = 1800.0
 STARVED_SHARE: Final = 0.8
 """Of the time in which it could have run, spent waiting for a processor."""
 WANTED_SHARE: Final = 0.1

@@ -71,17 +71,18 @@ async def run_child(
     log: Path,
     environment: Mapping[str, str] | None = None,
     grace_s: float = 5.0,
-    niceness: int = 0,
+    niceness: int | None = None,
 ) -> AsyncIterator[Child]:
     """Run `command` for the length of the block; at its end the group gets SIGTERM, and after `grace_s` SIGKILL.
 
-    What a former run with the same log left behind is ended first. A `niceness` of 1 to 19 lets others go before and
-    makes it the first to go when memory is short.
+    What a former run with the same log left behind is ended first. A `niceness` of 0 to 19 lets others go before, and
+    whatever it is makes the child the first to go when memory is short.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     mark = log.with_suffix(".pid")
     await asyncio.to_thread(_clear_the_way, log, mark)
-    options = ["--mark", str(mark), "--grace-s", str(grace_s), "--niceness", str(niceness)]
+    options = ["--mark", str(mark), "--grace-s", str(grace_s)]
+    options += ["--niceness", str(niceness)] if niceness is not None else []
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", WARDEN, *options, "--", *command,

@@ -30,7 +30,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="nightschool.warden")
     parser.add_argument("--mark", type=Path, required=True)
     parser.add_argument("--grace-s", type=float, default=5.0)
-    parser.add_argument("--niceness", type=int, default=0)
+    parser.add_argument("--niceness", type=int)
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
     # A signal to the terminal's group is the parent's to interpret; ours is the pipe. Handlers that do nothing,
@@ -60,7 +60,7 @@ def main() -> int:
     return _end_like(child.returncode)
 
 
-def _before_exec(*, niceness: int) -> Callable[[], None]:
+def _before_exec(*, niceness: int | None) -> Callable[[], None]:
     """What the child does to itself first, so that whatever it starts has it from the beginning."""
     libc = ctypes.CDLL(None, use_errno=True)
     warden = os.getpid()
@@ -69,8 +69,9 @@ def _before_exec(*, niceness: int) -> Callable[[], None]:
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != warden:
             os._exit(1)  # the warden died before it was heard
-        if niceness:
-            os.setpriority(os.PRIO_PROCESS, 0, niceness)
+        if niceness is not None:
+            # Never below our own: that would take privileges, and whoever started us nicely meant it.
+            os.setpriority(os.PRIO_PROCESS, 0, max(niceness, os.getpriority(os.PRIO_PROCESS, 0)))
             # Each session is scheduled as a whole, so a nice value alone would count inside ours only. Best effort:
             # the files are missing on some kernels, and neither is needed for a right result.
             for path, value in (("/proc/self/oom_score_adj", FIRST_TO_GO), ("/proc/self/autogroup", str(niceness))):

@@ -15,13 +15,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import IO, Final
 
 import uvicorn
 
 from collect import keys
-from nightschool.child import run_child
+from nightschool.child import LOG_BYTES, run_child
 from nightschool.errors import Busy, Unavailable
 from nightschool.files import read_manifest, write_atomic
 from nightschool.home import Home
@@ -215,7 +216,7 @@ def _warn_of_memory(say: _Talk) -> None:
 
 
 def _write_logs_to(file: Path) -> None:
-    handler = logging.FileHandler(file)
+    handler = RotatingFileHandler(file, maxBytes=LOG_BYTES, backupCount=1)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for noisy in ("httpx", "httpcore"):

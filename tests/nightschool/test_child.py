@@ -70,12 +70,30 @@ async def test_kill_9_of_the_parent_leaves_nobody_behind(tmp_path: Path) -> None
     assert wait_until_dead(grandchild)
 
 
-async def test_a_background_child_yields_to_everyone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("niceness", "expected"), [(19, ["19", "800"]), (0, ["0", "800"])])
+async def test_a_background_child_yields_to_everyone(tmp_path: Path, niceness: int, expected: list[str]) -> None:
     look = "import os; print(os.nice(0)); print(open('/proc/self/oom_score_adj').read())"
     inner = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {look!r}])"
-    async with run_child([sys.executable, "-c", inner], log=tmp_path / "log", niceness=19) as child:
+    async with run_child([sys.executable, "-c", inner], log=tmp_path / "log", niceness=niceness) as child:
         await child.wait(timeout_s=20)
-    assert child.log_tail().split() == ["19", "800"]
+    assert child.log_tail().split() == expected
+
+
+async def test_a_child_of_a_nice_server_is_no_less_nice(tmp_path: Path) -> None:
+    """Below its own a process may not go without privileges."""
+    script = f"import asyncio, os\nfrom pathlib import Path\nfrom nightschool.child import run_child\n{NICE_PARENT}"
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, capture_output=True, text=True)
+    assert done.stdout == "0 15\n"
+
+
+NICE_PARENT = """
+import sys
+async def main(folder):
+    os.nice(15)
+    async with run_child(["nice"], log=Path(folder) / "log", niceness=10) as child:
+        print(await child.wait(), child.log_tail())
+asyncio.run(main(sys.argv[1]))
+"""
 
 
 WITH_GRANDCHILD = "trap '' TERM; sleep 1000 & echo $! > grandchild; echo $$ > child; wait"
