@@ -12,6 +12,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from collect import cycles, events, keys, registry
+from collect.waiting import Waiting, list_waiting
 from nightschool.errors import NotFound
 from nightschool.records import Adapter, BotName, utc_now
 from serve.api.auth import Authority, Caller, require_operator
@@ -67,6 +68,10 @@ def _add_looks(router: APIRouter, parts: Parts) -> None:
             {"at": e.at, "bot": e.bot, "actor": e.actor, "action": e.action, "subject": e.subject, "reason": e.reason}
             for e in found
         ]
+
+    @router.get("/waiting")
+    async def waiting(bot: str | None = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> list[Waiting]:
+        return await parts.store.read(partial(list_waiting, bot=_known(parts, bot), limit=limit))
 
     @router.get("/adapters")
     async def list_adapters(bot: str | None = None) -> list[dict[str, Any]]:

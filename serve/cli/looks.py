@@ -1,4 +1,4 @@
-"""Verbs that look: status, adapters, events, report."""
+"""Verbs that look: status, waiting, adapters, events, report."""
 
 from typing import Annotated, Any
 
@@ -10,6 +10,7 @@ from serve.cli.talk import give, give_json, give_table, local_time
 
 def add_looking_verbs(app: typer.Typer) -> None:
     app.command("status")(status)
+    app.command("waiting")(waiting)
     app.command("adapters")(adapters)
     app.command("events")(events)
     app.command("report")(report)
@@ -40,6 +41,28 @@ def status(context: typer.Context, as_json: JsonFlag = False) -> None:
         {"bot": "bot", "when": "night of", "trigger": "by", "outcome": "outcome", "why": "why"},
         empty="no nights yet",
     )
+
+
+def waiting(
+    context: typer.Context,
+    bot: AnyBotOption = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many.")] = 50,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show what people suggested and no operator has ruled on.
+
+    What most persons agree on comes first, then the oldest. Nothing of it is learnt before an operator takes it up.
+    """
+    with server_of(context) as server:
+        rows = server.get("/ops/waiting", bot=bot, limit=limit)
+    if as_json:
+        give_json(rows)
+        return
+    columns = {
+        "when": "since", "persons": "persons", "bot": "bot", "question": "question", "answer": "answer",
+        "proposal": "suggested",
+    }  # fmt: skip
+    give_table([row | {"when": local_time(row["first_at"])} for row in rows], columns, empty="nothing waits")
 
 
 def adapters(context: typer.Context, bot: AnyBotOption = None, as_json: JsonFlag = False) -> None:

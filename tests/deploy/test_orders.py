@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.orders import anchor_of, contestants, hash_in_production, sampling_of, shortfall
+from deploy.orders import anchor_of, bounds_of, contestants, hash_in_production, sampling_of, shortfall
 from deploy.rollout import Route
-from nightschool.bots import Bot
+from nightschool.bots import Bot, RecipePart
 from nightschool.records import Adapter, AdapterName, BotName, Event, Sampling, Stage
+from tune.bounds import Bounds
 from tune.dataset import DatasetSummary
 
 SUPPORT = BotName("support")
@@ -116,3 +117,13 @@ def test_what_a_person_took_down_again_is_no_anchor() -> None:
     assert anchor.version == 1
     assert anchor_of([adapter(1, stage=Stage.TAINTED), adapter(2)], history) is None
     assert anchor_of([adapter(3)], moves((3, "candidate->production", "gate"))) is None
+
+
+def test_a_bots_file_says_how_much_one_person_can_move() -> None:
+    recipe = RecipePart(person_train_share=0.2, person_exam_share=0.3, votes_a_day=4, agreeing_persons=5)
+    bot = Bot(name="support", title="Fern", system_prompt="Be kind.", recipe=recipe)
+    assert bounds_of(bot) == Bounds(train_share=0.2, exam_share=0.3, votes_a_day=4, agreeing_persons=5)
+
+
+def test_a_file_that_says_nothing_has_the_defaults() -> None:
+    assert bounds_of(BOT) == Bounds()

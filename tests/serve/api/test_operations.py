@@ -19,6 +19,7 @@ Register = Callable[..., Awaitable[Adapter]]
 ENDPOINTS = [
     ("GET", "/ops/status"),
     ("GET", "/ops/events"),
+    ("GET", "/ops/waiting"),
     ("GET", "/ops/report/some-cycle"),
     ("POST", "/ops/import?bot=support"),
     ("GET", "/ops/export?bot=support"),
@@ -86,6 +87,8 @@ async def test_wrong_bodies_are_refused_with_the_parameter(
     ("path", "status"),
     [
         ("/ops/events?limit=0", 400),
+        ("/ops/waiting?limit=0", 400),
+        ("/ops/waiting?bot=nobody", 404),
         ("/ops/events?bot=nobody", 404),
         ("/ops/cycles?limit=many", 400),
         ("/ops/cycles?bot=nobody", 404),

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from collect import cycles
-from nightschool.records import Adapter, BotName, Cycle, CycleState, Outcome, Stage, new_id, utc_now
+from collect.reviews import record_review
+from nightschool.records import Adapter, BotName, Cycle, CycleState, Outcome, Review, Stage, Vote, new_id, utc_now
 from serve.parts import Parts
+from serve.votes import Opinion
 
 Nightschool = Callable[..., Awaitable[Any]]
 Register = Callable[..., Awaitable[Adapter]]
@@ -53,11 +55,26 @@ async def test_adapters_name_stage_and_hash(nightschool: Nightschool, register: 
     assert "reviewer\t7\tcandidate" in (await nightschool("adapters")).out
 
 
-@pytest.mark.parametrize("verb", ["adapters", "events"])
+@pytest.mark.parametrize("verb", ["adapters", "events", "waiting"])
 async def test_a_bot_that_is_not_there_is_named(nightschool: Nightschool, verb: str) -> None:
     said = await nightschool(verb, "--bot", "nobody")
     assert (said.code, said.out) == (3, "")
     assert "'nobody': is not a bot here. Choose one of: reviewer, support." in said.err
+
+
+async def test_what_waits_is_shown_until_an_operator_ruled(nightschool: Nightschool, parts: Parts) -> None:
+    assert "nothing waits" in (await nightschool("waiting")).err
+    turn = await parts.turns.begin_chat(parts.shelf.find("support"), owner="browser:a", conversation_id=None, text="Hi")
+    async for _ in parts.turns.answer(turn):
+        pass
+    await parts.votes.cast(turn.answer_id, Opinion(Vote.DOWN, ideal_answer="Good day."), owner="browser:a")
+    [row] = (await nightschool("waiting", "--bot", "support", "--json")).json
+    shown = ("message_id", "bot", "question", "proposal", "persons")
+    assert [row[key] for key in shown] == [turn.answer_id, "support", "Hi", "Good day.", 1]
+    assert "Good day." in (await nightschool("waiting")).out
+    review = Review(turn.answer_id, BotName("support"), "boss", True, "Good day.", (), utc_now())
+    await parts.store.write(partial(record_review, review=review))
+    assert (await nightschool("waiting", "--json")).json == []
 
 
 async def test_events_tell_who_did_what_and_why(nightschool: Nightschool, register: Register) -> None:

@@ -41,6 +41,7 @@ What `--json` prints:
 | `keys create` | `{"name", "key"}` |
 | `keys list` | `[{"name", "scope", "created_at", "revoked_at"}]` |
 | `status` | `{"version", "engine", "bots": [{"bot", "live", "next_night", "running", "recent", ...}]}` |
+| `waiting` | `[{"message_id", "bot", "question", "answer", "proposal", "persons", "first_at"}]` |
 | `events` | `[{"at", "bot", "actor", "action", "subject", "reason"}]` |
 | `settings` | `[{"key", "value", "origin", "help"}]` |
 | `doctor` | `[{"mark": "ok"\\|"warn"\\|"fail", "what", "found", "remedy"}]` |
