@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 WINDOW_STEPS: Final = 8
-"""Rows are sorted by length within windows of so many steps: like lengths share a step, epochs stay mixed."""
+"""Rows are sorted by length within windows of so many steps: like lengths share a step, an epoch stays mixed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,25 +20,46 @@ class Plan:
     order: tuple[int, ...]
     steps: int
     rows_per_epoch: int
+    batch_size: int
+    """Rows of a step, the last one apart: as many as were asked for, or all rows where there are fewer."""
 
 
 def plan_order(lengths: Sequence[int], *, epochs: float, batch_size: int, seed: int) -> Plan:
-    """Every row once an epoch, shuffled; sorted by length within windows, whose batches are shuffled again."""
+    """Every row once before any comes again, and no step with a row twice, for 5 rows as for 5,000.
+
+    Each epoch is shuffled, then sorted by length within windows, whose batches are shuffled again.
+    """
     dice = random.Random(seed)
-    wanted = max(1, round(len(lengths) * epochs))
-    stream: list[int] = []
-    while len(stream) < wanted:
-        stream += dice.sample(range(len(lengths)), len(lengths))
+    count = len(lengths)
+    batch_size = min(batch_size, count)
+    wanted = max(1, round(count * epochs))
     order: list[int] = []
-    window = batch_size * WINDOW_STEPS
-    for start in range(0, wanted, window):
-        rows = sorted(stream[start : min(start + window, wanted)], key=lambda row: lengths[row])
-        batches = [rows[at : at + batch_size] for at in range(0, len(rows), batch_size)]
-        # A last batch that is not full must stay last, or every later step would be cut elsewhere.
-        ending = batches.pop() if len(batches[-1]) < batch_size else []
+    while len(order) < wanted:
+        rows = dice.sample(range(count), count)[: wanted - len(order)]
+        order += _fill(order, rows, batch_size)
+        order += _by_windows(rows, lengths, batch_size=batch_size, dice=dice)
+    return Plan(tuple(order), math.ceil(wanted / batch_size), count, batch_size)
+
+
+def _fill(order: Sequence[int], rows: list[int], batch_size: int) -> list[int]:
+    """Take from `rows` what fills the step that the last epoch began, and none that this step holds already."""
+    begun = set(order[len(order) - len(order) % batch_size :])
+    filling = [row for row in rows if row not in begun][: batch_size - len(begun)] if begun else []
+    taken = set(filling)
+    rows[:] = [row for row in rows if row not in taken]
+    return filling
+
+
+def _by_windows(rows: Sequence[int], lengths: Sequence[int], *, batch_size: int, dice: random.Random) -> list[int]:
+    # What fills no step stays last, unsorted, or every later step would be cut elsewhere.
+    whole = len(rows) - len(rows) % batch_size
+    order: list[int] = []
+    for start in range(0, whole, batch_size * WINDOW_STEPS):
+        window = sorted(rows[start : min(start + batch_size * WINDOW_STEPS, whole)], key=lambda row: lengths[row])
+        batches = [window[at : at + batch_size] for at in range(0, len(window), batch_size)]
         dice.shuffle(batches)
-        order += [row for batch in [*batches, ending] for row in batch]
-    return Plan(tuple(order), math.ceil(wanted / batch_size), len(lengths))
+        order += [row for batch in batches for row in batch]
+    return [*order, *rows[whole:]]
 
 
 def cut_by_length(

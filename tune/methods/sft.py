@@ -68,7 +68,7 @@ def train_sft(
     log.info("phase=%s steps=%d resumed_at=%d rows=%d", PHASE, plan.steps, done, len(rows))
     trainer = _Trainer(
         model=model,
-        args=_arguments(checkpoints, recipe, device=device),
+        args=_arguments(checkpoints, recipe, batch_size=plan.batch_size, device=device),
         train_dataset=Dataset.from_dict(
             {
                 "input_ids": [list(rows[at].input_ids) for at in plan.order],
@@ -79,7 +79,7 @@ def train_sft(
     )
     trainer.rows_at_once = recipe.micro_batch_size
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(_Watch(trainer, run=run, plan=plan, recipe=recipe))
+    trainer.add_callback(_Watch(trainer, run=run, plan=plan))
     trainer.train(resume_from_checkpoint=str(found) if found else None)
     return last
 
@@ -136,8 +136,8 @@ class _Trainer(SFTTrainer):
 class _Watch(TrainerCallback):
     """Writes a line for each step, stops at nonsense, and seals checkpoints by a manifest once they are whole."""
 
-    def __init__(self, trainer: _Trainer, *, run: Path, plan: Plan, recipe: Recipe) -> None:
-        self._trainer, self._run, self._plan, self._recipe = trainer, run, plan, recipe
+    def __init__(self, trainer: _Trainer, *, run: Path, plan: Plan) -> None:
+        self._trainer, self._run, self._plan = trainer, run, plan
         self._began = 0.0
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
@@ -155,7 +155,7 @@ class _Watch(TrainerCallback):
                 remedy="Lower the learning rate, or look for broken rows in the dataset.",
             )
         seconds = time.monotonic() - self._began
-        rows = min(step * self._recipe.batch_size, len(self._plan.order))
+        rows = min(step * self._plan.batch_size, len(self._plan.order))
         line = StepLine(
             phase=PHASE,
             step=step,
@@ -174,14 +174,14 @@ class _Watch(TrainerCallback):
         publish(self._run / CHECKPOINTS / f"checkpoint-{step}", kind="checkpoint", about={"step": step})
 
 
-def _arguments(checkpoints: Path, recipe: Recipe, *, device: str) -> SFTConfig:
+def _arguments(checkpoints: Path, recipe: Recipe, *, batch_size: int, device: str) -> SFTConfig:
     return SFTConfig(
         output_dir=str(checkpoints),
         use_cpu=device == "cpu",
         # The base model is loaded in the type it computes in; autocast would cast at every layer.
         bf16=False,
         gradient_checkpointing=device != "cpu",
-        per_device_train_batch_size=recipe.batch_size,
+        per_device_train_batch_size=batch_size,
         gradient_accumulation_steps=1,
         num_train_epochs=1,  # the order holds every epoch
         train_sampling_strategy="sequential",
