@@ -202,7 +202,7 @@ class NightRunner:
             system_prompt=bot.system_prompt,
             held_out_share=bot.recipe.held_out_share,
             bounds=bounds_of(bot),
-            seed=bot.recipe.seed,
+            seed=bot.recipe.split_seed,
             known_items=known,
         )
         folder.write_dataset(data)

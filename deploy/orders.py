@@ -54,7 +54,7 @@ def bounds_of(bot: Bot) -> Bounds:
 
 def rules_of(bot: Bot) -> GateRules:
     """What the candidate must show."""
-    return GateRules(**bot.gate.model_dump(), seed=bot.recipe.seed)
+    return GateRules(**bot.gate.model_dump())
 
 
 def sampling_of(bot: Bot, *, takes_seeds: bool) -> Sampling:

@@ -74,6 +74,9 @@ class RecipePart(Part):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where it trains; auto takes a GPU where there is one."""
     seed: int = 17
+    """Of the adapter's first weights and the order of rows."""
+    split_seed: int = 17
+    """Of the choice which conversations are kept for evaluation; another one moves only those that have no side yet."""
     min_examples: int = Field(default=50, ge=1)
     """With fewer training rows the night says "insufficient-data" and production stays."""
     min_new_examples: int = Field(default=1, ge=0)
@@ -99,6 +102,8 @@ class GatePart(Part):
     """One-sided error: the lower confidence bound of the gain must be above 0 at this level."""
     draws: int = Field(default=10_000, ge=1_000)
     """Resamples of the paired bootstrap."""
+    seed: int = 17
+    """Of the resamples."""
     min_conversations: int = Field(default=20, ge=2)
     """With fewer held-out conversations the verdict is "insufficient-data"."""
     max_rows: int = Field(default=120, ge=2)
