@@ -6,7 +6,7 @@ formats (`collect.formats`).
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 
 from collect.formats.read import ParsedConversation
+from collect.restore import KeptTalk, restore_conversations
 from collect.store import Cursor
 from nightschool.records import BotName, ChatMessage, Source
 
@@ -65,11 +66,29 @@ def import_conversations(
     cursor: Cursor,
     *,
     bot: BotName,
-    conversations: Iterable[ParsedConversation],
+    conversations: Sequence[ParsedConversation],
     is_held_out: bool | None,
     at: datetime,
 ) -> Imported:
-    """Keep what is new. `is_held_out` marks it for evaluation or training; None lets the night decide."""
+    """Keep what is new. `is_held_out` marks it for evaluation or training; None lets the night decide.
+
+    What an export of ours held comes back as what it was (`collect.restore`).
+    """
+    ours = [KeptTalk(parsed.kept, parsed.messages) for parsed in conversations if parsed.kept is not None]
+    others = [parsed for parsed in conversations if parsed.kept is None]
+    back = restore_conversations(cursor, bot=bot, lines=ours, is_held_out=is_held_out, at=at)
+    new = _import_others(cursor, bot=bot, conversations=others, is_held_out=is_held_out, at=at)
+    return Imported(back.restored + new.imported, back.known + new.skipped)
+
+
+def _import_others(
+    cursor: Cursor,
+    *,
+    bot: BotName,
+    conversations: Sequence[ParsedConversation],
+    is_held_out: bool | None,
+    at: datetime,
+) -> Imported:
     by_id: dict[str, tuple[ChatMessage, ...]] = {}
     total = 0
     for parsed in conversations:

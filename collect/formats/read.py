@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from collect.formats.own import Kept, read_kept
 from nightschool.records import ChatMessage
 from nightschool.text import PeoplesText
 
@@ -25,6 +26,8 @@ class _Line(BaseModel):
     messages: list["_Said"] = Field(default=[])
     prompt: list["_Said"] = Field(default=[])
     completion: list["_Said"] = Field(default=[])
+    metadata: Any = None
+    """Ours, in an export of ours."""
 
 
 class _Said(BaseModel):
@@ -47,6 +50,8 @@ class _Said(BaseModel):
 class ParsedConversation:
     line: int
     messages: tuple[ChatMessage, ...]
+    kept: Kept | None = None
+    """All else that the record knew, in an export of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +89,16 @@ def _parse(number: int, text: str) -> ParsedConversation | BadLine:
         told = fault["msg"].lower().removeprefix("value error, ")
         return BadLine(number, f"{'.'.join(str(part) for part in fault['loc'])}: {told}")
     said = line.messages or [*line.prompt, *line.completion]
-    if reason := _fault(said):
+    try:
+        kept = read_kept(line.metadata)
+    except ValueError as error:
+        return BadLine(number, str(error))
+    if reason := _fault(said) if kept is None else _fault_of_ours(said, kept):
         return BadLine(number, reason)
     return ParsedConversation(
         number,
         tuple(ChatMessage(role=ROLES[s.role], content=s.content, weight=s.weight) for s in said),  # type: ignore[typeddict-item]
+        kept=kept,
     )
 
 
@@ -112,3 +122,10 @@ def _fault(said: list[_Said]) -> str | None:
     if not any(message.weight for message in said if message.role == "assistant"):
         return "every assistant message has weight 0, so there is nothing to learn"
     return None
+
+
+def _fault_of_ours(said: list[_Said], kept: Kept) -> str | None:
+    """Why an export's line is none; what a caller may say to us need not alternate."""
+    if len(said) != len(kept.messages):
+        return f"has {len(said)} messages, and a record of {len(kept.messages)}"
+    return next((f"unknown role {message.role[:40]!r}" for message in said if message.role not in ROLES), None)
