@@ -4,7 +4,7 @@ Does not judge: no bound is applied here. Pure.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -17,7 +17,7 @@ from eval.exam import ExamFacts
 from eval.metrics.perplexity import corpus_perplexity
 from eval.rules import GateRules, Primary
 from eval.scores import ScoreColumns
-from eval.statistics import Interval, interval_of_mean
+from eval.statistics import Interval, interval_of_mean, least_gain
 from eval.vetoes.fault import Fault
 from nightschool.errors import EvaluationFailed
 
@@ -40,16 +40,25 @@ PRIMARY: Final[Mapping[Primary, _Measure]] = MappingProxyType(
 )
 
 
+class Opponent(NamedTuple):
+    """Whom the candidate is compared with."""
+
+    name: str
+    prefix: str
+    """Of the comparison's figures: `gain_low`, `base_gain_low`, `anchor_gain_low`."""
+    scores: ScoreColumns
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """Without a production adapter the base model stands in its place."""
 
     rules: GateRules
     candidate: ScoreColumns
-    rival: ScoreColumns
-    rival_name: str
-    anchor: ScoreColumns | None
-    """The base model, where it is not the rival already."""
+    rival: Opponent
+    """Whom the candidate must beat."""
+    anchors: tuple[Opponent, ...]
+    """Whom it must not fall behind: the base model and what a person promoted last, where they are not the rival."""
     figures: Mapping[str, float]
 
 
@@ -60,21 +69,23 @@ def build_case(columns: Mapping[Label, ScoreColumns], rules: GateRules, *, facts
         raise EvaluationFailed(
             "lack the base model or the candidate", subject="the scores", remedy="Examine both on the same rows."
         )
-    rival = base if production is None else production
-    sides = {"base": base, "production": rival, "candidate": candidate}
+    if production is None:
+        rival = Opponent("the base model (nothing is live yet)", "", base)
+    else:
+        rival = Opponent("production", "", production)
+    anchors = tuple(_anchors(columns))
+    sides = {**columns, "production": rival.scores}
     figures = {f"{label}_{name}": value for label, side in sides.items() for name, value in _summary(side).items()}
-    figures["perplexity_ratio"] = _ratio(figures["candidate_perplexity"], figures["production_perplexity"])
     figures["production_overlap"] = float(facts.production_overlap)
     figures["liked_rows"] = float(facts.liked_rows)
     figures["held_out_rows"] = float(len(candidate.row_ids))
     figures["held_out_conversations"] = float(len(set(candidate.conversation_ids)))
-    anchor = None if production is None else base
-    if figures["held_out_conversations"] > 1:
-        figures |= _named("gain", _interval(candidate, rival, rules=rules))
-        if anchor is not None:
-            figures |= _named("base_gain", _interval(candidate, anchor, rules=rules))
-    rival_name = "the base model (nothing is live yet)" if production is None else "production"
-    return Case(rules, candidate, rival, rival_name, anchor, figures)
+    figures["least_gain"] = least_gain(
+        int(figures["held_out_conversations"]), alpha=rules.alpha, unseen=rules.unseen_fall
+    )
+    for opponent in (rival, *anchors):
+        figures |= _compare(candidate, opponent, rules=rules)
+    return Case(rules, candidate, rival, anchors, figures)
 
 
 def gain(candidate: ScoreColumns, rival: ScoreColumns, *, primary: Primary) -> FloatArray:
@@ -84,6 +95,13 @@ def gain(candidate: ScoreColumns, rival: ScoreColumns, *, primary: Primary) -> F
     with np.errstate(invalid="ignore"):
         difference: FloatArray = values(candidate) - values(rival)
     return difference
+
+
+def _anchors(columns: Mapping[Label, ScoreColumns]) -> Iterator[Opponent]:
+    if "production" in columns:
+        yield Opponent("the base model", "base_", columns["base"])
+    if "anchor" in columns:
+        yield Opponent("the last version that a person promoted", "anchor_", columns["anchor"])
 
 
 def _summary(side: ScoreColumns) -> dict[str, float]:
@@ -98,8 +116,18 @@ def _summary(side: ScoreColumns) -> dict[str, float]:
     }
 
 
-def _interval(candidate: ScoreColumns, rival: ScoreColumns, *, rules: GateRules) -> Interval:
-    gains = gain(candidate, rival, primary=rules.primary)
+def _compare(candidate: ScoreColumns, opponent: Opponent, *, rules: GateRules) -> dict[str, float]:
+    prefix, other = opponent.prefix, opponent.scores
+    top = corpus_perplexity(candidate.logprob_sum, candidate.reference_tokens)
+    figures = {f"{prefix}perplexity_ratio": _ratio(top, corpus_perplexity(other.logprob_sum, other.reference_tokens))}
+    if candidate.conversation.max() == 0:
+        return figures
+    interval = _interval(gain(candidate, other, primary=rules.primary), candidate, rules=rules)
+    named = {"low": interval.low, "mean": interval.mean, "high": interval.high}
+    return figures | {f"{prefix}gain_{end}": value for end, value in named.items()}
+
+
+def _interval(gains: FloatArray, candidate: ScoreColumns, *, rules: GateRules) -> Interval:
     if not np.isfinite(gains).all():
         return Interval(math.nan, math.nan, math.nan)
     return interval_of_mean(
@@ -109,11 +137,8 @@ def _interval(candidate: ScoreColumns, rival: ScoreColumns, *, rules: GateRules)
         draws=rules.draws,
         # A fresh generator for each comparison: none depends on which others were made.
         rng=np.random.default_rng(rules.seed),
+        unseen=rules.unseen_fall,
     )
-
-
-def _named(name: str, interval: Interval) -> dict[str, float]:
-    return {f"{name}_low": interval.low, f"{name}_mean": interval.mean, f"{name}_high": interval.high}
 
 
 def _ratio(top: float, bottom: float) -> float:

@@ -6,8 +6,8 @@ Does not know which checks a verdict asks for (`eval.gate`). Pure.
 import math
 from typing import NamedTuple
 
-from eval.case import PRIMARY, Case
-from eval.scores import ScoreColumns
+from eval.case import PRIMARY, Case, Opponent
+from eval.metrics.perplexity import corpus_perplexity
 
 
 class Check(NamedTuple):
@@ -21,37 +21,40 @@ def superiority(case: Case) -> Check:
     has_passed = low > 0
     return Check(
         has_passed,
-        f"{_comparison(case, case.rival, name=case.rival_name)}: a gain of {figures['gain_mean']:+.4f}, whose lower "
+        f"{_comparison(case, case.rival)}: a gain of {figures['gain_mean']:+.4f}, whose lower "
         f"bound {low:+.4f} is {'above' if has_passed else 'not above'} 0 at one-sided alpha {rules.alpha:g} "
         f"({several(figures['held_out_conversations'], 'conversation')}, "
-        f"{several(figures['held_out_rows'], 'row')}).",
+        f"{several(figures['held_out_rows'], 'row')}{_too_few_for(case)}).",
     )
 
 
-def anchor(case: Case, base: ScoreColumns) -> Check:
-    high = case.figures["base_gain_high"]
-    has_passed = high >= 0
+def _too_few_for(case: Case) -> str:
+    """Where the conversations are too few for a gain of this size, whatever the candidate does."""
+    figures = case.figures
+    if 0 < figures["gain_mean"] <= figures["least_gain"]:
+        return f"; so few cannot show a gain of {figures['least_gain']:.4f} or less: hold out more"
+    return ""
+
+
+def non_inferiority(case: Case, anchor: Opponent) -> Check:
+    """A chain of small losses, each within the noise, must not add up to a model worse than where it began."""
+    low, margin = case.figures[f"{anchor.prefix}gain_low"], case.rules.anchor_margin
+    has_passed = low >= -margin
     return Check(
         has_passed,
-        f"{_comparison(case, base, name='the base model')}: a gain of {case.figures['base_gain_mean']:+.4f}, whose "
-        f"upper bound {high:+.4f} is {'not below' if has_passed else 'below'} 0, so over the nights the adapters have "
-        f"{'not been shown to fall' if has_passed else 'fallen'} behind where they began.",
+        f"{_comparison(case, anchor)}: a gain of {case.figures[f'{anchor.prefix}gain_mean']:+.4f}, whose lower bound "
+        f"{low:+.4f} is {'not below' if has_passed else 'below'} the margin of {-margin:g}, so the adapters "
+        f"{'have not fallen' if has_passed else 'may have fallen'} behind it over the nights.",
     )
 
 
-def _comparison(case: Case, rival: ScoreColumns, *, name: str) -> str:
-    title, values = PRIMARY[case.rules.primary]
-    candidate, other = float(values(case.candidate).mean()), float(values(rival).mean())
-    return f"on {title} the candidate scores {candidate:.4f} against {other:.4f} of {name}"
-
-
-def perplexity(case: Case) -> Check:
-    figures, bound = case.figures, case.rules.max_perplexity_ratio
-    ratio = figures["perplexity_ratio"]
+def perplexity(case: Case, opponent: Opponent) -> Check:
+    bound, ratio = case.rules.max_perplexity_ratio, case.figures[f"{opponent.prefix}perplexity_ratio"]
+    other = corpus_perplexity(opponent.scores.logprob_sum, opponent.scores.reference_tokens)
     return Check(
         ratio <= bound,
-        f"the candidate's held-out perplexity is {figures['candidate_perplexity']:.4g}, {ratio:.3f} times the "
-        f"{figures['production_perplexity']:.4g} of {case.rival_name}; at most {bound:g} times is allowed.",
+        f"the candidate's held-out perplexity is {case.figures['candidate_perplexity']:.4g}, {ratio:.3f} times the "
+        f"{other:.4g} of {opponent.name}; at most {bound:g} times is allowed.",
     )
 
 
@@ -103,3 +106,9 @@ def finiteness(case: Case) -> Check:
 
 def several(count: float, noun: str) -> str:
     return f"{count:g} {noun}{'' if count == 1 else 's'}"
+
+
+def _comparison(case: Case, opponent: Opponent) -> str:
+    title, values = PRIMARY[case.rules.primary]
+    candidate, other = float(values(case.candidate).mean()), float(values(opponent.scores).mean())
+    return f"on {title} the candidate scores {candidate:.4f} against {other:.4f} of {opponent.name}"

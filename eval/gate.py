@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from eval import checks
+from eval import checks, slices
 from eval.case import Case, build_case
 from eval.checks import Check, several
 from eval.exam import ExamFacts
@@ -52,9 +52,12 @@ def decide(scores: Iterable[ScoreRow], rules: GateRules, *, facts: ExamFacts = _
 
 def _check(case: Case) -> Iterator[Check]:
     yield checks.superiority(case)
-    if case.anchor is not None:
-        yield checks.anchor(case, case.anchor)
-    yield checks.perplexity(case)
+    for anchor in case.anchors:
+        yield checks.non_inferiority(case, anchor)
+    yield slices.topics(case)
+    yield slices.much_worse(case)
+    for opponent in (case.rival, *case.anchors):
+        yield checks.perplexity(case, opponent)
     yield checks.length(case)
     yield checks.repetition(case)
     yield checks.emptiness(case)

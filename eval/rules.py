@@ -23,4 +23,15 @@ class GateRules:
     max_repetition: float = 0.2
     max_perplexity_ratio: float = 1.05
     max_empty_share: float = 0.02
+    unseen_fall: float = 0.5
+    """How far the mean of a conversation may fall, or rise, that the exam did not happen to hold; primary metric."""
+    anchor_margin: float = 0.02
+    """How much worse than base or anchor the candidate may be, at most and with certainty; primary metric."""
+    topic_margin: float = 0.05
+    """How far a topic may fall in the mean before it must be shown not to have; primary metric."""
+    min_topic_rows: int = 8
+    topic_alpha: float = 0.05
+    """Of a false alarm on any topic."""
+    max_much_worse_share: float = 0.04
+    """Share of rows that may keep less than a third of a token F1 that was worth keeping."""
     seed: int = 17

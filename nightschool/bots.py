@@ -113,7 +113,15 @@ class GatePart(Part):
     max_repetition: float = Field(default=0.2, ge=0, le=1)
     """Largest mean share of repeated word 4-grams in the candidate's answers."""
     max_perplexity_ratio: float = Field(default=1.05, ge=1)
-    """The candidate's held-out perplexity may be at most this many times production's."""
+    """The candidate's held-out perplexity may be at most this many times production's, base's and the anchor's."""
+    anchor_margin: float = Field(default=0.02, ge=0)
+    """How much worse than the base model and than the last version that a person promoted, with certainty at most."""
+    unseen_fall: float = Field(default=0.5, ge=0)
+    """How far one conversation may fall that the exam did not hold; lower sees smaller gains and trusts more."""
+    topic_margin: float = Field(default=0.05, ge=0)
+    """A topic of 8 rows or more that is shown to fall stops the candidate where it fell by more than this."""
+    max_much_worse_share: float = Field(default=0.04, ge=0, le=1)
+    """Share of answers that may keep less than a third of the token F1 that production has on the same row."""
 
     @field_validator("length_ratio")
     @classmethod

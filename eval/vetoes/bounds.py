@@ -60,7 +60,7 @@ BOUNDS: Final[Mapping[Fault, Bound]] = MappingProxyType(
 
 def vetoes(case: Case) -> Iterator[Check]:
     """One check for each fault that too many answers have, and one for all the others together."""
-    rivals = {case.rival_name: case.rival} | ({} if case.anchor is None else {"the base model": case.anchor})
+    rivals = {opponent.name: opponent.scores for opponent in (case.rival, *case.anchors)}
     rows = len(case.candidate.faults)
     borne: list[str] = []
     for fault, bound in BOUNDS.items():

@@ -141,7 +141,7 @@ async def test_a_candidate_equal_to_production_shares_its_answers_and_is_rejecte
     verdict = await run(engine, tmp_path, contestants=same)
     assert len(engine.asked) == 60
     assert verdict.outcome == Outcome.REJECT
-    assert verdict.figures["gain_low"] == verdict.figures["gain_high"] == 0
+    assert verdict.figures["gain_mean"] == 0
 
 
 async def test_the_verdict_is_rebuilt_bit_for_bit_from_the_scores_and_forgery_is_noticed(

@@ -67,12 +67,21 @@ def test_only_a_shown_gain_is_promoted(gain: float, outcome: Outcome) -> None:
 
 def test_every_check_is_explained_in_a_sentence() -> None:
     verdict = decide(BETTER, RULES)
-    assert len(verdict.reasons) == 9
+    assert len(verdict.reasons) == 12
     for reason in verdict.reasons:
         assert reason.startswith("passed: ")
         assert reason.endswith(".")
     assert "token F1" in verdict.reasons[0]
     assert "of production" in verdict.reasons[0]
+
+
+def test_a_gain_that_is_too_small_for_so_few_conversations_is_told_so() -> None:
+    before = noise(48, around=0.3)
+    verdict = decide(contest(before, [f1 + 0.03 for f1 in before]), RULES)
+    assert verdict.outcome == Outcome.REJECT
+    assert "so few cannot show a gain of 0.0" in failed(verdict)[0]
+    assert verdict.figures["gain_mean"] < verdict.figures["least_gain"]
+    assert "so few" not in decide(BETTER, RULES).reasons[0]
 
 
 def test_noise_without_a_gain_is_rejected() -> None:
@@ -84,7 +93,6 @@ def test_noise_without_a_gain_is_rejected() -> None:
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
-        ({"logprob_sum": -22.0}, "perplexity"),
         ({"answer_words": 21}, "as long as"),
         ({"answer_words": 4}, "as long as"),
         ({"repetition": 0.3}, "repeated word 4-grams"),
@@ -95,6 +103,12 @@ def test_a_better_candidate_falls_by_one_bound(changes: dict[str, object], word:
     assert verdict.outcome == Outcome.REJECT
     assert len(failed(verdict)) == 1
     assert word in failed(verdict)[0]
+
+
+def test_references_that_became_less_likely_fail_against_production_and_base() -> None:
+    verdict = decide(change(BETTER, "candidate", logprob_sum=-22.0), RULES)
+    assert [" of production" in reason or " of the base model" in reason for reason in failed(verdict)] == [True, True]
+    assert verdict.figures["perplexity_ratio"] == verdict.figures["base_perplexity_ratio"] > 1.05
 
 
 @pytest.mark.parametrize(("empty", "outcome"), [(1, Outcome.PROMOTE), (2, Outcome.REJECT)])
@@ -177,10 +191,10 @@ def test_candidate_and_production_exchanged_mirror_the_gain(seed: int) -> None:
     assert back["perplexity_ratio"] == pytest.approx(1 / forth["perplexity_ratio"])
 
 
-def test_no_change_is_promoted_about_as_often_as_alpha_says() -> None:
+def test_no_change_is_promoted_no_more_often_than_alpha_says() -> None:
     """Two equal models, turns of a conversation correlated: promotions are errors."""
     rng, rules = np.random.default_rng(11), replace(RULES, alpha=0.1, min_conversations=20)
-    nights, rows, turns = 400, 80, 4
+    nights, rows, turns = 200, 80, 4
     promoted = 0
     for _ in range(nights):
         topic = np.repeat(rng.normal(0, 0.1, (2, rows // turns)), turns, axis=1)
@@ -188,5 +202,61 @@ def test_no_change_is_promoted_about_as_often_as_alpha_says() -> None:
         promoted += (
             decide(contest(production.tolist(), candidate.tolist(), turns=turns), rules).outcome == Outcome.PROMOTE
         )
-    # Standard error of the share: sqrt(.1 * .9 / 400) = .015.
-    assert promoted / nights == pytest.approx(0.1, abs=3 * 0.015)
+    # Standard error of the share: sqrt(.1 * .9 / 200) = .021.
+    assert promoted / nights <= 0.1 + 3 * 0.021
+
+
+def lumafern(*, gain: float, seed: int = 7, deviation: float = 0.065) -> list[ScoreRow]:
+    """An exam of the size in RESULTS.md: 119 rows of 80 conversations, base at .094; nothing is live yet."""
+    rng = np.random.default_rng(seed)
+    conversation = np.sort(np.concatenate([np.arange(80), np.arange(39)]))
+    base = np.clip(rng.normal(0.094, 0.04, 119), 0, 1)
+    shared = rng.normal(0, deviation / math.sqrt(2), 80)[conversation]
+    tuned = np.clip(base + gain + shared + rng.normal(0, deviation / math.sqrt(2), 119), 0, 1)
+    scores = []
+    for label, f1s, nll in (("base", base, math.log(49.42)), ("candidate", tuned, math.log(21.78))):
+        for number, (f1, talk) in enumerate(zip(f1s.tolist(), conversation.tolist(), strict=True)):
+            scored = row(label, number, f1=f1)  # type: ignore[arg-type]
+            scores.append(replace(scored, conversation_id=f"c{talk:02}", logprob_sum=-10 * nll))
+    return scores
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_adapter_of_the_size_in_the_results_is_promoted(seed: int) -> None:
+    verdict = decide(lumafern(gain=0.103, seed=seed), GateRules())
+    assert failed(verdict) == []
+    assert verdict.figures["candidate_token_f1"] == pytest.approx(0.197, abs=0.03)
+
+
+@pytest.mark.parametrize("prefix", ["base_", "anchor_"])
+def test_an_adapter_that_cannot_show_that_it_is_no_worse_than_an_anchor_falls(prefix: str) -> None:
+    """True -.03 against base passed half of the nights, since no loss was shown."""
+    label: Label = "base" if prefix == "base_" else "anchor"
+    for seed in range(8):
+        around = {"base": 0.1, "anchor": 0.1} | {label: 0.43}
+        scores = contest(noise(80, around=0.3), noise(80, around=0.4, seed=seed), turns=1)
+        kept = [s for s in scores if s.contestant != "base"]
+        for name, f1 in around.items():
+            kept += [row(name, i, f1=x, turns=1) for i, x in enumerate(noise(80, around=f1, seed=seed + 99))]  # type: ignore[arg-type]
+        verdict = decide(kept, RULES)
+        [reason] = [reason for reason in failed(verdict) if "margin of" in reason]
+        assert ("a person promoted" in reason) == (label == "anchor")
+        assert verdict.figures[f"{prefix}gain_low"] < -RULES.anchor_margin
+
+
+def test_a_version_that_a_person_promoted_is_compared_with() -> None:
+    anchor = [replace(s, contestant="anchor") for s in BETTER if s.contestant == "production"]
+    verdict = decide([*BETTER, *anchor], RULES)
+    assert failed(verdict) == []
+    assert verdict.figures["anchor_gain_mean"] == verdict.figures["gain_mean"]
+    assert sum("the last version that a person promoted" in reason for reason in verdict.reasons) == 2
+
+
+def test_perplexity_cannot_creep_away_from_base_over_the_nights() -> None:
+    """Fifteen promotions of four per cent each made it 1.8 times base's."""
+    nll, promoted = 2.0, 0
+    for _ in range(15):
+        scores = change(BETTER, "production", logprob_sum=-10 * nll)
+        nll += math.log(1.04)
+        promoted += decide(change(scores, "candidate", logprob_sum=-10 * nll), RULES).outcome == Outcome.PROMOTE
+    assert promoted == 1

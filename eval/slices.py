@@ -1,0 +1,87 @@
+"""The gate's checks on parts of the exam: no topic may fall unseen, and no share of answers may be given up.
+
+A mean forgives a ruined corner. Does not know which checks a verdict asks for (`eval.gate`). Pure.
+"""
+
+from collections import Counter
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.case import PRIMARY, Case, gain
+from eval.checks import Check, several
+from eval.statistics import highest_mean
+
+_WORTH_KEEPING: Final = 0.1
+"""A token F1 below it is made of words such as "you" and "the"."""
+_KEPT_SHARE: Final = 1 / 3
+_FEW: Final = 3
+"""Fewer answers than this are a slip, whatever share of a small exam they are."""
+_NAMED: Final = 5
+
+
+class TopicGain(NamedTuple):
+    topic: str
+    rows: int
+    mean: float
+    high: float
+    """Upper bound of the mean, over conversations."""
+
+
+def topic_gains(case: Case) -> tuple[TopicGain, ...]:
+    """Topics of enough rows, the lowest gain first."""
+    gains = gain(case.candidate, case.rival.scores, primary=case.rules.primary)
+    topics = np.array([topic or "" for topic in case.candidate.topics], dtype=object)
+    counts = Counter(topic for topic in case.candidate.topics if topic)
+    judged = [topic for topic, rows in counts.items() if rows >= case.rules.min_topic_rows]
+    # Each topic is one more chance of a false alarm, so all together share one alpha (Bonferroni).
+    alpha = case.rules.topic_alpha / max(len(judged), 1)
+    found = []
+    for topic in judged:
+        rows = topics == topic
+        high = highest_mean(gains[rows], case.candidate.conversation[rows], alpha=alpha)
+        found.append(TopicGain(topic, counts[topic], float(gains[rows].mean()), high))
+    return tuple(sorted(found, key=lambda topic: (topic.mean, topic.topic)))
+
+
+def topics(case: Case) -> Check:
+    judged = topic_gains(case)
+    if not judged:
+        return Check(True, f"no topic has {case.rules.min_topic_rows} rows or more, so none was judged by itself.")
+    margin, title = case.rules.topic_margin, PRIMARY[case.rules.primary].title
+    fallen = [topic for topic in judged if topic.mean < -margin and topic.high < 0]
+    if fallen:
+        named = ", ".join(_describe(topic) for topic in fallen[:_NAMED])
+        more = f" and {len(fallen) - _NAMED} more" if len(fallen) > _NAMED else ""
+        return Check(
+            False, f"against {case.rival.name} these topics fell by more than {margin:g} in {title}: {named}{more}."
+        )
+    return Check(
+        True,
+        f"of {several(len(judged), 'topic')} with {case.rules.min_topic_rows} rows or more none was shown to fall by "
+        f"more than {margin:g} in {title} against {case.rival.name}; lowest: {_describe(judged[0])}.",
+    )
+
+
+def much_worse(case: Case) -> Check:
+    """On token F1 whatever the primary metric is: there nothing and something are known points."""
+    lost = is_much_worse(case)
+    count, share, bound = int(lost.sum()), float(lost.mean()), case.rules.max_much_worse_share
+    return Check(
+        share <= bound or count < _FEW,
+        f"{several(count, 'answer')} of the candidate ({share:.1%}) kept less than a third of a token F1 of "
+        f"{_WORTH_KEEPING:g} or more that {case.rival.name} has on the same row; at most {bound:.1%} is allowed, or "
+        f"{_FEW - 1} answers.",
+    )
+
+
+def is_much_worse(case: Case) -> NDArray[np.bool_]:
+    """(n,) rows where the rival has something to keep and the candidate has given it up."""
+    had, has = case.rival.scores.token_f1, case.candidate.token_f1
+    lost: NDArray[np.bool_] = (had >= _WORTH_KEEPING) & (has < had * _KEPT_SHARE)
+    return lost
+
+
+def _describe(topic: TopicGain) -> str:
+    return f"{topic.topic!r} {topic.mean:+.4f} ({several(topic.rows, 'row')})"
