@@ -1,14 +1,15 @@
 """Turn chats into token ids and labels by the model's own template: what is learnt is exactly what would be answered.
 
-For each assistant message of weight 1 the labels are the tokens of its text and of its end-of-turn marker; all else is
-context. Control tokens in people's text are broken up as at serving (`nightschool.prompt`), so none of them is ever
-learnt or read as a turn's border. Works for any template where the rendering of a chat's beginning is the beginning of
-the whole chat's. Text is tokenised in pieces that end where a prompt ends, since an answer's first token is drawn after
-a finished prompt. A row that is too long loses its oldest turns, never its system prompt, and the report says so. Does
-not know torch.
+For each assistant message of weight 1 the labels are the tokens of its text and of what the template puts behind it, up
+to and with the token at which the engine stops: a template that has none there is refused, since a model that learnt
+from it would never end. All else is context. Control tokens in people's text are broken up as at serving
+(`nightschool.prompt`). Text is tokenised in pieces that end where a prompt ends, since an answer's first token is drawn
+after a finished prompt. A template that renders earlier turns differently once a chat goes on can mark one answer only:
+its chats become a row for each answer. A row that is too long loses its oldest turns, never its system prompt, and the
+report says so. Does not know torch.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -63,8 +64,10 @@ class EncodeReport:
     """Answers of weight 1 in the lost turns."""
     too_long_rows: int
     """Rows left out: their last question and answer alone exceed the limit."""
+    cut_chats: int
+    """Chats that became a row for each answer, since the template can mark no more than one."""
     neutralised_rows: int
-    """Rows in whose texts control tokens of the chat template were broken up."""
+    """Chats in whose texts control tokens of the chat template were broken up."""
 
 
 class EncodedRows(NamedTuple):
@@ -72,10 +75,8 @@ class EncodedRows(NamedTuple):
     report: EncodeReport
 
 
-class _Answered(NamedTuple):
-    answer: str
-    marker: str
-    """What the template puts behind an answer."""
+class _RewritesPast(InvalidInput):
+    """The template renders an earlier turn differently once the chat goes on."""
 
 
 class _Piece(NamedTuple):
@@ -87,27 +88,30 @@ def encode_rows(
     rows: Iterable[tuple[str, Sequence[ChatMessage]]],
     tokenizer: ChatTokenizer,
     *,
+    ends: Collection[str],
     max_tokens: int,
     neutraliser: Neutraliser,
 ) -> EncodedRows:
-    """Every (item id, chat) of `rows`. Raises InvalidInput where the template cannot render a chat."""
+    """Every (item id, chat) of `rows`; `ends` are the tokens at which the engine stops.
+
+    Raises InvalidInput where the template cannot render a chat, or teaches no end of a turn.
+    """
     encoded: list[Encoded] = []
-    truncated = lost_turns = lost_answers = too_long = neutralised = 0
+    truncated = lost_turns = lost_answers = too_long = cut = neutralised = 0
     for item_id, chat in rows:
-        kept, lost = neutraliser.chat(chat), 0
-        neutralised += kept != list(chat)
-        row = encode_chat(item_id, kept, tokenizer)
-        while len(row.input_ids) > max_tokens and (shorter := _without_oldest_turn(kept)):
-            lost += 1
-            lost_answers += _is_target(kept[_body(kept) + 1])
-            kept = shorter
-            row = encode_chat(item_id, kept, tokenizer)
-        if len(row.input_ids) > max_tokens:
-            too_long += 1
-            continue
-        truncated += lost > 0
-        lost_turns += lost
-        encoded.append(row)
+        neutral = neutraliser.chat(chat)
+        neutralised += neutral != list(chat)
+        parts = _markable(item_id, neutral, tokenizer, ends=ends)
+        cut += len(parts) > 1
+        for part in parts:
+            fitted = _fit(item_id, part, tokenizer, ends=ends, max_tokens=max_tokens)
+            if fitted.row is None:
+                too_long += 1
+                continue
+            truncated += fitted.lost_turns > 0
+            lost_turns += fitted.lost_turns
+            lost_answers += fitted.lost_answers
+            encoded.append(fitted.row)
     report = EncodeReport(
         rows=len(encoded),
         tokens=sum(len(row.input_ids) for row in encoded),
@@ -116,13 +120,16 @@ def encode_rows(
         lost_turns=lost_turns,
         lost_answers=lost_answers,
         too_long_rows=too_long,
+        cut_chats=cut,
         neutralised_rows=neutralised,
     )
     return EncodedRows(tuple(encoded), report)
 
 
-def encode_chat(item_id: str, chat: Sequence[ChatMessage], tokenizer: ChatTokenizer) -> Encoded:
-    """The whole chat, however long."""
+def encode_chat(
+    item_id: str, chat: Sequence[ChatMessage], tokenizer: ChatTokenizer, *, ends: Collection[str]
+) -> Encoded:
+    """The whole chat, however long. Raises InvalidInput."""
     pieces: list[_Piece] = []
     done = ""
     for position, message in enumerate(chat):
@@ -131,35 +138,74 @@ def encode_chat(item_id: str, chat: Sequence[ChatMessage], tokenizer: ChatTokeni
         prompt = _render(item_id, chat[:position], tokenizer, is_prompt=True)
         answered = _render(item_id, chat[: position + 1], tokenizer)
         if not prompt.startswith(done) or not answered.startswith(prompt):
-            raise InvalidInput(
+            raise _RewritesPast(
                 "renders a chat differently once it goes on, so answers cannot be told from prompts",
                 subject="the model's chat template",
                 remedy="Choose a base model whose template keeps what it has rendered.",
             )
-        answer, marker = _split_marker(answered[len(prompt) :], message["content"])
+        learnt = _up_to_end(answered[len(prompt) :], message["content"], ends=ends)
         pieces += [
             _Piece(_ids(prompt[len(done) :], tokenizer), is_learnt=False),
-            *_learnt(answer, marker, tokenizer),
+            *(_Piece(_ids(text, tokenizer), is_learnt=True) for text in learnt),
         ]
-        done = answered
+        done = prompt + "".join(learnt)
     return _join(item_id, pieces)
 
 
-def _learnt(answer: str, marker: str, tokenizer: ChatTokenizer) -> list[_Piece]:
-    """The answer and the first token of what the template puts behind it; the rest (a line break) is not learnt."""
-    behind = _ids(marker, tokenizer)
-    return [
-        _Piece([*_ids(answer, tokenizer), *behind[:1]], is_learnt=True),
-        _Piece(behind[1:], is_learnt=False),
-    ]
+def _markable(
+    item_id: str, chat: list[ChatMessage], tokenizer: ChatTokenizer, *, ends: Collection[str]
+) -> list[list[ChatMessage]]:
+    """The chat where the template can mark all its answers, else one chat for each answer, which is its last."""
+    try:
+        encode_chat(item_id, chat, tokenizer, ends=ends)
+    except _RewritesPast:
+        targets = [position for position, message in enumerate(chat) if _is_target(message)]
+        return [_with_last_answer_only(chat[: position + 1]) for position in targets]
+    return [chat]
 
 
-def _split_marker(rendered: str, content: str) -> _Answered:
-    """Some templates trim an answer or put a space before it: both belong to what the model must say."""
-    for text in (content, content.strip()):
-        if (start := rendered.find(text)) >= 0:
-            return _Answered(rendered[: start + len(text)], rendered[start + len(text) :])
-    return _Answered(rendered, "")
+def _with_last_answer_only(chat: Sequence[ChatMessage]) -> list[ChatMessage]:
+    context = [ChatMessage(role=m["role"], content=m["content"], weight=0) for m in chat[:-1]]
+    return [*context, chat[-1]]
+
+
+class _Fitted(NamedTuple):
+    row: Encoded | None
+    """None where even the last question and answer are too long."""
+    lost_turns: int
+    lost_answers: int
+
+
+def _fit(
+    item_id: str, chat: Sequence[ChatMessage], tokenizer: ChatTokenizer, *, ends: Collection[str], max_tokens: int
+) -> _Fitted:
+    """The chat as a row of at most `max_tokens`, less as many of its oldest turns as that takes."""
+    kept, lost, lost_answers = list(chat), 0, 0
+    row = encode_chat(item_id, kept, tokenizer, ends=ends)
+    while len(row.input_ids) > max_tokens and (shorter := _without_oldest_turn(kept)):
+        lost += 1
+        lost_answers += _is_target(kept[_body(kept) + 1])
+        kept = shorter
+        row = encode_chat(item_id, kept, tokenizer, ends=ends)
+    return _Fitted(row if len(row.input_ids) <= max_tokens else None, lost, lost_answers)
+
+
+def _up_to_end(rendered: str, content: str, *, ends: Collection[str]) -> tuple[str, str]:
+    """A rendered answer, and what stands behind it up to and with the first end token. Raises InvalidInput.
+
+    Some templates trim an answer or put a space before it: that belongs to what the model must say.
+    """
+    found = (rendered.find(text) + len(text) for text in (content, content.strip()) if text in rendered)
+    start = next(found, 0)
+    stops = [at + len(end) for end in ends if (at := rendered.find(end, start)) >= 0]
+    if not stops:
+        raise InvalidInput(
+            f"puts {rendered[start:]!r} behind an answer, where the engine stops at {' or '.join(sorted(ends))} only: "
+            "a model trained with it would never end",
+            subject="the model's chat template",
+            remedy="Choose another base model, or name its end of turn as eos_token_id in generation_config.json.",
+        )
+    return rendered[:start], rendered[start : min(stops)]
 
 
 def _join(item_id: str, pieces: Sequence[_Piece]) -> Encoded:

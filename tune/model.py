@@ -11,7 +11,15 @@ from typing import Any, Final, NamedTuple
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, set_seed
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    set_seed,
+)
 
 from nightschool.errors import InvalidInput
 from nightschool.prompt import Token, control_tokens
@@ -69,6 +77,17 @@ def read_control_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
     added = [Token(token.content, token.special) for token in tokenizer.added_tokens_decoder.values()]
     special = [Token(text, is_special=True) for text in tokenizer.all_special_tokens]
     return control_tokens({*added, *special}, template=str(tokenizer.chat_template))
+
+
+def read_end_tokens(tokenizer: PreTrainedTokenizerBase, base_model: str) -> frozenset[str]:
+    """The tokens at which the engine stops: the tokenizer's end and those of the model's generation config."""
+    try:
+        ends = GenerationConfig.from_pretrained(base_model).eos_token_id
+    except OSError:  # as vLLM does where there is no generation_config.json
+        ends = AutoConfig.from_pretrained(base_model).get_text_config().eos_token_id
+    ids = [*(ends if isinstance(ends, list) else [ends]), tokenizer.eos_token_id]
+    found = tokenizer.convert_ids_to_tokens([number for number in ids if number is not None])
+    return frozenset(text for text in found if text)
 
 
 def load_base(base_model: str, *, device: str, dtype: torch.dtype, attention: str = "sdpa") -> PreTrainedModel:

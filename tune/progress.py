@@ -3,8 +3,8 @@
 One writer (the trainer), any number of readers; a line that is still being written is not read yet.
 """
 
-import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -86,12 +86,9 @@ def _read_tail(file: Path) -> list[StepLine]:
 
 
 def _parse(lines: Sequence[bytes]) -> list[StepLine]:
-    """Every line but a last one that is not whole yet."""
+    """Every whole line: a last one may still be written, and a power cut may leave NULs or half a line anywhere."""
     steps = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            steps.append(StepLine.model_validate(json.loads(line)))
-        except (json.JSONDecodeError, UnicodeDecodeError, ValidationError):
-            if number < len(lines):
-                raise
+    for line in lines:
+        with suppress(ValidationError):
+            steps.append(StepLine.model_validate_json(line))
     return steps

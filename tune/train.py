@@ -13,13 +13,13 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
 from nightschool.errors import InvalidInput, NightschoolError
-from nightschool.files import publish, read_manifest, write_atomic
+from nightschool.files import publish, read_manifest, verify, write_atomic
 from nightschool.prompt import Neutraliser
 from tune.encode import ChatTokenizer, Encoded, EncodedRows, EncodeReport, encode_rows
 from tune.recipe import Recipe, read_recipe
@@ -50,7 +50,8 @@ def train(run: Path) -> None:
     device = models.choose_device(recipe.device)
     tokenizer = models.load_tokenizer(recipe.base_model)
     neutraliser = Neutraliser(models.read_control_tokens(tokenizer))
-    encoded = _encode(run, dataset, recipe, tokenizer=tokenizer, neutraliser=neutraliser)
+    ends = models.read_end_tokens(tokenizer, recipe.base_model)
+    encoded = _encode(run, dataset, recipe, tokenizer=tokenizer, ends=ends, neutraliser=neutraliser)
     base = models.load_base(recipe.base_model, device=device, dtype=models.choose_dtype(device))
     adapted = models.add_adapter(base, recipe)
     last = train_sft(adapted, tokenizer, encoded.rows, recipe=recipe, run=run, device=device)
@@ -67,15 +68,22 @@ def _check_dataset(folder: Path) -> Path:
     manifest = read_manifest(folder)
     if manifest is None or manifest.kind != "dataset":
         raise InvalidInput("is not a finished dataset", subject=str(folder), remedy="Build it, then start again.")
+    verify(folder)
     return folder
 
 
 def _encode(
-    run: Path, dataset: Path, recipe: Recipe, *, tokenizer: ChatTokenizer, neutraliser: Neutraliser
+    run: Path,
+    dataset: Path,
+    recipe: Recipe,
+    *,
+    tokenizer: ChatTokenizer,
+    ends: Collection[str],
+    neutraliser: Neutraliser,
 ) -> EncodedRows:
     """The training rows as tokens; encoding.json and the log say what had to be cut."""
     rows = ((row.item_id, row.messages) for row in read_sft_rows(dataset / TRAIN))
-    encoded = encode_rows(rows, tokenizer, max_tokens=recipe.max_tokens, neutraliser=neutraliser)
+    encoded = encode_rows(rows, tokenizer, ends=ends, max_tokens=recipe.max_tokens, neutraliser=neutraliser)
     report = encoded.report
     if report.neutralised_rows:
         log.warning("control tokens of the chat template were broken up in %d rows", report.neutralised_rows)

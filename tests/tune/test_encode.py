@@ -5,8 +5,11 @@ import pytest
 from nightschool.errors import InvalidInput
 from nightschool.prompt import Neutraliser
 from nightschool.records import ChatMessage
-from tune.encode import IGNORED, Encoded, encode_chat, encode_rows
+from tune.encode import IGNORED, Encoded, EncodedRows
+from tune.encode import encode_chat as encode_chat_until
+from tune.encode import encode_rows as encode_rows_until
 
+ENDS = ("<|im_end|>",)
 LLAMA_3 = (
     "<s>{% for m in messages %}[{{ m['role'] }}]\n\n{{ m['content'] | trim }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}[assistant]\n\n{% endif %}"
@@ -16,6 +19,33 @@ MISTRAL = (
     "{% else %}[INST] {{ m['content'] }} [/INST]{% endif %}{% endfor %}"
 )
 FORGETFUL = "{% for m in messages %}{{ loop.length }}{{ m['content'] }}<|im_end|>{% endfor %}"
+
+
+def encode_chat(item_id: str, messages: list[ChatMessage], tokenizer: Any) -> Encoded:
+    return encode_chat_until(item_id, messages, tokenizer, ends=ENDS)
+
+
+def encode_rows(rows: Any, tokenizer: Any, *, max_tokens: int, neutraliser: Neutraliser | None = None) -> EncodedRows:
+    neutraliser = neutraliser or Neutraliser()
+    return encode_rows_until(rows, tokenizer, ends=ENDS, max_tokens=max_tokens, neutraliser=neutraliser)
+
+
+class Templated:
+    """The byte tokenizer with another template."""
+
+    def __init__(self, tokenizer: Any, template: str) -> None:
+        self._tokenizer, self._template = tokenizer, template
+
+    def apply_chat_template(self, conversation: Any, *, tokenize: bool, add_generation_prompt: bool) -> Any:
+        return self._tokenizer.apply_chat_template(
+            conversation,
+            chat_template=self._template,
+            tokenize=tokenize,
+            add_generation_prompt=add_generation_prompt,
+        )
+
+    def __call__(self, text: str, *, add_special_tokens: bool) -> Any:
+        return self._tokenizer(text, add_special_tokens=add_special_tokens)
 
 
 def chat(*turns: str, muted: tuple[int, ...] = ()) -> list[ChatMessage]:
@@ -147,3 +177,59 @@ def test_a_row_without_control_tokens_is_not_touched(chat_tokenizer: Any) -> Non
     (row,), report = encode_rows([("i", messages)], chat_tokenizer, max_tokens=999, neutraliser=Neutraliser(MARKERS))
     assert report.neutralised_rows == 0
     assert row == encode_chat("i", messages, chat_tokenizer)
+
+
+LLAMA_2 = (
+    "{% for m in messages %}{% if m['role'] == 'assistant' %} {{ m['content'] | trim }} <|im_end|>"
+    "{% else %}[INST] {{ m['content'] | trim }} [/INST]{% endif %}{% endfor %}"
+)
+COHERE = (
+    "{% for m in messages %}[{{ m['role'] }}]<answer>{{ m['content'] }}</answer><|im_end|>{% endfor %}"
+    "{% if add_generation_prompt %}[assistant]<answer>{% endif %}"
+)
+PHI_3 = (
+    "{% for m in messages %}[{{ m['role'] }}]{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}[assistant]{% else %}<|im_start|>{% endif %}"
+)
+GLM = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+MARKERLESS = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
+THINKING = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
+    "{% if m['role'] == 'assistant' and loop.last %}(none){% endif %}{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+@pytest.mark.parametrize(
+    ("template", "behind"),
+    [(LLAMA_2, " <|im_end|>"), (COHERE, "</answer><|im_end|>"), (PHI_3, "<|im_end|>")],
+    ids=["llama-2", "cohere", "phi-3"],
+)
+def test_all_that_stands_before_the_end_of_a_turn_is_learnt_with_it(
+    template: str, behind: str, chat_tokenizer: Any
+) -> None:
+    messages = chat("Hi?", "Hello.", "Refund?", "30 days.")
+    row = encode_chat("i", messages, Templated(chat_tokenizer, template))
+    assert [text.strip() for text in learnt(row, chat_tokenizer)] == [f"Hello.{behind}", f"30 days.{behind}"]
+    assert row.labels[-1] == chat_tokenizer.eos_token_id
+
+
+@pytest.mark.parametrize("template", [GLM, MARKERLESS], ids=["glm-4-moe", "marker-less"])
+def test_a_template_that_teaches_no_end_is_refused(template: str, chat_tokenizer: Any) -> None:
+    with pytest.raises(InvalidInput, match="would never end"):
+        encode_chat("i", chat("Hi?", "Hello."), Templated(chat_tokenizer, template))
+
+
+def test_a_chat_of_which_one_answer_can_be_marked_becomes_a_row_for_each(chat_tokenizer: Any) -> None:
+    messages = chat("Hi?", "Hello.", "Sure?", "Muted.", "Refund?", "30 days.", muted=(3,))
+    tokenizer = Templated(chat_tokenizer, THINKING)
+    rows, report = encode_rows([("i", messages), ("j", chat("Hi?", "Hello."))], tokenizer, max_tokens=2000)
+    assert [learnt(row, chat_tokenizer) for row in rows] == [
+        ["(none)Hello.<|im_end|>"],
+        ["(none)30 days.<|im_end|>"],
+        ["(none)Hello.<|im_end|>"],
+    ]
+    assert (report.rows, report.cut_chats, report.too_long_rows) == (3, 1, 0)

@@ -50,3 +50,16 @@ def test_a_resumed_run_takes_its_steps_again_once(tmp_path: Path) -> None:
     assert progress is not None
     assert (progress.step, progress.loss) == (6, 0.5)
     assert len((tmp_path / METRICS).read_text().splitlines()) == 6
+
+
+@pytest.mark.parametrize("bad", [b"\0\0\0\0\n", b'{"phase": "sf\n', b"\xff\xfe\n", b"null\n", b"{}\n"])
+def test_what_a_power_cut_left_amid_the_lines_is_passed_over(tmp_path: Path, bad: bytes) -> None:
+    for step in (1, 2):
+        append_step(tmp_path, line(step))
+    whole = (tmp_path / METRICS).read_bytes().splitlines(keepends=True)
+    (tmp_path / METRICS).write_bytes(bad.join(whole))
+    progress = read_progress(tmp_path)
+    assert progress is not None
+    assert progress.step == 2
+    forget_steps_after(tmp_path, 2)
+    assert (tmp_path / METRICS).read_bytes() == b"".join(whole)

@@ -73,6 +73,15 @@ def test_bad_input_is_one_clear_message_and_code_2(
     assert "Traceback" not in err
 
 
+def test_a_dataset_whose_rows_were_changed_trains_nothing(
+    tmp_path: Path, dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (dataset / "sft_train.jsonl").open("a") as file:
+        file.write("{}\n")
+    assert main([str(prepare(tmp_path / "run", base_model=tmp_path, dataset=dataset))]) == 2
+    assert "differs from its manifest" in capsys.readouterr().err
+
+
 def test_a_finished_run_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "DONE").touch()
     assert main([str(tmp_path)]) == 0

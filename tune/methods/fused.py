@@ -100,6 +100,9 @@ def _has_no_bias(layer: Any) -> bool:
 
 
 def _forward(layer: Any, x: Tensor, *_: Any, **__: Any) -> Tensor:
+    if layer.disable_adapters:
+        base: Tensor = layer.base_layer(x)
+        return base
     flat = x.reshape(-1, x.shape[-1])
     a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
     weight, scale = layer.base_layer.weight, layer.scaling["default"]

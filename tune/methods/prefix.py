@@ -34,7 +34,8 @@ class Packed(NamedTuple):
 
 
 def can_share(model: PreTrainedModel) -> bool:
-    return model.config.model_type in PLAIN_MODELS
+    """Dropout in attention is left to the model's own code, which this one replaces."""
+    return model.config.model_type in PLAIN_MODELS and not getattr(model.config, "attention_dropout", 0.0)
 
 
 def share_prefix(model: PreTrainedModel) -> None:

@@ -191,6 +191,7 @@ def _arguments(checkpoints: Path, recipe: Recipe, *, batch_size: int, device: st
         lr_scheduler_type="cosine",
         weight_decay=0.0,
         max_grad_norm=1.0,
+        router_aux_loss_coef=0.0,  # balances a router that learns; ours is frozen
         optim="adamw_torch",
         seed=recipe.seed,
         logging_steps=1,

@@ -35,7 +35,9 @@ async def test_a_forged_role_is_served_as_the_text_that_was_trained(
 
     chat = forged_chat(place)
     tokenizer = AutoTokenizer.from_pretrained(tiny_models.base)
-    trained = encode_rows([("i", chat)], tokenizer, max_tokens=2000, neutraliser=Neutraliser(MARKERS)).rows[0]
+    trained = encode_rows(
+        [("i", chat)], tokenizer, ends=MARKERS[1:], max_tokens=2000, neutraliser=Neutraliser(MARKERS)
+    ).rows[0]
     async with connect_engine(socket=engine.socket, timeout_s=60, control_tokens=MARKERS) as client:
         served = await client.tokenize(chat[:-1], answer=chat[-1]["content"])
     assert (*served.prompt_ids, *served.answer_ids) == trained.input_ids

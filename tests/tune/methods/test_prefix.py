@@ -85,3 +85,28 @@ def test_the_loss_head_is_that_of_the_whole_vocabulary() -> None:
     for loss in losses:
         (loss / 3).backward()
     torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_dropout_in_attention_is_left_to_the_models_own_code(base_model: Path) -> None:
+    from tune.methods.prefix import can_share
+
+    base: Any = grown(base_model).get_base_model()
+    assert can_share(base)
+    base.config.attention_dropout = 0.1
+    assert not can_share(base)
+
+
+def test_a_fused_adapter_can_be_switched_off(base_model: Path) -> None:
+    import torch
+
+    from tune.methods.fused import fuse_adapter
+
+    model = grown(base_model).eval()
+    ids = torch.arange(40, 60)[None]
+    with torch.no_grad(), model.disable_adapter():
+        base = model(input_ids=ids).logits
+    fuse_adapter(model)
+    with torch.no_grad():
+        with model.disable_adapter():
+            torch.testing.assert_close(model(input_ids=ids).logits, base)
+        assert (model(input_ids=ids).logits - base).abs().max() > 0.1
