@@ -20,6 +20,7 @@ from eval.metrics.perplexity import corpus_perplexity
 from eval.plot import Bar, draw_report
 from eval.rules import GateRules
 from eval.scores import ScoreColumns, ScoreRow, pair_columns
+from eval.slices import TopicGain, topic_gains
 from eval.statistics import Interval, interval_of_ratio
 from eval.suites import SuiteRow
 from nightschool.files import write_atomic
@@ -62,6 +63,7 @@ def write_report(
         gain_title = f"gain per row in {PRIMARY[rules.primary].title}"
         draw_report(folder / PICTURE, gains, gain_title=gain_title, metrics=metrics, title=title)
         lines += _table(columns, metrics, verdict=verdict)
+        lines += _topics(topic_gains(columns["candidate"], gains, rules=rules), rival=rival)
         by_row = dict(zip(columns["candidate"].row_ids, gains.tolist(), strict=True))
         lines += _side_by_side(samples, by_row, rival=rival)
     write_atomic(folder / REPORT, "\n".join(lines) + "\n")
@@ -94,6 +96,8 @@ def _head(verdict: Verdict, *, rules: GateRules, skipped_rows: int) -> Iterator[
         f"conversations, each asked once of every contestant by the same engine. Primary metric: "
         f"{PRIMARY[rules.primary].title}; one-sided alpha {rules.alpha:g}; {rules.draws} resamples, seed {rules.seed}."
     )
+    if liked := verdict.figures["liked_rows"]:
+        yield f"Only liked, so not asked (no person wrote or approved them): {liked:g} held-out answers."
     if skipped_rows:
         yield f"Left out, since it would exceed the engine's context: {skipped_rows} of the rows."
 
@@ -109,6 +113,21 @@ def _table(
         values = (verdict.figures.get(f"{label}_{name}", math.nan) for label in labels)
         yield f"| {title} | {' | '.join(f'{value:.3f}' for value in values)} |"
     yield from ("", f"![Gains per row and metrics with intervals]({PICTURE})")
+
+
+def _topics(gains: Sequence[TopicGain], *, rival: Label) -> Iterator[str]:
+    if gains:
+        yield from (
+            "",
+            "## Topics",
+            "",
+            f"| topic | rows | mean gain over {rival} | upper bound |",
+            "|---|---|---|---|",
+        )
+    for topic in gains:
+        # An import named it: its bars and line breaks must not end our table.
+        name = re.sub(r"[|`<>\s]+", " ", topic.topic).strip()
+        yield f"| {name} | {topic.rows} | {topic.mean:+.4f} | {topic.high:+.4f} |"
 
 
 def _cell(bar: Bar) -> str:

@@ -9,8 +9,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.case import PRIMARY, Case, gain
+from eval.case import PRIMARY, Case, FloatArray, gain
 from eval.checks import Check, several
+from eval.rules import GateRules
+from eval.scores import ScoreColumns
 from eval.statistics import highest_mean
 
 _WORTH_KEEPING: Final = 0.1
@@ -29,24 +31,24 @@ class TopicGain(NamedTuple):
     """Upper bound of the mean, over conversations."""
 
 
-def topic_gains(case: Case) -> tuple[TopicGain, ...]:
-    """Topics of enough rows, the lowest gain first."""
-    gains = gain(case.candidate, case.rival.scores, primary=case.rules.primary)
-    topics = np.array([topic or "" for topic in case.candidate.topics], dtype=object)
-    counts = Counter(topic for topic in case.candidate.topics if topic)
-    judged = [topic for topic, rows in counts.items() if rows >= case.rules.min_topic_rows]
+def topic_gains(candidate: ScoreColumns, gains: FloatArray, *, rules: GateRules) -> tuple[TopicGain, ...]:
+    """Topics of enough rows, the lowest gain first; `gains` (n,) are the candidate's rows over its rival's."""
+    topics = np.array([topic or "" for topic in candidate.topics], dtype=object)
+    counts = Counter(topic for topic in candidate.topics if topic)
+    judged = [topic for topic, rows in counts.items() if rows >= rules.min_topic_rows]
     # Each topic is one more chance of a false alarm, so all together share one alpha (Bonferroni).
-    alpha = case.rules.topic_alpha / max(len(judged), 1)
+    alpha = rules.topic_alpha / max(len(judged), 1)
     found = []
     for topic in judged:
         rows = topics == topic
-        high = highest_mean(gains[rows], case.candidate.conversation[rows], alpha=alpha)
+        high = highest_mean(gains[rows], candidate.conversation[rows], alpha=alpha)
         found.append(TopicGain(topic, counts[topic], float(gains[rows].mean()), high))
     return tuple(sorted(found, key=lambda topic: (topic.mean, topic.topic)))
 
 
 def topics(case: Case) -> Check:
-    judged = topic_gains(case)
+    gains = gain(case.candidate, case.rival.scores, primary=case.rules.primary)
+    judged = topic_gains(case.candidate, gains, rules=case.rules)
     if not judged:
         return Check(True, f"no topic has {case.rules.min_topic_rows} rows or more, so none was judged by itself.")
     margin, title = case.rules.topic_margin, PRIMARY[case.rules.primary].title

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from eval.answers import Answer, Label
+from eval.exam import ExamFacts
 from eval.gate import decide
 from eval.report import Sample, pick_samples, write_report
 from eval.rules import GateRules
@@ -47,6 +48,25 @@ def test_a_reader_finds_verdict_figures_and_answers_side_by_side(tmp_path: Path)
     assert "best gains: +" in report
     assert "worst gains: +" in report
     assert (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_reader_finds_topics_likes_and_the_anchor(tmp_path: Path) -> None:
+    samples = [
+        replace(s, row=replace(s.row, topic="returns | <b>"), answers={**s.answers, "anchor": "thirty"})
+        for s in make_samples(12)
+    ]
+    scores = [
+        score_answer(s.row, Answer(s.row.row_id, text, Finish.STOP, 2, -4.0, 4, 1.0), label=label)
+        for s in samples
+        for label, text in s.answers.items()
+    ]
+    verdict = decide(scores, RULES, facts=ExamFacts(liked_rows=3))
+    write_report(tmp_path, verdict, scores=scores, rules=RULES, samples=samples, skipped_rows=0)
+    report = (tmp_path / "report.md").read_text()
+    assert "| returns b | 12 | +0." in report
+    assert "not asked (no person wrote or approved them): 3 held-out answers" in report
+    assert "| anchor |" in report
+    assert "nan" not in report
 
 
 def test_what_a_model_wrote_cannot_become_markup(tmp_path: Path) -> None:

@@ -101,8 +101,8 @@ def test_topics_raise_a_false_alarm_in_few_nights_without_change() -> None:
 
 def test_small_and_nameless_topics_are_not_judged() -> None:
     rows, topic = night(ruined=0, seed=1, topics=40)
-    case = build_case(pair_columns(rows), RULES, facts=ExamFacts())
-    assert topic_gains(case) == ()
+    candidate = pair_columns(rows)["candidate"]
+    assert topic_gains(candidate, candidate.token_f1, rules=RULES) == ()
     nameless = [replace(score, topic=None) for score in rows]
     assert any("no topic has 8 rows" in reason for reason in decide(nameless, RULES).reasons)
     assert len(set(topic)) == 40
