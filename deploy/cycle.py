@@ -16,7 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from collect import cycles, registry
+from collect import cycles, holds, registry
+from collect.registry import Evaluation
 from collect.snapshot import write_snapshot
 from collect.store import Store
 from deploy.exam import examine_candidate
@@ -174,15 +175,26 @@ class NightRunner:
         candidate = await self._register(bot, folder, data, reporter, actor=actor)
         reporter.step(Step.LOAD, candidate=candidate.version)
         await self._rollout.load(candidate)
-        verdict = await self._examine(bot, folder, data, candidate, reporter)
+        moves = await self._store.read(partial(registry.count_moves, bot=bot.bot_name))
+        production = await self._rollout.production(bot.bot_name)
+        with self._rollout.lease_all([candidate]):
+            verdict = await self._examine(bot, folder, data, candidate, reporter)
         reporter.step(Step.DECIDE)
-        await self._decide(candidate, verdict, cycle_id=reporter.cycle.cycle_id, folder=folder)
-        return replace(
-            reporter.cycle,
+        evaluation = Evaluation(
+            evaluation_id=reporter.cycle.cycle_id,
+            cycle_id=reporter.cycle.cycle_id,
+            bot=bot.bot_name,
+            candidate=candidate.version,
             outcome=verdict.outcome,
             reasons=verdict.reasons,
             figures_json=json.dumps(dict(verdict.figures)),
+            folder=str(folder.evaluation.relative_to(self._home.root)),
+            evaluated_at=self._now(),
+            candidate_hash=candidate.content_hash,
+            production_hash=production.adapter_hash,
+            moves=moves,
         )
+        return await self._decide(reporter.cycle, evaluation)
 
     async def _build_dataset(
         self, bot: Bot, folder: NightFolder, *, target: Path, reporter: Reporter | None = None
@@ -275,22 +287,9 @@ class NightRunner:
             on_progress=reporter.advance,
         )
 
-    async def _decide(self, candidate: Adapter, verdict: Verdict, *, cycle_id: str, folder: NightFolder) -> None:
-        record = partial(
-            registry.record_evaluation,
-            evaluation_id=cycle_id,
-            cycle_id=cycle_id,
-            bot=candidate.bot,
-            candidate=candidate.version,
-            outcome=verdict.outcome,
-            reasons=verdict.reasons,
-            figures_json=json.dumps(dict(verdict.figures)),
-            folder=str(folder.evaluation.relative_to(self._home.root)),
-            at=self._now(),
-        )
-        await self._store.write(record)
-        stands = await self._store.read(partial(registry.adapter, bot=candidate.bot, version=candidate.version))
-        if verdict.outcome is Outcome.PROMOTE and stands.stage is Stage.CANDIDATE:
-            await self._rollout.promote(
-                candidate.bot, version=candidate.version, actor="gate", reason=verdict.reasons[0], with_verdict=True
-            )
+    async def _decide(self, cycle: Cycle, evaluation: Evaluation) -> Cycle:
+        kept = await self._store.write(partial(holds.keep_verdict, evaluation=evaluation))
+        outcome, reasons = kept.outcome, kept.reasons
+        if outcome is Outcome.PROMOTE and (objection := await self._rollout.promote_by_verdict(kept.evaluation_id)):
+            outcome, reasons = Outcome.HOLD, (f"Held: {objection}.", *reasons)
+        return replace(cycle, outcome=outcome, reasons=reasons, figures_json=kept.figures_json)

@@ -73,8 +73,8 @@ def read_order(night: Path) -> Order | None:
 
 
 async def find_known_items(store: Store, home: Home, *, bot: BotName) -> frozenset[str]:
-    """Rows on which the bot's newest adapter was trained."""
-    adapter = await _newest(store, bot)
+    """Rows of the bot's newest adapter that was judged: what a failed night trained on was seen by nobody."""
+    adapter = await store.read(partial(registry.newest_judged, bot=bot))
     dataset = home.dataset(bot, adapter.dataset_hash) if adapter else None
     return read_items(dataset) if dataset and read_manifest(dataset) else frozenset()
 

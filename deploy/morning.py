@@ -51,7 +51,9 @@ def morning_report(cycle: Cycle, data: DatasetSummary) -> str:
 def _headline(cycle: Cycle, candidate: AdapterName | None) -> str:
     match cycle.outcome:
         case Outcome.PROMOTE:
-            return f"**{candidate} passed the gate and is live.**"
+            return f"**{candidate} passed the gate and went live.**"
+        case Outcome.HOLD:
+            return f"**{candidate} passed the gate and is held: the night did not put it live.**"
         case Outcome.REJECT:
             return f"**{candidate} did not pass the gate. Production stays as it was.**"
         case Outcome.INSUFFICIENT_DATA:

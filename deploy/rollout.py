@@ -2,30 +2,37 @@
 
 Holds the routes in memory, one for each bot; a flip replaces one entry, so every request sees the old version or the
 new one and keeps it to its end. Desired state is the record's stages; `restore` brings an engine that forgot everything
-back to them. Does not know how a verdict was reached: it asks only that there is one, or an operator's reason.
+back to them. Two ways lead to production: a passing verdict about the very weights that answer now, or an operator's
+reason. Does not know how a verdict was reached.
 """
 
 import asyncio
 import logging
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from collect import registry
+from collect import holds, registry
+from collect.holds import Hold
 from collect.store import Store
-from deploy.proof import Prover, load_proved
-from deploy.stages import move
+from deploy.proof import Prover
+from deploy.slots import Slots
+from deploy.stages import move, ways_down
 from nightschool.engine import Engine
-from nightschool.errors import Busy, InvalidInput, NightschoolError, NotFound
+from nightschool.errors import Busy, InvalidInput, NightschoolError, NotFound, Unavailable
 from nightschool.home import Home
-from nightschool.records import BASE, Adapter, AdapterName, BotName, Moved, Stage, utc_now
+from nightschool.records import BASE, Adapter, AdapterName, BotName, Moved, Outcome, Stage, utc_now
 
 log = logging.getLogger(__name__)
 
-LIVE = frozenset({Stage.PRODUCTION, Stage.PREVIOUS, Stage.CANARY, Stage.SHADOW})
+LIVE: Final = frozenset({Stage.PRODUCTION, Stage.PREVIOUS, Stage.CANARY, Stage.SHADOW})
+GATE: Final = "gate"
+"""Who moves an adapter by a passing verdict, in the audit."""
+SETTLE_PAUSES_S: Final = (30.0, 60.0, 120.0, 300.0, 600.0)
+"""Between two tries to load what should be live; the last one repeats."""
 
 
 class Route(NamedTuple):
@@ -50,19 +57,13 @@ class Rollout:
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._store = store
-        self._engine = engine
-        self._home = home
-        self._max_adapters = max_adapters
-        self._prove = prove
+        self._slots = Slots(store, engine, home=home, max_adapters=max_adapters, prove=prove)
         self._now = now
         self._routes: dict[BotName, Route] = {}
-        # Content hash of what each loaded name was proved to be, by this process and since the engine's last start.
-        self._proved: dict[str, str] = {}
-        self._in_flight: Counter[str] = Counter()
+        # Live by the record, but the engine does not serve them.
+        self._missing: set[AdapterName] = set()
         # Guards the moves of one bot: two operators, or an operator and the night.
         self._moving: defaultdict[BotName, asyncio.Lock] = defaultdict(asyncio.Lock)
-        # Guards the engine's set of adapters while room is made and an adapter loaded.
-        self._loading = asyncio.Lock()
 
     def route(self, bot: BotName) -> Route:
         """Who answers the bot's next request."""
@@ -72,11 +73,12 @@ class Rollout:
     def lease(self, bot: BotName, *, route: Route | None = None) -> Iterator[Route]:
         """The route of one request; its adapter stays loaded until the block ends."""
         taken = route or self.route(bot)
-        self._in_flight[taken.model] += 1
-        try:
+        with self._slots.lease(taken.model):
             yield taken
-        finally:
-            self._in_flight[taken.model] -= 1
+
+    def lease_all(self, adapters: Iterable[Adapter]) -> AbstractContextManager[None]:
+        """None of these is unloaded until the block ends; who is not loaded yet may be loaded in it."""
+        return self._slots.lease(*(str(adapter.name) for adapter in adapters))
 
     async def route_to(self, bot: BotName, version: int | None) -> Route:
         """A route to one version, loaded where it was not. Raises NotFound."""
@@ -88,132 +90,189 @@ class Rollout:
         await self.load(adapter)
         return _route_of(adapter)
 
+    async def load(self, adapter: Adapter) -> None:
+        """See `Slots.load`; what answers people makes no room."""
+        await self._slots.load(adapter, keep=self._answering())
+
     async def restore(self) -> None:
         """Load what the record says is live and point the routes at it; after each start of the engine.
 
-        An adapter that cannot be loaded leaves its bot on the base model and says so in the log.
+        What cannot be loaded leaves its bot on the base model, and `keep_settled` tries it again.
         """
-        self._proved.clear()
-        adapters = await self._store.read(registry.adapters)
-        for adapter in sorted(adapters, key=lambda a: a.stage is not Stage.PRODUCTION):
-            if adapter.stage not in LIVE:
-                continue
+        self._slots.forget_proofs()
+        await self._settle()
+
+    async def keep_settled(self, *, pauses_s: Sequence[float] = SETTLE_PAUSES_S) -> None:
+        """Until cancelled: try again to load what should be live and is not."""
+        failures = 0
+        while True:
+            await asyncio.sleep(pauses_s[min(failures, len(pauses_s) - 1)])
             try:
-                await self.load(adapter)
+                await self._settle(only=frozenset(self._missing))
             except NightschoolError as error:
-                log.error("adapter=%s restore failed: %s", adapter.name, error)
-                if adapter.stage is Stage.PRODUCTION:
-                    self._routes.pop(adapter.bot, None)
-            else:
-                if adapter.stage is Stage.PRODUCTION:
-                    self._routes[adapter.bot] = _route_of(adapter)
+                log.error("live adapters are not known: %s", error)
+            failures = failures + 1 if self._missing else 0
 
-    async def load(self, adapter: Adapter) -> None:
-        """Have the engine serve the adapter, proved. Idempotent.
+    async def production(self, bot: BotName) -> Route:
+        """Who answers, once that is who the record says. Raises Unavailable where its production cannot be loaded."""
+        adapter = await self._in_production(bot)
+        if adapter is None or self.route(bot).adapter_hash == adapter.content_hash:
+            return self.route(bot)
+        if problem := await self._settle_one(adapter):
+            raise Unavailable(
+                f"is in production and cannot be loaded ({problem})",
+                subject=str(adapter.name),
+                remedy="Restore its files or roll back; nothing is compared with less than what should be live.",
+            )
+        return self.route(bot)
 
-        A name that the engine holds already is no proof: an engine outlives its server, and two may share one. Raises
-        Busy where no adapter can make room or the name is loaded from another folder.
+    async def promote(self, bot: BotName, *, version: int | None = None, actor: str, reason: str) -> Adapter:
+        """An operator makes a version the bot's production; none means its newest candidate.
+
+        The route flips after the move is in the record; the version before stays loaded. A hold stays armed. Raises
+        InvalidInput without a reason (invariant 3), NotFound, Busy, IllegalMove, and what a failed load raises.
         """
-        model, folder = str(adapter.name), self._home.root / adapter.folder
-        async with self._loading:
-            loaded = await self._engine.loaded_adapters()
-            if loaded.get(model) == folder and self._proved.get(model) == adapter.content_hash:
-                return
-            if model not in loaded:
-                await self._make_room()
-            self._proved.pop(model, None)
-            await load_proved(self._engine, model, folder, content_hash=adapter.content_hash, prove=self._prove)
-            self._proved[model] = adapter.content_hash
-        log.info("adapter=%s loaded", model)
-
-    async def promote(
-        self, bot: BotName, *, version: int | None = None, actor: str, reason: str, with_verdict: bool = False
-    ) -> Adapter:
-        """Make a version the bot's production; none means its newest candidate.
-
-        Without a passing verdict a named operator must give a reason (invariant 3). The route flips after the move is
-        in the record; the version before stays loaded. Raises InvalidInput, NotFound, IllegalMove, EngineError.
-        """
+        _check_reason(reason, subject=bot)
         async with self._moving[bot]:
             adapter = await self._find(bot, version) if version else await self._newest_candidate(bot)
-            if not (with_verdict and adapter.has_passing_verdict) and not reason.strip():
-                raise InvalidInput(
-                    "needs a reason, since an operator promotes it",
-                    subject=str(adapter.name),
-                    remedy="Say why, with --reason.",
-                    param="reason",
-                )
             if adapter.stage is Stage.PRODUCTION:
                 raise Busy("is production already", subject=str(adapter.name), remedy="Nothing to do.")
-            moved = move(adapter, Stage.PRODUCTION, actor=actor, reason=reason, at=self._now())
-            await self.load(adapter)
-            step_down = await self._step_down(adapter, actor=actor)
-            await self._store_moves([*step_down, moved])
-            self._routes[bot] = _route_of(adapter)
-            log.info("bot=%s version=%s stage=production", bot, adapter.version)
-            return moved.adapter
+            moves = await self._moves_up(adapter, actor=actor, reason=reason)
+            with self.lease_all([adapter]):
+                await self.load(adapter)
+                await self._store.write(partial(holds.put_up, adapter=adapter, moves=moves))
+                self._flip(adapter)
+            return moves[-1].adapter
+
+    async def promote_by_verdict(self, evaluation_id: str) -> str | None:
+        """Put the candidate of a passing verdict live; returns what speaks against it, None where it went live.
+
+        A verdict is about named weights: what answers now must be what it was compared with, and nobody may have moved
+        or held the bot since. It does so once: asked again after a crash, it answers as before. Raises InvalidInput
+        without a passing verdict (invariant 3), and what a failed load raises.
+        """
+        evaluation = await self._store.read(partial(registry.find_evaluation, evaluation_id=evaluation_id))
+        if evaluation is None or evaluation.outcome is not Outcome.PROMOTE:
+            raise InvalidInput(
+                "is no passing verdict", subject=f"evaluation {evaluation_id}", remedy="An operator may promote it."
+            )
+        if evaluation.promoted_at:
+            return None
+        async with self._moving[evaluation.bot]:
+            live_hash = self.route(evaluation.bot).adapter_hash
+            object_to = partial(holds.find_objection, evaluation=evaluation, live_hash=live_hash)
+            if objection := await self._store.read(object_to):
+                return objection
+            adapter = await self._find(evaluation.bot, evaluation.candidate)
+            moves = await self._moves_up(adapter, actor=GATE, reason=evaluation.reasons[0])
+            put_live = partial(holds.put_live, evaluation=evaluation, live_hash=live_hash, moves=moves, at=self._now())
+            with self.lease_all([adapter]):
+                await self.load(adapter)
+                if objection := await self._store.write(put_live):
+                    return objection
+                self._flip(adapter)
+        return None
 
     async def rollback(self, bot: BotName, *, version: int | None = None, actor: str, reason: str) -> Route:
-        """Flip back to the version before, else to `version`, else to the base model; production is retired.
+        """Take production down: to the version before, or to `version` (0: the base model); production is retired.
 
-        Raises InvalidInput without a reason, Busy where the base model answers already.
+        What cannot be loaded is passed over for one that was live before it, at last for the base model, so going down
+        never fails. The bot is held from then on and the weights are refused: no verdict puts them live. Raises
+        InvalidInput without a reason or for a version that never was live, Busy where the base model answers already.
         """
-        if not reason.strip():
-            raise InvalidInput("needs a reason", subject=bot, remedy="Say why, with --reason.", param="reason")
+        _check_reason(reason, subject=bot)
         async with self._moving[bot]:
-            adapters = await self._adapters(bot)
-            current = next((a for a in adapters if a.stage is Stage.PRODUCTION), None)
+            current = await self._in_production(bot)
             if current is None:
                 raise Busy("is on the base model already", subject=bot, remedy="Nothing to roll back.")
-            if version == current.version:
+            if version and (await self._find(bot, version)) == current:
                 raise Busy("is production already", subject=str(current.name), remedy="Choose an older version.")
-            back_to = (
-                await self._find(bot, version)
-                if version
-                else next((a for a in adapters if a.stage is Stage.PREVIOUS), None)
-            )
+            refused = await self._store.read(partial(holds.rolled_back_hashes, bot=bot))
+            ways = ways_down(await self._adapters(bot), current=current, version=version, refused=refused)
+            back_to, passed_over = await self._first_that_loads(ways)
+            why = f"{reason} ({'; '.join(passed_over)})" if passed_over else reason
             at = self._now()
-            moves = [move(current, Stage.RETIRED, actor=actor, reason=reason, at=at)]
+            moves = [move(current, Stage.RETIRED, actor=actor, reason=why, at=at)]
             if back_to:
-                moves.append(move(back_to, Stage.PRODUCTION, actor=actor, reason=reason, at=at))
-                await self.load(back_to)
-            await self._store_moves(moves)
-            self._routes[bot] = _route_of(back_to) if back_to else _base_route(bot)
+                moves.append(move(back_to, Stage.PRODUCTION, actor=actor, reason=why, at=at))
+            hold = Hold(bot, actor, f"{current.name} was rolled back: {reason}", at)
+            take_down = partial(holds.take_down, current=current, back_to=back_to, moves=moves, hold=hold)
+            with self.lease_all([back_to] if back_to else []):
+                await self._store.write(take_down)
+                self._routes[bot] = _route_of(back_to) if back_to else _base_route(bot)
             log.info("bot=%s rolled back from=%s to=%s", bot, current.name, self._routes[bot].name)
             return self._routes[bot]
 
+    async def hold(self, bot: BotName, *, actor: str, reason: str) -> None:
+        """No version of the bot goes live by itself until `release`. Raises InvalidInput without a reason."""
+        _check_reason(reason, subject=bot)
+        await self._store.write(partial(holds.arm_hold, hold=Hold(bot, actor, reason, self._now())))
+
+    async def release(self, bot: BotName, *, actor: str, reason: str) -> None:
+        """Verdicts move the bot again. Raises InvalidInput without a reason, Busy where it is not held."""
+        _check_reason(reason, subject=bot)
+        await self._store.write(partial(holds.lift_hold, bot=bot, actor=actor, reason=reason, at=self._now()))
+
     async def retire(self, adapter: Adapter, *, actor: str, reason: str) -> None:
         """Put an adapter that will not go live aside."""
-        await self._store_moves([move(adapter, Stage.RETIRED, actor=actor, reason=reason, at=self._now())])
+        moved = move(adapter, Stage.RETIRED, actor=actor, reason=reason, at=self._now())
+        await self._store.write(partial(registry.store_moves, moves=[moved]))
 
-    async def _step_down(self, successor: Adapter, *, actor: str) -> list[Moved]:
+    async def _settle(self, *, only: frozenset[AdapterName] | None = None) -> None:
+        adapters = await self._store.read(registry.adapters)
+        for adapter in sorted(adapters, key=lambda a: a.stage is not Stage.PRODUCTION):
+            if adapter.stage in LIVE and (only is None or adapter.name in only):
+                await self._settle_one(adapter)
+        self._missing &= {adapter.name for adapter in adapters if adapter.stage in LIVE}
+
+    async def _settle_one(self, adapter: Adapter) -> str | None:
+        """Load what is live, and point the route at it where it is production; why that could not be done."""
+        with self.lease_all([adapter]):
+            problem = await self._slots.try_to_load(adapter, keep=self._answering())
+            # Looked at again under the lock: a move while it was loaded must not be undone.
+            async with self._moving[adapter.bot]:
+                if (await self._find(adapter.bot, adapter.version)).stage is Stage.PRODUCTION:
+                    if problem is None:
+                        self._flip(adapter)
+                    else:
+                        self._routes.pop(adapter.bot, None)
+        if problem is None:
+            self._missing.discard(adapter.name)
+        elif adapter.name not in self._missing:
+            self._missing.add(adapter.name)
+            log.error("adapter=%s should be live and cannot be loaded: %s", adapter.name, problem)
+        return problem
+
+    async def _first_that_loads(self, ways: Sequence[Adapter]) -> tuple[Adapter | None, list[str]]:
+        passed_over: list[str] = []
+        for adapter in ways:
+            problem = await self._slots.try_to_load(adapter, keep=self._answering())
+            if problem is None:
+                return adapter, passed_over
+            log.warning("adapter=%s passed over: %s", adapter.name, problem)
+            passed_over.append(f"{adapter.name} cannot be loaded")
+        return None, passed_over
+
+    def _answering(self) -> set[str]:
+        return {route.model for route in self._routes.values()}
+
+    def _flip(self, adapter: Adapter) -> None:
+        self._routes[adapter.bot] = _route_of(adapter)
+        log.info("bot=%s version=%s answers", adapter.bot, adapter.version)
+
+    async def _moves_up(self, adapter: Adapter, *, actor: str, reason: str) -> list[Moved]:
+        """Everybody one step down, then the adapter into production."""
+        at = self._now()
         steps = {Stage.PRODUCTION: Stage.PREVIOUS, Stage.PREVIOUS: Stage.RETIRED}
-        because = f"{successor.name} was promoted"
-        return [
-            move(adapter, steps[adapter.stage], actor=actor, reason=because, at=self._now())
-            for adapter in await self._adapters(successor.bot)
-            if adapter.stage in steps and adapter.version != successor.version
+        down = [
+            move(other, steps[other.stage], actor=actor, reason=f"{adapter.name} was promoted", at=at)
+            for other in await self._adapters(adapter.bot)
+            if other.stage in steps and other.version != adapter.version
         ]
+        return [*down, move(adapter, Stage.PRODUCTION, actor=actor, reason=reason, at=at)]
 
-    async def _make_room(self) -> None:
-        """Unload one idle adapter where the engine is full: first those that are not live, then previous ones."""
-        loaded = await self._engine.loaded_adapters()
-        if len(loaded) < self._max_adapters:
-            return
-        stages = {str(a.name): a.stage for a in await self._store.read(registry.adapters)}
-        order = [Stage.RETIRED, Stage.TAINTED, Stage.CANDIDATE, Stage.PREVIOUS]
-        routed = {route.model for route in self._routes.values()}
-        idle = [m for m in loaded if not self._in_flight[m] and m not in routed and stages.get(m) in {*order, None}]
-        if not idle:
-            raise Busy(
-                f"all {self._max_adapters} adapter slots are in use",
-                subject="engine",
-                remedy="Wait for answers in flight or raise engine.max_adapters.",
-            )
-        await self._engine.unload_adapter(min(idle, key=lambda m: order.index(stages.get(m, Stage.RETIRED))))
-
-    async def _store_moves(self, moves: list[Moved]) -> None:
-        await self._store.write(partial(registry.store_moves, moves=moves))
+    async def _in_production(self, bot: BotName) -> Adapter | None:
+        return next((a for a in await self._adapters(bot) if a.stage is Stage.PRODUCTION), None)
 
     async def _adapters(self, bot: BotName) -> list[Adapter]:
         return await self._store.read(partial(registry.adapters, bot=bot))
@@ -226,6 +285,11 @@ class Rollout:
             if adapter.stage is Stage.CANDIDATE:
                 return adapter
         raise NotFound("has no candidate", subject=bot, remedy="Run `nightschool night` or name a --version.")
+
+
+def _check_reason(reason: str, *, subject: str) -> None:
+    if not reason.strip():
+        raise InvalidInput("needs a reason", subject=subject, remedy="Say why, with --reason.", param="reason")
 
 
 def _base_route(bot: BotName) -> Route:

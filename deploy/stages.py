@@ -4,13 +4,13 @@ In: an adapter and where it shall go. Out: the move, whose adapter and event are
 know how a move is stored (collect) or served (`deploy.rollout`), nor whether it is wise (eval).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
-from nightschool.errors import IllegalMove
+from nightschool.errors import IllegalMove, InvalidInput
 from nightschool.records import Adapter, Event, Moved, Stage, new_id
 
 MOVES: Final[Mapping[Stage, frozenset[Stage]]] = MappingProxyType(
@@ -45,6 +45,33 @@ def move(adapter: Adapter, to: Stage, *, actor: str, reason: str, at: datetime) 
         reason=reason,
     )
     return Moved(replace(adapter, stage=to), adapter.stage, event)
+
+
+def ways_down(
+    adapters: Iterable[Adapter], *, current: Adapter, version: int | None, refused: Collection[str]
+) -> list[Adapter]:
+    """Where a rollback from `current` may go, best first; behind the last of them stands the base model.
+
+    Only what was live before, newest first. `version` names the first of them, 0 the base model; what a person took
+    down (`refused`, by content hash) is gone to only by name. Raises InvalidInput for a version that never was live.
+    """
+    if version == 0:
+        return []
+    once_live = sorted(
+        (a for a in adapters if a.live_at and a.stage is not Stage.TAINTED and a.version != current.version),
+        key=lambda a: (a.stage is Stage.PREVIOUS, a.live_at, a.version),
+        reverse=True,
+    )
+    names = [adapter.version for adapter in once_live]
+    if version is not None and version not in names:
+        raise InvalidInput(
+            "never was live or is tainted, so there is no way back to it",
+            subject=f"{current.bot}@{version}",
+            remedy="`nightschool promote` puts a version live.",
+        )
+    first = 0 if version is None else names.index(version)
+    down = {*refused, current.content_hash}
+    return [a for a in once_live[first:] if a.version == version or a.content_hash not in down]
 
 
 def moves_as_mermaid() -> str:

@@ -65,6 +65,8 @@ class Outcome(StrEnum):
     PROMOTE = "promote"
     REJECT = "reject"
     INSUFFICIENT_DATA = "insufficient-data"
+    HOLD = "hold"
+    """Of a night, never of a verdict: the candidate passed, and what a person did keeps it from going live."""
 
 
 class Finish(StrEnum):
@@ -194,6 +196,8 @@ class Adapter:
     dataset_hash: str
     created_at: datetime
     has_passing_verdict: bool = False
+    live_at: datetime | None = None
+    """When it last became production; None where it never was."""
 
     @property
     def name(self) -> AdapterName:

@@ -88,6 +88,7 @@ async def open_parts(settings: Settings, *, base_model: str, secrets: Secrets) -
             else _supervisor(settings, engine, socket, base_model, on_ready=on_ready)
         )
         await stack.enter_async_context(_owned_task(keeper.run()))
+        await stack.enter_async_context(_owned_task(rollout.keep_settled()))
         # Last in, first out: answers end and are recorded while engine and record are still there.
         stack.push_async_callback(turns.stop, grace_s=settings.server.drain_s)
         yield Parts(

@@ -12,6 +12,7 @@ import duckdb
 from collect.migrations.m001_first import FIRST
 from collect.migrations.m002_feedback_by_message import FEEDBACK_BY_MESSAGE
 from collect.migrations.m004_review_history import REVIEW_HISTORY
+from collect.migrations.m005_holds import HOLDS
 from collect.migrations.m006_schedules import SCHEDULES
 from nightschool.errors import RecordError
 
@@ -27,6 +28,7 @@ MIGRATIONS: Final = (
     Migration("m001_first", FIRST),
     Migration("m002_feedback_by_message", FEEDBACK_BY_MESSAGE),
     Migration("m004_review_history", REVIEW_HISTORY),
+    Migration("m005_holds", HOLDS),
     Migration("m006_schedules", SCHEDULES),
 )
 """Oldest first. A released one is never edited."""

@@ -40,6 +40,16 @@ class MoveBody(_Body):
     reason: str = Field(default="", max_length=2_000)
 
 
+class RollbackBody(MoveBody):
+    version: int | None = Field(default=None, ge=0, lt=2**31)
+    """0 is the base model."""
+
+
+class HoldBody(_Body):
+    bot: str
+    reason: str = Field(default="", max_length=2_000)
+
+
 class KeyBody(_Body):
     name: str
     is_operator: bool = False
@@ -126,10 +136,24 @@ def _add_moves(router: APIRouter, parts: Parts, operator: Authority) -> None:
 
     @router.post("/rollback")
     async def rollback(request: Request, caller: Caller = Depends(operator)) -> dict[str, Any]:
-        body = await read_body(request, MoveBody, max_bytes=MAX_BODY_BYTES)
+        body = await read_body(request, RollbackBody, max_bytes=MAX_BODY_BYTES)
         name = parts.shelf.find(body.bot).bot_name
         route = await parts.rollout.rollback(name, version=body.version, actor=caller.owner, reason=body.reason)
         return {"bot": name, "live": str(route.name)}
+
+    @router.post("/hold")
+    async def hold(request: Request, caller: Caller = Depends(operator)) -> dict[str, Any]:
+        body = await read_body(request, HoldBody, max_bytes=MAX_BODY_BYTES)
+        name = parts.shelf.find(body.bot).bot_name
+        await parts.rollout.hold(name, actor=caller.owner, reason=body.reason)
+        return {"bot": name, "is_held": True}
+
+    @router.post("/release")
+    async def release(request: Request, caller: Caller = Depends(operator)) -> dict[str, Any]:
+        body = await read_body(request, HoldBody, max_bytes=MAX_BODY_BYTES)
+        name = parts.shelf.find(body.bot).bot_name
+        await parts.rollout.release(name, actor=caller.owner, reason=body.reason)
+        return {"bot": name, "is_held": False}
 
 
 def _add_keys(router: APIRouter, parts: Parts) -> None:

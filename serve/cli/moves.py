@@ -1,10 +1,10 @@
-"""Verbs that change what is live: night, promote, rollback."""
+"""Verbs that change what is live: night, promote, rollback, hold, release."""
 
 from typing import Annotated, Any
 
 import typer
 
-from serve.cli.options import BotOption, JsonFlag, ReasonOption, VersionOption, server_of
+from serve.cli.options import BotOption, JsonFlag, ReasonOption, VersionOption, WayDownOption, server_of
 from serve.cli.talk import give, give_json
 
 
@@ -12,6 +12,8 @@ def add_moving_verbs(app: typer.Typer) -> None:
     app.command("night")(night)
     app.command("promote")(promote)
     app.command("rollback")(rollback)
+    app.command("hold")(hold)
+    app.command("release")(release)
 
 
 def night(
@@ -57,14 +59,34 @@ def rollback(
     context: typer.Context,
     bot: BotOption,
     reason: ReasonOption,
-    version: VersionOption = None,
+    version: WayDownOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Take the live version back.
 
-    Goes to the version before it, to --version, or, where there was none, to the base model.
+    Goes to the version before it, or to --version; what cannot be loaded is passed over, at last for the base model.
+    The bot is held from then on: nothing goes live by itself until `release`.
     """
     _move(context, "/ops/rollback", {"bot": bot, "version": version, "reason": reason}, as_json=as_json)
+
+
+def hold(context: typer.Context, bot: BotOption, reason: ReasonOption, as_json: JsonFlag = False) -> None:
+    """Let no version go live by itself until `release`."""
+    _set_hold(context, "/ops/hold", bot=bot, reason=reason, as_json=as_json)
+
+
+def release(context: typer.Context, bot: BotOption, reason: ReasonOption, as_json: JsonFlag = False) -> None:
+    """Lift a hold that a rollback or `hold` armed."""
+    _set_hold(context, "/ops/release", bot=bot, reason=reason, as_json=as_json)
+
+
+def _set_hold(context: typer.Context, path: str, *, bot: str, reason: str, as_json: bool) -> None:
+    with server_of(context) as server:
+        done = server.post(path, {"bot": bot, "reason": reason})
+    if as_json:
+        give_json(done)
+    else:
+        give(f"{bot} is {'held' if done['is_held'] else 'not held'} now")
 
 
 def _move(context: typer.Context, path: str, body: dict[str, Any], *, as_json: bool) -> None:

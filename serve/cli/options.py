@@ -20,6 +20,9 @@ BotOption = Annotated[str, typer.Option("--bot", help="The bot's name.")]
 AnyBotOption = Annotated[str | None, typer.Option("--bot", help="Only this bot.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept in the audit.")]
 VersionOption = Annotated[int | None, typer.Option("--version", min=1, help="The adapter's version.")]
+WayDownOption = Annotated[
+    int | None, typer.Option("--version", min=0, help="A version that was live before; 0 is the base model.")
+]
 HomeOption = Annotated[Path | None, typer.Option("--home", help="Data folder; else NIGHTSCHOOL_HOME, else ./data.")]
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="Settings file; else NIGHTSCHOOL_CONFIG, else ./nightschool.toml.")

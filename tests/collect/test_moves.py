@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from collect.events import list_events
-from collect.registry import adapter, adapters, record_evaluation, register_adapter, store_moves
+from collect.registry import Evaluation, adapter, adapters, record_evaluation, register_adapter, store_moves
 from collect.store import Cursor
 from nightschool.errors import Busy, NotFound
 from nightschool.records import Adapter, Event, Moved, Outcome, Stage, new_id
@@ -48,18 +48,7 @@ def test_what_does_not_exist_is_neither_moved_nor_judged(cursor: Cursor) -> None
     with pytest.raises(NotFound):
         store_moves(cursor, moves=[move(ghost, Stage.RETIRED)])
     with pytest.raises(NotFound):
-        record_evaluation(
-            cursor,
-            evaluation_id="e",
-            cycle_id="c",
-            bot=BOT,
-            candidate=9,
-            outcome=Outcome.PROMOTE,
-            reasons=(),
-            figures_json="{}",
-            folder="f",
-            at=AT,
-        )
+        record_evaluation(cursor, evaluation=Evaluation("e", "c", BOT, 9, Outcome.PROMOTE, (), "{}", "f", AT))
 
 
 def test_a_version_is_given_once(cursor: Cursor) -> None:

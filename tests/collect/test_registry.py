@@ -1,13 +1,14 @@
 """Adapters, cycles and keys: one production, one running cycle, one night a date, and secrets that are not kept."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from collect import cycles, events, keys, registry
+from collect.registry import Evaluation
 from collect.store import Store
 from nightschool.errors import Busy, InvalidInput, NotFound
 from nightschool.records import Adapter, Cycle, CycleState, Event, Moved, Outcome, Stage, new_id
@@ -55,26 +56,47 @@ async def test_two_in_production_are_refused_and_nothing_of_it_is_kept(store: St
     assert "second" not in {e.subject for e in await store.read(events.list_events)}
 
 
-async def test_a_passing_verdict_is_noted_on_the_adapter(store: Store) -> None:
+def evaluation(outcome: Outcome, *, evaluation_id: str = "e", at: datetime = AT) -> Evaluation:
+    return Evaluation(evaluation_id, "c", BOT, 1, outcome, ("passed: it",), "{}", "f", at, candidate_hash="hash1")
+
+
+async def judge(store: Store, verdict: Evaluation) -> tuple[Outcome, bool]:
+    """The outcome as it stands in the record, and what the adapter says of it."""
+    kept = await store.write(partial(registry.record_evaluation, evaluation=verdict))
+    marked = await store.read(partial(registry.adapter, bot=BOT, version=1))
+    return kept.outcome, marked.has_passing_verdict
+
+
+async def test_the_newest_verdict_is_noted_on_the_adapter(store: Store) -> None:
     await add(store, adapter(1))
-    for outcome, has_passed in ((Outcome.REJECT, False), (Outcome.PROMOTE, True)):
-        await store.write(
-            partial(
-                registry.record_evaluation,
-                evaluation_id=outcome,
-                cycle_id="c",
-                bot=BOT,
-                candidate=1,
-                outcome=outcome,
-                reasons=("passed: it",),
-                figures_json="{}",
-                folder="f",
-                at=AT,
-            )
-        )
-        kept = await store.read(partial(registry.adapter, bot=BOT, version=1))
-        assert kept.has_passing_verdict is has_passed
-    assert len(await store.read(registry.evaluations)) == 2
+    for hour, outcome in enumerate((Outcome.REJECT, Outcome.PROMOTE, Outcome.REJECT)):
+        verdict = evaluation(outcome, evaluation_id=f"e{hour}", at=AT + timedelta(hours=hour))
+        assert await judge(store, verdict) == (outcome, outcome is Outcome.PROMOTE)
+    assert len(await store.read(registry.evaluations)) == 3
+
+
+@pytest.mark.parametrize(("first", "second"), [("reject", "promote"), ("promote", "reject")])
+async def test_a_second_verdict_of_the_same_id_changes_neither_row_nor_adapter(
+    store: Store, first: str, second: str
+) -> None:
+    await add(store, adapter(1))
+    stands = await judge(store, evaluation(Outcome(first)))
+    assert await judge(store, evaluation(Outcome(second))) == stands == (first, first == "promote")
+
+
+async def test_an_adapter_that_nobody_judged_is_not_the_newest_that_was(store: Store) -> None:
+    for version in (1, 2, 3):
+        await add(store, adapter(version))
+    assert await store.read(partial(registry.newest_judged, bot=BOT)) is None
+    await judge(store, evaluation(Outcome.REJECT))
+    judged = await store.read(partial(registry.newest_judged, bot=BOT))
+    assert judged is not None
+    assert judged.version == 1
+    live = Moved(adapter(2, Stage.PRODUCTION), Stage.CANDIDATE, event("candidate->production"))
+    await store.write(partial(registry.store_moves, moves=[live]))
+    answered = await store.read(partial(registry.newest_judged, bot=BOT))
+    assert answered is not None
+    assert answered.version == 2
 
 
 def night(cycle_id: str, local_date: date | None = None) -> Cycle:

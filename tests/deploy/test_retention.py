@@ -116,10 +116,8 @@ async def test_what_lineage_needs_stays(store: Store, home: Home, tidy: Tidy) ->
 async def test_what_was_judged_or_promoted_by_a_person_last_stays(store: Store, home: Home, tidy: Tidy) -> None:
     for age in (40, 39, 38, 37):
         await night(store, home, age=age)
-    judged = partial(
-        registry.record_evaluation, evaluation_id="e", cycle_id="night-39", bot=BOT, candidate=2,
-        outcome=Outcome.REJECT, reasons=(), figures_json="{}", folder="", at=NOW,
-    )  # fmt: skip
+    verdict = registry.Evaluation("e", "night-39", BOT, 2, Outcome.REJECT, (), "{}", "", NOW)
+    judged = partial(registry.record_evaluation, evaluation=verdict)
     await store.write(judged)
     await tidy(nights=0)
     assert left(home.adapters(BOT)) == {"weights-39", "weights-37"}  # the newest one, too: its rows are the known ones

@@ -1,20 +1,21 @@
 """Routes flip at once, with a verdict or a reason, and the record always agrees with them."""
 
+import asyncio
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from collect import events, registry
+from collect import events, holds, registry
 from collect.store import Store
 from deploy.proof import take_on_trust
 from deploy.rollout import Rollout
 from deploy.stages import move
 from nightschool.echo import EchoEngine
 from nightschool.engine import Engine
-from nightschool.errors import Busy, EngineError, IllegalMove, InvalidInput, NotFound
+from nightschool.errors import Busy, EngineError, IllegalMove, InvalidInput, NotFound, Unavailable
 from nightschool.home import Home
-from nightschool.records import Adapter, BotName, Event, Stage, new_id, utc_now
+from nightschool.records import Adapter, BotName, Event, Outcome, Stage, new_id, utc_now
 
 BOT = BotName("support")
 
@@ -24,10 +25,12 @@ def rollout(store: Store, engine: EchoEngine, home: Home) -> Rollout:
     return Rollout(store, engine, home=home, max_adapters=3, prove=take_on_trust)
 
 
-async def register(store: Store, version: int, *, bot: BotName = BOT, has_passed: bool = False) -> None:
+async def register(
+    store: Store, version: int, *, bot: BotName = BOT, has_passed: bool = False, content_hash: str = ""
+) -> None:
     folder = f"adapters/{bot}/{version}"
     adapter = Adapter(
-        bot, version, f"hash{version}", folder, Stage.CANDIDATE, "cycle", "data", utc_now(), has_passed
+        bot, version, content_hash or f"hash{version}", folder, Stage.CANDIDATE, "cycle", "data", utc_now(), has_passed
     )  # fmt: skip
     event = Event(new_id(), utc_now(), bot, "gate", "registered", str(adapter.name), "")
     await store.write(partial(registry.register_adapter, adapter=adapter, event=event))
@@ -73,13 +76,13 @@ async def test_a_retired_version_can_be_brought_back(store: Store, rollout: Roll
     assert str(rollout.route(BOT).name) == "support@1"
 
 
-@pytest.mark.parametrize(("has_passed", "with_verdict"), [(False, False), (False, True), (True, False)])
+@pytest.mark.parametrize("has_passed", [False, True])
 async def test_nothing_goes_live_without_a_verdict_or_a_reason(
-    store: Store, rollout: Rollout, has_passed: bool, with_verdict: bool
+    store: Store, rollout: Rollout, has_passed: bool
 ) -> None:
     await register(store, 1, has_passed=has_passed)
     with pytest.raises(InvalidInput, match="needs a reason"):
-        await rollout.promote(BOT, actor="ada", reason="  ", with_verdict=with_verdict)
+        await rollout.promote(BOT, actor="ada", reason="  ")
     assert str(rollout.route(BOT).name) == "support@base"
     with pytest.raises(InvalidInput, match="needs a reason"):
         await rollout.rollback(BOT, actor="ada", reason="")
@@ -186,3 +189,147 @@ async def test_a_tainted_version_serves_nobody(store: Store, rollout: Rollout) -
         await rollout.route_to(BOT, 1)
     with pytest.raises(IllegalMove):
         await rollout.promote(BOT, version=1, actor="ada", reason="x")
+
+
+async def judge(store: Store, version: int, *, against: str = "", outcome: Outcome = Outcome.PROMOTE) -> str:
+    """A verdict on the version as it would stand had its examination begun now; its id."""
+    moves = await store.read(partial(registry.count_moves, bot=BOT))
+    verdict = registry.Evaluation(
+        new_id(), "cycle", BOT, version, outcome, ("passed: it",), "{}", "", utc_now(),
+        candidate_hash=f"hash{version}", production_hash=against, moves=moves,
+    )  # fmt: skip
+    return (await store.write(partial(holds.keep_verdict, evaluation=verdict))).evaluation_id
+
+
+async def test_a_passing_verdict_puts_its_candidate_live_once(store: Store, rollout: Rollout) -> None:
+    await register(store, 1)
+    verdict = await judge(store, 1)
+    assert await rollout.promote_by_verdict(verdict) is None
+    assert str(rollout.route(BOT).name) == "support@1"
+    await rollout.rollback(BOT, actor="ada", reason="rude")
+    assert await rollout.promote_by_verdict(verdict) is None
+    assert str(rollout.route(BOT).name) == "support@base"
+
+
+@pytest.mark.parametrize("outcome", [Outcome.REJECT, Outcome.INSUFFICIENT_DATA])
+async def test_the_gate_promotes_nothing_without_a_passing_verdict(
+    store: Store, rollout: Rollout, outcome: Outcome
+) -> None:
+    await register(store, 1, has_passed=True)
+    with pytest.raises(InvalidInput, match="no passing verdict"):
+        await rollout.promote_by_verdict(await judge(store, 1, outcome=outcome))
+    with pytest.raises(InvalidInput, match="no passing verdict"):
+        await rollout.promote_by_verdict("never-given")
+    assert await stages(store) == {1: "candidate"}
+
+
+async def test_a_rollback_holds_the_bot_until_an_operator_lifts_it(store: Store, rollout: Rollout) -> None:
+    await register(store, 1)
+    await rollout.promote(BOT, actor="ada", reason="better")
+    await rollout.rollback(BOT, actor="ada", reason="it insults people")
+    await register(store, 2)
+    verdict = await judge(store, 2)
+    objection = await rollout.promote_by_verdict(verdict)
+    assert objection is not None
+    assert "held" in objection
+    assert "it insults people" in objection
+    await rollout.release(BOT, actor="bob", reason="mended")
+    assert await rollout.promote_by_verdict(verdict) is None
+    said = [e.action for e in await store.read(partial(events.list_events, bot=BOT))]
+    assert {"held", "released"} <= set(said)
+    with pytest.raises(Busy, match="is not held"):
+        await rollout.release(BOT, actor="bob", reason="again")
+
+
+@pytest.mark.parametrize("how", ["rolled back", "rejected"])
+async def test_refused_weights_never_come_back_by_themselves(store: Store, rollout: Rollout, how: str) -> None:
+    await register(store, 1)
+    if how == "rejected":
+        await judge(store, 1, outcome=Outcome.REJECT)
+    else:
+        await rollout.promote(BOT, actor="ada", reason="better")
+        await rollout.rollback(BOT, actor="ada", reason="rude")
+        await rollout.release(BOT, actor="ada", reason="go on")
+    await register(store, 2, content_hash="hash1")
+    moves = await store.read(partial(registry.count_moves, bot=BOT))
+    again = registry.Evaluation(
+        "again", "c", BOT, 2, Outcome.PROMOTE, ("it",), "{}", "", utc_now(), candidate_hash="hash1", moves=moves
+    )
+    await store.write(partial(holds.keep_verdict, evaluation=again))
+    objection = await rollout.promote_by_verdict("again")
+    assert objection is not None
+    assert "the same weights were refused" in objection
+
+
+async def test_a_verdict_is_about_what_answered_when_the_examination_began(store: Store, rollout: Rollout) -> None:
+    for version in (1, 2, 3):
+        await register(store, version)
+    await rollout.promote(BOT, version=1, actor="ada", reason="better")
+    verdict = await judge(store, 3, against="hash1")
+    await rollout.promote(BOT, version=2, actor="ada", reason="better still")
+    objection = await rollout.promote_by_verdict(verdict)
+    assert objection is not None
+    assert "moved by an operator" in objection
+    objection = await rollout.promote_by_verdict(await judge(store, 3, against="hash1"))
+    assert objection is not None
+    assert "not what the candidate was compared with" in objection
+    assert str(rollout.route(BOT).name) == "support@2"
+
+
+class Broken(EchoEngine):
+    """Loads nothing that is named in `refused`."""
+
+    refused: frozenset[str] = frozenset()
+
+    async def load_adapter(self, name: str, folder: Path) -> None:
+        if name in self.refused:
+            raise EngineError("cannot be loaded", subject=name, remedy="")
+        await super().load_adapter(name, folder)
+
+
+@pytest.mark.parametrize(("broken", "answers"), [({2}, "support@1"), ({1, 2}, "support@base")])
+async def test_rolling_back_passes_over_what_cannot_be_loaded(
+    store: Store, home: Home, broken: set[int], answers: str
+) -> None:
+    engine = Broken()
+    rollout = Rollout(store, engine, home=home, max_adapters=4, prove=take_on_trust)
+    for version in (1, 2, 3):
+        await register(store, version)
+        await rollout.promote(BOT, version=version, actor="ada", reason="better")
+    for version in broken:
+        await engine.unload_adapter(f"support@{version}")
+    engine.refused = frozenset(f"support@{version}" for version in broken)
+    assert str((await rollout.rollback(BOT, actor="ada", reason="rude")).name) == answers
+    assert (await stages(store))[3] == "retired"
+
+
+async def test_version_0_is_the_base_model_and_a_version_that_never_was_live_is_no_way_back(
+    store: Store, rollout: Rollout
+) -> None:
+    for version in (1, 2, 3):
+        await register(store, version)
+    for version in (1, 2):
+        await rollout.promote(BOT, version=version, actor="ada", reason="better")
+    with pytest.raises(InvalidInput, match="never was live"):
+        await rollout.rollback(BOT, version=3, actor="ada", reason="x")
+    assert str((await rollout.rollback(BOT, version=0, actor="ada", reason="x")).name) == "support@base"
+
+
+async def test_production_that_did_not_load_is_tried_again_and_never_judged_without(store: Store, home: Home) -> None:
+    engine = Broken()
+    first = Rollout(store, engine, home=home, max_adapters=3, prove=take_on_trust)
+    await register(store, 1)
+    await first.promote(BOT, actor="ada", reason="better")
+    fresh = Broken()
+    fresh.refused = frozenset({"support@1"})
+    rollout = Rollout(store, fresh, home=home, max_adapters=3, prove=take_on_trust)
+    await rollout.restore()
+    assert str(rollout.route(BOT).name) == "support@base"
+    with pytest.raises(Unavailable, match="in production and cannot be loaded"):
+        await rollout.production(BOT)
+    fresh.refused = frozenset()
+    task = asyncio.create_task(rollout.keep_settled(pauses_s=(0,)))
+    async with asyncio.timeout(10):
+        while str(rollout.route(BOT).name) != "support@1":
+            await asyncio.sleep(0.01)
+    task.cancel()

@@ -19,7 +19,7 @@ runs on the data folder in effect; where none runs, one line says so and the exi
 
 | exit code | meaning |
 |---|---|
-| 0 | done; a night's verdict may be `promote`, `reject` or `insufficient-data` |
+| 0 | done; a night's verdict may be `promote`, `hold`, `reject` or `insufficient-data` |
 | 1 | failed: training, evaluation, a check of `doctor`, or a fault of ours |
 | 2 | wrong call, settings or input; every line of an import was bad; a move of stages that is not allowed |
 | 3 | not found: bot, version, cycle, key |
@@ -33,11 +33,12 @@ What `--json` prints:
 | verb | shape |
 |---|---|
 | `import` | `{"imported", "skipped", "bad_lines": [{"line", "reason"}]}` |
-| `night` | `{"cycle", "candidate", "verdict": "promote"\\|"reject"\\|"insufficient-data", "reasons", "figures"}` |
+| `night` | `{"cycle", "candidate", "verdict": "promote"\\|"hold"\\|"reject"\\|"insufficient-data", ...` |
 | `night --dry-run` | `{"bot", "would_train", "reason", "train_rows", "new_rows", "held_out_rows", ...}` |
 | `adapters` | `[{"bot", "version", "stage", "hash", "folder", "has_passing_verdict", "cycle", "dataset", ...}]` |
 | `promote` | `{"bot", "live", "stage"}` |
 | `rollback` | `{"bot", "live"}` |
+| `hold`, `release` | `{"bot", "is_held"}` |
 | `keys create` | `{"name", "key"}` |
 | `keys list` | `[{"name", "scope", "created_at", "revoked_at"}]` |
 | `status` | `{"version", "engine", "bots": [{"bot", "live", "next_night", "running", "recent", ...}]}` |
