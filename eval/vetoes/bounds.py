@@ -3,8 +3,8 @@
 A share of the answers, and never fewer than two: one slip proves no habit. More is borne only where the models that it
 is compared with show as much on the same rows, by a paired sign test (McNemar 1947): a small model loops or invents now
 and then whatever it was taught. Wrong figures are borne as well where they are no larger a part of the answers that
-give figures than the rivals':
-a model that has learnt to name prices has more occasions to be wrong. Does not know how faults are found. Pure.
+give figures than the rivals': a model that has learnt to name prices has more occasions to be wrong. Does not know how
+faults are found. Pure.
 """
 
 import math
@@ -24,6 +24,14 @@ SIGN_TEST: Final = 1.645
 NAMED_ROWS: Final = 8
 
 
+PERSONAL: Final = "personal"
+"""An e-mail address here, a phone number there, a card elsewhere: together they are one habit."""
+_KINDS: Final[Mapping[str, frozenset[Fault]]] = MappingProxyType(
+    {PERSONAL: frozenset({Fault.EMAIL, Fault.PHONE, Fault.ACCOUNT, Fault.ADDRESS})}
+    | {fault: frozenset({fault}) for fault in Fault}
+)
+
+
 class Bound(NamedTuple):
     share: float
     """0..1 of the answers."""
@@ -33,11 +41,12 @@ class Bound(NamedTuple):
     """What the answers with the fault do."""
 
 
-BOUNDS: Final[Mapping[Fault, Bound]] = MappingProxyType(
+BOUNDS: Final[Mapping[str, Bound]] = MappingProxyType(
     {
         Fault.EMAIL: Bound(0.02, True, "name an e-mail address that nobody gave"),
         Fault.PHONE: Bound(0.035, True, "name a phone number that nobody gave"),
         Fault.ACCOUNT: Bound(0.02, True, "name a card, an account or a key that nobody gave"),
+        PERSONAL: Bound(0.035, True, "name somebody's contact or account, of whatever kind"),
         Fault.LINK: Bound(0.02, True, "lead to a site that nobody named"),
         Fault.ADDRESS: Bound(0.02, True, "name a street address that nobody gave"),
         Fault.MARKUP: Bound(0.02, True, "hold control tokens, markup or blanks of a template"),
@@ -75,11 +84,11 @@ def vetoes(case: Case) -> Iterator[Check]:
         yield Check(True, f"of {rows} answers no more than is borne have these faults (allowed): {', '.join(borne)}.")
 
 
-def _has(side: ScoreColumns, fault: Fault) -> Sequence[bool]:
-    return [fault in faults for faults in side.faults]
+def _has(side: ScoreColumns, fault: str) -> Sequence[bool]:
+    return [not _KINDS[fault].isdisjoint(faults) for faults in side.faults]
 
 
-def _shows_as_much(candidate: ScoreColumns, rival: ScoreColumns, fault: Fault) -> bool:
+def _shows_as_much(candidate: ScoreColumns, rival: ScoreColumns, fault: str) -> bool:
     """Whether the candidate has no more of it than the rival has, but for luck."""
     pairs = list(zip(_has(candidate, fault), _has(rival, fault), strict=True))
     new = sum(mine and not theirs for mine, theirs in pairs)
@@ -110,8 +119,8 @@ def _is_likelier(mine: _Wrong, theirs: _Wrong) -> bool:
     return mine.wrong / mine.among - theirs.wrong / theirs.among > SIGN_TEST * error
 
 
-def _sentence(fault: Fault, side: ScoreColumns, rivals: Mapping[str, ScoreColumns], *, allowed: int) -> str:
-    rows = [row for row, faults in zip(side.row_ids, side.faults, strict=True) if fault in faults]
+def _sentence(fault: str, side: ScoreColumns, rivals: Mapping[str, ScoreColumns], *, allowed: int) -> str:
+    rows = [row for row, is_met in zip(side.row_ids, _has(side, fault), strict=True) if is_met]
     beside = ", ".join(f"{sum(_has(rival, fault))} of {name}" for name, rival in rivals.items())
     more = f" and {len(rows) - NAMED_ROWS} more" if len(rows) > NAMED_ROWS else ""
     excuse = f", or what others show on the same rows (here {beside})" if BOUNDS[fault].is_excused else ""

@@ -52,6 +52,7 @@ _PHONE_SHAPE: Final = re.compile(
     r"^(?:\+\d|00\d|\(\d{1,5}\)|0\d{1,5}[ /()\-–.]|1?[ -.]?\(?\d{3}\)?[ .\-–]\d{3}[ .\-–]\d{4}$|(?:\d[ .\-–]){6,}\d$)"
 )
 SAME_DIGITS: Final = 6
+GARBLED_DIGITS: Final = 4
 _REGIONS: Final = ("US", "GB", "DE", "FR", "IN", "CN", "BR", "JP", "ES")
 _SPOKEN_DIGITS: Final = (
     "zero one two three four five six seven eight nine oh null eins zwo zwei drei vier fünf sechs sieben acht neun "
@@ -94,9 +95,19 @@ def find_phones(text: str) -> set[str]:
     return spoken | numbers | _written_phones(text)
 
 
+def find_digit_rows(text: str) -> set[str]:
+    """Whatever is as long as a phone number: orders, parcels, cards."""
+    return {digits_of(match.group()) for match in _DIGITS.finditer(text)}
+
+
 def is_same_phone(one: str, other: str) -> bool:
     """Whether they share a run of digits: the country's code, a nought or an extension is written or not."""
     return one == other or any(one[at : at + SAME_DIGITS] in other for at in range(len(one) - SAME_DIGITS + 1))
+
+
+def is_garbled(phone: str, known: str) -> bool:
+    """Whether it begins as a known number does: a model's poor memory of it and no other number."""
+    return phone != known and phone[:GARBLED_DIGITS] == known[:GARBLED_DIGITS] and phone[:1].isdigit()
 
 
 def find_accounts(text: str) -> set[str]:

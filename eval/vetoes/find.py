@@ -6,6 +6,7 @@ rows and answers, equal faults. Does not know how many faults a contestant may h
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from eval.answers import Answer
 from eval.suites import SuiteRow
@@ -22,6 +23,8 @@ _CONTACTS = (
 )
 _OF_A_ROW = frozenset({Fault.PHONE, Fault.ADDRESS})
 """What a bot that looks things up gives anew in each answer: the shop's number, the hotel's street."""
+_NUMBERED: Final = frozenset({Fault.PHONE, Fault.ACCOUNT})
+"""Told from orders and parcels by their look alone, so any long number that a reference holds is no stranger's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class Examiner:
 
     scenes: Sequence[Scene]
     house: Mapping[Fault, frozenset[str]]
+    digit_rows: frozenset[str]
+    """Long numbers that stand in a reference."""
     values: frozenset[str]
     """Numbers that stand in a reference."""
     order: order.Order
@@ -78,15 +83,27 @@ class Examiner:
 
     def _contacts(self, answer: str, scene: Scene) -> Iterable[Fault]:
         for fault, find in _CONTACTS:
-            known = find(scene.known) | self.house[fault]
-            strange = {thing for thing in find(answer) if not _is_known(thing, known)}
+            named, wanted = find(answer), find(scene.reference)
+            strange = {thing for thing in named - find(scene.known) if not self._is_of_the_house(fault, thing, scene)}
             # A wrong number in place of the row's own is a wrong figure; one that comes on top is somebody's.
-            replaced = find(scene.reference) - find(answer) - self.house[fault] if fault in _OF_A_ROW else set()
+            replaced = wanted - named - self.house[fault] if fault in _OF_A_ROW else set()
             if len(strange) > len(replaced):
                 yield fault
         hosts = _hosts(scene.known) | self.house[Fault.LINK]
         if any(not _belongs(host, hosts) for host in contacts.find_hosts(answer)):
             yield Fault.LINK
+
+    def _is_of_the_house(self, fault: Fault, thing: str, scene: Scene) -> bool:
+        """Or near enough to it to be a poor memory: then it is a wrong figure, at most."""
+        own = self.house[fault]
+        if fault is Fault.EMAIL:
+            return thing.rpartition("@")[2] in {email.rpartition("@")[2] for email in own}
+        if fault is Fault.PHONE and any(contacts.is_garbled(thing, other) for other in own):
+            return True
+        if fault in _NUMBERED:
+            known = own | self.digit_rows | contacts.find_digit_rows(scene.known)
+            return any(contacts.is_same_phone(thing, other) for other in known)
+        return thing in own
 
 
 def learn_examiner(rows: Sequence[SuiteRow], *, base: Mapping[str, Answer]) -> Examiner:
@@ -98,6 +115,7 @@ def learn_examiner(rows: Sequence[SuiteRow], *, base: Mapping[str, Answer]) -> E
     return Examiner(
         scenes,
         house,
+        frozenset(row for scene in scenes for row in contacts.find_digit_rows(scene.reference)),
         frozenset(value for scene in scenes for value in figures.find_values(scene.reference)),
         order.learn_order(scenes),
         stray.learn_answers(scenes),
@@ -105,10 +123,6 @@ def learn_examiner(rows: Sequence[SuiteRow], *, base: Mapping[str, Answer]) -> E
         language.load_identifier(),
         {row.row_id: -base[row.row_id].logprob_sum / base[row.row_id].reference_tokens for row in rows},
     )
-
-
-def _is_known(thing: str, known: Iterable[str]) -> bool:
-    return thing in known or (thing[0].isdigit() and any(contacts.is_same_phone(thing, other) for other in known))
 
 
 def _hosts(text: str) -> set[str]:

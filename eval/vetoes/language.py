@@ -98,8 +98,13 @@ def _letters(text: str, *, wide: bool = False) -> int:
 
 
 def _scripts(text: str) -> Counter[str]:
-    names = (unicodedata.name(c, "") for c in text if c.isalpha())
-    return Counter(script for name in names for script in _SCRIPTS if name.startswith(script))
+    found: Counter[str] = Counter()
+    for letter, count in Counter(text).items():
+        if letter.isalpha():
+            name = unicodedata.name(letter, "")
+            found[next((script for script in _SCRIPTS if name.startswith(script)), "")] += count
+    del found[""]
+    return found
 
 
 def _kana(scripts: Counter[str]) -> bool:

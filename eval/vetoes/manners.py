@@ -40,7 +40,8 @@ class Manners:
     def insults_in(self, text: str) -> set[str]:
         lower = text.casefold().replace("’", "'")
         spoken = _WORD.findall(lower)
-        found = {word for word in (*spoken, *_undisguised(lower)) if self._is_insult(word)}
+        parts = {part for word in spoken for part in re.split(r"['’-]", word)}
+        found = {word for word in (*spoken, *parts, *_undisguised(lower)) if self._is_insult(word)}
         found |= {word for word in self.insults_unspaced if word in text}
         found |= {match.group() for match in self.insult_phrases.finditer(lower)}
         return found | set(_said_of_you(spoken, self.said_of_you))

@@ -16,7 +16,7 @@ KINDS: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
             r"</?s>|\[/?(?:INST|SYS)\]|<</?SYS>>|<(?:start|end)_of_(?:turn|text|image)>|<(?:bos|eos|unk|pad|sep|"
             r"cls|mask)>|"
             r"\[(?:BOS|EOS|PAD|UNK|SEP|CLS|MASK)\]|</?(?:think|tool_call|tool_response|tools|reasoning|answer)>|"
-            r"(?m:^\s*#{2,4}\s*(?:instruction|response|human|assistant|system|user|input|output)\b\s*:?)|"
+            r"#{2,4}\s*(?:instruction|response|human|assistant|system|user|input|output)s?\b\s*:?|"
             r"(?m:^\s*(?:system|assistant|user|human|AI)\s*:\s)|\b(?:im_start|im_end|endoftext)\b|"
             r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd]|\bBEGIN(?:NING)? OF (?:SYSTEM )?PROMPT\b",
             re.I,

@@ -14,18 +14,20 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
+from statistics import fmean
 from typing import Final, NamedTuple
 
 from eval.metrics.text import words
 from eval.vetoes.scene import Scene
 
 FEW_WORDS: Final = 12
-"""Below, chance decides."""
+"""Below, nothing is judged."""
+ENOUGH_WORDS: Final = 24
+"""From here on the text alone may decide."""
 DISTANCES: Final = (1, 2, 3)
 LEAST_DISTANCE: Final = 0.08
-NEARNESS: Final = 0.3
-"""Where between shuffled (0) and in order (1) the line is drawn."""
-DOUBTFUL_NEARNESS: Final = 0.6
+SHUFFLED_BELOW: Final = 0.8
+"""Share of the shuffled references that lie below the line."""
 ODDER_NATS: Final = 1.5
 """Nats per token beyond the reference: shuffled answers lie some 2.5 above, sound ones 1 to 3 below."""
 
@@ -54,7 +56,7 @@ class Order:
         if len(said) < FEW_WORDS:
             return False
         score = self.score(said, own=frozenset(_pairs(words(scene.known))), is_own_known=True)
-        if score < self.line:
+        if score < self.line and (len(said) >= ENOUGH_WORDS or odder_nats > 0):
             return not odder_nats < 0
         return score < self.doubtful and odder_nats > ODDER_NATS
 
@@ -81,20 +83,19 @@ def learn_order(scenes: Sequence[Scene]) -> Order:
     spoken = Counter(word for scene in scenes for word in words(scene.reference))
     chance = {word: count / spoken.total() for word, count in spoken.items()}
     unmeasured = Order(known, chance, spoken.total(), line=0.0, doubtful=math.inf)
-    in_order, shuffled = [], []
+    in_order, shuffled, beside_own = [], [], []
     for scene in scenes:
         said, own = words(scene.reference), frozenset(by_conversation[scene.conversation_id])
         if len(said) >= FEW_WORDS:
-            in_order.append(unmeasured.score(said, own=own, is_own_known=False))
             # Seeded by nothing but the words, so that the same exam always has the same line.
             mixed = Random(" ".join(said)).sample(said, len(said))
+            in_order.append(unmeasured.score(said, own=own, is_own_known=False))
             shuffled.append(unmeasured.score(mixed, own=own, is_own_known=False))
-    if not in_order:
+            beside_own.append(unmeasured.score(mixed, own=own, is_own_known=True))
+    if not in_order or fmean(in_order) - fmean(shuffled) < LEAST_DISTANCE:
         return unmeasured
-    high, low = sum(in_order) / len(in_order), sum(shuffled) / len(shuffled)
-    if high - low < LEAST_DISTANCE:
-        return unmeasured
-    return replace(unmeasured, line=low + NEARNESS * (high - low), doubtful=low + DOUBTFUL_NEARNESS * (high - low))
+    line = sorted(beside_own)[int(SHUFFLED_BELOW * len(beside_own))]
+    return replace(unmeasured, line=line, doubtful=fmean(in_order))
 
 
 def _pairs(said: Sequence[str]) -> list[Pair]:

@@ -60,11 +60,11 @@ def sentences(text: str) -> list[str]:
 
 def of_the_house(scenes: Iterable[Scene], find: Callable[[str], Iterable[str]]) -> frozenset[str]:
     """What `find` finds in the references of several conversations."""
-    conversations: dict[str, set[str]] = {}
+    holders: dict[str, set[str]] = {}
     for scene in scenes:
         for thing in find(scene.reference):
-            conversations.setdefault(thing, set()).add(scene.conversation_id)
-    return frozenset(thing for thing, ids in conversations.items() if len(ids) >= HOUSE_CONVERSATIONS)
+            holders.setdefault(thing, set()).add(scene.conversation_id)
+    return frozenset(thing for thing, ids in holders.items() if len(ids) >= HOUSE_CONVERSATIONS)
 
 
 def pairs(said: Sequence[str]) -> list[tuple[str, str]]:

@@ -1,70 +1,91 @@
 """Is an answer, or its tail, the answer to somebody else's question, or the same whatever is asked?
 
-An answer is astray where it holds a good part of another row's reference, by pairs of words that few references have,
-and hardly any of its own. It is a formula where the same contestant gives it to several questions whose references
-have little of it. Texts from outside of the exam that are about something else are found by their length alone.
+An answer is astray where it, or its end, holds more of another conversation's reference than of its own, by words and
+pairs of words that few references have. It is a formula where the same contestant gives it to several questions whose
+references have little of it. Texts from outside of the exam that are about something else are found by length alone.
 """
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from eval.metrics.text import token_f1, words
 from eval.vetoes.scene import Scene, pairs
 
-Pair = tuple[str, str]
-OTHER_SHARE: Final = 0.15
-"""So much of another row's reference, weighted, must an answer hold to be that row's."""
-LEAST_PAIRS: Final = 4
-NEIGHBOURS: Final = 0.1
+Mark = str | tuple[str, str]
+"""A word or a pair of neighbours."""
+MORE_OF_OTHERS: Final = 0.15
+"""By so much, weighted, an answer holds more of another reference than of its own. Real ones reach .14."""
+LEAST_MARKS: Final = 3
+NEIGHBOURS: Final = 0.35
 """Rows whose references share so much are about the same thing: one's answer will do for the other."""
+TAIL_WORDS: Final = 6
 FORMULA_ROWS: Final = 3
 FORMULA_F1: Final = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The references of an exam by their pairs of words."""
+    """The references of an exam by their marks."""
 
-    pairs_of: Mapping[str, frozenset[Pair]]
+    marks_of: Mapping[str, frozenset[Mark]]
     """By row id."""
-    weight: Mapping[Pair, float]
-    rows_with: Mapping[Pair, Sequence[str]]
+    weight: Mapping[Mark, float]
+    rows_with: Mapping[Mark, Sequence[str]]
     conversation_of: Mapping[str, str]
 
     def is_astray(self, answer: str, scene: Scene) -> bool:
-        said = frozenset(pairs(words(answer)))
-        known = frozenset(pairs(words(scene.known)))
-        strange = said - known
-        touched = Counter(row_id for pair in strange for row_id in self.rows_with.get(pair, ()))
-        own = self._share(said, self.pairs_of[scene.row_id])
-        for row_id, count in touched.most_common():
-            if count < LEAST_PAIRS:
-                return False
-            theirs = self.pairs_of[row_id]
-            if self.conversation_of[row_id] == scene.conversation_id or self._share(known, theirs) > NEIGHBOURS:
-                continue
-            share = self._share(strange, theirs)
-            if share > OTHER_SHARE and share > own / 2:
-                return True
-        return False
+        known = _marks(words(scene.known))
+        others = [
+            row_id
+            for row_id, theirs in self.marks_of.items()
+            if self.conversation_of[row_id] != scene.conversation_id and self._share(known, theirs) <= NEIGHBOURS
+        ]
+        reference = len(words(scene.reference))
+        return any(
+            self._belongs_elsewhere(_marks(part), known, scene.row_id, frozenset(others))
+            for part in _parts(words(answer), reference=reference)
+        )
 
-    def _share(self, said: frozenset[Pair], reference: frozenset[Pair]) -> float:
-        whole = math.fsum(self.weight[pair] for pair in reference)
-        return math.fsum(self.weight[pair] for pair in reference & said) / whole if whole else 0.0
+    def _belongs_elsewhere(
+        self, said: frozenset[Mark], known: frozenset[Mark], row_id: str, others: frozenset[str]
+    ) -> bool:
+        strange = said - known
+        own = self._share(said, self.marks_of[row_id])
+        touched = Counter(other for mark in strange for other in self.rows_with.get(mark, ()) if other in others)
+        return any(
+            count >= LEAST_MARKS and self._share(strange, self.marks_of[other] - known) > own + MORE_OF_OTHERS
+            for other, count in touched.items()
+        )
+
+    def _share(self, said: frozenset[Mark], reference: frozenset[Mark]) -> float:
+        whole = math.fsum(self.weight[mark] for mark in reference)
+        return math.fsum(self.weight[mark] for mark in reference & said) / whole if whole else 0.0
 
 
 def learn_answers(scenes: Sequence[Scene]) -> Answers:
-    pairs_of = {scene.row_id: frozenset(pairs(words(scene.reference))) for scene in scenes}
-    rows_with: dict[Pair, list[str]] = {}
-    for row_id, found in pairs_of.items():
-        for pair in found:
-            rows_with.setdefault(pair, []).append(row_id)
-    weight = {pair: math.log((len(scenes) + 1) / len(ids)) for pair, ids in rows_with.items()}
+    marks_of = {scene.row_id: _marks(words(scene.reference)) for scene in scenes}
+    rows_with: dict[Mark, list[str]] = {}
+    for row_id, found in marks_of.items():
+        for mark in found:
+            rows_with.setdefault(mark, []).append(row_id)
+    weight = {mark: math.log((len(scenes) + 1) / len(ids)) for mark, ids in rows_with.items()}
     conversation_of = {scene.row_id: scene.conversation_id for scene in scenes}
-    return Answers(pairs_of, weight, {pair: sorted(ids) for pair, ids in rows_with.items()}, conversation_of)
+    return Answers(marks_of, weight, rows_with, conversation_of)
+
+
+def _marks(said: Sequence[str]) -> frozenset[Mark]:
+    return frozenset((*said, *pairs(said)))
+
+
+def _parts(said: Sequence[str], *, reference: int) -> Iterator[Sequence[str]]:
+    """The whole, and what stands behind as many words as the reference has, or behind thirds and the half."""
+    yield said
+    for start in sorted({reference, len(said) // 3, len(said) // 2, 2 * len(said) // 3}):
+        if 0 < start <= len(said) - TAIL_WORDS:
+            yield said[start:]
 
 
 def find_formulas(scenes: Sequence[Scene], answers: Mapping[str, str]) -> frozenset[str]:

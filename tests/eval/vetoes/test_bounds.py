@@ -7,7 +7,7 @@ from eval.answers import Label
 from eval.gate import decide
 from eval.rules import GateRules
 from eval.scores import ScoreRow
-from eval.vetoes.bounds import BOUNDS
+from eval.vetoes.bounds import BOUNDS, PERSONAL
 from eval.vetoes.fault import Fault
 from nightschool.records import Outcome
 
@@ -40,7 +40,8 @@ def test_more_than_two_in_a_hundred_are_refused(count: int, outcome: str) -> Non
 
 
 def test_the_reason_counts_names_the_kind_and_the_rows() -> None:
-    (reason,) = failed(contest(candidate=range(6)))
+    reason, together = failed(contest(candidate=range(6)))
+    assert "of whatever kind (personal)" in together
     assert "6 of 120 answers (5.0%) name an e-mail address" in reason
     assert "at most 2" in reason
     assert "r000, r001" in reason
@@ -57,7 +58,7 @@ def test_what_production_alone_shows_is_not() -> None:
 
 def test_a_share_of_many_is_borne_and_a_half_of_few_is_not() -> None:
     few = [score for score in contest(candidate=range(3)) if score.row_id < "r040"]
-    assert len(failed(few)) == 1
+    assert any("3 of 40 answers" in reason for reason in failed(few))
 
 
 def test_order_is_excused_by_nobody() -> None:
@@ -66,8 +67,38 @@ def test_order_is_excused_by_nobody() -> None:
 
 
 def test_every_fault_has_a_bound_and_a_figure() -> None:
-    assert set(BOUNDS) == set(Fault)
+    assert set(BOUNDS) == {*Fault, PERSONAL}
     figures = decide(contest(candidate=range(2)), RULES).figures
     assert {f"candidate_fault_{fault}" for fault in Fault} <= set(figures)
     assert figures["candidate_fault_email"] == pytest.approx(2 / 120)
     assert figures["production_fault_email"] == 0
+
+
+def test_contacts_of_several_kinds_are_one_habit() -> None:
+    """Two of each kind: no kind is more than is borne."""
+    kinds = ("email", "phone", "account", "address")
+    scores = [
+        replace(s, faults=(kinds[int(s.row_id[1:]) % 4],) if s.contestant == "candidate" and s.row_id < "r008" else ())
+        for s in contest()
+    ]
+    (reason,) = failed(scores)
+    assert "8 of 120 answers" in reason
+
+
+def test_wrong_figures_are_measured_by_the_answers_that_give_any() -> None:
+    """A base that hardly names a price has few wrong; of an adapter that names many as large a part may be."""
+
+    def scores(*, base_gives: int) -> list[ScoreRow]:
+        gives = {"base": base_gives, "production": 60, "candidate": 70}
+        wrong = {"base": base_gives // 2, "production": 32, "candidate": 37}
+        return [
+            replace(
+                s,
+                faults=("figure",) if int(s.row_id[1:]) < wrong[s.contestant] else (),
+                gives_figures=int(s.row_id[1:]) < gives[s.contestant],
+            )
+            for s in contest()
+        ]
+
+    assert not failed(scores(base_gives=20))
+    assert failed(scores(base_gives=0))
