@@ -4,13 +4,16 @@ Imports torch, so only `tune.train` and `tune.methods` import it. Does not know 
 """
 
 import json
+import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.lora import LoraLayer
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -29,6 +32,7 @@ TARGETS: Final = ("down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_pr
 """Every linear layer of a Llama-like block: what the engine is told to wrap."""
 WEIGHTS: Final = "adapter_model.safetensors"
 CONFIG: Final = "adapter_config.json"
+DEPTH_GROUPS: Final = 6
 BF16_FLAGS: Final = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
@@ -37,6 +41,8 @@ class LogProbs(NamedTuple):
 
     base: tuple[float, ...]
     adapter: tuple[float, ...]
+    without: Mapping[str, tuple[float, ...]]
+    """Under the adapter less one of its parts, by the part's name."""
 
     @property
     def distance(self) -> float:
@@ -138,14 +144,54 @@ def export_adapter(checkpoint: Path, target: Path, *, base_model: str) -> None:
 
 
 def measure_log_probs(base_model: str, adapter: Path, texts: Sequence[Sequence[int]], *, device: str) -> list[LogProbs]:
-    """Log-probabilities of token sequences under base and adapter: in fp32 on CPU, in bf16 on a GPU."""
+    """Log-probabilities of token sequences under base and adapter, and under the adapter less each of its parts.
+
+    In fp32 on CPU, in bf16 on a GPU. A part is a kind of layer (`q_proj`) or a sixth of the model's depth.
+    """
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
     model = PeftModel.from_pretrained(load_base(base_model, device=device, dtype=dtype), adapter).eval()
+
+    def measure() -> list[tuple[float, ...]]:
+        return [_log_probs(model, text, device=device) for text in texts]
+
     with torch.inference_mode():
-        under_adapter = [_log_probs(model, text, device=device) for text in texts]
+        under_adapter = measure()
         with model.disable_adapter():
-            under_base = [_log_probs(model, text, device=device) for text in texts]
-    return [LogProbs(base, adapter) for base, adapter in zip(under_base, under_adapter, strict=True)]
+            under_base = measure()
+        without: dict[str, list[tuple[float, ...]]] = {}
+        for part, layers in _parts(model).items():
+            with _switched_off(layers):
+                without[part] = measure()
+    return [
+        LogProbs(base, adapted, {part: values[number] for part, values in without.items()})
+        for number, (base, adapted) in enumerate(zip(under_base, under_adapter, strict=True))
+    ]
+
+
+def _parts(model: PeftModel) -> dict[str, list[Any]]:
+    """The adapter's layers by kind and by depth."""
+    named = [(name, layer) for name, layer in model.named_modules() if isinstance(layer, LoraLayer)]
+    depths = [int(found[1]) if (found := re.search(r"\.(\d+)\.", name)) else 0 for name, _ in named]
+    depth = max(depths) + 1
+    size = -(-depth // DEPTH_GROUPS)
+    parts: dict[str, list[Any]] = {}
+    for (name, layer), at in zip(named, depths, strict=True):
+        first = at // size * size
+        for part in (name.rpartition(".")[2], f"layers {first}-{min(first + size, depth) - 1}"):
+            parts.setdefault(part, []).append(layer)
+    return parts
+
+
+@contextmanager
+def _switched_off(layers: Sequence[Any]) -> Iterator[None]:
+    kept = [layer.scaling["default"] for layer in layers]
+    for layer in layers:
+        layer.scaling["default"] = 0.0
+    try:
+        yield
+    finally:
+        for layer, scale in zip(layers, kept, strict=True):
+            layer.scaling["default"] = scale
 
 
 def _log_probs(model: PeftModel, token_ids: Sequence[int], *, device: str) -> tuple[float, ...]:

@@ -112,7 +112,7 @@ def _write_proof(adapter: Path, rows: Sequence[Encoded], recipe: Recipe, *, devi
     texts = [_proof_text(row) for row in sorted(rows, key=lambda row: row.item_id)[:PROOF_CANDIDATES]]
     measured = measure_log_probs(recipe.base_model, adapter, texts, device=device)
     proofs = [
-        {"token_ids": text, "base_logprobs": of.base, "adapter_logprobs": of.adapter}
+        {"token_ids": text, "base_logprobs": of.base, "adapter_logprobs": of.adapter, "without": of.without}
         for text, of in sorted(zip(texts, measured, strict=True), key=lambda pair: -pair[1].distance)
     ]
     write_atomic(adapter / PROOF, json.dumps({"texts": proofs[:PROOF_TEXTS]}) + "\n")

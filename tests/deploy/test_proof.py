@@ -1,7 +1,7 @@
 """A load is proved: only an engine that serves the adapter's own weights passes."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -60,6 +60,38 @@ async def test_an_adapter_without_proof_is_refused(tmp_path: Path) -> None:
     publish(tmp_path, kind="adapter")
     with pytest.raises(InvalidInput, match=r"no proof.json"):
         await load(ServingEngine(ADAPTER), tmp_path)
+
+
+def write_proof(folder: Path, **text: Sequence[float] | Mapping[str, Sequence[float]]) -> Path:
+    tokens = list(range(len(ADAPTER) * 20 + 1))
+    (folder / "proof.json").write_text(json.dumps({"texts": [{"token_ids": tokens, **text}]}))
+    publish(folder, kind="adapter")
+    return folder
+
+
+async def test_a_part_that_is_missing_is_named(tmp_path: Path) -> None:
+    base, adapter = BASE * 20, ADAPTER * 20
+    without = {"q_proj": [value - 0.07 for value in adapter], "k_proj": [value - 0.01 for value in adapter]}
+    folder = write_proof(tmp_path, base_logprobs=base, adapter_logprobs=adapter, without=without)
+    honest = [value + (0.05 if place % 2 else -0.05) for place, value in enumerate(adapter)]
+    await load(ServingEngine(honest), folder)
+    with pytest.raises(EngineError, match=r"it lacks q_proj\)"):
+        await load(ServingEngine(without["q_proj"]), folder)
+
+
+async def test_an_adapter_that_cannot_be_told_from_base_is_refused(tmp_path: Path) -> None:
+    base = BASE * 20
+    moved = [value + 0.02 for value in base]
+    folder = write_proof(tmp_path, base_logprobs=base, adapter_logprobs=moved)
+    with pytest.raises(EngineError, match="cannot be told from the base model"):
+        await load(ServingEngine(moved), folder)
+
+
+async def test_a_neighbour_that_moved_less_far_is_refused(tmp_path: Path) -> None:
+    base, adapter = BASE * 20, [value + 0.3 for value in BASE * 20]
+    folder = write_proof(tmp_path, base_logprobs=base, adapter_logprobs=adapter)
+    with pytest.raises(EngineError, match="not those of this adapter"):
+        await load(ServingEngine([value - 0.09 for value in adapter]), folder)
 
 
 async def test_an_adapter_that_was_never_finished_is_refused(folder: Path) -> None:
