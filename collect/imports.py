@@ -1,12 +1,12 @@
 """Take in conversations that others had: in bulk, and never the same one twice.
 
-A conversation's ids are made of its content within the bot, so a second import finds them there. Does not know files or
-formats (`collect.formats`).
+A conversation's ids are made of its content within the bot, so a second import finds them there. What it says anew of
+them is `collect.marks`'. Does not know files or formats (`collect.formats`).
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 
 from collect.formats.read import ParsedConversation
+from collect.marks import move_conversations, name_topics
 from collect.restore import KeptTalk, restore_conversations
 from collect.store import Cursor
 from nightschool.records import BotName, ChatMessage, Source
@@ -29,6 +30,7 @@ CONVERSATION_FIELDS: Final = pa.schema(
         ("source", pa.string()),
         ("title", pa.string()),
         ("is_held_out", pa.bool_()),
+        ("topic", pa.string()),
         ("created_at", pa.timestamp("us", tz="UTC")),
     ]
 )
@@ -45,8 +47,8 @@ MESSAGE_FIELDS: Final = pa.schema(
 )
 KNOWN: Final = "select c.conversation_id from conversations as c semi join incoming using (conversation_id)"
 ADD_CONVERSATIONS: Final = """
-insert into conversations (conversation_id, bot, owner, source, title, is_held_out, created_at)
-select conversation_id, bot, owner, source, title, is_held_out, created_at from incoming
+insert into conversations (conversation_id, bot, owner, source, title, is_held_out, topic, created_at)
+select conversation_id, bot, owner, source, title, is_held_out, topic, created_at from incoming
 """
 ADD_MESSAGES: Final = """
 insert into messages (message_id, conversation_id, bot, parent_id, role, content, weight, source, created_at, position,
@@ -60,6 +62,8 @@ class Imported(NamedTuple):
     imported: int
     skipped: int
     """Conversations that were there already, or twice in this import."""
+    moved: int = 0
+    """Of those that were there: how many are held out from now on and were not, or the reverse."""
 
 
 def import_conversations(
@@ -72,13 +76,26 @@ def import_conversations(
 ) -> Imported:
     """Keep what is new. `is_held_out` marks it for evaluation or training; None lets the night decide.
 
-    What an export of ours held comes back as what it was (`collect.restore`).
+    What an export of ours held comes back as what it was (`collect.restore`). What is there already gets the mark and
+    the topic of this import. Raises what `collect.marks.move_conversations` raises.
     """
-    ours = [KeptTalk(parsed.kept, parsed.messages) for parsed in conversations if parsed.kept is not None]
+    ours = [KeptTalk(parsed.kept, parsed.messages, parsed.topic) for parsed in conversations if parsed.kept is not None]
     others = [parsed for parsed in conversations if parsed.kept is None]
     back = restore_conversations(cursor, bot=bot, lines=ours, is_held_out=is_held_out, at=at)
     new = _import_others(cursor, bot=bot, conversations=others, is_held_out=is_held_out, at=at)
-    return Imported(back.restored + new.imported, back.known + new.skipped)
+    known = {**back.known, **new.known}
+    name_topics(cursor, {name: topic for name, topic in known.items() if topic})
+    moved = 0
+    if is_held_out is not None:
+        moved = move_conversations(cursor, bot=bot, names=list(known), is_held_out=is_held_out)
+    return Imported(back.restored + new.imported, len(back.known) + new.skipped, moved)
+
+
+class _Taken(NamedTuple):
+    imported: int
+    skipped: int
+    known: Mapping[str, str | None]
+    """Conversations that were there already, with the topic that their line names."""
 
 
 def _import_others(
@@ -88,22 +105,22 @@ def _import_others(
     conversations: Sequence[ParsedConversation],
     is_held_out: bool | None,
     at: datetime,
-) -> Imported:
-    by_id: dict[str, tuple[ChatMessage, ...]] = {}
+) -> _Taken:
+    by_id: dict[str, ParsedConversation] = {}
     total = 0
     for parsed in conversations:
         total += 1
-        by_id.setdefault(_content_id(bot, parsed.messages), parsed.messages)
-    rows = [_conversation_row(name, bot, said, is_held_out, at) for name, said in by_id.items()]
+        by_id.setdefault(_content_id(bot, parsed.messages), parsed)
+    rows = [_conversation_row(name, bot, parsed, is_held_out, at) for name, parsed in by_id.items()]
     with _incoming(cursor, rows, CONVERSATION_FIELDS):
         known = {name for (name,) in cursor.execute(KNOWN).fetchall()}
-    new = {name: said for name, said in by_id.items() if name not in known}
+    new = {name: parsed.messages for name, parsed in by_id.items() if name not in known}
     if new:
         with _incoming(cursor, [row for row in rows if row["conversation_id"] in new], CONVERSATION_FIELDS):
             cursor.execute(ADD_CONVERSATIONS)
         with _incoming(cursor, [row for item in new.items() for row in _message_rows(*item)], MESSAGE_FIELDS):
             cursor.execute(ADD_MESSAGES, {"bot": bot, "at": at})
-    return Imported(len(new), total - len(new))
+    return _Taken(len(new), total - len(new), {name: by_id[name].topic for name in known})
 
 
 @contextmanager
@@ -122,9 +139,9 @@ def _content_id(bot: BotName, messages: Iterable[ChatMessage]) -> str:
 
 
 def _conversation_row(
-    name: str, bot: BotName, messages: tuple[ChatMessage, ...], is_held_out: bool | None, at: datetime
+    name: str, bot: BotName, parsed: ParsedConversation, is_held_out: bool | None, at: datetime
 ) -> dict[str, Any]:
-    first = next(message["content"] for message in messages if message["role"] == "user")
+    first = next(message["content"] for message in parsed.messages if message["role"] == "user")
     return {
         "conversation_id": name,
         "bot": bot,
@@ -132,6 +149,7 @@ def _conversation_row(
         "source": Source.IMPORT.value,
         "title": " ".join(first.split())[:TITLE_CHARS],
         "is_held_out": is_held_out,
+        "topic": parsed.topic,
         "created_at": at,
     }
 

@@ -16,9 +16,10 @@ from collect.store import Cursor
 from nightschool.records import BotName, ChatMessage
 
 ADD_CONVERSATIONS: Final = """
-insert into conversations (conversation_id, bot, owner, source, title, is_held_out, created_at)
+insert into conversations (conversation_id, bot, owner, source, title, is_held_out, created_at,
+    topic)
 select unnest($conversation_id::text[]), $bot, unnest($owner::text[]), unnest($source::text[]), unnest($title::text[]),
-    unnest($is_held_out::boolean[]), unnest($created_at::timestamptz[])
+    unnest($is_held_out::boolean[]), unnest($created_at::timestamptz[]), unnest($topic::text[])
 """
 ADD_MESSAGES: Final = """
 insert into messages (message_id, conversation_id, bot, parent_id, role, content, weight, source, created_at, version,
@@ -51,12 +52,13 @@ class KeptTalk(NamedTuple):
 
     kept: Kept
     messages: tuple[ChatMessage, ...]
+    topic: str | None
 
 
 class Restored(NamedTuple):
     restored: int
-    known: int
-    """Conversations that were there already."""
+    known: Mapping[str, str | None]
+    """Conversations that were there already, with the topic that their line names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class _Node:
 @dataclass(frozen=True, slots=True)
 class _Tree:
     kept: Kept
+    topic: str | None
     nodes: dict[str, _Node]
 
 
@@ -90,14 +93,14 @@ def restore_conversations(
         nodes = {name: node for tree in new.values() for name, node in tree.nodes.items()}
         _add(cursor, ADD_VOTES, list(_vote_rows(nodes, at)), bot)
         _add(cursor, ADD_REVIEWS, list(_review_rows(nodes, at)), bot)
-    return Restored(len(new), len(trees) - len(new))
+    return Restored(len(new), {name: tree.topic for name, tree in trees.items() if name not in new})
 
 
 def _trees(bot: BotName, lines: Sequence[KeptTalk]) -> dict[str, _Tree]:
     """Each conversation once, put together from its branches."""
     trees: dict[str, _Tree] = {}
-    for kept, messages in lines:
-        tree = trees.setdefault(_name(bot, kept, kept.conversation_id), _Tree(kept, {}))
+    for kept, messages, topic in lines:
+        tree = trees.setdefault(_name(bot, kept, kept.conversation_id), _Tree(kept, topic, {}))
         parent_id = None
         for node, said in zip(kept.messages, messages, strict=True):
             name = _name(bot, kept, node.message_id)
@@ -130,6 +133,7 @@ def _conversation_row(name: str, tree: _Tree, is_held_out: bool | None) -> dict[
         "title": kept.title,
         "is_held_out": kept.is_held_out if is_held_out is None else is_held_out,
         "created_at": kept.created_at,
+        "topic": tree.topic,
     }
 
 

@@ -12,8 +12,9 @@ from nightschool.records import BotName
 
 TABLES: Final = {
     "conversations": """
-select conversation_id, owner, source, created_at, is_held_out
-from conversations where bot = $bot and created_at <= $at order by created_at, conversation_id
+select c.conversation_id, c.owner, c.source, c.created_at, c.is_held_out, c.topic, s.side
+from conversations as c left join sides as s using (conversation_id)
+where c.bot = $bot and c.created_at <= $at order by c.created_at, c.conversation_id
 """,
     "messages": """
 select message_id, conversation_id, parent_id, role, content, source, created_at, version, adapter_hash, finish, weight

@@ -15,6 +15,7 @@ from nightschool.records import ChatMessage
 from nightschool.text import PeoplesText
 
 MAX_CONTENT_CHARS: Final = 100_000
+MAX_TOPIC_CHARS: Final = 200
 ROLES: Final = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 
 
@@ -28,6 +29,13 @@ class _Line(BaseModel):
     completion: list["_Said"] = Field(default=[])
     metadata: Any = None
     """Ours, in an export of ours."""
+    topic: PeoplesText | None = Field(default=None, max_length=MAX_TOPIC_CHARS)
+    """What it is about; anything but a text is passed over, like keys that are not known."""
+
+    @field_validator("topic", mode="before")
+    @classmethod
+    def _named(cls, topic: Any) -> Any:
+        return (topic.strip() or None) if isinstance(topic, str) else None
 
 
 class _Said(BaseModel):
@@ -52,6 +60,7 @@ class ParsedConversation:
     messages: tuple[ChatMessage, ...]
     kept: Kept | None = None
     """All else that the record knew, in an export of ours."""
+    topic: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +108,7 @@ def _parse(number: int, text: str) -> ParsedConversation | BadLine:
         number,
         tuple(ChatMessage(role=ROLES[s.role], content=s.content, weight=s.weight) for s in said),  # type: ignore[typeddict-item]
         kept=kept,
+        topic=line.topic,
     )
 
 

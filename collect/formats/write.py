@@ -15,7 +15,7 @@ from nightschool.records import BotName, Finish, Source, Vote
 from nightschool.text import is_same
 
 CONVERSATIONS: Final = """
-select conversation_id, owner, source, title, is_held_out, created_at
+select conversation_id, owner, source, title, is_held_out, created_at, topic
 from conversations where bot = $bot order by created_at, conversation_id
 """
 MESSAGES: Final = """
@@ -74,6 +74,7 @@ class _Talk(NamedTuple):
     title: str
     is_held_out: bool | None
     created_at: datetime
+    topic: str | None
 
 
 def export_conversations(cursor: Cursor, *, bot: BotName) -> Iterator[str]:
@@ -155,7 +156,8 @@ def _line(bot: BotName, talk: _Talk, heard: Sequence[_Said]) -> dict[str, Any]:
         "approved": [said.message_id for said in heard if said.review and said.review.approved],
         KEY: kept.model_dump(mode="json", exclude_defaults=True) | {"schema_version": kept.schema_version},
     }
-    return {"messages": list(map(_message, heard)), "metadata": metadata}
+    topic = {"topic": talk.topic} if talk.topic else {}
+    return {"messages": list(map(_message, heard)), **topic, "metadata": metadata}
 
 
 def _message(said: _Said) -> dict[str, Any]:

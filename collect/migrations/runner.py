@@ -11,6 +11,7 @@ import duckdb
 
 from collect.migrations.m001_first import FIRST
 from collect.migrations.m002_feedback_by_message import FEEDBACK_BY_MESSAGE
+from collect.migrations.m003_sides import SIDES
 from collect.migrations.m004_review_history import REVIEW_HISTORY
 from collect.migrations.m005_holds import HOLDS
 from collect.migrations.m006_schedules import SCHEDULES
@@ -27,6 +28,7 @@ class Migration(NamedTuple):
 MIGRATIONS: Final = (
     Migration("m001_first", FIRST),
     Migration("m002_feedback_by_message", FEEDBACK_BY_MESSAGE),
+    Migration("m003_sides", SIDES),
     Migration("m004_review_history", REVIEW_HISTORY),
     Migration("m005_holds", HOLDS),
     Migration("m006_schedules", SCHEDULES),

@@ -44,6 +44,7 @@ class ImportRow(BaseModel):
 
     imported: int
     skipped: int
+    moved: int
     bad_lines: list[BadLineRow]
 
 
@@ -65,7 +66,7 @@ def add_transfer(router: APIRouter, parts: Parts, operator: Authority) -> None:
             parsed = await asyncio.to_thread(_parse, body)
         change = partial(_import, bot=name, good=parsed.good, is_held_out=held_out, actor=caller.owner, at=utc_now())
         done = await parts.store.write(change)
-        return ImportRow(imported=done.imported, skipped=done.skipped, bad_lines=parsed.bad)
+        return ImportRow(imported=done.imported, skipped=done.skipped, moved=done.moved, bad_lines=parsed.bad)
 
     @router.get("/export", response_class=StreamingResponse)
     async def hand_out(bot: str) -> StreamingResponse:
@@ -123,6 +124,9 @@ def _import(
     done = import_conversations(cursor, bot=bot, conversations=good, is_held_out=is_held_out, at=at)
     if done.imported:
         event = Event(new_id(), at, bot, actor, "imported", f"{done.imported} conversations", _purpose(is_held_out))
+        append_event(cursor, event=event)
+    if done.moved:
+        event = Event(new_id(), at, bot, actor, "moved", f"{done.moved} conversations", _purpose(is_held_out))
         append_event(cursor, event=event)
     return done
 

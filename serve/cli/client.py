@@ -62,6 +62,7 @@ class BadLineRow(TypedDict):
 class ImportRow(TypedDict):
     imported: int
     skipped: int
+    moved: int
     bad_lines: list[BadLineRow]
 
 

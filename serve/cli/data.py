@@ -41,6 +41,8 @@ def take_in(
     with open_input(file) as opened, server_of(context, timeout_s=BULK_TIMEOUT_S) as server:
         done: ImportRow = server.upload("/ops/import", pieces(opened, file=file), bot=bot, held_out=held_out)
     counts = f"{done['imported']} imported, {done['skipped']} known already, {len(done['bad_lines'])} bad lines"
+    if done["moved"]:
+        counts += f"; {done['moved']} known ones are now {'held out' if held_out else 'for training'}"
     if as_json:
         give_json(done)
         say(counts)

@@ -24,6 +24,8 @@ COLUMNS = {
         "source": "string",
         "created_at": TIME,
         "is_held_out": "bool",
+        "topic": "string",
+        "side": "string",
     },
     "messages": {
         "message_id": "string",

@@ -96,7 +96,7 @@ def test_what_goes_out_comes_in_again_and_only_once(cursor: Cursor) -> None:
         back = [item for item in read_conversations(lines) if isinstance(item, ParsedConversation)]
         assert {plain(talk) for talk in back} == {plain(talk) for talk in talks}
         again = import_conversations(cursor, bot=BOT, conversations=back, is_held_out=True, at=AT)
-        assert again == Imported(0, len(lines))
+        assert again == Imported(0, len(lines), moved=len(lines))
         elsewhere = import_conversations(cursor, bot=OTHER, conversations=back, is_held_out=None, at=AT)
         assert elsewhere == Imported(len(lines), 0)
         cursor.rollback()

@@ -18,6 +18,7 @@ BOT = BotName("support")
 RELEASED = {
     "m001_first": "29215925b15336d8",
     "m002_feedback_by_message": "20ba43a6877dd745",
+    "m003_sides": "b754a7585f4cce88",
     "m004_review_history": "6446c959720eb1c2",
     "m005_holds": "f1e2736b54186e02",
     "m006_schedules": "ece0c74512653bce",

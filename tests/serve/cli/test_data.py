@@ -48,7 +48,7 @@ async def test_where_no_line_is_good_the_exit_code_says_so(nightschool: Nightsch
 async def test_stdin_and_purpose(nightschool: Nightschool) -> None:
     lines = "\n".join(map(conversation, "abc")).encode()
     said = await nightschool("import", "-", "--bot", "support", "--held-out", "--json", stdin=lines)
-    assert said.json == {"imported": 3, "skipped": 0, "bad_lines": []}
+    assert said.json == {"imported": 3, "skipped": 0, "moved": 0, "bad_lines": []}
     plan = (await nightschool("night", "--bot", "support", "--dry-run", "--json")).json
     assert (plan["train_rows"], plan["held_out_conversations"]) == (0, 3)
     [event] = (await nightschool("events", "--json")).json

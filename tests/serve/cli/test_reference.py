@@ -32,7 +32,7 @@ What `--json` prints:
 
 | verb | shape |
 |---|---|
-| `import` | `{"imported", "skipped", "bad_lines": [{"line", "reason"}]}` |
+| `import` | `{"imported", "skipped", "moved", "bad_lines": [{"line", "reason"}]}` |
 | `night` | `{"cycle", "candidate", "verdict": "promote"\\|"hold"\\|"reject"\\|"insufficient-data", ...` |
 | `night --dry-run` | `{"bot", "would_train", "reason", "train_rows", "new_rows", "held_out_rows", ...}` |
 | `adapters` | `[{"bot", "version", "stage", "hash", "folder", "has_passing_verdict", "cycle", "dataset", ...}]` |
