@@ -21,7 +21,7 @@ from collect.registry import Evaluation
 from collect.snapshot import write_snapshot
 from collect.store import Store
 from deploy.exam import examine_candidate
-from deploy.known import Order, find_changes, find_known_items, keep_order
+from deploy.known import Order, find_changes, find_known_items, find_trained, keep_decided, keep_order
 from deploy.morning import write_morning_report
 from deploy.orders import bounds_of, insufficient, recipe_of, shortfall
 from deploy.plan import NightFolder, Step
@@ -216,7 +216,10 @@ class NightRunner:
             bounds=bounds_of(bot),
             seed=bot.recipe.split_seed,
             known_items=known,
+            trained_before=await find_trained(self._store, self._home, bot=bot.bot_name),
         )
+        if reporter:
+            await keep_decided(self._store, target / data.folder_name, bot=bot.bot_name, at=self._now())
         folder.write_dataset(data)
         return data
 
@@ -282,7 +285,7 @@ class NightRunner:
             bot=bot,
             candidate=candidate,
             dataset=self._home.dataset(bot.bot_name, data.content_hash),
-            production_trained=frozenset(),
+            production_trained=await find_trained(self._store, self._home, bot=bot.bot_name),
             folder=folder.evaluation,
             on_progress=reporter.advance,
         )

@@ -1,10 +1,12 @@
 """What the bot's newest adapter was made of: the rows it has seen, and the order by which it was trained.
 
 A night asks both before it trains: new rows are a reason to, and so is a changed prompt, recipe or base model, since
-production would go on with weights that were made for another. Does not train.
+production would go on with weights that were made for another. What production was trained on is in no exam. Does not
+train.
 """
 
 import hashlib
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, Self
@@ -12,13 +14,14 @@ from typing import Final, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from collect import registry
+from collect.sides import keep_sides
 from collect.store import Store
 from deploy.orders import recipe_of
 from nightschool.bots import Bot
 from nightschool.files import read_manifest, write_atomic
 from nightschool.home import Home
 from nightschool.records import Adapter, BotName, Stage
-from tune.dataset import read_items
+from tune.dataset import read_items, read_sides, read_trained
 
 ORDER: Final = "order.json"
 WITHOUT_EFFECT: Final = frozenset(
@@ -77,6 +80,19 @@ async def find_known_items(store: Store, home: Home, *, bot: BotName) -> frozens
     adapter = await store.read(partial(registry.newest_judged, bot=bot))
     dataset = home.dataset(bot, adapter.dataset_hash) if adapter else None
     return read_items(dataset) if dataset and read_manifest(dataset) else frozenset()
+
+
+async def find_trained(store: Store, home: Home, *, bot: BotName) -> frozenset[str]:
+    """Conversations on which production was trained."""
+    adapters = await store.read(partial(registry.adapters, bot=bot))
+    live = next((adapter for adapter in adapters if adapter.stage is Stage.PRODUCTION), None)
+    dataset = home.dataset(bot, live.dataset_hash) if live else None
+    return read_trained(dataset) if dataset and read_manifest(dataset) else frozenset()
+
+
+async def keep_decided(store: Store, dataset: Path, *, bot: BotName, at: datetime) -> None:
+    """Keep the sides that a dataset decided, for good."""
+    await store.write(partial(keep_sides, bot=bot, sides=read_sides(dataset), at=at))
 
 
 async def find_changes(store: Store, home: Home, *, bot: Bot, base_model: str) -> str | None:

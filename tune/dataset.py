@@ -1,18 +1,18 @@
 """Turn a bot's snapshot into a dataset folder: what to train on, what to examine on, and where each row came from.
 
 In: the snapshot's folder. Out: `<target>/<content hash>/` with sft_train.jsonl, sft_held_out.jsonl, preferences.jsonl,
-votes.jsonl, items.jsonl, card.md and, last, its manifest; the same snapshot gives the same bytes. Does not know tokens,
-models or when a night has enough.
+votes.jsonl, items.jsonl, sides.jsonl, card.md and, last, its manifest; the same snapshot gives the same bytes. Does not
+know tokens, models or when a night has enough.
 """
 
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,23 +20,28 @@ from nightschool.errors import InvalidInput
 from nightschool.files import publish, read_manifest
 from tune.bounds import Bounds, bound_exam, bound_training, bound_votes
 from tune.card import Counts, write_card
+from tune.dialogues import join_dialogues
 from tune.duplicates import Spoken, group_duplicates
 from tune.rows import (
     CARD,
     HELD_OUT,
     ITEMS,
     PREFERENCES,
+    SIDES,
     TRAIN,
     VOTES,
     Named,
     Row,
     name_row,
+    read_decided,
     read_item_ids,
+    read_sft_rows,
     write_items,
     write_rows,
+    write_sides,
 )
 from tune.select import Lesson, Pair, Rated, Selection, select_rows
-from tune.snapshot import Snapshot, read_snapshot
+from tune.snapshot import Snapshot, Talk, read_snapshot
 from tune.split import Side, split_conversations
 from tune.words import Word
 
@@ -71,6 +76,8 @@ class _Parts:
     pairs: tuple[Named, ...]
     votes: tuple[Named, ...]
     groups: Mapping[str, str]
+    sides: Mapping[str, Side]
+    talks: Mapping[str, Talk]
     left_out: Mapping[str, int]
     most_of_one_person: tuple[int, int]
     """Rows of training and of examination."""
@@ -85,18 +92,23 @@ def build_dataset(
     seed: int,
     bounds: Bounds = Bounds(),
     known_items: frozenset[str] = frozenset(),
+    trained_before: frozenset[str] = frozenset(),
 ) -> DatasetSummary:
     """The dataset of `snapshot` below `target`, named by its content; built once, found again afterwards.
 
-    `held_out_share` is 0..1. Raises InvalidInput where the snapshot is not one.
+    `held_out_share` is 0..1. `trained_before` names the conversations that production was trained on
+    (`read_trained`): they are never held out. Raises InvalidInput where the snapshot is not one.
     """
-    taken = read_snapshot(snapshot)
+    taken = join_dialogues(read_snapshot(snapshot))
     paced = bound_votes(taken, votes_a_day=bounds.votes_a_day)
     taken = replace(taken, opinions=paced.opinions)
     selection = select_rows(taken, system_prompt=system_prompt, agreeing_persons=bounds.agreeing_persons)
     left_out = Counter(selection.left_out) + Counter({"votes beyond one person's day": paced.left_out})
     selection = replace(selection, left_out=left_out)
-    parts = _part(selection, taken, bounds, held_out_share=held_out_share, seed=seed)
+    choose = partial(
+        split_conversations, taken.talks, held_out_share=held_out_share, seed=seed, trained_before=trained_before
+    )
+    parts = _part(selection, taken, bounds, choose=choose)
     counts = _count(parts)
     about: dict[str, str | int | float | None] = {
         "snapshot_hash": taken.content_hash,
@@ -131,15 +143,36 @@ def build_dataset(
 
 def read_items(folder: Path) -> frozenset[str]:
     """Ids of a dataset's training rows. Raises InvalidInput where the dataset was never finished."""
+    return read_item_ids(_finished(folder) / ITEMS)
+
+
+def read_trained(folder: Path) -> frozenset[str]:
+    """Conversations of a dataset's training rows. Raises InvalidInput where the dataset was never finished."""
+    return frozenset(row.conversation_id for row in read_sft_rows(_finished(folder) / TRAIN))
+
+
+def read_sides(folder: Path) -> Mapping[str, Literal["train", "held-out"]]:
+    """Where each conversation stands that the dataset chose from, and not between both sides. Raises InvalidInput where
+    the dataset was never finished."""
+    return read_decided(_finished(folder) / SIDES)
+
+
+def _finished(folder: Path) -> Path:
     manifest = read_manifest(folder)
     if manifest is None or manifest.kind != KIND:
         raise InvalidInput("is not a finished dataset", subject=str(folder), remedy="Build it again.")
-    return read_item_ids(folder / ITEMS)
+    return folder
 
 
-def _part(selection: Selection, snapshot: Snapshot, bounds: Bounds, *, held_out_share: float, seed: int) -> _Parts:
+def _part(
+    selection: Selection,
+    snapshot: Snapshot,
+    bounds: Bounds,
+    *,
+    choose: Callable[[Mapping[str, str]], Mapping[str, Side]],
+) -> _Parts:
     groups = group_duplicates(_spoken(selection, snapshot))
-    sides = split_conversations(snapshot.talks, groups, held_out_share=held_out_share, seed=seed)
+    sides = choose(groups)
 
     def on(side: Side, rows: Iterable[Row]) -> tuple[Named, ...]:
         named = [name_row(row) for row in rows if sides[row.conversation_id] is side]
@@ -166,6 +199,8 @@ def _part(selection: Selection, snapshot: Snapshot, bounds: Bounds, *, held_out_
         pairs=limited(on(Side.TRAIN, selection.pairs)).rows,
         votes=limited(on(Side.TRAIN, selection.rated)).rows,
         groups=groups,
+        sides=sides,
+        talks=snapshot.talks,
         left_out=+left_out,
         most_of_one_person=(taught.largest, asked.largest),
     )
@@ -222,9 +257,18 @@ def _answers(rows: Iterable[Named]) -> int:
 
 def _write(folder: Path, parts: _Parts) -> None:
     files = ((TRAIN, parts.train), (HELD_OUT, parts.held_out), (PREFERENCES, parts.pairs), (VOTES, parts.votes))
+    topics = {name: talk.topic for name, talk in parts.talks.items()}
     for name, rows in files:
-        write_rows(folder / name, rows, groups=parts.groups)
+        write_rows(folder / name, rows, groups=parts.groups, topics=topics)
+    write_sides(folder / SIDES, dict(_decided(parts)))
     write_items(
         folder / ITEMS,
         {Side.TRAIN: (*parts.train, *parts.pairs, *parts.votes), Side.HELD_OUT: parts.held_out},
     )
+
+
+def _decided(parts: _Parts) -> Iterator[tuple[str, Literal["train", "held-out"]]]:
+    for name, side in parts.sides.items():
+        for conversation_id in parts.talks[name].calls or (name,):
+            if side is not Side.NEITHER:
+                yield conversation_id, "train" if side is Side.TRAIN else "held-out"

@@ -24,6 +24,7 @@ HELD_OUT: Final = "sft_held_out.jsonl"
 PREFERENCES: Final = "preferences.jsonl"
 VOTES: Final = "votes.jsonl"
 ITEMS: Final = "items.jsonl"
+SIDES: Final = "sides.jsonl"
 CARD: Final = "card.md"
 
 Row = Lesson | Pair | Rated
@@ -45,6 +46,15 @@ class Item(BaseModel):
     """Messages whose review was used."""
 
 
+class Decided(BaseModel):
+    """A line of sides.jsonl: where one conversation stands, for good."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    conversation_id: str
+    side: Literal["train", "held-out"]
+
+
 class SftRow(BaseModel):
     """A line of sft_train.jsonl, as the trainer reads it."""
 
@@ -53,6 +63,7 @@ class SftRow(BaseModel):
     item_id: str
     conversation_id: str
     group: str
+    topic: str | None = None
     messages: tuple[ChatMessage, ...]
 
 
@@ -73,7 +84,9 @@ def name_row(row: Row) -> Named:
     return Named(_hash("vote", row.lineage.messages[-1], row.answer, str(row.is_good)), row)
 
 
-def write_rows(file: Path, rows: Iterable[Named], *, groups: Mapping[str, str]) -> None:
+def write_rows(
+    file: Path, rows: Iterable[Named], *, groups: Mapping[str, str], topics: Mapping[str, str | None]
+) -> None:
     """One line for each row; `groups` names the near-duplicates' group of each conversation."""
     _write_lines(
         file,
@@ -82,6 +95,7 @@ def write_rows(file: Path, rows: Iterable[Named], *, groups: Mapping[str, str]) 
                 "item_id": named.item_id,
                 "conversation_id": named.row.conversation_id,
                 "group": _hash(groups[named.row.conversation_id]),
+                "topic": topics[named.row.conversation_id],
                 **_body(named.row),
             }
             for named in rows
@@ -91,6 +105,15 @@ def write_rows(file: Path, rows: Iterable[Named], *, groups: Mapping[str, str]) 
 
 def write_items(file: Path, rows: Mapping[Side, Sequence[Named]]) -> None:
     _write_lines(file, (_item(named, side).model_dump(mode="json") for side, some in rows.items() for named in some))
+
+
+def write_sides(file: Path, sides: Mapping[str, Literal["train", "held-out"]]) -> None:
+    _write_lines(file, (Decided(conversation_id=name, side=side).model_dump() for name, side in sides.items()))
+
+
+def read_decided(file: Path) -> Mapping[str, Literal["train", "held-out"]]:
+    with file.open("rb") as lines:
+        return {line.conversation_id: line.side for line in map(Decided.model_validate_json, lines)}
 
 
 def read_item_ids(file: Path) -> frozenset[str]:

@@ -20,13 +20,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """A conversation: whose it is and whether an import said where it belongs."""
+    """A conversation: whose it is, and where an import or an earlier night put it."""
 
     conversation_id: str
     owner: str
     source: str
     created_at: datetime
     is_held_out: bool | None
+    """What an import said."""
+    topic: str | None = None
+    side: Literal["train", "held-out"] | None = None
+    """What an earlier night decided."""
+    calls: tuple[str, ...] = ()
+    """Where it is a dialogue of several API calls: their conversations, the first of which gives it its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +121,10 @@ def _rows(file: Path, convert: Callable[[dict[str, Any]], T]) -> Iterator[T]:
 
 
 def _talk(row: dict[str, Any]) -> Talk:
-    return Talk(row["conversation_id"], row["owner"], row["source"], row["created_at"], row["is_held_out"])
+    return Talk(
+        row["conversation_id"], row["owner"], row["source"], row["created_at"], row["is_held_out"], row["topic"],
+        row["side"],
+    )  # fmt: skip
 
 
 def _said(row: dict[str, Any]) -> Said:

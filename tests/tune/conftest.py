@@ -22,6 +22,8 @@ SCHEMAS = {
             ("source", pa.string()),
             ("created_at", TIME),
             ("is_held_out", pa.bool_()),
+            ("topic", pa.string()),
+            ("side", pa.string()),
         ]
     ),
     "messages": pa.schema(
@@ -71,9 +73,19 @@ class SnapshotBuilder:
     rows: dict[str, list[dict[str, object]]] = field(default_factory=lambda: {name: [] for name in SCHEMAS})
     minutes: int = 0
 
-    def talk(self, name: str, *turns: str, owner: str = "import", held_out: bool | None = None) -> list[str]:
-        """A conversation whose `turns` are questions and answers by turns; returns the messages' ids."""
-        source = "import" if owner == "import" else "chat"
+    def talk(
+        self,
+        name: str,
+        *turns: str,
+        owner: str = "import",
+        held_out: bool | None = None,
+        topic: str | None = None,
+        side: str | None = None,
+        system: str = "",
+    ) -> list[str]:
+        """A conversation whose `turns` are questions and answers by turns; returns the messages' ids, without that of
+        the `system` message that a caller may have sent before them."""
+        source = "import" if owner == "import" else "api" if owner.startswith("key:") else "chat"
         self.rows["conversations"].append(
             {
                 "conversation_id": name,
@@ -81,9 +93,11 @@ class SnapshotBuilder:
                 "source": source,
                 "created_at": self._now(),
                 "is_held_out": held_out,
+                "topic": topic,
+                "side": side,
             }
         )
-        parent: str | None = None
+        parent = self.say(name, system, role="system", parent=None, source=source) if system else None
         ids: list[str] = []
         for position, content in enumerate(turns):
             parent = self.say(name, content, role="assistant" if position % 2 else "user", parent=parent, source=source)

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime
+from typing import Literal
 
 from tune.snapshot import Talk
 from tune.split import Side, split_conversations
@@ -7,14 +8,26 @@ AT = datetime(2026, 1, 1, tzinfo=UTC)
 TRAIN, HELD_OUT, NEITHER = Side.TRAIN, Side.HELD_OUT, Side.NEITHER
 
 
-def talk(name: str, *, owner: str = "import", held_out: bool | None = None) -> Talk:
-    return Talk(name, owner, "import", AT, held_out)
+def talk(
+    name: str,
+    *,
+    owner: str = "import",
+    held_out: bool | None = None,
+    side: Literal["train", "held-out"] | None = None,
+) -> Talk:
+    return Talk(name, owner, "import", AT, held_out, side=side)
 
 
-def split(*talks: Talk, groups: dict[str, str] | None = None, share: float = 0.3) -> dict[str, Side]:
+def split(
+    *talks: Talk,
+    groups: dict[str, str] | None = None,
+    share: float = 0.3,
+    seed: int = 17,
+    trained: frozenset[str] = frozenset(),
+) -> dict[str, Side]:
     by_name = {t.conversation_id: t for t in talks}
     leaders = {name: name for name in by_name} | (groups or {})
-    return split_conversations(by_name, leaders, held_out_share=share, seed=17)
+    return split_conversations(by_name, leaders, held_out_share=share, seed=seed, trained_before=trained)
 
 
 def test_an_imports_marks_are_kept() -> None:
@@ -62,3 +75,24 @@ def test_a_question_that_everybody_asks_does_not_pull_everybody_to_one_side() ->
     # The shared question stands on one side only, and nobody on both.
     assert len({sides[f"{n}-all"] for n in range(40)} - {NEITHER}) == 1
     assert all(sides[f"{n}-all"] in {NEITHER, sides[f"{n}-own"]} for n in range(40))
+
+
+def test_another_seed_or_share_moves_only_what_has_no_side_yet() -> None:
+    first = split(*[talk(f"c{n}") for n in range(200)])
+    kept: dict[str, Literal["train", "held-out"]] = {
+        name: "train" if side is TRAIN else "held-out" for name, side in first.items()
+    }
+    old = [talk(name, side=side) for name, side in kept.items()]
+    again = split(*old, *[talk(f"new{n}") for n in range(200)], share=0.6, seed=5)
+    assert {name: again[name] for name in first} == first
+
+
+def test_a_near_duplicate_follows_what_was_decided_before() -> None:
+    for side, expected in (("train", TRAIN), ("held-out", HELD_OUT)):
+        old = talk("old", side=side)  # type: ignore[arg-type]
+        assert {split(old, talk("new"), groups={"new": "old"}, seed=seed)["new"] for seed in range(20)} == {expected}
+
+
+def test_what_production_was_trained_on_is_never_examined_whatever_else_is_said() -> None:
+    talks = [talk("marked", held_out=True), talk("decided", side="held-out")]
+    assert split(*talks, share=0.999, trained=frozenset({"marked", "decided"})) == {"marked": TRAIN, "decided": TRAIN}
