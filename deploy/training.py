@@ -96,7 +96,7 @@ def _read_spent(run: Path) -> float:
 
 
 def _write_spent(run: Path, spent_s: float) -> None:
-    write_atomic(run / SPENT, f"{spent_s:.1f}\n")
+    write_atomic(run / SPENT, f"{spent_s:.3f}\n")
 
 
 def _out_of_time(run: Path, timeout_s: float) -> TrainingFailed:

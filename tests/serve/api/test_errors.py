@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nightschool.errors import RecordError
+from nightschool.text import clean_text
 
 COMPLETIONS = "/v1/chat/completions"
 FEEDBACK = "/v1/feedback"
@@ -96,13 +97,15 @@ async def test_a_fault_of_ours_tells_nobody_its_details(app: FastAPI, anonymous:
 
 
 async def test_naughty_texts_come_back_as_they_were_said(client: httpx.AsyncClient) -> None:
-    for text in NAUGHTY:
-        body = {"model": "support", "messages": [{"role": "user", "content": text}]}
+    for naughty in NAUGHTY:
+        # Without what nobody sees: one rule at every door.
+        text = clean_text(naughty, subject="text")
+        body = {"model": "support", "messages": [{"role": "user", "content": naughty}]}
         reply = await client.post(COMPLETIONS, json=body)
         assert reply.status_code == 200, (text, reply.text)
         assert reply.json()["choices"][0]["message"]["content"] == f"[echo base] {text}"
         voted = await client.post(
-            FEEDBACK, json={"completion_id": reply.json()["id"], "vote": "up", "comment": text, "reasons": [text]}
+            FEEDBACK, json={"completion_id": reply.json()["id"], "vote": "up", "comment": naughty, "reasons": [naughty]}
         )
         assert (voted.json()["comment"], voted.json()["reasons"]) == (text, [text])
 
