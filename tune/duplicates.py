@@ -1,16 +1,23 @@
 """Group conversations that say nearly the same, so that no question is learnt on one side and examined on the other.
 
 Two conversations are near-duplicates where one question of each, or their whole texts, share half of their words in the
-same order: Jaccard over sets of words and word pairs (questions) or word triples (texts), numbers masked. MinHash with
-banding (Broder 1997; Leskovec et al., Mining of Massive Datasets, ch. 3) proposes the pairs, the exact figure
-decides, so the seed of the hashes changes nothing but the rare missed pair. Does not know what is done with a group.
+same order: Jaccard over sets of words and word pairs (questions) or word triples (texts), numbers masked. Scripts that
+write no blanks (Chinese, Japanese, Thai and the like) are read by characters. MinHash with banding (Broder 1997;
+Leskovec et al., Mining of Massive Datasets, ch. 3) proposes the pairs, the exact figure decides.
+
+A question that many conversations hold ties none of them: their texts alone may. Ties through questions are drawn from
+the most alike down, and none makes a group larger than a bound, so that one conversation that asks everything, or a
+chain of half-alike questions, does not tie all to all; what is alike across such a cut is not kept apart. Only whole
+texts that repeat may make a larger group. Does not find one question asked in quite other words, nor what is done with
+a group.
 """
 
 import itertools
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from rensa import RMinHash, RMinHashLSH
 
@@ -24,7 +31,14 @@ BANDS: Final = 42
 ROWS: Final = 3
 """Hashes per band: a pair of similarity .5 is proposed with probability 1 - (1 - .5^3)^42 = .996."""
 SEED: Final = 20240229
-WORD: Final = re.compile(r"\w+")
+FEW: Final = 5
+"""So many conversations are never too many: a share of a small record would be none."""
+MANY_SHARE: Final = 0.01
+"""A question that more conversations than this hold is a habit or a starter, and ties none of them."""
+GROUP_SHARE: Final = 0.02
+"""Largest group that likeness of questions may make."""
+UNSPACED: Final = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+WORD: Final = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
 NUMBER: Final = re.compile(r"\d{3,}")
 
 
@@ -37,29 +51,39 @@ class Spoken:
     """Questions and answers, without the system prompt."""
 
 
-def group_duplicates(spoken: Mapping[str, Spoken]) -> dict[str, str]:
-    """For each conversation the first of its group, in the order of `spoken`; its own id where it has no duplicate.
+class _Tie(NamedTuple):
+    likeness: float
+    one: str
+    other: str
 
-    A group is a connected component of the relation "is a near-duplicate of".
-    """
-    leaders = {name: name for name in spoken}
+
+def group_duplicates(spoken: Mapping[str, Spoken]) -> dict[str, str]:
+    """For each conversation the first of its group, in the order of `spoken`; its own id where it has no duplicate."""
+    forest = _Forest(spoken)
+    for tie in _ties(_by_shingles((name, _triples(said.text)) for name, said in spoken.items()), TEXT_JACCARD):
+        forest.unite(tie, most=len(spoken))
     asked = _by_shingles(
         (name, _pairs(question))
         for name, said in spoken.items()
-        for question in said.questions
+        for question in dict.fromkeys(said.questions)
         if _is_telling(question)
     )
-    whole = _by_shingles((name, _triples(said.text)) for name, said in spoken.items())
-    for texts, threshold in ((asked, QUESTION_JACCARD), (whole, TEXT_JACCARD)):
-        for names in texts.values():
-            _unite(leaders, names)
-        for one, other in _similar(list(texts), threshold=threshold):
-            _unite(leaders, (texts[one][0], texts[other][0]))
-    order = {name: position for position, name in enumerate(spoken)}
+    many = max(FEW, round(MANY_SHARE * len(spoken)))
+    rare = {shingles: names for shingles, names in asked.items() if len(set(names)) <= many}
+    most = max(FEW, round(GROUP_SHARE * len(spoken)))
+    for tie in sorted(_ties(rare, QUESTION_JACCARD), key=lambda tie: -tie.likeness):
+        forest.unite(tie, most=most)
     firsts: dict[str, str] = {}
-    for name in sorted(spoken, key=order.__getitem__):
-        firsts.setdefault(_find(leaders, name), name)
-    return {name: firsts[_find(leaders, name)] for name in spoken}
+    for name in spoken:
+        firsts.setdefault(forest.find(name), name)
+    return {name: firsts[forest.find(name)] for name in spoken}
+
+
+def _ties(texts: Mapping[Shingles, Sequence[str]], threshold: float) -> Iterator[_Tie]:
+    for names in texts.values():
+        yield from (_Tie(1.0, names[0], other) for other in names[1:])
+    for one, other in _similar(list(texts), threshold=threshold):
+        yield _Tie(jaccard(one, other), texts[one][0], texts[other][0])
 
 
 def _similar(shingles: Sequence[Shingles], *, threshold: float) -> Iterator[tuple[Shingles, Shingles]]:
@@ -91,7 +115,7 @@ def _by_shingles(texts: Iterable[tuple[str, Shingles]]) -> dict[Shingles, list[s
 
 
 def _words(text: str) -> list[str]:
-    return WORD.findall(NUMBER.sub("0", text.casefold()))
+    return WORD.findall(NUMBER.sub("0", unicodedata.normalize("NFKC", text).casefold()))
 
 
 def _is_telling(question: str) -> bool:
@@ -110,14 +134,23 @@ def _triples(text: str) -> Shingles:
     return frozenset(map(" ".join, zip(words, words[1:], words[2:], strict=False)))
 
 
-def _find(leaders: dict[str, str], name: str) -> str:
-    while leaders[name] != name:
-        leaders[name] = leaders[leaders[name]]
-        name = leaders[name]
-    return name
+class _Forest:
+    """Groups that grow together, and how large each is."""
 
+    def __init__(self, names: Iterable[str]) -> None:
+        self._leaders = {name: name for name in names}
+        self._sizes = dict.fromkeys(self._leaders, 1)
 
-def _unite(leaders: dict[str, str], names: Sequence[str]) -> None:
-    first = _find(leaders, names[0])
-    for name in names[1:]:
-        leaders[_find(leaders, name)] = first
+    def find(self, name: str) -> str:
+        leaders = self._leaders
+        while leaders[name] != name:
+            leaders[name] = leaders[leaders[name]]
+            name = leaders[name]
+        return name
+
+    def unite(self, tie: _Tie, *, most: int) -> None:
+        """Make one group of two, unless it would hold more than `most` conversations."""
+        one, other = self.find(tie.one), self.find(tie.other)
+        if one != other and self._sizes[one] + self._sizes[other] <= most:
+            self._leaders[other] = one
+            self._sizes[one] += self._sizes[other]

@@ -1,3 +1,5 @@
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,3 +67,47 @@ def test_groups_do_not_depend_on_the_run(questions: list[str]) -> None:
     groups = group_duplicates(talks)
     assert groups == group_duplicates(talks)
     assert all(groups[leader] == leader for leader in groups.values())
+
+
+PLANTS = "amber birch cedar dune elm fern grove heath iris jade kelp lotus moss nettle oak pine quince reed sage thyme"
+
+
+def own(number: int) -> str:
+    words = PLANTS.split()
+    return " ".join(words[(number * step + step * step + number // 7) % 20] for step in range(2, 9)) + f" {number}"
+
+
+def largest(talks: dict[str, Spoken]) -> int:
+    return max(Counter(group_duplicates(talks).values()).values())
+
+
+@pytest.mark.parametrize("shared", ["No, that's all, thank you.", "How do I return a planter?"])
+def test_a_message_that_everybody_sends_ties_nobody_together(shared: str) -> None:
+    talks = {f"c{n}": spoken(shared, own(n), answer=own(n + 1000)) for n in range(300)}
+    assert largest(talks) <= 300 * 0.02
+
+
+def test_one_conversation_that_asks_everything_ties_no_more_than_its_own_group() -> None:
+    talks = {f"c{n}": spoken(f"what about {own(n)}", answer=own(n + 1000)) for n in range(200)}
+    before = largest(talks)
+    talks["all"] = spoken(*[f"what about {own(n)}" for n in range(60)], answer="Yes.")
+    assert largest(talks) <= max(before, 5)
+
+
+def test_what_really_repeats_is_one_group_however_large() -> None:
+    talks = {f"c{n}": spoken("How do I return a planter?", answer=LONG) for n in range(100)}
+    assert largest(talks | {"other": spoken(own(1), answer=own(2))}) == 100
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("我的花盆不亮了怎么办", "我的花盆不亮了该怎么办"),
+        ("返品するにはどうすればいいですか", "返品はどうすればいいですか"),
+        ("ฉันจะคืนกระถางต้นไม้ได้อย่างไร", "ฉันจะคืนกระถางต้นไม้ได้อย่างไรครับ"),
+    ],
+)
+def test_scripts_without_blanks_have_near_duplicates_as_well(one: str, other: str) -> None:
+    talks = {"a": spoken(one, answer=own(1)), "b": spoken(other, answer=own(2))}
+    assert group_duplicates(talks) == {"a": "a", "b": "a"}
+    assert group_duplicates(talks | {"b": spoken("格罗夫套餐每个月多少钱呢", answer=own(2))})["b"] == "b"
