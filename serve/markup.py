@@ -17,7 +17,7 @@ from markdown_it.token import Token
 ADDRESS: Final = re.compile(r"https?://[^\s<>\"'`]*[^\s<>\"'`.,;:!?)\]*_]")
 # The chatbot listens for clicks on this class and copies what stands beside the button. Its second child is the tick.
 COPY: Final = (
-    '<button title="copy" aria-label="Copy" class="copy_code_button"><span class="copy-text">'
+    '<button title="copy" class="copy_code_button"><span class="copy-text">'
     '<svg viewBox="0 0 15 15" width="15" height="15" aria-hidden="true" fill="none" stroke="currentColor">'
     '<path d="M4.5 4.5h8v8h-8zM2.5 10.500v-8h8"></path></svg></span><span class="check">'
     '<svg viewBox="0 0 17 17" width="17" height="17" aria-hidden="true" fill="none" stroke="currentColor">'

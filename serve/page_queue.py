@@ -18,9 +18,14 @@ VISITOR: Final = "nightschool.visitor"
 """Where in a request's scope the gate puts who it found."""
 
 
+LOOK_S: Final = 0.02
+"""How often Gradio looks whether an event waits; it comes as each millisecond, which even an idle server pays."""
+
+
 class PageQueue:
     def __init__(self, blocks: gr.Blocks) -> None:
         self._blocks = blocks
+        blocks._queue.sleep_when_free = LOOK_S
 
     def waiting(self) -> Iterator[Guest]:
         """The guest of each event that is queued or runs."""

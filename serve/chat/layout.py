@@ -35,7 +35,7 @@ class ChatLayout(NamedTuple):
     conversation_id: gr.Textbox
     shown: gr.Textbox
     asked: gr.Textbox
-    turn: gr.Textbox
+    turn: gr.Button
     choice: gr.Dropdown
     new_chat: gr.Button
     toggle: gr.Button
@@ -53,10 +53,11 @@ class ChatLayout(NamedTuple):
 
 def build_chat(*, is_echo: bool) -> ChatLayout:
     """Call inside `gr.Blocks`."""
-    bot, conversation_id, shown, asked, turn, explained = (
+    bot, conversation_id, shown, asked, explained = (
         gr.Textbox(visible="hidden", elem_id=f"ns-{name}", container=False)
-        for name in ("bot-name", "conversation", "shown", "asked", "turn", "explained")
+        for name in ("bot-name", "conversation", "shown", "asked", "explained")
     )
+    turn = gr.Button(visible="hidden", elem_id="ns-turn")
     with gr.Row(elem_id="ns-app"):
         with gr.Column(elem_id="ns-side", min_width=0, scale=0):
             gr.HTML('<p class="ns-brand"><span aria-hidden="true">☾</span> Nightschool</p>', padding=False)
@@ -75,18 +76,7 @@ def build_chat(*, is_echo: bool) -> ChatLayout:
             card = _reason_card(explained)
             trouble = gr.HTML(padding=False, elem_id="ns-trouble")
             with gr.Row(elem_id="ns-composer"):
-                box = gr.Textbox(
-                    label="Your message",
-                    show_label=False,
-                    placeholder="Write a message …",
-                    lines=1,
-                    max_lines=8,
-                    max_length=20_000,
-                    container=False,
-                    autofocus=True,
-                    scale=1,
-                    elem_id="ns-box",
-                )
+                box = _message_box()
                 send = gr.Button("Send", variant="primary", elem_id="ns-send", min_width=0, scale=0)
                 stop = gr.Button("Stop", elem_id="ns-stop", min_width=0, scale=0, visible=False)
             gr.HTML(f'<p class="ns-fine ns-centre">{HOLD_BACK}</p>', padding=False)
@@ -110,6 +100,21 @@ def build_chat(*, is_echo: bool) -> ChatLayout:
         send,
         stop,
         clock,
+    )
+
+
+def _message_box() -> gr.Textbox:
+    return gr.Textbox(
+        label="Your message",
+        show_label=False,
+        placeholder="Write a message …",
+        lines=1,
+        max_lines=8,
+        max_length=20_000,
+        container=False,
+        autofocus=True,
+        scale=1,
+        elem_id="ns-box",
     )
 
 

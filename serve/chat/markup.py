@@ -36,7 +36,7 @@ def draw_answer(line: Line) -> str:
 
 
 def draw_turns(line: Line) -> str:
-    """Arrows to what else was said in this place: `← 2/3 →`. The page listens for clicks on `data-turn`."""
+    """Arrows to what else was said in this place: `← 2/3 →`. Clicks are the page's to hear."""
     if len(line.siblings) < 2:
         return ""
     here = line.siblings.index(line.message_id)
@@ -52,5 +52,6 @@ def thumbs(lines: tuple[Line, ...]) -> list[str | None]:
 
 
 def _arrow(sign: str, to: str, name: str) -> str:
-    state = f'data-turn="{html.escape(to)}"' if to else "disabled"
-    return f'<button class="ns-arrow" aria-label="{name}" {state}>{sign}</button>'
+    # Gradio's sanitiser leaves a button its class and little else.
+    goes = f'ns-arrow ns-to-{html.escape(to)}"' if to else 'ns-arrow" disabled'
+    return f'<button class="{goes}>{sign}<span class="ns-unseen"> {name}</span></button>'

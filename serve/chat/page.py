@@ -89,14 +89,16 @@ class _ChatWires:
         at.conversations.input(self._open_other, [at.bot, at.conversations], page, **chosen).then(
             None, js=scripts.CLOSE_SIDE
         )
-        at.turn.input(self._turn_to, [*place, at.turn], page, **quiet)
+        at.turn.click(self._turn_to, [*place, at.asked], page, js=scripts.TURN, **quiet)
         at.toggle.click(None, js=scripts.TOGGLE_SIDE)
         at.clock.tick(self._tick, None, [at.notice, at.clock], **quiet)
         self._connect_answers(place, page, quiet)
 
         card = at.card
         fields = [card.reasons, card.comment, card.ideal_answer]
-        voted = at.chat.like(self._vote, place, [at.chat, card.card, card.message_id, *fields], **quiet)
+        # "multiple": a thumb that is clicked again before the first is recorded counts too.
+        rated = [at.chat, card.card, card.message_id, *fields]
+        voted = at.chat.like(self._vote, place, rated, trigger_mode="multiple", **quiet)
         # The chatbot shows a thumb before it is recorded; one that could not be is shown as the record has it.
         voted.failure(self._open, place, page, **quiet)
         card.save.click(self._explain, {*place, card.message_id, *fields}, [card.card], **quiet)

@@ -23,6 +23,8 @@ TOGGLE_SIDE: Final = """() => {
   app.dataset.side = app.dataset.side === 'open' ? 'closed' : 'open';
 }"""
 CLOSE_SIDE: Final = "() => { document.querySelector('#ns-app').dataset.side = 'closed'; }"
+TURN: Final = "(bot, conversation, shown) => [bot, conversation, shown, document.querySelector('#ns-app').dataset.turn]"
+"""place, anything -> place, the id that `LISTEN` found on the arrow."""
 
 _SHOWN: Final = "(is_shown) => ({__type__: 'update', visible: is_shown})"
 _IS_ANSWERING: Final = "document.querySelector('#ns-stop')?.offsetParent"
@@ -48,11 +50,10 @@ LISTEN: Final = """() => {
   name('#ns-toggle', 'Conversations');
   const chat = document.querySelector('#ns-chat');
   chat.addEventListener('click', (event) => {
-    const to = event.target.closest('.ns-arrow')?.dataset.turn;
+    const to = /ns-to-(\\S+)/.exec(event.target.closest('.ns-arrow')?.className)?.[1];
     if (!to) return;
-    const field = document.querySelector('#ns-turn textarea, #ns-turn input');
-    field.value = to;
-    field.dispatchEvent(new Event('input', {bubbles: true}));
+    document.querySelector('#ns-app').dataset.turn = to;
+    document.querySelector('#ns-turn').click();
   });
   // Gradio labels each message with its source, which would be read out in place of the message.
   const unlabel = () => chat.querySelectorAll('[data-testid][aria-label*="message: "]')

@@ -5,7 +5,7 @@ import os
 import shutil
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +19,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from collect import conversations, feedback, registry
 from collect.store import Cursor
+from nightschool.engine import ChatRequest, Delta
+from nightschool.errors import EngineError
 from nightschool.records import Adapter, BotName, Event, Feedback, Message, Stage, utc_now
 from nightschool.settings import Settings
 from serve.app import build_app, open_parts
@@ -149,6 +151,23 @@ def opinion(site: Site) -> Callable[[Message], Feedback | None]:
 def live(site: Site) -> Callable[[], str]:
     """Which version answers now: `support@1`."""
     return lambda: str(site.parts.rollout.route(BOT).name)
+
+
+@pytest.fixture
+def engine_is(site: Site, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """How the engine does from now on: `dead` before its first word, `broken` after three, or `well`."""
+
+    def set_to(state: str) -> None:
+        async def fail(request: ChatRequest) -> AsyncGenerator[Delta, None]:
+            if state == "broken":
+                yield Delta("It is in")
+            raise EngineError("boom /secret", subject="base", remedy="See logs/engine.log.")
+
+        monkeypatch.undo()
+        if state != "well":
+            monkeypatch.setattr(site.parts.engine, "stream", fail)
+
+    return set_to
 
 
 # Not for the session: Playwright holds the main thread's event loop, which the tests of other rooms need.

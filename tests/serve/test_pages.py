@@ -86,6 +86,18 @@ async def test_a_browser_that_asks_without_listening_is_stopped(browser: httpx.A
     assert joined == [200] * 6 + [429] * 3
 
 
+async def test_a_page_from_before_a_restart_opens_its_conversations(browser: httpx.AsyncClient) -> None:
+    """The server that was started anew has no list of choices for this session."""
+    await browser.post(JOIN, json=await event(browser, "_ask", "support", "", "", "hello"))
+    told = (await browser.get("/gradio_api/queue/data?session_hash=mine")).text
+    conversation_id = json.loads(told.split("data: ")[-3])["output"]["data"][1]
+    opened = {**await event(browser, "_open_other", "support", conversation_id), "session_hash": "from before"}
+    await browser.post(JOIN, json=opened)
+    told = (await browser.get("/gradio_api/queue/data", params={"session_hash": "from before"})).text
+    assert "[echo base] hello" in told
+    assert "not in the list of choices" not in told
+
+
 async def test_no_other_site_reads_what_a_page_is_made_of(browser: httpx.AsyncClient) -> None:
     told = await browser.get("/config", headers={"origin": "http://blog.shop.test"})
     assert told.status_code == 403

@@ -48,15 +48,15 @@ def test_arrows_lead_to_what_else_was_said_here() -> None:
     line = Line("b", "assistant", "Yes.", "support@3", siblings=("a", "b", "c"))
     drawn = draw_answer(line)
     assert "2/3" in drawn
-    assert 'data-turn="a"' in drawn
-    assert 'data-turn="c"' in drawn
-    assert 'data-turn="b"' not in drawn
-    assert "data-turn" not in draw_answer(Line("b", "assistant", "Yes.", siblings=("b",)))
+    assert "ns-to-a" in drawn
+    assert "ns-to-c" in drawn
+    assert "ns-to-b" not in drawn
+    assert "ns-arrow" not in draw_answer(Line("b", "assistant", "Yes.", siblings=("b",)))
 
 
 def test_an_arrow_at_the_end_leads_nowhere() -> None:
     drawn = draw_answer(Line("b", "assistant", "Yes.", siblings=("a", "b")))
-    assert drawn.count("data-turn") == 1
+    assert drawn.count("ns-to-") == 1
     assert drawn.count("disabled") == 1
 
 
