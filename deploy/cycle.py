@@ -126,17 +126,18 @@ class NightRunner:
         `force` trains also where nothing is new since the last adapter.
         """
         reporter = Reporter(self._store, cycle, now=self._now)
+        folder = NightFolder(self._home.cycle(cycle.bot, cycle.cycle_id))
         try:
             async with reporter.writing():
                 ended = await self._run_steps(reporter, actor=actor, force=force)
+            return await reporter.finish(ended)
         except NightschoolError as error:
             log.warning("bot=%s cycle=%s failed: %s", cycle.bot, cycle.cycle_id, error)
-            return await reporter.fail(str(error))
+            return await reporter.end_badly(folder, str(error))
         except Exception as error:
             # A fault of ours ends the night, not the server.
             log.exception("bot=%s cycle=%s failed", cycle.bot, cycle.cycle_id)
-            return await reporter.fail(f"internal error: {error!r}. The server's log has the details.")
-        return await reporter.finish(ended)
+            return await reporter.end_badly(folder, f"internal error: {error!r}. The server's log has the details.")
 
     async def plan(self, bot: BotName) -> NightPlan:
         """What a night would find now; leaves nothing behind."""

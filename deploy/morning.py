@@ -13,6 +13,7 @@ from nightschool.records import AdapterName, Cycle, Outcome
 from tune.dataset import DatasetSummary
 
 NAME: Final = "morning.md"
+AFTER_THE_EXAM: Final = frozenset({"decide", "report", "finished"})
 ROWS: Final = (
     ("Perplexity (less is better)", "perplexity", 2),
     ("ROUGE-L", "rouge_l", 3),
@@ -20,14 +21,14 @@ ROWS: Final = (
 )
 
 
-def write_morning_report(folder: Path, cycle: Cycle, data: DatasetSummary) -> Path:
+def write_morning_report(folder: Path, cycle: Cycle, data: DatasetSummary | None) -> Path:
     """The page's path."""
     path = folder / NAME
     write_atomic(path, morning_report(cycle, data))
     return path
 
 
-def morning_report(cycle: Cycle, data: DatasetSummary) -> str:
+def morning_report(cycle: Cycle, data: DatasetSummary | None) -> str:
     """The page as Markdown."""
     figures = json.loads(cycle.figures_json)
     candidate = AdapterName(cycle.bot, cycle.candidate) if cycle.candidate else None
@@ -36,10 +37,13 @@ def morning_report(cycle: Cycle, data: DatasetSummary) -> str:
         "",
         _headline(cycle, candidate),
         "",
-        f"Trained on {data.train_rows} rows, {data.new_rows} of them new; compared on {data.held_out_rows} held-out "
-        f"rows of {data.held_out_conversations} conversations.",
-        "",
     ]
+    if data:
+        lines += [
+            f"Trained on {data.train_rows} rows, {data.new_rows} of them new; compared on {data.held_out_rows} "
+            f"held-out rows of {data.held_out_conversations} conversations.",
+            "",
+        ]
     if f"candidate_{ROWS[0][1]}" in figures:
         lines += ["| | base | production | candidate |", "|---|---|---|---|"]
         lines += [_row(title, key, digits, figures) for title, key, digits in ROWS]
@@ -59,7 +63,9 @@ def _headline(cycle: Cycle, candidate: AdapterName | None) -> str:
         case Outcome.INSUFFICIENT_DATA:
             return "**There was not enough data. Production stays as it was.**"
         case None:
-            return f"**The night failed at step {cycle.step}. Production stays as it was.**"
+            # The flip may have been kept although what came after it failed.
+            live = "`nightschool status` says what is live" if cycle.step in AFTER_THE_EXAM else "It moved nothing"
+            return f"**The night failed at step {cycle.step}. {live}.**"
 
 
 def _row(title: str, key: str, digits: int, figures: dict[str, float]) -> str:

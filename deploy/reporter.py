@@ -5,6 +5,7 @@ most once a second.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -14,8 +15,12 @@ from typing import Final
 
 from collect import cycles
 from collect.store import Store
-from deploy.plan import Step
+from deploy.morning import write_morning_report
+from deploy.plan import NightFolder, Step
+from nightschool.errors import NightschoolError
 from nightschool.records import Cycle, CycleState
+
+log = logging.getLogger(__name__)
 
 PERIOD_S: Final = 1.0
 
@@ -57,6 +62,18 @@ class Reporter:
             replace(self.cycle, state=CycleState.FAILED, reasons=(reason,), finished_at=self._now())
         )
 
+    async def end_badly(self, folder: NightFolder, reason: str) -> Cycle:
+        """Say why the night failed wherever it can be said: a record or a disk that fails must not end the server."""
+        try:
+            await self.fail(reason)
+        except Exception as error:
+            log.error("cycle=%s its end was not recorded: %s", self.cycle.cycle_id, error)
+        try:
+            write_morning_report(folder.root, self.cycle, folder.read_dataset())
+        except Exception as error:
+            log.error("cycle=%s its morning page was not written: %s", self.cycle.cycle_id, error)
+        return self.cycle
+
     async def _close(self, cycle: Cycle) -> Cycle:
         self.cycle = cycle
         await self._store.write(partial(cycles.update_cycle, cycle=cycle))
@@ -67,5 +84,9 @@ class Reporter:
         while True:
             if self.cycle is not written and self.cycle.state is CycleState.RUNNING:
                 written = self.cycle
-                await self._store.write(partial(cycles.update_cycle, cycle=written))
+                try:
+                    await self._store.write(partial(cycles.update_cycle, cycle=written))
+                except NightschoolError as error:
+                    # The next one tells more; progress is no reason to end a night.
+                    log.warning("cycle=%s progress was not recorded: %s", written.cycle_id, error)
             await asyncio.sleep(PERIOD_S)

@@ -16,6 +16,7 @@ from typing import Final
 from collect import cycles, events, feedback, registry, reviews
 from collect.feedback import FeedbackRow
 from collect.store import Store
+from deploy.morning import NAME as MORNING
 from deploy.plan import NightFolder
 from deploy.rollout import Rollout
 from deploy.schedule import Nights
@@ -159,10 +160,10 @@ def _verdict(adapter: Adapter, outcome: str | None) -> str:
 
 
 def _read_night(cycle: Cycle, folder: NightFolder) -> Night:
-    report, picture = folder.evaluation / "report.md", folder.evaluation / "report.png"
+    pages, picture = (folder.root / MORNING, folder.evaluation / "report.md"), folder.evaluation / "report.png"
     return Night(
         cycle=cycle,
-        report=report.read_text() if report.exists() else "",
+        report="\n\n".join(page.read_text() for page in pages if page.exists()),
         picture_base64=base64.b64encode(picture.read_bytes()).decode() if picture.exists() else "",
         losses=_read_losses(folder.run / "metrics.jsonl"),
     )
