@@ -1,4 +1,4 @@
-"""What the bot's newest adapter was made of: the rows it has seen, and the order by which it was trained.
+"""What the bot's newest judged adapter was made of: the rows it has seen, and the order by which it was trained.
 
 A night asks both before it trains: new rows are a reason to, and so is a changed prompt, recipe or base model, since
 production would go on with weights that were made for another. What production was trained on is in no exam. Does not
@@ -20,7 +20,7 @@ from deploy.orders import recipe_of
 from nightschool.bots import Bot
 from nightschool.files import read_manifest, write_atomic
 from nightschool.home import Home
-from nightschool.records import Adapter, BotName, Stage
+from nightschool.records import BotName, Stage
 from tune.dataset import read_items, read_sides, read_trained
 
 ORDER: Final = "order.json"
@@ -96,18 +96,13 @@ async def keep_decided(store: Store, dataset: Path, *, bot: BotName, at: datetim
 
 
 async def find_changes(store: Store, home: Home, *, bot: Bot, base_model: str) -> str | None:
-    """What of the bot's order was changed since its newest adapter was trained; None where nothing was."""
-    adapter = await _newest(store, bot.bot_name)
+    """What of the bot's order was changed since its newest judged adapter was trained; None where nothing was."""
+    adapter = await store.read(partial(registry.newest_judged, bot=bot.bot_name))
     before = read_order(home.cycle(bot.bot_name, adapter.cycle_id)) if adapter else None
     if adapter is None or before is None:
         return None
     changed = Order.of(bot, base_model=base_model).changes_since(before)
     return f"{', '.join(changed)} changed since {adapter.name}" if changed else None
-
-
-async def _newest(store: Store, bot: BotName) -> Adapter | None:
-    adapters = await store.read(partial(registry.adapters, bot=bot))
-    return next((adapter for adapter in adapters if adapter.stage is not Stage.TAINTED), None)
 
 
 def _name_of(base_model: str) -> str:

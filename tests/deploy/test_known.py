@@ -1,6 +1,7 @@
 """A changed prompt, recipe or base model is a reason to train; what changes no weights is none."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from collect.store import Store
 from deploy.known import ORDER, Order, find_changes, find_known_items, keep_order
 from nightschool.bots import Bot, RecipePart
 from nightschool.home import Home
-from nightschool.records import Adapter, Event, Stage
+from nightschool.records import Adapter, Event, Outcome, Stage
 
 BOT = Bot(name="support", title="Fern", system_prompt="Help.")
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -21,10 +22,12 @@ NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
 @pytest.fixture
 async def trained(store: Store, home: Home) -> Adapter:
-    """`support@1`, trained by BOT's file as it is."""
+    """`support@1`, judged, and trained by BOT's file as it is."""
     adapter = Adapter(BOT.bot_name, 1, "abc", "adapters/support/abc", Stage.CANDIDATE, "night1", "none", NOON)
     event = Event("e", NOON, BOT.bot_name, "ada", "registered", "support@1", "")
     await store.write(partial(registry.register_adapter, adapter=adapter, event=event))
+    judged = registry.Evaluation("e", "night1", BOT.bot_name, 1, Outcome.REJECT, (), "{}", "f", NOON)
+    await store.write(partial(registry.record_evaluation, evaluation=judged))
     keep_order(home.cycle(BOT.bot_name, "night1"), Order.of(BOT, base_model="base"))
     return adapter
 
@@ -75,3 +78,15 @@ async def test_what_nobody_knows_is_no_reason(store: Store, home: Home, trained:
 async def test_a_bot_without_an_adapter_has_seen_and_changed_nothing(store: Store, home: Home) -> None:
     assert await find_changes(store, home, bot=BOT, base_model="base") is None
     assert await find_known_items(store, home, bot=BOT.bot_name) == frozenset()
+
+
+async def test_a_change_that_only_an_unjudged_adapter_was_trained_by_is_still_one(
+    store: Store, home: Home, trained: Adapter
+) -> None:
+    changed = order(rank=8)
+    unjudged = replace(trained, version=2, content_hash="abd", cycle_id="night2")
+    event = Event("e2", NOON, BOT.bot_name, "ada", "registered", "support@2", "")
+    await store.write(partial(registry.register_adapter, adapter=unjudged, event=event))
+    keep_order(home.cycle(BOT.bot_name, "night2"), Order.of(changed, base_model="base"))
+    found = await find_changes(store, home, bot=changed, base_model="base")
+    assert found == "recipe.rank changed since support@1"
