@@ -22,10 +22,6 @@ update cycles set state = $state, step = $step, progress = $progress, finished_a
     candidate = $candidate, outcome = $outcome, reasons = $reasons, figures_json = $figures_json
 where cycle_id = $cycle_id
 """
-REOPEN: Final = """
-update cycles set state = 'running', progress = 0, finished_at = null, outcome = null, reasons = []
-where cycle_id = $cycle_id
-"""
 RUNNING: Final = "select cycle_id from cycles where bot = $bot and state = 'running'"
 TAKEN: Final = "select cycle_id from cycles where bot = $bot and local_date = $local_date"
 ONE: Final = """
@@ -63,17 +59,6 @@ def update_cycle(cursor: Cursor, *, cycle: Cycle) -> None:
     for fixed in ("bot", "trigger", "local_date", "started_at"):
         del row[fixed]
     cursor.execute(UPDATE, row)
-
-
-def reopen_cycle(cursor: Cursor, *, cycle_id: str) -> Cycle:
-    """A failed cycle, running again. Raises NotFound, and Busy where it did not fail or another of its bot runs."""
-    failed = _find(cursor, cycle_id)
-    if failed.state is not CycleState.FAILED:
-        raise Busy(f"is {failed.state}", subject=f"cycle {cycle_id}", remedy="Only a failed one is taken up again.")
-    if cursor.execute(RUNNING, {"bot": failed.bot}).fetchone():
-        raise Busy("is at school already", subject=failed.bot, remedy="`nightschool status` shows how far it is.")
-    cursor.execute(REOPEN, {"cycle_id": cycle_id})
-    return _find(cursor, cycle_id)
 
 
 def cycle(cursor: Cursor, cycle_id: str) -> Cycle:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from collect.cycles import cycle, list_cycles, reopen_cycle, running_cycles, start_cycle, update_cycle
+from collect.cycles import cycle, list_cycles, running_cycles, start_cycle, update_cycle
 from collect.store import Cursor
 from nightschool.errors import Busy, NotFound
 from nightschool.records import BotName, Cycle, CycleState
@@ -56,23 +56,3 @@ def test_an_ended_cycle_is_not_brought_back_by_a_late_update(cursor: Cursor, sta
     with pytest.raises(Busy, match=f"is {state} already"):
         update_cycle(cursor, cycle=night("a"))
     assert cycle(cursor, "a").state is state
-
-
-def test_a_failed_cycle_is_opened_again_unless_another_runs(cursor: Cursor) -> None:
-    start_cycle(cursor, cycle=night("a"))
-    update_cycle(cursor, cycle=replace(night("a"), state=CycleState.FAILED, reasons=("engine",), finished_at=AT))
-    opened = reopen_cycle(cursor, cycle_id="a")
-    assert (opened.state, opened.reasons, opened.finished_at, opened.step) == (CycleState.RUNNING, (), None, "train")
-    with pytest.raises(Busy, match="is running"):
-        reopen_cycle(cursor, cycle_id="a")
-    update_cycle(cursor, cycle=replace(night("a"), state=CycleState.FAILED, finished_at=AT))
-    start_cycle(cursor, cycle=night("b"))
-    with pytest.raises(Busy, match="at school already"):
-        reopen_cycle(cursor, cycle_id="a")
-
-
-def test_a_cycle_that_is_done_is_never_opened_again(cursor: Cursor) -> None:
-    start_cycle(cursor, cycle=night("a"))
-    update_cycle(cursor, cycle=replace(night("a"), state=CycleState.DONE, finished_at=AT))
-    with pytest.raises(Busy, match="is done"):
-        reopen_cycle(cursor, cycle_id="a")
