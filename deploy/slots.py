@@ -26,7 +26,7 @@ MAKES_ROOM: Final = (Stage.RETIRED, Stage.TAINTED, Stage.CANDIDATE, Stage.PREVIO
 LOAD_S: Final = 60.0
 """How long what must go on without may take to load."""
 EXAMINED: Final = 2
-"""Of one examination (they go one at a time): the candidate, and the last version that a person promoted."""
+"""Of one examination: the candidate, and the last version that a person promoted."""
 
 
 class Slots:

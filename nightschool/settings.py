@@ -65,7 +65,7 @@ class EngineSettings(Section):
     max_model_len: int = Field(default=2048, ge=256)
     """Longest prompt and answer together, in tokens."""
     max_adapters: int = Field(default=4, ge=2, le=64)
-    """Adapters held ready at once, over all bots (production, previous and candidate of each)."""
+    """Adapters held ready at once, over all bots: production and previous of each, and two for an examination."""
     max_lora_rank: Literal[1, 8, 16, 32, 64, 128, 256, 320, 512] = 16
     """Largest LoRA rank that can be served."""
     kv_cache_gib: float = Field(default=1, gt=0)

@@ -25,6 +25,7 @@ from deploy.proof import Prover, prove_load, take_on_trust
 from deploy.retention import Keep, Retention
 from deploy.rollout import Rollout
 from deploy.schedule import run_nights
+from deploy.slots import slots_shortage
 from nightschool.bots import BotShelf
 from nightschool.echo import EchoEngine
 from nightschool.engine import Engine
@@ -69,6 +70,8 @@ async def open_parts(settings: Settings, *, base_model: str, secrets: Secrets) -
         engine, socket = await _connect(settings.engine, stack)
         prove: Prover = take_on_trust if settings.engine.kind == "echo" else prove_load
         rollout = Rollout(store, engine, home=home, max_adapters=settings.engine.max_adapters, prove=prove)
+        if shortage := slots_shortage(len(shelf.bots), max_adapters=settings.engine.max_adapters):
+            log.warning("%s", shortage)
         turns = Turns(store, engine, rollout, metrics=metrics)
         limits = _night_limits(settings)
         runner = NightRunner(store, engine, rollout, shelf=shelf, home=home, base_model=base_model, limits=limits)
