@@ -4,15 +4,14 @@ In: a finished dataset and which conversations production was trained on. Does n
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from eval.suites import HELD_OUT, SuiteRow, choose_rows, read_held_out
-from nightschool.errors import InvalidInput
+from nightschool.files import read_jsonl
 
 TRAIN: Final = "sft_train.jsonl"
 
@@ -53,20 +52,7 @@ def _near_duplicates(dataset: Path, conversations: frozenset[str]) -> frozenset[
     if not conversations:
         return frozenset()
     groups: defaultdict[str, set[str]] = defaultdict(set)
-    for line in _read_groups(dataset / TRAIN, dataset / HELD_OUT):
-        groups[line.group].add(line.conversation_id)
+    for name in (TRAIN, HELD_OUT):
+        for line in read_jsonl(dataset / name, _GroupedLine, row="a row of a dataset"):
+            groups[line.group].add(line.conversation_id)
     return frozenset().union(*(group for group in groups.values() if group & conversations))
-
-
-def _read_groups(*files: Path) -> Iterable[_GroupedLine]:
-    for file in files:
-        if not file.exists():
-            raise InvalidInput("is missing", subject=str(file), remedy="Build the dataset again.")
-        with file.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                try:
-                    yield _GroupedLine.model_validate_json(line)
-                except ValidationError as error:
-                    raise InvalidInput(
-                        "is not a row of a dataset", subject=f"{file}, line {number}", remedy="Build it again."
-                    ) from error

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from nightschool.errors import InvalidInput
+from nightschool.files import read_jsonl
 from nightschool.records import ChatMessage
 
 HELD_OUT: Final = "sft_held_out.jsonl"
@@ -112,18 +112,8 @@ class _HeldOutLine(BaseModel):
 
 
 def _read_rows(file: Path) -> Iterator[tuple[Origin, SuiteRow]]:
-    if not file.exists():
-        raise InvalidInput("is missing", subject=str(file), remedy="Build the dataset again.")
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                held_out = _HeldOutLine.model_validate_json(line)
-            except ValidationError as error:
-                fault = error.errors(include_url=False)[0]["msg"]
-                raise InvalidInput(
-                    f"is not a held-out row ({fault})", subject=f"{file}, line {number}", remedy="Build it again."
-                ) from error
-            yield from _rows_of(held_out)
+    for held_out in read_jsonl(file, _HeldOutLine, row="a held-out row"):
+        yield from _rows_of(held_out)
 
 
 def _rows_of(held_out: _HeldOutLine) -> Iterator[tuple[Origin, SuiteRow]]:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from nightschool.errors import InvalidInput
+from nightschool.files import read_jsonl
 from nightschool.records import ChatMessage
 from tune.select import Lesson, Pair, Rated
 from tune.split import Side
@@ -125,20 +125,7 @@ def read_item_ids(file: Path) -> frozenset[str]:
 
 def read_sft_rows(file: Path) -> Iterator[SftRow]:
     """The rows of sft_train.jsonl. Raises InvalidInput, which names the line."""
-    if not file.exists():
-        raise InvalidInput("is missing", subject=str(file), remedy="Build the dataset again.")
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                yield SftRow.model_validate_json(line)
-            except ValidationError as error:
-                fault = error.errors(include_url=False)[0]
-                where = ".".join(map(str, fault["loc"])) or "line"
-                raise InvalidInput(
-                    f"is not a training row ({where}: {fault['msg']})",
-                    subject=f"{file}, line {number}",
-                    remedy="Build the dataset again.",
-                ) from error
+    return read_jsonl(file, SftRow, row="a training row")
 
 
 def _body(row: Row) -> dict[str, object]:
