@@ -54,6 +54,9 @@ def test_what_did_not_count_is_given_back() -> None:
     pace.give_back("anna")
     pace.give_back("ben")
     pace.spend("anna")
+    # What is given back twice is given back once.
+    with pytest.raises(TooManyRequests):
+        pace.spend("anna")
 
 
 def test_owners_whose_window_has_passed_are_forgotten() -> None:
