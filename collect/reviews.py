@@ -43,8 +43,8 @@ def record_review(cursor: Cursor, *, review: Review) -> Review:
 
     Raises NotFound, and InvalidInput for what is no answer, or no whole one and approved without a better text.
     """
-    about = message(cursor, message_id=review.message_id)
-    if about.role != "assistant" or about.bot != review.bot:
+    about = message(cursor, message_id=review.message_id, bot=review.bot)
+    if about.role != "assistant":
         raise InvalidInput("is not an answer", subject=repr(review.message_id), remedy="Review answers only.")
     ruled = replace(review, corrected_answer=_ruled_text(review, about))
     before = review_of(cursor, message_id=review.message_id)

@@ -7,6 +7,7 @@ import pytest
 from nightschool.errors import InvalidInput
 from nightschool.files import verify
 from tune.dataset import DatasetSummary, build_dataset, read_items, read_sides, read_trained
+from tune.rows import read_sft_rows
 
 WORDS = "amber birch cedar dune elm fern grove heath iris jade kelp lotus moss nettle oak pine quince reed sage thyme"
 
@@ -126,6 +127,21 @@ def test_the_folder_tells_sides_topics_and_what_it_trains_on(record: Any, tmp_pa
     assert read_trained(built.folder) == {"c"}
     assert [row["topic"] for row in rows(built, "sft_train.jsonl")] == ["orders"]
     assert {row["topic"] for row in rows(built, "sft_held_out.jsonl")} == {None}
+
+
+def test_each_learnt_answer_says_by_whose_word_and_the_trainer_reads_it(record: Any, tmp_path: Path) -> None:
+    words = {"like": "One?", "approval": "Two, or not?", "correction": "Three, or more?", "import": "Four of them?"}
+    for number, (word, question) in enumerate(words.items()):
+        owner = "import" if word == "import" else f"browser:{number}"
+        _, answer = record.talk(word, question, f"{word} {number}.", owner=owner, held_out=False)
+        if word == "like":
+            record.vote(answer, "up")
+        elif word != "import":
+            record.review(answer, approved=True, corrected="Better." if word == "correction" else "")
+    folder = build(record, tmp_path / "sets").folder
+    read = list(read_sft_rows(folder / "sft_train.jsonl"))
+    assert {row.conversation_id: row.messages[-1].get("origin") for row in read} == {word: word for word in words}
+    assert all("origin" not in message for row in read for message in row.messages[:-1])
 
 
 def test_an_empty_record_gives_an_empty_dataset(record: Any, tmp_path: Path) -> None:
