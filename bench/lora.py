@@ -24,7 +24,8 @@ from typing import Final, NamedTuple
 import httpx
 
 from nightschool.child import run_child
-from serve.vllm.launch import LORA_MODULES, cpu_dtype, engine_command, engine_environment, read_cpu_flags
+from nightschool.layers import ADAPTED_LAYERS
+from serve.vllm.launch import cpu_dtype, engine_command, engine_environment, read_cpu_flags
 
 TOKENS: Final = 64
 RANK: Final = 16
@@ -144,7 +145,7 @@ def make_adapters(model: Path, folder: Path) -> None:
     for seed, name in enumerate(ADAPTERS):
         torch.manual_seed(seed)
         plain = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
-        adapted = get_peft_model(plain, LoraConfig(r=RANK, lora_alpha=RANK, target_modules=list(LORA_MODULES)))
+        adapted = get_peft_model(plain, LoraConfig(r=RANK, lora_alpha=RANK, target_modules=list(ADAPTED_LAYERS)))
         for parameter, weight in adapted.named_parameters():
             if "lora_B" in parameter:
                 torch.nn.init.normal_(weight, std=1e-3)

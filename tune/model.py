@@ -4,6 +4,7 @@ Imports torch, so only `tune.train` and `tune.methods` import it. Does not know 
 """
 
 import json
+import logging
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,11 +26,12 @@ from transformers import (
 )
 
 from nightschool.errors import InvalidInput
+from nightschool.layers import ADAPTED_LAYERS
 from nightschool.prompt import Token, control_tokens
 from tune.recipe import Recipe
 
-TARGETS: Final = ("down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj")
-"""Every linear layer of a Llama-like block: what the engine is told to wrap."""
+log = logging.getLogger(__name__)
+
 WEIGHTS: Final = "adapter_model.safetensors"
 CONFIG: Final = "adapter_config.json"
 DEPTH_GROUPS: Final = 6
@@ -107,28 +109,58 @@ def load_base(base_model: str, *, device: str, dtype: torch.dtype, attention: st
     return model.requires_grad_(False)
 
 
+class Layers(NamedTuple):
+    """Names of a decoder's linear layers and other matrices."""
+
+    adapted: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+def find_layers(model: PreTrainedModel) -> Layers:
+    """What of the decoder's blocks gets an adapter, and which of their matrices do not."""
+    adapted: set[str] = set()
+    left_out: set[str] = set()
+    for name, parameter in model.named_parameters():
+        path, block, inside = name.rpartition(".")[0], *_inside_block(name)
+        if not block or parameter.ndim < 2:
+            continue
+        layer = path.rpartition(".")[2]
+        is_linear = type(model.get_submodule(path)) is torch.nn.Linear
+        (adapted if is_linear and layer in ADAPTED_LAYERS else left_out).add(layer if is_linear else inside)
+    return Layers(tuple(sorted(adapted & set(ADAPTED_LAYERS))), tuple(sorted(left_out)))
+
+
+def _inside_block(name: str) -> tuple[str, str]:
+    """The number of a parameter's block, empty where it is in none, and the name within it."""
+    found = re.search(r"\.(\d+)\.(.*)", name)
+    return (found[1], found[2]) if found else ("", "")
+
+
 def add_adapter(model: PreTrainedModel, recipe: Recipe) -> PeftModel:
     """`model` with a fresh LoRA adapter, whose fp32 weights are all that learns; it starts as the base model.
 
-    Raises InvalidInput where the model has none of the layers that the engine can serve adapters for.
+    Raises InvalidInput where the model has none of the layers that the engine can serve adapters for; matrices that
+    get none are named in the log.
     """
+    layers = find_layers(model)
+    if not layers.adapted:
+        raise InvalidInput(
+            f"has none of the layers that can be adapted, but {', '.join(layers.left_out)}",
+            subject=recipe.base_model,
+            remedy=f"Choose a base model that has some of {', '.join(ADAPTED_LAYERS)}.",
+        )
+    if layers.left_out:
+        log.warning("%s: not adapted: %s", Path(recipe.base_model).name, ", ".join(layers.left_out))
     set_seed(recipe.seed)
     config = LoraConfig(
         r=recipe.rank,
         lora_alpha=recipe.alpha,
         lora_dropout=0.0,
-        target_modules=list(TARGETS),
+        target_modules=list(layers.adapted),
         task_type="CAUSAL_LM",
         bias="none",
     )
-    try:
-        adapted: PeftModel = get_peft_model(model, config)
-    except ValueError as error:
-        raise InvalidInput(
-            f"has no layers called {', '.join(TARGETS)} ({error})",
-            subject=recipe.base_model,
-            remedy="Choose a base model of the Llama family.",
-        ) from error
+    adapted: PeftModel = get_peft_model(model, config)
     return adapted
 
 
@@ -139,7 +171,7 @@ def export_adapter(checkpoint: Path, target: Path, *, base_model: str) -> None:
     shutil.copyfile(checkpoint / WEIGHTS, target / WEIGHTS)
     config: dict[str, Any] = json.loads((checkpoint / CONFIG).read_text())
     # PEFT keeps the modules in a set, whose order changes from process to process, and the base model's path.
-    config |= {"target_modules": sorted(TARGETS), "base_model_name_or_path": Path(base_model).name}
+    config |= {"target_modules": sorted(config["target_modules"]), "base_model_name_or_path": Path(base_model).name}
     (target / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 

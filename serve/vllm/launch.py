@@ -12,10 +12,9 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
+from nightschool.layers import ADAPTED_LAYERS
 from serve.vllm.lora_cpu import SWITCH
 
-LORA_MODULES: Final = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-"""Every linear layer of a Llama-like block. Without a list vLLM wraps the embedding and the head as well."""
 STALE_ADAPTERS: Final = 4
 """Kept in memory beyond the live ones: an unloaded adapter stays until its last request has ended."""
 PLUGIN: Final = "nightschool_lora_cpu"
@@ -55,7 +54,8 @@ def engine_command(
         command += ["--gpu-memory-utilization", str(gpu_memory_share)]
     if max_loras:
         command += ["--enable-lora", "--max-loras", str(max_loras), "--max-lora-rank", str(max_lora_rank)]
-        command += ["--max-cpu-loras", str(max_loras + STALE_ADAPTERS), "--lora-target-modules", *LORA_MODULES]
+        command += ["--max-cpu-loras", str(max_loras + STALE_ADAPTERS), "--lora-target-modules"]
+        command += ADAPTED_LAYERS  # without a list vLLM wraps the embedding and the head as well
     return [*command, *extra]
 
 
