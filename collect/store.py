@@ -6,6 +6,7 @@ stored: changes and questions are functions of a cursor, from the other modules 
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -15,12 +16,15 @@ from typing import Final, TypeVar
 import duckdb
 
 from collect.migrations.runner import migrate
-from collect.writer import Writer, record_error
+from collect.writer import FATAL, Writer, record_error
 from nightschool.errors import NightschoolError, RecordError, Unavailable
 
 Cursor = duckdb.DuckDBPyConnection
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
+FAILURE_POLL_S: Final = 0.5
 READERS: Final = 4
 CHECKPOINT_THRESHOLD: Final = "16MB"
 SPILL_FACTOR: Final = 4
@@ -40,6 +44,23 @@ class Store:
         """Transactions committed so far; fewer than writes, since writes that wait together share one."""
         return self._writer.commits
 
+    @property
+    def failure(self) -> str | None:
+        """Why the record answers nothing any more; None while it does."""
+        return None if self._writer.failure is None else str(self._writer.failure)
+
+    async def check_open(self) -> None:
+        """Returns where the record answers. Raises RecordError."""
+        await self.read(lambda cursor: cursor.execute("select 1").fetchone())
+        if self._writer.failure is not None:
+            raise record_error(self._writer.failure)
+
+    async def until_failure(self) -> None:
+        """Returns only by raising RecordError: once the record was closed by a failure, nothing brings it back."""
+        while self._writer.failure is None:  # noqa: ASYNC110  # the writer's thread knows no loop
+            await asyncio.sleep(FAILURE_POLL_S)
+        raise record_error(self._writer.failure)
+
     async def read(self, question: Callable[[Cursor], T]) -> T:
         """What `question` finds, in a thread, as of now."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._ask, question)
@@ -56,7 +77,7 @@ class Store:
         try:
             with self._connection.cursor() as cursor:
                 return question(cursor)
-        except (duckdb.OperationalError, duckdb.FatalException) as error:
+        except (duckdb.OperationalError, *FATAL) as error:
             raise record_error(error) from error
 
 
@@ -91,21 +112,40 @@ def _open(file: Path, *, temp: Path, memory_gib: float, threads: int) -> Cursor:
     temp.mkdir(parents=True, exist_ok=True)
     connection = _connect(file, temp=temp, memory_gib=memory_gib, threads=threads)
     try:
+        return _prepare(connection, file, temp=temp)
+    except _NoCheckpoint as error:
+        # An intact record on a full disk: it is whole without having been folded together.
+        log.error("the record's log cannot be folded in, most likely for lack of disk: %s", error)
+    connection = _connect(file, temp=temp, memory_gib=memory_gib, threads=threads)
+    return _prepare(connection, file, temp=temp, with_checkpoint=False)
+
+
+class _NoCheckpoint(Exception):
+    """The log could not be folded in; the connection is dead, the files are whole."""
+
+
+def _prepare(connection: Cursor, file: Path, *, temp: Path, with_checkpoint: bool = True) -> Cursor:
+    """The connection, migrated and locked down; closed again where that fails."""
+    try:
         # Global, so that cursors have it: otherwise a snapshot's columns would name the machine's zone.
         connection.execute("set global TimeZone = 'UTC'")
         connection.execute("set enable_progress_bar = false")
         migrate(connection)
         # Opening replays the log but does not fold it in, so the next start would replay it again.
-        connection.execute("checkpoint")
+        if with_checkpoint:
+            try:
+                connection.execute("checkpoint")
+            except FATAL as error:
+                raise _NoCheckpoint(str(error)) from error
         connection.execute("set allowed_directories = $folders", {"folders": [str(temp)]})
         connection.execute("set enable_external_access = false")
         connection.execute("set lock_configuration = true")
-    except NightschoolError:
+    except (NightschoolError, _NoCheckpoint):
         connection.close()
         raise
     except duckdb.Error as error:
         connection.close()
-        raise _damaged(file, error) from error
+        raise _cannot_open(file, error) from error
     return connection
 
 
@@ -122,15 +162,36 @@ def _connect(file: Path, *, temp: Path, memory_gib: float, threads: int) -> Curs
     try:
         return duckdb.connect(file, config=settings)
     except duckdb.Error as error:
-        # DuckDB has no type of its own for this, only its words.
-        if "Could not set lock on file" in str(error):
-            raise Unavailable(
-                "another Nightschool server runs on this data folder",
-                subject=str(file),
-                remedy="Stop that one first, or set NIGHTSCHOOL_HOME to another folder.",
-            ) from error
-        raise _damaged(file, error) from error
+        raise _cannot_open(file, error) from error
 
 
-def _damaged(file: Path, error: duckdb.Error) -> RecordError:
-    return RecordError(f"cannot be opened ({error})", subject=str(file), remedy="Restore it from a backup.")
+WHY: Final = (
+    # DuckDB has no types of its own for these, only its words.
+    (
+        "Could not set lock on file",
+        "another Nightschool server runs on this data folder",
+        "Stop that one first, or set NIGHTSCHOOL_HOME to another folder.",
+    ),
+    (
+        "different configuration",
+        "is open in this process already",
+        "Close it first, or set NIGHTSCHOOL_HOME to another folder.",
+    ),
+    ("Permission denied", "belongs to another user or may not be written", "Give it to the user who runs the server."),
+    ("Read-only file system", "lies on a file system that may only be read", "Set NIGHTSCHOOL_HOME to another folder."),
+    ("No space left on device", "finds no room on its disk", "Free some; the record itself is whole."),
+    ("Is a directory", "is a folder", "Move it away; a record is one file."),
+    ("newer version of DuckDB", "was written by a newer Nightschool", "Upgrade Nightschool."),
+    ("Out of Memory", "wants more memory than store.memory_gib gives", "Raise store.memory_gib."),
+    ("Memory must have", "is given a memory that is none", "Mend store.memory_gib."),
+)
+
+
+def _cannot_open(file: Path, error: duckdb.Error) -> Unavailable | RecordError:
+    """What to do depends on why; only a damaged file wants its copy back."""
+    for words, problem, remedy in WHY:
+        if words in str(error):
+            return Unavailable(problem, subject=str(file), remedy=remedy)
+    return RecordError(
+        f"is damaged ({error})", subject=str(file), remedy="Put a copy of it and of its .wal back, made while stopped."
+    )

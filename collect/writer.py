@@ -4,6 +4,7 @@ If one of a group fails, the group is rolled back and each is run alone, so that
 error nothing is ever acknowledged: DuckDB's COMMIT after a failed statement returns normally and keeps nothing.
 """
 
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -18,6 +19,10 @@ from nightschool.errors import RecordError, Unavailable
 Cursor = duckdb.DuckDBPyConnection
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
+FATAL: Final = (duckdb.FatalException, duckdb.InternalException)
+"""After one of these every cursor of the record is dead."""
 MAX_GROUP: Final = 200
 PROBE: Final = "select 1"
 
@@ -37,6 +42,7 @@ class Writer:
         # Guards `_is_closed` and the queue's order: a job behind the closing mark would never be run.
         self._gate = threading.Lock()
         self._is_closed = False
+        self._failure: duckdb.Error | None = None
         self._thread = threading.Thread(target=self._run, name="record-writer")
         self.commits = 0
         self._thread.start()
@@ -49,6 +55,11 @@ class Writer:
                 raise Unavailable("is closed", subject="record", remedy="The server is stopping; start it again.")
             self._queue.put(job)
         return job.done
+
+    @property
+    def failure(self) -> duckdb.Error | None:
+        """What closed the record for good: a full disk at a checkpoint, or a fault inside DuckDB."""
+        return self._failure
 
     def close(self) -> None:
         with self._gate:
@@ -73,6 +84,9 @@ class Writer:
         """True if all of the group is durable; False if nothing of it is."""
         try:
             results = self._in_transaction(jobs)
+        except FATAL as error:
+            self._note(error)
+            return False
         except BaseException:  # whose it was shows when each is run alone
             return False
         for job, result in zip(jobs, results, strict=True):
@@ -82,12 +96,20 @@ class Writer:
     def _commit_alone(self, job: _Job) -> None:
         try:
             [result] = self._in_transaction([job])
-        except (duckdb.OperationalError, duckdb.FatalException) as error:
+        except (duckdb.OperationalError, *FATAL) as error:
+            if isinstance(error, FATAL):
+                self._note(error)
             job.done.set_exception(record_error(error))
         except BaseException as error:
             job.done.set_exception(error)
         else:
             job.done.set_result(result)
+
+    def _note(self, error: duckdb.Error) -> None:
+        """The first of them says why; whatever follows knows only that the record is closed."""
+        if self._failure is None:
+            self._failure = error
+            log.critical("the record was closed by a failure: %s", error)
 
     def _in_transaction(self, jobs: list[_Job]) -> list[Any]:
         self._cursor.begin()
@@ -111,8 +133,9 @@ class Writer:
 
 def record_error(error: duckdb.Error) -> RecordError:
     """What a failure of the disk or of memory means to whoever waited. Names no row: rows hold what people wrote."""
-    if isinstance(error, duckdb.FatalException):
-        problem, remedy = "was closed by a failure", "Free disk space and restart the server; what was kept is kept."
+    if isinstance(error, FATAL):
+        problem = "was closed by a failure"
+        remedy = "Free disk space; the server stops, and a start brings back all that was acknowledged."
     else:
         problem, remedy = "could not do that, and kept nothing of it", "Free disk space and memory, then try again."
     told = RecordError(f"{problem} ({type(error).__name__})", subject="record", remedy=remedy)

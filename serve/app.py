@@ -66,6 +66,8 @@ async def open_parts(settings: Settings, *, base_model: str, secrets: Secrets) -
         wanted = settings.store
         opening = open_store(home.store, temp=home.temp, memory_gib=wanted.memory_gib, threads=wanted.threads)
         store = await stack.enter_async_context(opening)
+        # A record that was closed by a failure ends the server, so that whoever supervises it starts it again.
+        await stack.enter_async_context(_owned_task(store.until_failure()))
         await _write_operator_key(store, home)
         engine, socket = await _connect(settings.engine, stack)
         prove: Prover = take_on_trust if settings.engine.kind == "echo" else prove_load

@@ -192,6 +192,11 @@ class Turns:
             raise NotFound("is not here", subject="conversation", remedy="Start a new one.")
         return found
 
+    @property
+    def is_stopping(self) -> bool:
+        """No more turns are taken."""
+        return self._is_stopping
+
     async def stop(self, *, grace_s: float) -> None:
         """Take no more turns; let those in flight end, and after `grace_s` record them as partial."""
         self._is_stopping = True

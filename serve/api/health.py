@@ -1,6 +1,7 @@
 """/healthz, /readyz and /metrics, for whoever keeps the server up; no key needed, so no secret in them.
 
-Ready means that a token really came back from the engine a moment ago, not that a process runs.
+Ready means that a token really came back from the engine a moment ago, that the record answers, and that the server is
+not stopping; not that a process runs.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from nightschool.engine import Engine
-from nightschool.errors import NightschoolError, Unavailable
+from nightschool.errors import NightschoolError, RecordError, Unavailable
 from serve.api.errors import error_response
 from serve.parts import Parts
 from serve.vllm.supervisor import EngineState, EngineStatus
@@ -71,7 +72,12 @@ def health_router(parts: Parts) -> APIRouter:
     @router.api_route("/readyz", methods=["GET", "HEAD"], response_model=None)
     async def ready() -> dict[str, str] | Response:
         try:
+            if parts.turns.is_stopping:
+                raise Unavailable("is stopping", subject="server", remedy="Ask another one.")
+            await parts.store.check_open()
             await readiness.check()
+        except RecordError as error:
+            return error_response(Unavailable(error.problem, subject="record", remedy=error.remedy))
         except Unavailable as error:
             # Not raised: a probe asks again and again, and its answer belongs in no log.
             return error_response(error)

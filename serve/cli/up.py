@@ -23,7 +23,7 @@ import uvicorn
 
 from collect import keys
 from nightschool.child import LOG_BYTES, run_child
-from nightschool.errors import Busy, Unavailable
+from nightschool.errors import Busy, NightschoolError, Unavailable
 from nightschool.files import read_manifest, write_atomic
 from nightschool.home import Home
 from nightschool.records import utc_now
@@ -59,7 +59,21 @@ def run_up(settings: Settings, *, is_quiet: bool = False) -> int:
     with _only_server(home):
         _check_port(settings.server.host, settings.server.port)
         _write_logs_to(home.logs / "server.log")
-        return asyncio.run(_serve(settings, say=_Talk(is_quiet)))
+        try:
+            return asyncio.run(_serve(settings, say=_Talk(is_quiet)))
+        except ExceptionGroup as failures:
+            raise _known(failures) from failures
+
+
+def _known(failures: ExceptionGroup[Exception]) -> Exception:
+    """The failure in words for people among those that ended the server; all of them where there is none."""
+    known = failures.subgroup(NightschoolError)
+    while known is not None:
+        first = known.exceptions[0]
+        if not isinstance(first, ExceptionGroup):
+            return first
+        known = first
+    return failures
 
 
 class _Talk:

@@ -82,7 +82,7 @@ async def test_a_damaged_file_is_not_taken_for_one_in_use(tmp_path: Path) -> Non
     folder = tmp_path / "lock"
     folder.mkdir()
     (folder / "record.duckdb").write_bytes(b"not a record" * 4096)
-    with pytest.raises(RecordError, match="Restore it from a backup"):
+    with pytest.raises(RecordError, match="is damaged"):
         async with opened(folder):
             pass
 

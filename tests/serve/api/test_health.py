@@ -2,13 +2,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+import duckdb
 import httpx
 import pytest
 from fastapi import FastAPI
 
 from nightschool.echo import EchoEngine
 from nightschool.engine import Engine
-from nightschool.errors import EngineError, Unavailable
+from nightschool.errors import EngineError, RecordError, Unavailable
 from serve.api.health import FRESH_S, Readiness
 from serve.parts import Parts
 from serve.vllm.supervisor import EngineState, EngineStatus
@@ -88,3 +89,20 @@ async def test_metrics_count_answers_and_votes_by_bot_and_version(
     assert 'nightschool_answers_total{bot="support",finish="stop",version="base"} 1.0' in reply.text
     assert 'nightschool_votes_total{bot="support",vote="up"} 1.0' in reply.text
     assert "nightschool_engine_ready 1.0" in reply.text
+
+
+async def test_not_ready_while_the_server_stops(parts: Parts, anonymous: httpx.AsyncClient) -> None:
+    await parts.turns.stop(grace_s=0)
+    reply = await anonymous.get("/readyz")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (503, "unavailable")
+    assert (await anonymous.get("/healthz")).status_code == 200
+
+
+async def test_not_ready_with_a_record_that_is_closed(parts: Parts, anonymous: httpx.AsyncClient) -> None:
+    def fill_the_disk(_: object) -> None:
+        raise duckdb.FatalException("No space left on device")
+
+    with pytest.raises(RecordError):
+        await parts.store.write(fill_the_disk)
+    reply = await anonymous.get("/readyz")
+    assert (reply.status_code, reply.json()["error"]["code"]) == (503, "unavailable")
