@@ -8,6 +8,7 @@ a line on as it stands, whatever it holds. Does not know what is drawn, nor wher
 import html
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final
 
 from markdown_it import MarkdownIt
@@ -41,6 +42,7 @@ def as_block(inner: str, *, css_class: str) -> str:
     return f'<div class="{css_class}">{line}</div>'
 
 
+@cache
 def _parser() -> MarkdownIt:
     """CommonMark and tables as the chatbot drew them before, less tags, and less pictures, which no page may load."""
     parser = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"])

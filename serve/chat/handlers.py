@@ -28,7 +28,7 @@ from serve.votes import Opinion, Votes
 FIRST_BOT: Final = "support"
 """Who greets a newcomer, where there is one of that name; else the first by name."""
 REASONS: Final = ("wrong", "unclear", "too long", "rude", "other")
-REDRAW_S: Final = 0.15
+REDRAW_S: Final = 0.2
 """An answer is drawn at most this often: smooth to the eye, and each drawing costs the one event loop some 5 ms."""
 ENDING_S: Final = 5.0
 """How long a view waits for the record of an answer that was just stopped."""
