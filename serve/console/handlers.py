@@ -21,7 +21,7 @@ from deploy.plan import NightFolder
 from deploy.rollout import Rollout
 from deploy.schedule import Nights
 from nightschool.bots import BotShelf
-from nightschool.errors import InvalidInput, NotFound
+from nightschool.errors import Busy, InvalidInput, NotFound
 from nightschool.home import Home
 from nightschool.records import Adapter, BotName, Cycle, CycleState, Event, Review, Vote, utc_now
 
@@ -66,6 +66,8 @@ class ConsoleHandlers:
         self._shelf = shelf
         self._home = home
         self._now = now
+        # Two clicks on one question: the second finds the bot moved.
+        self._moving = asyncio.Lock()
 
     def bots(self) -> tuple[BotName, ...]:
         return tuple(self._shelf.bots)
@@ -128,17 +130,35 @@ class ConsoleHandlers:
         if not reason.strip():
             raise InvalidInput("is empty", subject="reason", remedy="Say why: it is kept in the audit.", param="reason")
 
-    async def promote(self, bot: str, *, version: int | None, reason: str) -> str:
-        """The name of the version that answers from now on. Raises InvalidInput without a reason."""
-        self.check_reason(reason)
-        name = self._shelf.find(bot).bot_name
-        return str((await self._rollout.promote(name, version=version, actor=ACTOR, reason=reason.strip())).name)
+    async def promote(self, bot: str, *, version: int | None, reason: str, while_live: str) -> str:
+        """The name of the version that answers from now on.
 
-    async def rollback(self, bot: str, *, version: int | None, reason: str) -> str:
-        """The name of the version that answers from now on: the one before, where none is given."""
+        Raises InvalidInput without a reason, Busy where it is not `while_live` any more that answers.
+        """
         self.check_reason(reason)
         name = self._shelf.find(bot).bot_name
-        return str((await self._rollout.rollback(name, version=version, actor=ACTOR, reason=reason.strip())).name)
+        async with self._moving:
+            self._check_live(name, while_live)
+            adapter = await self._rollout.promote(name, version=version, actor=ACTOR, reason=reason.strip())
+        return str(adapter.name)
+
+    async def rollback(self, bot: str, *, version: int | None, reason: str, while_live: str) -> str:
+        """The name of the version that answers from now on: the one before, where none is given.
+
+        Raises as `promote` does.
+        """
+        self.check_reason(reason)
+        name = self._shelf.find(bot).bot_name
+        async with self._moving:
+            self._check_live(name, while_live)
+            route = await self._rollout.rollback(name, version=version, actor=ACTOR, reason=reason.strip())
+        return str(route.name)
+
+    def _check_live(self, bot: BotName, while_live: str) -> None:
+        if (now := self.live(bot)) != while_live:
+            raise Busy(
+                f"is answered by {now} now, not by {while_live}", subject=bot, remedy="Look again, then ask anew."
+            )
 
 
 def find_row(rows: Sequence[FeedbackRow], key: str) -> FeedbackRow:

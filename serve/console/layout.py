@@ -54,7 +54,7 @@ class AdaptersTab(NamedTuple):
     rollback: gr.Button
     confirm: gr.Column
     question: gr.HTML
-    intent: gr.Textbox
+    asked: gr.Textbox
     yes: gr.Button
     no: gr.Button
     events: gr.HTML
@@ -71,8 +71,10 @@ class ConsoleLayout(NamedTuple):
 def build_console() -> ConsoleLayout:
     """Call inside `gr.Blocks`."""
     gr.HTML(HEAD, padding=False)
+    # Outside of what is shown and hidden: a panel that opens a second time would show its hidden fields too.
+    asked = gr.Textbox(visible="hidden", elem_id="ns-asked", container=False)
     with gr.Tabs(elem_id="ns-tabs"):
-        status, feedback, nights, adapters = _status(), _feedback(), _nights(), _adapters()
+        status, feedback, nights, adapters = _status(), _feedback(), _nights(), _adapters(asked)
     return ConsoleLayout(status, feedback, nights, adapters, gr.Timer(2, active=False))
 
 
@@ -134,7 +136,7 @@ def _nights() -> NightsTab:
     return NightsTab(tab, bot, is_forced, run, nights, empty, detail, report)
 
 
-def _adapters() -> AdaptersTab:
+def _adapters(asked: gr.Textbox) -> AdaptersTab:
     with gr.Tab("Adapters") as tab:
         table = gr.HTML(padding=False, elem_id="ns-adapters")
         with gr.Column(elem_classes="ns-panel"):
@@ -152,10 +154,9 @@ def _adapters() -> AdaptersTab:
                 rollback = gr.Button("Roll back", min_width=0, elem_id="ns-rollback")
             with gr.Column(visible=False, elem_id="ns-confirm") as confirm:
                 question = gr.HTML(padding=False)
-                intent = gr.Textbox(visible="hidden", container=False)
                 with gr.Row(elem_classes="ns-actions"):
                     yes = gr.Button("Yes, do it", variant="stop", min_width=0, elem_id="ns-yes")
                     no = gr.Button("Cancel", min_width=0)
         gr.HTML("<h2>Audit</h2>", padding=False)
         events = gr.HTML(padding=False, elem_id="ns-events")
-    return AdaptersTab(tab, table, bot, version, reason, promote, rollback, confirm, question, intent, yes, no, events)
+    return AdaptersTab(tab, table, bot, version, reason, promote, rollback, confirm, question, asked, yes, no, events)

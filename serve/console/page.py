@@ -4,35 +4,25 @@ The gate lets only the operator in; every handler here checks that once more, si
 Polls only while a night runs.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import gradio as gr
 from gradio.blocks import Block
 
-from nightschool.errors import NightschoolError, NotAllowed, NotFound
-from nightschool.records import AdapterName, BotName, Vote
+from nightschool.records import Vote
 from serve.console.draw import (
     cycle_label,
-    draw_adapters,
-    draw_events,
     draw_feedback,
     draw_night,
     feedback_label,
-    text,
 )
 from serve.console.draw_status import draw_status
 from serve.console.handlers import ConsoleHandlers, find_row, row_key
 from serve.console.layout import ALL, ConsoleLayout, build_console
-from serve.console.login import OPERATOR
+from serve.console.moving import AdaptersWires
+from serve.console.told import QUIET, Given, Updates, told
 from serve.parts import Parts
 from serve.status import Status, read_status
-
-Updates = dict[Any, Any]
-"""Gradio's own shape: component -> new value."""
-Given = Mapping[Any, Any]
-"""The same for what comes from the page."""
 
 
 def console_blocks(parts: Parts) -> gr.Blocks:
@@ -62,54 +52,41 @@ class _ConsoleWires:
         self._status = status
 
     def connect(self, blocks: gr.Blocks) -> None:
-        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        self._connect_status(blocks, quiet)
-        self._connect_feedback(quiet)
-        self._connect_nights(quiet)
-        self._connect_adapters(quiet)
+        self._connect_status(blocks)
+        self._connect_feedback()
+        self._connect_nights()
+        AdaptersWires(self._handlers, self._at.adapters).connect()
 
-    def _connect_status(self, blocks: gr.Blocks, quiet: dict[str, Any]) -> None:
+    def _connect_status(self, blocks: gr.Blocks) -> None:
         at, nights, adapters = self._at.status, self._at.nights, self._at.adapters
         choices = [self._at.feedback.bot, nights.bot, adapters.bot]
-        blocks.load(self._fill_choices, None, choices, **quiet)
+        blocks.load(self._fill_choices, None, choices, **QUIET)
         for trigger in (blocks.load, at.tab.select, at.refresh.click):
-            trigger(self._show_status, None, [at.status, self._at.clock], **quiet)
+            trigger(self._show_status, None, [at.status, self._at.clock], **QUIET)
         ticked = [at.status, nights.nights, nights.empty, nights.detail, nights.report, self._at.clock]
-        self._at.clock.tick(self._tick, {nights.nights}, ticked, **quiet)
+        self._at.clock.tick(self._tick, {nights.nights}, ticked, **QUIET)
 
-    def _connect_feedback(self, quiet: dict[str, Any]) -> None:
+    def _connect_feedback(self) -> None:
         at = self._at.feedback
         filters: set[Block] = {at.bot, at.vote}
         listed = [at.rows, at.empty, at.detail, at.actions, at.corrected_answer]
         for trigger in (at.tab.select, at.bot.input, at.vote.input):
-            trigger(self._list_feedback, filters, listed, **quiet)
-        at.rows.input(self._read_feedback, {*filters, at.rows}, listed[2:], **quiet)
+            trigger(self._list_feedback, filters, listed, **QUIET)
+        at.rows.input(self._read_feedback, {*filters, at.rows}, listed[2:], **QUIET)
         given: set[Block] = {*filters, at.rows, at.corrected_answer}
-        at.approve.click(self._approve, given, listed, **quiet)
-        at.correct.click(self._correct, given, listed, **quiet)
-        at.refuse.click(self._refuse, given, listed, **quiet)
+        at.approve.click(self._approve, given, listed, **QUIET)
+        at.correct.click(self._correct, given, listed, **QUIET)
+        at.refuse.click(self._refuse, given, listed, **QUIET)
 
-    def _connect_nights(self, quiet: dict[str, Any]) -> None:
+    def _connect_nights(self) -> None:
         at = self._at.nights
         listed = [at.nights, at.empty, at.detail, at.report, self._at.clock]
-        at.tab.select(self._list_nights, {at.nights}, listed, **quiet)
-        at.nights.input(self._list_nights, {at.nights}, listed, **quiet)
-        at.run.click(self._run_night, {at.bot, at.is_forced}, listed, **quiet)
-
-    def _connect_adapters(self, quiet: dict[str, Any]) -> None:
-        at = self._at.adapters
-        listed = [at.table, at.version, at.events, at.confirm, at.reason]
-        for trigger in (at.tab.select, at.bot.input):
-            trigger(self._list_adapters, {at.bot}, listed, **quiet)
-        asked = [at.confirm, at.question, at.intent]
-        given: set[Block] = {at.bot, at.version, at.reason}
-        at.promote.click(self._ask_promote, given, asked, **quiet)
-        at.rollback.click(self._ask_rollback, given, asked, **quiet)
-        at.no.click(self._cancel, None, [at.confirm], **quiet)
-        at.yes.click(self._move, {*given, at.intent}, listed, **quiet)
+        at.tab.select(self._list_nights, {at.nights}, listed, **QUIET)
+        at.nights.input(self._list_nights, {at.nights}, listed, **QUIET)
+        at.run.click(self._run_night, {at.bot, at.is_forced}, listed, **QUIET)
 
     async def _fill_choices(self, request: gr.Request) -> Updates:
-        with _told(request):
+        with told(request):
             names = list(self._handlers.bots())
         return {
             self._at.feedback.bot: gr.update(choices=[("All bots", ALL), *((name, name) for name in names)], value=ALL),
@@ -118,7 +95,7 @@ class _ConsoleWires:
         }
 
     async def _show_status(self, request: gr.Request) -> Updates:
-        with _told(request):
+        with told(request):
             status = await self._status()
             return {self._at.status.status: draw_status(status)} | await self._wind_clock()
 
@@ -130,7 +107,7 @@ class _ConsoleWires:
 
     async def _list_feedback(self, given: Given, request: gr.Request) -> Updates:
         at = self._at.feedback
-        with _told(request):
+        with told(request):
             rows = await self._handlers.feedback(given[at.bot] or None, _vote(given[at.vote]))
         return {
             at.rows: gr.update(choices=[(feedback_label(row), row_key(row)) for row in rows], value=None),
@@ -141,7 +118,7 @@ class _ConsoleWires:
 
     async def _read_feedback(self, given: Given, request: gr.Request) -> Updates:
         at = self._at.feedback
-        with _told(request):
+        with told(request):
             rows = await self._handlers.feedback(given[at.bot] or None, _vote(given[at.vote]))
             row = find_row(rows, given[at.rows])
         return {
@@ -162,7 +139,7 @@ class _ConsoleWires:
 
     async def _review(self, given: Given, request: gr.Request, *, is_approved: bool, corrected_answer: str) -> Updates:
         at = self._at.feedback
-        with _told(request):
+        with told(request):
             rows = await self._handlers.feedback(given[at.bot] or None, _vote(given[at.vote]))
             row = find_row(rows, given[at.rows])
             await self._handlers.review(row, is_approved=is_approved, corrected_answer=corrected_answer)
@@ -171,7 +148,7 @@ class _ConsoleWires:
 
     async def _list_nights(self, given: Given, request: gr.Request) -> Updates:
         at = self._at.nights
-        with _told(request):
+        with told(request):
             cycles = await self._handlers.cycles()
             known = [cycle.cycle_id for cycle in cycles]
             chosen = given[at.nights] if given[at.nights] in known else next(iter(known), None)
@@ -186,75 +163,11 @@ class _ConsoleWires:
 
     async def _run_night(self, given: Given, request: gr.Request) -> Updates:
         at = self._at.nights
-        with _told(request):
+        with told(request):
             cycle = await self._handlers.start_night(given[at.bot], is_forced=bool(given[at.is_forced]))
         gr.Info(f"A night of {cycle.bot} has begun.", title="Night")
         return await self._list_nights({at.nights: cycle.cycle_id}, request)
 
-    async def _list_adapters(self, given: Given, request: gr.Request) -> Updates:
-        at = self._at.adapters
-        with _told(request):
-            rows = await self._handlers.adapters()
-            events = await self._handlers.events()
-        bot = given[at.bot] or self._handlers.bots()[0]
-        versions = [
-            (f"{row.adapter.name} ({row.adapter.stage})", row.adapter.version) for row in rows if row.adapter.bot == bot
-        ]
-        return {
-            at.table: draw_adapters(rows),
-            at.version: gr.update(choices=versions, value=versions[0][1] if versions else None),
-            at.events: draw_events(events),
-            at.confirm: gr.update(visible=False),
-            at.reason: "",
-        }
-
-    async def _ask_promote(self, given: Given, request: gr.Request) -> Updates:
-        return self._ask("promote", given, request)
-
-    async def _ask_rollback(self, given: Given, request: gr.Request) -> Updates:
-        return self._ask("rollback", given, request)
-
-    def _ask(self, intent: str, given: Given, request: gr.Request) -> Updates:
-        at = self._at.adapters
-        bot = BotName(given[at.bot])
-        with _told(request):
-            self._handlers.check_reason(given[at.reason])
-            if intent == "promote" and given[at.version] is None:
-                raise NotFound("has no adapter", subject=bot, remedy="Run a night first.")
-            now = self._handlers.live(bot)
-        name = AdapterName(bot, given[at.version])
-        sentence = (
-            f"<strong>{text(name)}</strong> will answer everybody who talks to {text(bot)}, in place of {text(now)}."
-            if intent == "promote"
-            else f"<strong>{text(now)}</strong> will be retired, and the version before it answers again."
-        )
-        return {at.confirm: gr.update(visible=True), at.question: f"<p>{sentence}</p>", at.intent: intent}
-
-    async def _cancel(self) -> Updates:
-        return {self._at.adapters.confirm: gr.update(visible=False)}
-
-    async def _move(self, given: Given, request: gr.Request) -> Updates:
-        at = self._at.adapters
-        bot, reason = given[at.bot], given[at.reason]
-        with _told(request):
-            if given[at.intent] == "promote":
-                name = await self._handlers.promote(bot, version=given[at.version], reason=reason)
-            else:
-                name = await self._handlers.rollback(bot, version=None, reason=reason)
-        gr.Info(f"{name} answers from now on.", title="Done")
-        return await self._list_adapters(given, request)
-
 
 def _vote(word: str) -> Vote | None:
     return Vote(word) if word else None
-
-
-@contextmanager
-def _told(request: gr.Request) -> Iterator[None]:
-    """Let only the operator through, and tell what went wrong in the error's own words."""
-    try:
-        if request.username != OPERATOR:
-            raise NotAllowed("is for the operator", subject="console", remedy="Sign in again.")
-        yield
-    except NightschoolError as error:
-        raise gr.Error(str(error), duration=10, title="That did not work", print_exception=False) from error

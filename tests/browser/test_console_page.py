@@ -55,6 +55,35 @@ def test_a_version_is_promoted_and_rolled_back_with_a_reason(console: Page, live
     expect(console.locator("#ns-events")).to_contain_text("operator (console)")
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_was_asked_is_what_is_done(console: Page, live: Callable[[], str], width: int) -> None:
+    console.set_viewport_size({"width": width, "height": 844})
+    before = live()
+    console.get_by_role("tab", name="Adapters").click()
+    choose(console, "Bot", "support")
+    for version in (1, 2):
+        pick_version(console, version)
+        console.get_by_label("Reason").fill("reads better")
+        console.get_by_role("button", name="Promote").click()
+        question = console.locator("#ns-confirm")
+        expect(question).to_contain_text(f"support@{version} will answer everybody")
+        expect(question).to_contain_text("reads better")
+        # The second time a panel opens, a hidden field in it would come out of hiding.
+        expect(question.locator("input:visible, textarea:visible")).to_have_count(0)
+        if version == 1:
+            console.get_by_role("button", name="Cancel").click()
+            expect(question).to_be_hidden()
+    pick_version(console, 1)
+    console.get_by_label("Reason").fill("another reason")
+    expect(question).to_contain_text("support@2 will answer everybody")
+    console.get_by_role("button", name="Yes, do it").click()
+    expect(question).to_be_hidden()
+    assert live() == "support@2"
+    expect(console.locator("#ns-events")).not_to_contain_text("another reason")
+    move(console, "Roll back", reason="as it was")
+    assert live() == before
+
+
 def test_a_correction_goes_into_training(console: Page, context: BrowserContext) -> None:
     chat = context.new_page()
     chat.goto("/")
@@ -93,6 +122,11 @@ def choose(page: Page, label: str, option: str) -> None:
     """Pick from a dropdown of the tab in view."""
     page.get_by_label(label, exact=True).locator("visible=true").click()
     page.get_by_role("option", name=option, exact=True).click()
+
+
+def pick_version(page: Page, version: int) -> None:
+    page.get_by_label("Version").click()
+    page.get_by_role("option", name=f"support@{version}").click()
 
 
 def move(page: Page, button: str, *, reason: str) -> None:

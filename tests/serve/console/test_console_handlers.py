@@ -1,5 +1,6 @@
 """The console's doings without a browser."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -17,6 +18,7 @@ from serve.parts import Parts
 from serve.votes import Opinion
 
 SUPPORT = BotName("support")
+BASE_NAME = "support@base"
 NASTY = "<img src=x onerror=alert(1)> ${alert(1)} {{x}}"
 Register = Callable[..., Awaitable[Adapter]]
 
@@ -93,10 +95,10 @@ async def test_a_move_needs_a_reason_and_is_in_the_audit(
 ) -> None:
     await register("support", version=1)
     with pytest.raises(InvalidInput, match="Say why"):
-        await handlers.promote("support", version=1, reason="  ")
-    assert await handlers.promote("support", version=1, reason="it is better") == "support@1"
+        await handlers.promote("support", version=1, reason="  ", while_live="support@base")
+    assert await handlers.promote("support", version=1, reason="it is better", while_live="support@base") == "support@1"
     assert handlers.live(SUPPORT) == "support@1"
-    assert await handlers.rollback("support", version=None, reason="it was not") == "support@base"
+    assert await handlers.rollback("support", version=None, reason="it was not", while_live="support@1") == BASE_NAME
     events = await handlers.events("support")
     # The two of one moment come in either order.
     assert sorted((event.action, event.reason) for event in events[:3]) == [
@@ -106,6 +108,21 @@ async def test_a_move_needs_a_reason_and_is_in_the_audit(
     ]
     assert {event.actor for event in events[:3]} == {"operator (console)"}
     assert "it was not" in draw_events(events)
+
+
+async def test_a_move_is_about_the_version_that_answered_when_it_was_asked(
+    parts: Parts, handlers: ConsoleHandlers, register: Register
+) -> None:
+    for version in (1, 2, 3):
+        await register("support", version=version)
+    for version, live in ((1, BASE_NAME), (2, "support@1")):
+        await handlers.promote("support", version=version, reason="better", while_live=live)
+    with pytest.raises(Busy, match="answered by support@2 now, not by support@1"):
+        await handlers.promote("support", version=3, reason="better", while_live="support@1")
+    clicks = (handlers.rollback("support", version=None, reason="worse", while_live="support@2") for _ in range(2))
+    first, second = await asyncio.gather(*clicks, return_exceptions=True)
+    assert (first, type(second)) == ("support@1", Busy)
+    assert handlers.live(SUPPORT) == "support@1"
 
 
 async def test_adapters_show_the_verdict_of_their_night(

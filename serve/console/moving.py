@@ -1,0 +1,127 @@
+"""The Adapters tab: who answers, moving that with a question first, and the audit.
+
+What was asked is what is done: version, bot and reason stand in the question and stay as they stood there, whatever the
+fields say by the time of "Yes". Does not know how an adapter is moved (`serve.console.handlers`).
+"""
+
+from typing import Any, Literal
+
+import gradio as gr
+from gradio.blocks import Block
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from nightschool.errors import InvalidInput, NotFound
+from nightschool.records import AdapterName, BotName
+from serve.console.draw import draw_adapters, draw_events, text
+from serve.console.handlers import ConsoleHandlers
+from serve.console.layout import AdaptersTab
+from serve.console.told import QUIET, Given, Updates, told
+
+
+class AskedMove(BaseModel):
+    """The move that a question was about; kept by the page until it is answered."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    intent: Literal["promote", "rollback"]
+    bot: BotName
+    version: int | None
+    """Which one to promote; None where one is taken down."""
+    live: str
+    """Who answered when it was asked."""
+    reason: str
+
+
+class AdaptersWires:
+    """Adapters between the tab's events and the handlers."""
+
+    def __init__(self, handlers: ConsoleHandlers, tab: AdaptersTab) -> None:
+        self._handlers = handlers
+        self._at = tab
+
+    def connect(self) -> None:
+        at = self._at
+        listed = [at.table, at.version, at.events, at.confirm, at.asked, at.reason]
+        for trigger in (at.tab.select, at.bot.input):
+            trigger(self._list, {at.bot}, listed, **QUIET)
+        given: set[Block] = {at.bot, at.version, at.reason}
+        question = [at.confirm, at.question, at.asked]
+        at.promote.click(self._ask_promote, given, question, **QUIET)
+        at.rollback.click(self._ask_rollback, given, question, **QUIET)
+        at.no.click(self._cancel, None, [at.confirm, at.asked], **QUIET)
+        at.yes.click(self._move, {at.bot, at.asked}, listed, **QUIET)
+
+    async def _list(self, given: Given, request: gr.Request) -> Updates:
+        at = self._at
+        with told(request):
+            rows = await self._handlers.adapters()
+            events = await self._handlers.events()
+        bot = given[at.bot] or self._handlers.bots()[0]
+        versions = [
+            (f"{row.adapter.name} ({row.adapter.stage})", row.adapter.version) for row in rows if row.adapter.bot == bot
+        ]
+        return {
+            at.table: draw_adapters(rows),
+            at.version: gr.update(choices=versions, value=versions[0][1] if versions else None),
+            at.events: draw_events(events),
+            at.confirm: gr.update(visible=False),
+            at.asked: "",
+            at.reason: "",
+        }
+
+    async def _ask_promote(self, given: Given, request: gr.Request) -> Updates:
+        with told(request):
+            if given[self._at.version] is None:
+                raise NotFound("has no adapter", subject=given[self._at.bot], remedy="Run a night first.")
+            return self._ask(intent="promote", version=given[self._at.version], given=given)
+
+    async def _ask_rollback(self, given: Given, request: gr.Request) -> Updates:
+        with told(request):
+            return self._ask(intent="rollback", version=None, given=given)
+
+    def _ask(self, *, given: Given, **move: Any) -> Updates:
+        at = self._at
+        bot = BotName(given[at.bot])
+        self._handlers.check_reason(given[at.reason])
+        asked = AskedMove(bot=bot, live=self._handlers.live(bot), reason=given[at.reason].strip(), **move)
+        return {
+            at.confirm: gr.update(visible=True),
+            at.question: _question(asked),
+            at.asked: asked.model_dump_json(),
+        }
+
+    async def _cancel(self) -> Updates:
+        return {self._at.confirm: gr.update(visible=False), self._at.asked: ""}
+
+    async def _move(self, given: Given, request: gr.Request) -> Updates:
+        with told(request):
+            asked = _read_asked(given[self._at.asked])
+            if asked.intent == "promote":
+                name = await self._handlers.promote(
+                    asked.bot, version=asked.version, reason=asked.reason, while_live=asked.live
+                )
+            else:
+                name = await self._handlers.rollback(
+                    asked.bot, version=None, reason=asked.reason, while_live=asked.live
+                )
+        gr.Info(f"{name} answers from now on.", title="Done")
+        return await self._list(given, request)
+
+
+def _question(asked: AskedMove) -> str:
+    if asked.version is None:
+        sentence = f"<strong>{text(asked.live)}</strong> will be retired, and the version before it answers again."
+    else:
+        sentence = (
+            f"<strong>{text(AdapterName(asked.bot, asked.version))}</strong> will answer everybody who talks to "
+            f"{text(asked.bot)}, in place of {text(asked.live)}."
+        )
+    return f"<p>{sentence}</p><p>Reason: {text(asked.reason)}</p>"
+
+
+def _read_asked(text: str) -> AskedMove:
+    """Raises InvalidInput where nothing was asked, or something else."""
+    try:
+        return AskedMove.model_validate_json(text)
+    except ValidationError:
+        raise InvalidInput("was asked", subject="nothing", remedy="Choose Promote or Roll back first.") from None
