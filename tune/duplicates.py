@@ -1,22 +1,23 @@
 """Group conversations that say nearly the same, so that no question is learnt on one side and examined on the other.
 
-Two conversations are near-duplicates where one question of each, or their whole texts, share half of their words in the
-same order: Jaccard over sets of words and word pairs (questions) or word triples (texts), numbers masked. Scripts that
-write no blanks (Chinese, Japanese, Thai and the like) are read by characters. MinHash with banding (Broder 1997;
+Two conversations are near-duplicates where their whole texts, or the question that opens one and any of the other,
+share half of their words in the same order: Jaccard over sets of words and word pairs (questions) or word triples
+(texts), numbers masked. Two later questions tie nothing, since what they mean hangs on what was said before. Scripts
+that write no blanks (Chinese, Japanese, Thai and the like) are read by characters. MinHash with banding (Broder 1997;
 Leskovec et al., Mining of Massive Datasets, ch. 3) proposes the pairs, the exact figure decides.
 
-A question that many conversations hold ties none of them: their texts alone may. Ties through questions are drawn from
-the most alike down, and none makes a group larger than a bound, so that one conversation that asks everything, or a
-chain of half-alike questions, does not tie all to all; what is alike across such a cut is not kept apart. Only whole
-texts that repeat may make a larger group. Does not find one question asked in quite other words, nor what is done with
-a group.
+A question that many conversations hold, in these words or alike, ties none of them: their texts alone may. Ties through
+questions are drawn from the most alike down, and none makes a group larger than a bound, so that one conversation that
+asks everything, or a chain of half-alike questions, does not tie all to all; what is alike across such a cut is not
+kept apart. Only whole texts that repeat may make a larger group. Does not find one question asked in quite other words,
+nor what is done with a group.
 """
 
 import itertools
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from rensa import RMinHash, RMinHashLSH
@@ -34,9 +35,9 @@ SEED: Final = 20240229
 FEW: Final = 5
 """So many conversations are never too many: a share of a small record would be none."""
 MANY_SHARE: Final = 0.01
-"""A question that more conversations than this hold is a habit or a starter, and ties none of them."""
+"""A question that more conversations than this ask alike is a habit or a starter, and ties none of them."""
 GROUP_SHARE: Final = 0.02
-"""Largest group that likeness of questions may make."""
+"""Largest group that likeness of questions may make, and largest number of conversations that are decided together."""
 UNSPACED: Final = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 WORD: Final = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
 NUMBER: Final = re.compile(r"\d{3,}")
@@ -57,33 +58,81 @@ class _Tie(NamedTuple):
     other: str
 
 
+@dataclass(slots=True)
+class _Asked:
+    """Who asks a question, oldest first."""
+
+    names: dict[str, None] = field(default_factory=dict)
+    opens: str | None = None
+    """The first conversation that begins with it."""
+
+
 def group_duplicates(spoken: Mapping[str, Spoken]) -> dict[str, str]:
     """For each conversation the first of its group, in the order of `spoken`; its own id where it has no duplicate."""
-    forest = _Forest(spoken)
-    for tie in _ties(_by_shingles((name, _triples(said.text)) for name, said in spoken.items()), TEXT_JACCARD):
-        forest.unite(tie, most=len(spoken))
-    asked = _by_shingles(
-        (name, _pairs(question))
-        for name, said in spoken.items()
-        for question in dict.fromkeys(said.questions)
-        if _is_telling(question)
-    )
-    many = max(FEW, round(MANY_SHARE * len(spoken)))
-    rare = {shingles: names for shingles, names in asked.items() if len(set(names)) <= many}
-    most = max(FEW, round(GROUP_SHARE * len(spoken)))
-    for tie in sorted(_ties(rare, QUESTION_JACCARD), key=lambda tie: -tie.likeness):
-        forest.unite(tie, most=most)
+    forest = Forest(spoken)
+    for tie in _ties_of_texts(spoken):
+        forest.unite(tie.one, tie.other, most=len(spoken))
+    most = largest_share(len(spoken))
+    for tie in sorted(_ties_of_questions(spoken), key=lambda tie: -tie.likeness):
+        forest.unite(tie.one, tie.other, most=most)
     firsts: dict[str, str] = {}
     for name in spoken:
         firsts.setdefault(forest.find(name), name)
     return {name: firsts[forest.find(name)] for name in spoken}
 
 
-def _ties(texts: Mapping[Shingles, Sequence[str]], threshold: float) -> Iterator[_Tie]:
+def largest_share(conversations: int) -> int:
+    """How many of so many conversations may hang together by likeness alone."""
+    return max(FEW, round(GROUP_SHARE * conversations))
+
+
+def _ties_of_texts(spoken: Mapping[str, Spoken]) -> Iterator[_Tie]:
+    # Equal texts are compared once: one that everybody says would cost its count squared.
+    texts: dict[Shingles, list[str]] = {}
+    for name, said in spoken.items():
+        if triples := _triples(said.text):
+            texts.setdefault(triples, []).append(name)
     for names in texts.values():
         yield from (_Tie(1.0, names[0], other) for other in names[1:])
-    for one, other in _similar(list(texts), threshold=threshold):
+    for one, other in _similar(list(texts), threshold=TEXT_JACCARD):
         yield _Tie(jaccard(one, other), texts[one][0], texts[other][0])
+
+
+def _ties_of_questions(spoken: Mapping[str, Spoken]) -> Iterator[_Tie]:
+    asked = _questions(spoken)
+    alike = list(_similar(list(asked), threshold=QUESTION_JACCARD))
+    rare = _rare(asked, alike, many=max(FEW, round(MANY_SHARE * len(spoken))))
+    for shingles in asked:
+        opens = asked[shingles].opens
+        if shingles in rare and opens:
+            yield from (_Tie(1.0, opens, other) for other in asked[shingles].names if other != opens)
+    for one, other in alike:
+        if one in rare and other in rare:
+            for opening, any_place in ((asked[one], asked[other]), (asked[other], asked[one])):
+                if opening.opens:
+                    yield _Tie(jaccard(one, other), opening.opens, next(iter(any_place.names)))
+
+
+def _questions(spoken: Mapping[str, Spoken]) -> dict[Shingles, _Asked]:
+    asked: dict[Shingles, _Asked] = {}
+    for name, said in spoken.items():
+        for place, question in enumerate(dict.fromkeys(said.questions)):
+            if _is_telling(question):
+                found = asked.setdefault(_pairs(question), _Asked())
+                found.names[name] = None
+                if place == 0 and found.opens is None:
+                    found.opens = name
+    return asked
+
+
+def _rare(asked: Mapping[Shingles, _Asked], alike: Iterable[tuple[Shingles, Shingles]], *, many: int) -> set[Shingles]:
+    """Questions that no more than `many` conversations ask, in these words or alike."""
+    askers = {shingles: set(itertools.islice(found.names, many + 1)) for shingles, found in asked.items()}
+    for one, other in alike:
+        for mine, theirs in ((one, other), (other, one)):
+            if len(askers[mine]) <= many:
+                askers[mine].update(itertools.islice(asked[theirs].names, many + 1))
+    return {shingles for shingles, names in askers.items() if len(names) <= many}
 
 
 def _similar(shingles: Sequence[Shingles], *, threshold: float) -> Iterator[tuple[Shingles, Shingles]]:
@@ -103,15 +152,6 @@ def jaccard(one: Shingles, other: Shingles) -> float:
     """|one & other| / |one | other|; 0..1, 0 where both are empty."""
     union = len(one | other)
     return len(one & other) / union if union else 0.0
-
-
-def _by_shingles(texts: Iterable[tuple[str, Shingles]]) -> dict[Shingles, list[str]]:
-    # Equal texts are compared once: a question that everybody asks would cost its count squared.
-    names: dict[Shingles, list[str]] = {}
-    for name, shingles in texts:
-        if shingles:
-            names.setdefault(shingles, []).append(name)
-    return names
 
 
 def _words(text: str) -> list[str]:
@@ -134,12 +174,18 @@ def _triples(text: str) -> Shingles:
     return frozenset(map(" ".join, zip(words, words[1:], words[2:], strict=False)))
 
 
-class _Forest:
+class Forest:
     """Groups that grow together, and how large each is."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._leaders = {name: name for name in names}
         self._sizes = dict.fromkeys(self._leaders, 1)
+
+    def __len__(self) -> int:
+        return len(self._leaders)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._leaders)
 
     def find(self, name: str) -> str:
         leaders = self._leaders
@@ -148,9 +194,9 @@ class _Forest:
             name = leaders[name]
         return name
 
-    def unite(self, tie: _Tie, *, most: int) -> None:
-        """Make one group of two, unless it would hold more than `most` conversations."""
-        one, other = self.find(tie.one), self.find(tie.other)
+    def unite(self, one: str, other: str, *, most: int) -> None:
+        """Make one group of two, unless it would hold more than `most` names."""
+        one, other = self.find(one), self.find(other)
         if one != other and self._sizes[one] + self._sizes[other] <= most:
             self._leaders[other] = one
             self._sizes[one] += self._sizes[other]

@@ -87,6 +87,21 @@ def test_a_message_that_everybody_sends_ties_nobody_together(shared: str) -> Non
     assert largest(talks) <= 300 * 0.02
 
 
+def test_what_everybody_says_in_words_of_their_own_ties_nobody_together() -> None:
+    ends = [f"{no}, {all_}, {thanks}" for no in ("no", "nope", "okay no", "well no", "no no", "sorry no", "oh no")
+            for all_ in ("that is all", "that's all for now", "that is all I need", "this is all for today")
+            for thanks in ("thank you", "thank you so much", "thanks a lot")]  # fmt: skip
+    talks = {f"c{n}": spoken(own(n), ends[n % len(ends)], answer=own(n + 1000)) for n in range(300)}
+    without = {f"c{n}": spoken(own(n), answer=own(n + 1000)) for n in range(300)}
+    assert len(set(group_duplicates(talks).values())) >= len(set(group_duplicates(without).values()))
+
+
+def test_two_later_questions_tie_nothing_since_they_hang_on_what_was_said_before() -> None:
+    later = "And what does that cost me in all?"
+    talks = {f"c{n}": spoken(own(n * 5), later, answer=own(n + 1000)) for n in range(4)}
+    assert largest(talks) == 1
+
+
 def test_one_conversation_that_asks_everything_ties_no_more_than_its_own_group() -> None:
     talks = {f"c{n}": spoken(f"what about {own(n)}", answer=own(n + 1000)) for n in range(200)}
     before = largest(talks)

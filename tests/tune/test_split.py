@@ -1,5 +1,8 @@
+import random
 from datetime import UTC, datetime
 from typing import Literal
+
+import pytest
 
 from tune.snapshot import Talk
 from tune.split import Side, split_conversations
@@ -51,11 +54,40 @@ def test_an_unmarked_duplicate_follows_the_marked_one() -> None:
     assert split(talk("a"), talk("t", held_out=False), groups={"a": "t"}, share=0.999)["a"] is TRAIN
 
 
-def test_about_the_share_is_held_out_and_a_conversation_keeps_its_side_as_the_record_grows() -> None:
+def test_the_share_is_held_out_and_a_conversation_keeps_its_side_as_the_record_grows() -> None:
     tonight = split(*[talk(f"c{n}") for n in range(1000)])
-    assert 250 < sum(side is HELD_OUT for side in tonight.values()) < 350
-    tomorrow = split(*[talk(f"c{n}") for n in range(1500)])
-    assert all(tomorrow[name] is side for name, side in tonight.items())
+    assert 299 <= sum(side is HELD_OUT for side in tonight.values()) <= 301
+    kept = [talk(name, side="train" if side is TRAIN else "held-out") for name, side in tonight.items()]
+    tomorrow = split(*kept, *[talk(f"new{n}") for n in range(500)])
+    assert {name: tomorrow[name] for name in tonight} == tonight
+    assert 149 <= sum(tomorrow[f"new{n}"] is HELD_OUT for n in range(500)) <= 151
+
+
+def test_single_nights_of_one_conversation_hold_out_the_share_in_the_long_run() -> None:
+    sides = [split(talk(f"c{n}"))[f"c{n}"] for n in range(1000)]
+    assert 250 < sides.count(HELD_OUT) < 350
+
+
+@pytest.mark.parametrize("groups", [10, 60, 150])
+@pytest.mark.parametrize("share", [0.1, 0.15, 0.3])
+def test_the_share_is_held_out_though_persons_and_near_duplicates_cross(groups: int, share: float) -> None:
+    chance = random.Random(groups)
+    names = [f"{n}-{m}" for n in range(100) for m in range(3)]
+    of = {name: f"g{chance.randrange(groups)}" if chance.random() < 0.4 else name for name in names}
+    first: dict[str, str] = {}
+    leaders = {name: first.setdefault(of[name], name) for name in names}
+    sides = split(*[talk(name, owner=f"browser:{name.split('-')[0]}") for name in names], groups=leaders, share=share)
+    assert abs(sum(side is HELD_OUT for side in sides.values()) / 300 - share) < 0.03
+    for group in set(leaders.values()):
+        assert len({sides[name] for name in names if leaders[name] == group} - {NEITHER}) == 1
+    for person in range(100):
+        assert len({sides[f"{person}-{m}"] for m in range(3)} - {NEITHER}) <= 1
+
+
+def test_a_person_stays_where_an_earlier_night_put_them() -> None:
+    for side, expected in (("train", TRAIN), ("held-out", HELD_OUT)):
+        old = talk("old", owner="browser:a", side=side)  # type: ignore[arg-type]
+        assert {split(old, talk("new", owner="browser:a"), seed=seed)["new"] for seed in range(20)} == {expected}
 
 
 def test_a_persons_conversations_stand_on_one_side_but_an_api_key_is_no_person() -> None:
