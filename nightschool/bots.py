@@ -7,7 +7,6 @@ know which adapter of a bot is live (deploy).
 import logging
 import stat
 import time
-import tomllib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -16,12 +15,13 @@ from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from nightschool.cron import Slot, read_cron
 from nightschool.errors import InvalidSettings, UnknownModel
 from nightschool.faults import describe_faults
 from nightschool.records import BOT_NAME_PATTERN, BotName, Sampling
+from nightschool.section import Section, read_toml
 from nightschool.text import OperatorsText
 
 log = logging.getLogger(__name__)
@@ -37,11 +37,7 @@ class _Stamp(NamedTuple):
     inode: int
 
 
-class Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class SamplingPart(Part):
+class SamplingPart(Section):
     temperature: float = Field(default=0.3, ge=0, le=2)
     """0 always takes the likeliest word."""
     top_p: float = Field(default=0.95, gt=0, le=1)
@@ -55,7 +51,7 @@ class SamplingPart(Part):
         return Sampling(**self.model_dump())
 
 
-class RecipePart(Part):
+class RecipePart(Section):
     """How a night trains (LoRA, SFT)."""
 
     epochs: float = Field(default=2, gt=0, le=20)
@@ -63,19 +59,19 @@ class RecipePart(Part):
     learning_rate: float = Field(default=2e-4, gt=0, lt=1)
     rank: Literal[1, 2, 4, 8, 16, 32, 64, 128] = 16
     """LoRA rank; must not exceed the engine's `max_lora_rank`."""
-    alpha: int = Field(default=32, ge=1)
+    alpha: int = Field(default=32, ge=1, le=4096)
     """LoRA scale: the update is multiplied by alpha / rank."""
-    batch_size: int = Field(default=16, ge=1)
+    batch_size: int = Field(default=16, ge=1, le=4096)
     """Rows per optimizer step."""
     micro_batch_size: int = Field(default=4, ge=1)
     """Rows computed at once; smaller takes less memory and gives the same result."""
-    max_tokens: int = Field(default=512, ge=32)
+    max_tokens: int = Field(default=512, ge=32, le=2**20)
     """Longest row; longer ones lose their oldest turns."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where it trains; auto takes a GPU where there is one."""
-    seed: int = 17
+    seed: int = Field(default=17, ge=0, lt=2**32)
     """Of the adapter's first weights and the order of rows."""
-    split_seed: int = 17
+    split_seed: int = Field(default=17, ge=0, lt=2**32)
     """Of the choice which conversations are kept for evaluation; another one moves only those that have no side yet."""
     min_examples: int = Field(default=50, ge=1)
     """With fewer training rows the night says "insufficient-data" and production stays."""
@@ -93,16 +89,16 @@ class RecipePart(Part):
     """So many persons who suggest nearly the same let it into training (2 at least) without an operator; 0: never."""
 
 
-class GatePart(Part):
+class GatePart(Section):
     """What a candidate must show before it meets people."""
 
     primary: Literal["token_f1", "rouge_l", "perplexity"] = "token_f1"
     """The one metric on which the candidate must be better than production."""
     alpha: float = Field(default=0.025, gt=0, lt=0.5)
     """One-sided error: the lower confidence bound of the gain must be above 0 at this level."""
-    draws: int = Field(default=10_000, ge=1_000)
+    draws: int = Field(default=10_000, ge=1_000, le=1_000_000)
     """Resamples of the paired bootstrap."""
-    seed: int = 17
+    seed: int = Field(default=17, ge=0, lt=2**32)
     """Of the resamples."""
     min_conversations: int = Field(default=20, ge=2)
     """With fewer held-out conversations the verdict is "insufficient-data"."""
@@ -131,7 +127,7 @@ class GatePart(Part):
         return bounds
 
 
-class SchedulePart(Part):
+class SchedulePart(Section):
     enabled: bool = True
     """Off: the bot goes to school only when told to."""
     cron: str = "0 3 * * *"
@@ -166,7 +162,7 @@ class SchedulePart(Part):
         return read_cron(self.cron).next_slot(self.zone, after=after)
 
 
-class Bot(Part):
+class Bot(Section):
     """One bot's file."""
 
     name: str = Field(pattern=BOT_NAME_PATTERN)
@@ -198,12 +194,9 @@ class Bot(Part):
 def load_bot(file: Path) -> Bot:
     """The bot in `file`. Raises InvalidSettings with every fault at once."""
     remedy = "Mend the bot's file; docs/bots.md explains every key."
+    tree = read_toml(file, remedy=remedy)
     try:
-        bot = Bot.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise InvalidSettings(f"cannot be read ({error.strerror})", subject=str(file), remedy=remedy) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidSettings(f"is not TOML ({error})", subject=str(file), remedy=remedy) from error
+        bot = Bot.model_validate(tree)
     except ValidationError as error:
         origins = {".".join(map(str, fault["loc"])): str(file) for fault in error.errors()}
         raise InvalidSettings(describe_faults(error, origins, model=Bot), subject=str(file), remedy=remedy) from error

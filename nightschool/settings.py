@@ -6,108 +6,150 @@ settings: rooms below are given what they need. What belongs to one bot stands i
 """
 
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
+from pydantic import (
+    AfterValidator,
+    AnyHttpUrl,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
 )
 
 from nightschool.errors import InvalidSettings
-from nightschool.faults import describe_faults
+from nightschool.faults import describe_faults, dotted_keys
 from nightschool.home import Home
+from nightschool.section import Section, read_toml
 
 PREFIX: Final = "NIGHTSCHOOL_"
+CONFIG: Final = "NIGHTSCHOOL_CONFIG"
 SHORT_PORT: Final = "NIGHTSCHOOL_PORT"
 NOT_SETTINGS: Final = frozenset(
-    {"NIGHTSCHOOL_CONFIG", "NIGHTSCHOOL_FLAVOR", "NIGHTSCHOOL_LORA_CPU", "NIGHTSCHOOL_LORA_CPU_MERGED_GIB"}
+    {CONFIG, "NIGHTSCHOOL_FLAVOR", "NIGHTSCHOOL_LORA_CPU", "NIGHTSCHOOL_LORA_CPU_MERGED_GIB"}
 )
 """Read by set-up and by the vLLM plugin, not by this tree."""
+HTTP_URL: Final = TypeAdapter(AnyHttpUrl)
+DAY_S: Final = 24 * 3600
 
 
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+def _folder(given: object) -> object:
+    if not isinstance(given, str):
+        return given
+    if not given.strip():
+        raise ValueError("is empty; name a folder or unset it")
+    try:
+        return Path(given).expanduser()
+    except RuntimeError as error:
+        raise ValueError("begins with a ~ that is nobody's home") from error
+
+
+def _engine_url(text: str) -> str:
+    try:
+        url = HTTP_URL.validate_python(text)
+    except ValidationError as error:
+        raise ValueError(f"must be a URL such as http://gpu-1:8000 ({error.errors()[0]['msg']})") from None
+    if url.username or url.password:
+        raise ValueError("must hold no user name and no password; put the engine's key into engine.api_key")
+    if url.query or url.fragment or (url.path or "").rstrip("/").endswith("/v1"):
+        raise ValueError("must be the server's root, such as http://gpu-1:8000, without /v1, ? or #")
+    return text
+
+
+def _header_word(secret: SecretStr) -> SecretStr:
+    if not all("!" <= character <= "~" for character in secret.get_secret_value()):
+        raise ValueError("must be of printable ASCII characters without blanks")
+    return secret
+
+
+def _addresses(text: str) -> str:
+    for address in text.replace(",", " ").split():
+        if address != "*":
+            ip_network(address, strict=False)
+    return text
+
+
+def _number(given: object) -> object:
+    """A choice among numbers, which stand as text in the environment."""
+    return int(given) if isinstance(given, str) and given.isascii() and given.isdecimal() and len(given) < 9 else given
+
+
+Folder = Annotated[Path, BeforeValidator(_folder)]
 
 
 class ServerSettings(Section):
-    host: str = "127.0.0.1"
+    host: str = Field(default="127.0.0.1", min_length=1)
     """Address to listen on. 0.0.0.0 makes it reachable from other machines: put TLS in front."""
     port: int = Field(default=7860, ge=1, le=65535)
     """Port of chat, console and API."""
     drain_s: float = Field(default=4, ge=0, le=60)
     """How long a stop waits for answers in flight before they are recorded as partial."""
-    max_body_bytes: int = Field(default=1_000_000, ge=1_000)
+    max_body_bytes: int = Field(default=1_000_000, ge=1_000, le=2**40)
     """Largest request body of the API; an import may be fifty times as large."""
-    requests_per_minute: int = Field(default=120, ge=1)
+    requests_per_minute: int = Field(default=120, ge=1, le=1_000_000)
     """Answers one key or one browser may ask for in a minute; one address may open and ask as much as five browsers."""
     hosts: str = ""
     """Names by which the pages may be asked for, for example `chat.shop.example`; empty takes any."""
-    trusted_proxies: str = "127.0.0.1,::1"
+    trusted_proxies: Annotated[str, AfterValidator(_addresses)] = "127.0.0.1,::1"
     """Addresses whose word on a visitor's own address and on TLS is taken: your proxy's. Empty trusts nobody."""
 
 
 class EngineSettings(Section):
     kind: Literal["vllm", "echo"] = "vllm"
     """`echo` answers without a model, for tests of the server; it says so on the page."""
-    url: str | None = None
+    url: Annotated[str, AfterValidator(_engine_url)] | None = None
     """A running vLLM server to use instead of starting one, for example http://gpu-1:8000."""
-    api_key: SecretStr | None = None
+    api_key: Annotated[SecretStr, AfterValidator(_header_word)] | None = None
     """Bearer key of that server."""
-    model: str | None = None
+    model: str | None = Field(default=None, min_length=1)
     """Hugging Face id or folder of the base model; none takes SmolLM2-135M-Instruct."""
-    max_model_len: int = Field(default=2048, ge=256)
+    max_model_len: int = Field(default=2048, ge=256, le=2**24)
     """Longest prompt and answer together, in tokens."""
     max_adapters: int = Field(default=4, ge=2, le=64)
     """Adapters held ready at once, over all bots: production and previous of each, and two for an examination."""
-    max_lora_rank: Literal[1, 8, 16, 32, 64, 128, 256, 320, 512] = 16
+    max_lora_rank: Annotated[Literal[1, 8, 16, 32, 64, 128, 256, 320, 512], BeforeValidator(_number)] = 16
     """Largest LoRA rank that can be served."""
-    kv_cache_gib: float = Field(default=1, gt=0)
+    kv_cache_gib: float = Field(default=1, gt=0, le=65_536)
     """Memory for the key-value cache on CPU."""
     gpu_memory_share: float = Field(default=0.6, gt=0, lt=1)
     """Share of a GPU's memory that the engine takes; the trainer needs the rest, where it trains on the same card."""
-    start_timeout_s: float = Field(default=600, ge=10)
+    start_timeout_s: float = Field(default=600, ge=10, le=DAY_S)
     """How long the engine may take to start."""
-    request_timeout_s: float = Field(default=300, ge=1)
+    request_timeout_s: float = Field(default=300, ge=1, le=DAY_S)
     """How long one answer may take."""
     merged_slots: bool = True
     """On CPU, serve adapters from merged weights (right and fast). Off only to measure what it does."""
 
 
 class StoreSettings(Section):
-    memory_gib: float = Field(default=2, gt=0)
+    memory_gib: float = Field(default=2, ge=0.1, le=65_536)
     """Memory that DuckDB may use beside engine and trainer."""
-    threads: int = Field(default=2, ge=1)
+    threads: int = Field(default=2, ge=1, le=1024)
     """Threads that DuckDB may use."""
 
 
 class NightSettings(Section):
     min_free_gib: float = Field(default=2, ge=0)
     """A cycle does not start with less free disk than this."""
-    training_timeout_s: float = Field(default=6 * 3600, ge=60)
+    training_timeout_s: float = Field(default=6 * 3600, ge=60, le=30 * DAY_S)
     """A training that takes longer, over all its starts, ends the night; the next one goes on with it."""
-    keep_nights: int = Field(default=14, ge=0)
+    keep_nights: int = Field(default=14, ge=0, le=36_500)
     """Nights of each bot that are kept whole; of older ones verdict, report and metrics stay."""
-    keep_days: int = Field(default=14, ge=0)
+    keep_days: int = Field(default=14, ge=0, le=36_500)
     """Nothing younger than this is tidied away, however many nights there were."""
 
 
-class Settings(BaseSettings):
+class Settings(Section):
     """The whole tree."""
 
-    model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, env_prefix=PREFIX, env_nested_delimiter="__"
-    )
-
-    home: Path = Path("data")
+    home: Folder = Path("data")
     """Data folder: record, models, datasets, adapters, reports, logs."""
-    bots: Path = Path("bots")
+    bots: Folder = Path("bots")
     """Folder of the bots' files."""
     server: ServerSettings = ServerSettings()
     engine: EngineSettings = EngineSettings()
@@ -117,18 +159,6 @@ class Settings(BaseSettings):
     @property
     def paths(self) -> Home:
         return Home(self.home.absolute())
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        # `load_settings` reads the sources itself, since it must say where each value came from.
-        return (init_settings,)
 
 
 class Effective(NamedTuple):
@@ -151,18 +181,17 @@ def load_settings(*, file: Path | None = None, home: Path | None = None) -> Load
     `home` is the command line's and goes before both.
     Raises InvalidSettings that lists every fault with its origin and how to mend it.
     """
-    path = file or Path(os.environ.get("NIGHTSCHOOL_CONFIG", "nightschool.toml"))
-    must_exist = file is not None or "NIGHTSCHOOL_CONFIG" in os.environ
-    given = {key: (value, str(path)) for key, value in _from_file(path, must_exist=must_exist)}
-    given |= {key: (value, f"environment {name}") for key, value, name in _from_environment()}
+    path = file or _default_file()
+    tree = read_toml(path, remedy=f"Mend or move it, or name another with {CONFIG}.") if path else {}
+    origins = {key: str(path) for key in _flatten(tree)}
+    given = list(_from_environment())
     if home is not None:
-        given["home"] = (str(home), "option --home")
-    tree: dict[str, Any] = {}
-    for key, (value, _) in given.items():
+        given.append(("home", str(home), "option --home"))
+    for key, value, origin in given:
         _put(tree, key, value)
-    origins = {key: origin for key, (_, origin) in given.items()}
+        origins[key] = origin
     try:
-        return Loaded(Settings(**tree), origins)
+        return Loaded(Settings.model_validate(tree), origins)
     except ValidationError as error:
         raise InvalidSettings(
             describe_faults(error, origins, model=Settings),
@@ -188,41 +217,42 @@ def _leaves(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, st
             yield f"{prefix}{name}", value, field.description or ""
 
 
-def _from_file(path: Path, *, must_exist: bool) -> Iterator[tuple[str, Any]]:
-    if not path.exists():
-        if must_exist:
-            raise InvalidSettings("does not exist", subject=str(path), remedy="Make it or unset NIGHTSCHOOL_CONFIG.")
-        return
-    try:
-        tree = TomlConfigSettingsSource(Settings, toml_file=path)()
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidSettings(f"is not TOML ({error})", subject=str(path), remedy="Mend that line.") from error
-    yield from _flatten(tree)
+def _default_file() -> Path | None:
+    """The file that the environment names, else ./nightschool.toml where there is anything of that name."""
+    named = os.environ.get(CONFIG)
+    if named is None:
+        usual = Path("nightschool.toml")
+        return usual if usual.exists() else None
+    if not named.strip():
+        raise InvalidSettings("is empty", subject=CONFIG, remedy="Name a settings file, or unset it.")
+    return Path(named)
 
 
-def _from_environment() -> Iterator[tuple[str, Any, str]]:
-    for key, value in _flatten(EnvSettingsSource(Settings)()):
-        yield key, value, PREFIX + key.upper().replace(".", "__")
-    if SHORT_PORT in os.environ:
-        yield "server.port", os.environ[SHORT_PORT], SHORT_PORT
-    # The library passes over names that match no field: an ill-spelt variable must not be ignored.
+def _from_environment() -> Iterator[tuple[str, str, str]]:
+    """Key, value and origin of each of our variables; one that is no setting comes under the key it would have."""
+    keys = {PREFIX + key.upper().replace(".", "__"): key for key in dotted_keys(Settings)}
     for name, value in sorted(os.environ.items()):
-        section = name.removeprefix(PREFIX).lower().partition("__")[0]
-        is_ours = name.startswith(PREFIX) and name not in NOT_SETTINGS | {SHORT_PORT}
-        if is_ours and section not in Settings.model_fields:
-            yield name.removeprefix(PREFIX).lower().replace("__", "."), value, name
+        if name.startswith(PREFIX) and name not in NOT_SETTINGS | {SHORT_PORT}:
+            key = keys.get(name) or name.removeprefix(PREFIX).lower().replace("__", ".")
+            yield key, value, f"environment {name}"
+    if SHORT_PORT in os.environ:
+        yield "server.port", os.environ[SHORT_PORT], f"environment {SHORT_PORT}"
 
 
-def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     for key, value in tree.items():
         if isinstance(value, dict):
             yield from _flatten(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", value
+            yield f"{prefix}{key}"
 
 
-def _put(tree: dict[str, Any], key: str, value: Any) -> None:
-    *sections, last = key.split(".")
-    for section in sections:
-        tree = tree.setdefault(section, {})
-    tree[last] = value
+def _put(tree: dict[str, Any], key: str, value: str) -> None:
+    """Set what is a setting; else leave the unknown key to be told, and what is no section as it is, for the same."""
+    if key not in dotted_keys(Settings):
+        tree[key] = value
+        return
+    section, _, last = key.rpartition(".")
+    table = tree.setdefault(section, {}) if section else tree
+    if isinstance(table, dict):
+        table[last] = value

@@ -47,7 +47,8 @@ def check_name(name: str, *, subject: str, param: str | None = None) -> str:
     return name
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
+    """What an operator wrote, with line feeds. Raises ValueError where it holds what nobody sees."""
     odd = HALVES.search(text) or INVISIBLE.search(text)
     if odd:
         raise ValueError(f"must not hold U+{ord(odd[0]):04X}, which is not seen")
@@ -63,7 +64,7 @@ def _cleaned(text: str) -> str:
 
 PeoplesText = Annotated[str, AfterValidator(_cleaned)]
 """A field of a body from outside that holds what a person wrote."""
-OperatorsText = Annotated[str, AfterValidator(_visible)]
+OperatorsText = Annotated[str, AfterValidator(visible)]
 """A field of a file that an operator writes."""
 
 

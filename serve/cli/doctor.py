@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -16,6 +15,7 @@ from nightschool.bots import load_bots
 from nightschool.errors import InvalidSettings, Unavailable
 from nightschool.files import read_manifest
 from nightschool.settings import Settings
+from serve.cli.address import listening_fault
 from serve.cli.client import server_url
 
 GIB: Final = 2**30
@@ -147,14 +147,11 @@ def _server(settings: Settings) -> Finding:
 
 
 def _port(settings: Settings) -> Finding:
-    port = settings.server.port
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.server.host, port))
-        except OSError as error:
-            return Finding(Mark.FAIL, "port", f"{port}: {error.strerror}", "Set NIGHTSCHOOL_PORT to another.")
-    return Finding(Mark.OK, "server", f"not running; port {port} is free")
+    server = settings.server
+    if fault := listening_fault(server.host, server.port):
+        remedy = "Set NIGHTSCHOOL_PORT or server.host to another."
+        return Finding(Mark.FAIL, "port", f"{server.host}:{server.port}: {fault}", remedy)
+    return Finding(Mark.OK, "server", f"not running; port {server.port} is free")
 
 
 def _first_existing(folder: Path) -> Path:

@@ -6,10 +6,10 @@ things: the model is `tune.base_model`'s, the parts are `serve.app`'s.
 
 import asyncio
 import fcntl
+import json
 import logging
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -29,6 +29,7 @@ from nightschool.home import Home
 from nightschool.records import utc_now
 from nightschool.settings import Settings
 from serve.app import build_app, open_parts
+from serve.cli.address import listening_fault, own_url
 from serve.cli.doctor import available_memory_gib
 from serve.parts import Parts
 from serve.secrets import open_secrets
@@ -145,7 +146,7 @@ async def _greet(parts: Parts, *, say: _Talk, new_password: str | None) -> None:
         if status.state is EngineState.DOWN and status.detail:
             say(f"engine: {status.detail}")
         await asyncio.sleep(1)
-    address = f"http://{parts.settings.server.host}:{parts.settings.server.port}"
+    address = own_url(parts.settings.server.host, parts.settings.server.port)
     lines = ["ready: an answer came back", "", f"  chat      {address}/", f"  console   {address}/console/"]
     if new_password:
         lines.append(f"  password  {new_password}   (console; shown once)")
@@ -202,16 +203,12 @@ def _only_server(home: Home) -> Iterator[IO[str]]:
 
 
 def _check_port(host: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise Unavailable(
-                f"cannot be listened on ({error.strerror})",
-                subject=f"{host}:{port}",
-                remedy="Stop what uses it, or choose another with NIGHTSCHOOL_PORT.",
-            ) from error
+    if fault := listening_fault(host, port):
+        raise Unavailable(
+            f"cannot be listened on ({fault})",
+            subject=f"{host}:{port}",
+            remedy="Stop what uses it, or choose another with NIGHTSCHOOL_PORT or server.host.",
+        )
 
 
 def _check_disk(home: Home) -> None:
@@ -238,5 +235,5 @@ def _write_logs_to(file: Path) -> None:
 
 
 def _state(settings: Settings) -> str:
-    host = "127.0.0.1" if settings.server.host in {"0.0.0.0", "::"} else settings.server.host
-    return f'{{"url": "http://{host}:{settings.server.port}", "pid": {os.getpid()}}}\n'
+    state = {"url": own_url(settings.server.host, settings.server.port), "pid": os.getpid()}
+    return json.dumps(state) + "\n"

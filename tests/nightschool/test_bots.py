@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from nightschool.bots import BotShelf, load_bot, load_bots
+from nightschool.bots import Bot, BotShelf, load_bot, load_bots
 from nightschool.errors import InvalidSettings, UnknownModel
+from nightschool.faults import dotted_keys
 from nightschool.records import AdapterName, BotName
 
 MINIMAL = 'name = "support"\ntitle = "Fern"\nsystem_prompt = "Help."\n'
@@ -48,6 +49,21 @@ def test_faults_are_named(tmp_path: Path, extra: str, expected: str) -> None:
         load_bots(tmp_path)
     assert expected in str(caught.value)
     assert "support.toml" in str(caught.value)
+
+
+@pytest.mark.parametrize("key", [key for key in dotted_keys(Bot) if key != "name"])
+@pytest.mark.parametrize("value", ["true", "nan", "-inf", "-1", "{ x = 1 }", "[true, 2]", "1979-05-27", '"\\u0000"'])
+def test_what_cannot_be_a_value_is_told_when_the_file_is_read(key: str, value: str, tmp_path: Path) -> None:
+    section, _, name = key.rpartition(".")
+    line = f"{name} = {value}\n"
+    plain = "".join(kept for kept in MINIMAL.splitlines(keepends=True) if not kept.startswith(f"{key} "))
+    if (key, value) == ("schedule.enabled", "true"):
+        return
+    write(tmp_path, f"{plain}[{section}]\n{line}" if section else line + plain)
+    with pytest.raises(InvalidSettings, match=f"support.toml: {key}") as caught:
+        load_bots(tmp_path)
+    assert caught.value.problem.startswith("1 fault\n")
+    assert "value error" not in caught.value.problem
 
 
 def test_the_file_is_named_like_the_bot(tmp_path: Path) -> None:

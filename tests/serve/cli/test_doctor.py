@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from nightschool.settings import EngineSettings, ServerSettings, Settings
+from serve.cli.address import own_url
 from serve.cli.doctor import Finding, Mark, available_memory_gib, examine_machine
 
 Nightschool = Callable[..., Awaitable[Any]]
@@ -32,10 +33,24 @@ def test_a_port_in_use_fails_with_the_setting_to_change(settings: Settings) -> N
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         found = findings(with_port(settings, port))["port"]
-    assert (found.mark, found.remedy) == (Mark.FAIL, "Set NIGHTSCHOOL_PORT to another.")
+    assert (found.mark, found.remedy) == (Mark.FAIL, "Set NIGHTSCHOOL_PORT or server.host to another.")
     assert f"{port}: Address already in use" in found.found
     free = findings(with_port(settings, port))["server"]
     assert (free.mark, free.found) == (Mark.OK, f"not running; port {port} is free")
+
+
+@pytest.mark.parametrize("host", ["no host", "x" * 70 + ".example", "256.1.1.1", "[::1]"])
+def test_a_host_that_is_none_is_told(settings: Settings, host: str) -> None:
+    found = findings(settings.model_copy(update={"server": ServerSettings(host=host)}))["port"]
+    assert (found.mark, found.found.startswith(f"{host}:7860: ")) == (Mark.FAIL, True)
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("0.0.0.0", "http://127.0.0.1:1"), ("::", "http://[::1]:1"), ("::1", "http://[::1]:1"), ("shop", "http://shop:1")],
+)
+def test_the_server_is_reached_by_a_url(host: str, url: str) -> None:
+    assert own_url(host, 1) == url
 
 
 def test_a_faulty_bot_and_a_missing_model_fail(settings: Settings, bots_folder: Path) -> None:

@@ -114,10 +114,23 @@ def test_faults_of_the_settings_are_told_all_at_once(lonely: Speak, monkeypatch:
     assert "Traceback" not in said.err
 
 
+@pytest.mark.parametrize("verb", ["up", "settings", "doctor", "status"])
+@pytest.mark.parametrize("name", ["SERVER", "ENGINE", "ENGINE__API_KEY", "CONFIG"])
+def test_a_setting_of_the_wrong_type_is_wrong_input_for_every_verb(
+    verb: str, name: str, lonely: Speak, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(f"NIGHTSCHOOL_{name}", str(tmp_path) if name == "CONFIG" else "sk-secret\x01")
+    said = lonely(verb)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("nightschool: ")
+    assert "Traceback" not in said.err
+    assert "sk-secret" not in said.err
+
+
 def test_a_settings_file_that_is_not_there_is_named(lonely: Speak, tmp_path: Path) -> None:
     said = lonely("--config", str(tmp_path / "none.toml"), "settings")
     assert said.code == 2
-    assert "none.toml: does not exist" in said.err
+    assert "none.toml: cannot be read (No such file or directory)" in said.err
 
 
 def test_ctrl_c_is_130(tmp_path: Path) -> None:
