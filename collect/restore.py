@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from collect.formats.own import Kept, KeptMessage
+from collect.sides import keep_sides
 from collect.store import Cursor
 from nightschool.records import BotName, ChatMessage
 
@@ -78,7 +79,7 @@ class _Tree:
 def restore_conversations(
     cursor: Cursor, *, bot: BotName, lines: Sequence[KeptTalk], is_held_out: bool | None, at: datetime
 ) -> Restored:
-    """Keep what is new, with its votes and rulings. `is_held_out` overrules the mark that was exported.
+    """Keep what is new, with its votes, rulings and side. `is_held_out` overrules the mark and side that were exported.
 
     Nothing is dated after `at`, so that a file cannot overrule what operators say from now on.
     """
@@ -93,6 +94,9 @@ def restore_conversations(
         nodes = {name: node for tree in new.values() for name, node in tree.nodes.items()}
         _add(cursor, ADD_VOTES, list(_vote_rows(nodes, at)), bot)
         _add(cursor, ADD_REVIEWS, list(_review_rows(nodes, at)), bot)
+        if is_held_out is None:
+            sides = {name: tree.kept.side for name, tree in new.items() if tree.kept.side}
+            keep_sides(cursor, bot=bot, sides=sides, at=at)
     return Restored(len(new), {name: tree.topic for name, tree in trees.items() if name not in new})
 
 

@@ -18,6 +18,8 @@ select d.conversation_id, c.bot, d.side, $at
 from decided as d join conversations as c using (conversation_id) anti join sides as s using (conversation_id)
 where c.bot = $bot
 """
+# An empty column would have no type, and DuckDB would read ids as numbers.
+DECIDED: Final = pa.schema([("conversation_id", pa.string()), ("side", pa.string())])
 
 
 def keep_sides(cursor: Cursor, *, bot: BotName, sides: Mapping[str, str], at: datetime) -> None:
@@ -25,7 +27,7 @@ def keep_sides(cursor: Cursor, *, bot: BotName, sides: Mapping[str, str], at: da
 
     `sides` maps conversations of the bot to "train" or "held-out".
     """
-    cursor.register("decided", pa.table({"conversation_id": list(sides), "side": list(sides.values())}))
+    cursor.register("decided", pa.table([list(sides), list(sides.values())], schema=DECIDED))
     try:
         cursor.execute(ADD, {"bot": bot, "at": at})
     finally:

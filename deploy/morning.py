@@ -41,7 +41,7 @@ def morning_report(cycle: Cycle, data: DatasetSummary | None) -> str:
     if data:
         lines += [
             f"Trained on {data.train_rows} rows, {data.new_rows} of them new; compared on {data.held_out_rows} "
-            f"held-out rows of {data.held_out_conversations} conversations.",
+            f"held-out rows of {data.held_out_conversations} conversations. {data.repetition}",
             "",
         ]
     if f"candidate_{ROWS[0][1]}" in figures:

@@ -99,7 +99,7 @@ def insufficient(cycle: Cycle, data: DatasetSummary, why: str) -> Cycle:
     return replace(
         cycle,
         outcome=Outcome.INSUFFICIENT_DATA,
-        reasons=(f"Not enough data: {why}. Production stays.",),
+        reasons=(f"Not enough data: {why}. {data.repetition} Production stays.",),
         figures_json=json.dumps({key: value for key, value in data.model_dump().items() if isinstance(value, int)}),
     )
 

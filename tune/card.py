@@ -20,6 +20,10 @@ class Counts:
     pairs: int
     votes_up: int
     votes_down: int
+    conversations: int
+    """Those that are split."""
+    largest_group: int
+    """Conversations in the largest group of near-duplicates."""
     left_out: Mapping[str, int]
     """By reason."""
     most_of_one_person: tuple[int, int]
@@ -45,6 +49,8 @@ def write_card(counts: Counts, bounds: Bounds, *, held_out_share: float, seed: i
         f"{counts.most_of_one_person[1]}), {bounds.votes_a_day} votes a day; imports and API keys are no persons. "
         + _agreement(bounds.agreeing_persons),
         "",
+        describe_repetition(largest_group=counts.largest_group, conversations=counts.conversations),
+        "",
         "## Left out",
         "",
         "| reason | count |",
@@ -60,6 +66,16 @@ def write_card(counts: Counts, bounds: Bounds, *, held_out_share: float, seed: i
         "",
     ]
     return "\n".join(lines)
+
+
+def describe_repetition(*, largest_group: int, conversations: int) -> str:
+    """How much of the data says the same: a large group stands on one side, and the other one hears nothing of it."""
+    if largest_group < 2:
+        return f"No two of the {conversations} conversations are near-duplicates."
+    return (
+        f"The largest group of near-duplicates holds {largest_group} of {conversations} conversations "
+        f"({largest_group / conversations:.0%})."
+    )
 
 
 def _agreement(persons: int) -> str:

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from nightschool.errors import InvalidInput
 from nightschool.files import publish, read_manifest
 from tune.bounds import Bounds, bound_exam, bound_training, bound_votes
-from tune.card import Counts, write_card
+from tune.card import Counts, describe_repetition, write_card
 from tune.dialogues import join_dialogues
 from tune.duplicates import Spoken, group_duplicates
 from tune.rows import (
@@ -61,6 +61,15 @@ class DatasetSummary(BaseModel):
     votes: int
     new_rows: int
     """Training rows whose item is not among the known ones."""
+    conversations: int = 0
+    """Those that were split."""
+    largest_group: int = 0
+    """Conversations in the largest group of near-duplicates."""
+
+    @property
+    def repetition(self) -> str:
+        """In a sentence."""
+        return describe_repetition(largest_group=self.largest_group, conversations=self.conversations)
 
     @property
     def folder_name(self) -> str:
@@ -131,6 +140,8 @@ def build_dataset(
             pairs=counts.pairs,
             votes=counts.votes_up + counts.votes_down,
             new_rows=len({named.item_id for named in parts.train} - known_items),
+            conversations=counts.conversations,
+            largest_group=counts.largest_group,
         )
         folder = target / summary.folder_name
         if not folder.exists():
@@ -241,6 +252,8 @@ def _count(parts: _Parts) -> Counts:
         pairs=len(parts.pairs),
         votes_up=sum(good),
         votes_down=len(good) - sum(good),
+        conversations=len(parts.groups),
+        largest_group=max(Counter(parts.groups.values()).values(), default=0),
         left_out=parts.left_out,
         most_of_one_person=parts.most_of_one_person,
     )

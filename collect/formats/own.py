@@ -61,6 +61,8 @@ class Kept(_Part):
     source: Source
     title: PeoplesText
     is_held_out: bool | None = None
+    side: Literal["train", "held-out"] | None = None
+    """What a night decided."""
     created_at: AwareDatetime
     messages: tuple[KeptMessage, ...]
 

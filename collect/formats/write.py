@@ -7,7 +7,7 @@ an answer was imported so, approved as it stands or liked by more people than no
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from collect.formats.own import KEY, Kept, KeptMessage, KeptReview, KeptVote
 from collect.store import Cursor
@@ -15,8 +15,9 @@ from nightschool.records import BotName, Finish, Source, Vote
 from nightschool.text import is_same
 
 CONVERSATIONS: Final = """
-select conversation_id, owner, source, title, is_held_out, created_at, topic
-from conversations where bot = $bot order by created_at, conversation_id
+select c.conversation_id, c.owner, c.source, c.title, c.is_held_out, s.side, c.created_at, c.topic
+from conversations as c left join sides as s using (conversation_id)
+where c.bot = $bot order by c.created_at, c.conversation_id
 """
 MESSAGES: Final = """
 select conversation_id, message_id, parent_id, role, content, weight, source, created_at, version, adapter_hash, finish
@@ -73,6 +74,7 @@ class _Talk(NamedTuple):
     source: str
     title: str
     is_held_out: bool | None
+    side: Literal["train", "held-out"] | None
     created_at: datetime
     topic: str | None
 
@@ -146,6 +148,7 @@ def _line(bot: BotName, talk: _Talk, heard: Sequence[_Said]) -> dict[str, Any]:
         source=Source(talk.source),
         title=talk.title,
         is_held_out=talk.is_held_out,
+        side=talk.side,
         created_at=talk.created_at,
         messages=tuple(map(_kept, heard)),
     )

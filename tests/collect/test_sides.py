@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 
@@ -13,6 +14,7 @@ from collect.cycles import start_cycle, update_cycle
 from collect.formats.read import ParsedConversation, read_conversations
 from collect.formats.write import export_conversations
 from collect.imports import Imported, import_conversations
+from collect.migrations.runner import migrate
 from collect.registry import register_adapter
 from collect.sides import keep_sides
 from collect.snapshot import write_snapshot
@@ -68,6 +70,14 @@ def test_the_first_word_wins_and_the_snapshot_tells_it(cursor: Cursor, tell: Tel
     sides = {row["conversation_id"]: row["side"] for row in talks_of(cursor, tmp_path)}
     assert sides == {first: "train", second: "held-out"}
     assert cursor.execute("select count(*) from sides").fetchone() == (2,)
+
+
+def test_a_night_that_decides_nothing_disturbs_nothing(cursor: Cursor, tmp_path: Path) -> None:
+    cursor.begin()
+    take_in(cursor, parsed("One?"), parsed("Two?"))
+    keep_sides(cursor, bot=BOT, sides={}, at=AT)
+    cursor.commit()
+    assert {row["side"] for row in talks_of(cursor, tmp_path)} == {None}
 
 
 def test_another_mark_moves_what_no_adapter_has_learnt(cursor: Cursor, tmp_path: Path) -> None:
@@ -133,6 +143,26 @@ def test_a_topic_goes_out_and_comes_in_again(cursor: Cursor) -> None:
     topics = cursor.execute("select topic from conversations where bot = 'reviewer' order by topic").fetchall()
     assert topics == [("returns",), (None,)]
     assert take_in(cursor, *back, bot=other, held_out=True).moved == 2, "an export of ours can be marked anew as well"
+
+
+def test_an_export_brings_the_decided_sides_with_it_unless_the_import_says_otherwise(
+    cursor: Cursor, tell: Tell
+) -> None:
+    sides = {tell(f"What of {n}?")[0].conversation_id: side for n, side in enumerate(["train", "held-out"])}
+    tell("And what of this?")
+    keep_sides(cursor, bot=BOT, sides=sides, at=AT)
+    lines = list(export_conversations(cursor, bot=BOT))
+    back = [talk for talk in read_conversations(lines) if isinstance(talk, ParsedConversation)]
+
+    def sides_after_import(*, held_out: bool | None) -> list[str]:
+        with duckdb.connect() as fresh:
+            migrate(fresh)
+            assert take_in(fresh, *back, held_out=held_out) == Imported(3, 0)
+            assert take_in(fresh, *back, held_out=held_out) == Imported(0, 3), "once more changes nothing"
+            return [side for (side,) in fresh.execute("select side from sides order by side").fetchall()]
+
+    assert sides_after_import(held_out=None) == ["held-out", "train"]
+    assert sides_after_import(held_out=True) == []
 
 
 @pytest.mark.parametrize(("topic", "kept"), [(" orders ", "orders"), ("", None), (7, None), (["a"], None)])

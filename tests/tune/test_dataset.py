@@ -48,6 +48,18 @@ def test_the_folder_holds_what_its_manifest_and_summary_say(record: Any, tmp_pat
     assert f"| training | {len(train)} |" in (summary.folder / "card.md").read_text()
 
 
+def test_card_and_summary_say_how_large_the_largest_group_is(record: Any, tmp_path: Path) -> None:
+    for number in range(6):
+        record.talk(
+            f"same{number}", f"How do I return planter {number}?", "Send it back within 30 days of its arrival."
+        )
+    record.talk("other", "What does the Grove plan cost?", "Nine euros.")
+    summary = build(record, tmp_path / "sets")
+    told = "The largest group of near-duplicates holds 6 of 7 conversations (86%)."
+    assert (summary.conversations, summary.largest_group, summary.repetition) == (7, 6, told)
+    assert told in (summary.folder / "card.md").read_text()
+
+
 def test_the_same_snapshot_gives_the_same_bytes_and_no_second_folder(record: Any, tmp_path: Path) -> None:
     fill(record, 30)
     first = build(record, tmp_path / "sets")
