@@ -1,45 +1,34 @@
-"""One night of one bot: snapshot, dataset, training, evaluation, gate, promotion.
+"""Who begins, resumes and ends nights: the claim in the record, the walk through `deploy.night.STEPS`, and the close.
 
-Joins the three rooms that know nothing of one another by handing folders on. Every step leaves a file behind
-(`deploy.plan`) and does nothing where it is there, so a night that a crash cut off is simply run again. Production is
-touched at the very end, by a passing verdict, and by nothing else here. When it runs is `deploy.schedule`'s.
+However a night ends, its morning page is written and its row is closed, and neither a fault of ours nor a record or
+disk that fails ends more than the night. When nights run is `deploy.schedule`'s; what a step does is `deploy.night`'s.
 """
 
 import asyncio
-import json
+import itertools
 import logging
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
-from pathlib import Path
 from typing import Literal, NamedTuple
 
-from collect import cycles, holds, registry
-from collect.registry import Evaluation
-from collect.snapshot import write_snapshot
+from collect import cycles
 from collect.store import Store
-from deploy.exam import examine_candidate
-from deploy.known import Order, find_changes, find_known_items, find_trained, keep_decided, keep_order
+from deploy.judging import PAUSES_S, Judge
 from deploy.morning import write_morning_report
-from deploy.orders import bounds_of, insufficient, recipe_of, shortfall
-from deploy.plan import NightFolder, Step
-from deploy.queue import TrainingQueue
+from deploy.night import STEPS, Night, School, find_shortfall, make_dataset, take_snapshot
+from deploy.plan import NightFolder, Step, Terms
+from deploy.queue import Queue
 from deploy.reporter import Reporter
 from deploy.rollout import Rollout
-from deploy.training import train
-from deploy.unfinished import take_over
-from eval.gate import Verdict
 from nightschool.bots import Bot, BotShelf
 from nightschool.engine import Engine
-from nightschool.errors import InvalidInput, NightschoolError, Unavailable
-from nightschool.files import publish, read_manifest
+from nightschool.errors import InvalidInput, NightschoolError, RecordError, Unavailable
 from nightschool.home import Home
-from nightschool.records import Adapter, BotName, Cycle, CycleState, Event, Outcome, Stage, new_id, utc_now
-from tune.dataset import DatasetSummary, build_dataset
-from tune.progress import TrainingProgress
-from tune.recipe import RECIPE, write_recipe
+from nightschool.records import BotName, Cycle, CycleState, new_id, utc_now
+from tune.dataset import DatasetSummary
 
 log = logging.getLogger(__name__)
 
@@ -77,36 +66,46 @@ class NightRunner:
         base_model: str,
         limits: NightLimits,
         now: Callable[[], datetime] = utc_now,
+        pauses_s: Sequence[float] = PAUSES_S,
     ) -> None:
+        """`pauses_s`: before each further try of an exam, or of the closing write, for which the longest repeats."""
         self._store = store
-        self._engine = engine
-        self._rollout = rollout
         self._shelf = shelf
         self._home = home
-        self._base_model = base_model
         self._limits = limits
         self._now = now
-        self.queue = TrainingQueue()
+        self._pauses_s = pauses_s
+        self.queue = Queue()
+        self.exams = Queue()
+        self._school = School(
+            store=store,
+            rollout=rollout,
+            judge=Judge(store, engine, rollout, home=home, now=now, pauses_s=pauses_s),
+            home=home,
+            base_model=base_model,
+            training_timeout_s=limits.training_timeout_s,
+            trainings=self.queue,
+            exams=self.exams,
+            now=now,
+        )
 
     async def claim(
-        self, bot: BotName, *, trigger: Literal["schedule", "catch-up", "operator"], local_date: date | None = None
+        self,
+        bot: BotName,
+        *,
+        trigger: Literal["schedule", "catch-up", "operator"],
+        actor: str,
+        force: bool = False,
+        local_date: date | None = None,
     ) -> Cycle:
-        """A new cycle in the record. Raises Busy where one runs or the date was taken, Unavailable without room,
-        InvalidInput where the engine could not serve the result."""
-        rank = self._shelf.find(bot).recipe.rank
-        if rank > self._limits.max_lora_rank:
-            raise InvalidInput(
-                f"trains rank {rank}, but the engine serves at most {self._limits.max_lora_rank}",
-                subject=f"recipe of {bot}",
-                remedy="Lower recipe.rank in its file or raise engine.max_lora_rank.",
-            )
-        free = shutil.disk_usage(self._home.root).free
-        if free < self._limits.min_free_gib * GIB:
-            raise Unavailable(
-                f"only {free / GIB:.1f} GiB of disk are free",
-                subject=f"night of {bot}",
-                remedy=f"Free some: a night wants {self._limits.min_free_gib:g} GiB (night.min_free_gib).",
-            )
+        """A new cycle in the record, and in its folder what it is to go by. `force` trains also where nothing is new.
+
+        Raises Busy where one runs or the date was taken, Unavailable without room, InvalidInput where the engine could
+        not serve the result.
+        """
+        order = self._shelf.find(bot)
+        self._check_rank(order)
+        self._check_room(order)
         cycle = Cycle(
             cycle_id=new_id(),
             bot=bot,
@@ -117,35 +116,47 @@ class NightRunner:
             progress=0.0,
             started_at=self._now(),
         )
-        await self._store.write(partial(cycles.start_cycle, cycle=cycle))
+        folder = self._folder(cycle)
+        try:
+            # Before the row: whoever finds the row knows what the night was begun with.
+            folder.write_terms(Terms(actor=actor, force=force, bot=order))
+        except OSError as error:
+            raise Unavailable(
+                f"its folder cannot be written ({error})",
+                subject=f"night of {bot}",
+                remedy=f"Look at {folder.root} and the disk.",
+            ) from error
+        try:
+            await self._store.write(partial(cycles.start_cycle, cycle=cycle))
+        except NightschoolError:
+            shutil.rmtree(folder.root, ignore_errors=True)
+            raise
         return cycle
 
-    async def run(self, cycle: Cycle, *, actor: str, force: bool = False) -> Cycle:
-        """The cycle to its end, from wherever it stands. Never raises for a failed night: the cycle says why.
-
-        `force` trains also where nothing is new since the last adapter.
-        """
+    async def run(self, cycle: Cycle) -> Cycle:
+        """The cycle to its end, from wherever it stands. Never raises for a failed night: the cycle says why."""
         reporter = Reporter(self._store, cycle, now=self._now)
-        folder = NightFolder(self._home.cycle(cycle.bot, cycle.cycle_id))
         try:
             async with reporter.writing():
-                ended = await self._run_steps(reporter, actor=actor, force=force)
-            return await reporter.finish(ended)
+                await self._walk(reporter)
         except NightschoolError as error:
             log.warning("bot=%s cycle=%s failed: %s", cycle.bot, cycle.cycle_id, error)
-            return await reporter.end_badly(folder, str(error))
+            reporter.fail(str(error))
         except Exception as error:
             # A fault of ours ends the night, not the server.
             log.exception("bot=%s cycle=%s failed", cycle.bot, cycle.cycle_id)
-            return await reporter.end_badly(folder, f"internal error: {error!r}. The server's log has the details.")
+            reporter.fail(f"internal error: {error!r}. The server's log has the details.")
+        return await self._close(reporter)
 
     async def plan(self, bot: BotName) -> NightPlan:
         """What a night would find now; leaves nothing behind."""
-        folder = NightFolder(self._home.temp / f"plan-{new_id()}")
+        folder, order = NightFolder(self._home.temp / f"plan-{new_id()}"), self._shelf.find(bot)
         try:
-            data = await self._build_dataset(self._shelf.find(bot), folder, target=folder.root)
+            await take_snapshot(self._school, order, folder)
+            data = await make_dataset(self._school, order, folder, target=folder.root)
             dataset = folder.root / data.folder_name
-            return NightPlan(data, await self._shortfall(self._shelf.find(bot), data, dataset=dataset, force=False))
+            why = await find_shortfall(self._school, order, data, dataset=dataset, force=False)
+            return NightPlan(data, why)
         finally:
             shutil.rmtree(folder.root, ignore_errors=True)
 
@@ -153,147 +164,56 @@ class NightRunner:
         """Cycles that a dead server left running."""
         return await self._store.read(cycles.running_cycles)
 
-    async def _run_steps(self, reporter: Reporter, *, actor: str, force: bool) -> Cycle:
-        bot = self._shelf.find(reporter.cycle.bot)
-        folder = NightFolder(self._home.cycle(bot.bot_name, reporter.cycle.cycle_id))
-        take_over(folder.root.parent, into=folder, order=Order.of(bot, base_model=self._base_model))
-        data = await self._build_dataset(bot, folder, target=self._home.datasets(bot.bot_name), reporter=reporter)
-        has_begun = (folder.run / RECIPE).exists()
-        dataset = self._home.dataset(bot.bot_name, data.content_hash)
-        why = None if has_begun else await self._shortfall(bot, data, dataset=dataset, force=force)
-        if why:
-            decided = insufficient(reporter.cycle, data, why)
-        else:
-            decided = await self._train_and_judge(bot, folder, data, reporter, actor=actor)
-        reporter.step(Step.REPORT)
-        write_morning_report(folder.root, decided, data)
-        return decided
+    async def _walk(self, reporter: Reporter) -> None:
+        """Every step that is not done yet, until the night is decided."""
+        night = Night(self._school, reporter, folder=self._folder(reporter.cycle), terms=self._terms(reporter.cycle))
+        for step in STEPS:
+            if night.is_decided:
+                return
+            if not await step.is_done(night):
+                reporter.step(step.name)
+                await step.do(night)
 
-    async def _train_and_judge(
-        self, bot: Bot, folder: NightFolder, data: DatasetSummary, reporter: Reporter, *, actor: str
-    ) -> Cycle:
-        await self._train(bot, folder, data, reporter)
-        candidate = await self._register(bot, folder, data, reporter, actor=actor)
-        reporter.step(Step.LOAD, candidate=candidate.version)
-        await self._rollout.load(candidate)
-        moves = await self._store.read(partial(registry.count_moves, bot=bot.bot_name))
-        production = await self._rollout.production(bot.bot_name)
-        with self._rollout.lease_all([candidate]):
-            verdict = await self._examine(bot, folder, data, candidate, reporter)
-        reporter.step(Step.DECIDE)
-        evaluation = Evaluation(
-            evaluation_id=reporter.cycle.cycle_id,
-            cycle_id=reporter.cycle.cycle_id,
-            bot=bot.bot_name,
-            candidate=candidate.version,
-            outcome=verdict.outcome,
-            reasons=verdict.reasons,
-            figures_json=json.dumps(dict(verdict.figures)),
-            folder=str(folder.evaluation.relative_to(self._home.root)),
-            evaluated_at=self._now(),
-            candidate_hash=candidate.content_hash,
-            production_hash=production.adapter_hash,
-            moves=moves,
-        )
-        return await self._decide(reporter.cycle, evaluation)
+    def _terms(self, cycle: Cycle) -> Terms:
+        """Raises UnknownModel where the bot is gone."""
+        today = self._shelf.find(cycle.bot)
+        return self._folder(cycle).read_terms() or Terms(actor=cycle.trigger, force=False, bot=today)
 
-    async def _build_dataset(
-        self, bot: Bot, folder: NightFolder, *, target: Path, reporter: Reporter | None = None
-    ) -> DatasetSummary:
-        if data := folder.read_dataset():
-            return data
-        if read_manifest(folder.snapshot) is None:
-            shutil.rmtree(folder.snapshot, ignore_errors=True)
-            await self._store.read(partial(write_snapshot, bot=bot.bot_name, folder=folder.snapshot, at=self._now()))
-        if reporter:
-            reporter.step(Step.DATASET)
-        known = await find_known_items(self._store, self._home, bot=bot.bot_name)
-        data = await asyncio.to_thread(
-            build_dataset,
-            folder.snapshot,
-            target,
-            system_prompt=bot.system_prompt,
-            held_out_share=bot.recipe.held_out_share,
-            bounds=bounds_of(bot),
-            seed=bot.recipe.split_seed,
-            known_items=known,
-            trained_before=await find_trained(self._store, self._home, bot=bot.bot_name),
-        )
-        if reporter:
-            await keep_decided(self._store, target / data.folder_name, bot=bot.bot_name, at=self._now())
-        folder.write_dataset(data)
-        return data
+    async def _close(self, reporter: Reporter) -> Cycle:
+        """Leave the morning page, then close the row, tried until the record takes it.
 
-    async def _shortfall(self, bot: Bot, data: DatasetSummary, *, dataset: Path, force: bool) -> str | None:
-        changes = await find_changes(self._store, self._home, bot=bot, base_model=self._base_model)
-        return shortfall(bot, data, dataset=dataset, reason_to_train=changes, force=force)
+        A row that says that the night goes on would keep the bot from every other night.
+        """
+        ended, folder = reporter.end(), self._folder(reporter.cycle)
+        try:
+            write_morning_report(folder.root, ended, folder.read_dataset())
+        except Exception as error:
+            log.error("cycle=%s its morning page was not written: %s", ended.cycle_id, error)
+        for pause_s in itertools.chain(self._pauses_s, itertools.repeat(max(self._pauses_s))):
+            try:
+                await self._store.write(partial(cycles.update_cycle, cycle=ended))
+                return ended
+            except RecordError as error:
+                log.error("cycle=%s its end is recorded again in %g s: %s", ended.cycle_id, pause_s, error)
+                await asyncio.sleep(pause_s)
+        raise AssertionError("the last pause repeats for ever")
 
-    async def _train(self, bot: Bot, folder: NightFolder, data: DatasetSummary, reporter: Reporter) -> None:
-        reporter.step(Step.TRAIN)
-        dataset = self._home.dataset(bot.bot_name, data.content_hash)
-        if not (folder.run / RECIPE).exists():
-            keep_order(folder.root, Order.of(bot, base_model=self._base_model))
-            write_recipe(folder.run, recipe_of(bot, base_model=self._base_model, dataset=dataset))
+    def _folder(self, cycle: Cycle) -> NightFolder:
+        return NightFolder(self._home.cycle(cycle.bot, cycle.cycle_id))
 
-        def show(progress: TrainingProgress) -> None:
-            reporter.advance(progress.step / max(progress.steps, 1))
+    def _check_rank(self, bot: Bot) -> None:
+        if bot.recipe.rank > self._limits.max_lora_rank:
+            raise InvalidInput(
+                f"trains rank {bot.recipe.rank}, but the engine serves at most {self._limits.max_lora_rank}",
+                subject=f"recipe of {bot.name}",
+                remedy="Lower recipe.rank in its file or raise engine.max_lora_rank.",
+            )
 
-        async with self.queue.turn(bot.bot_name):
-            await train(folder.run, timeout_s=self._limits.training_timeout_s, on_progress=show)
-
-    async def _register(
-        self, bot: Bot, folder: NightFolder, data: DatasetSummary, reporter: Reporter, *, actor: str
-    ) -> Adapter:
-        reporter.step(Step.REGISTER)
-        known = await self._store.read(partial(registry.adapters, bot=bot.bot_name))
-        for adapter in known:
-            if adapter.cycle_id == reporter.cycle.cycle_id:
-                return adapter
-        trained = folder.run / "adapter"
-        manifest = read_manifest(trained) or publish(trained, kind="adapter")
-        target = self._home.adapter(bot.bot_name, manifest.content_hash)
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            draft = target.with_name(f".{target.name}-{new_id()}")
-            shutil.copytree(trained, draft)
-            draft.rename(target)
-        for older in known:
-            if older.stage is Stage.CANDIDATE:
-                await self._rollout.retire(older, actor=actor, reason="a newer candidate was trained")
-        version = await self._store.read(partial(registry.next_version, bot=bot.bot_name))
-        adapter = Adapter(
-            bot=bot.bot_name,
-            version=version,
-            content_hash=manifest.content_hash,
-            folder=str(target.relative_to(self._home.root)),
-            stage=Stage.CANDIDATE,
-            cycle_id=reporter.cycle.cycle_id,
-            dataset_hash=data.content_hash,
-            created_at=self._now(),
-        )
-        event = Event(new_id(), self._now(), bot.bot_name, actor, "registered", str(adapter.name), "trained tonight")
-        await self._store.write(partial(registry.register_adapter, adapter=adapter, event=event))
-        return adapter
-
-    async def _examine(
-        self, bot: Bot, folder: NightFolder, data: DatasetSummary, candidate: Adapter, reporter: Reporter
-    ) -> Verdict:
-        reporter.step(Step.EVALUATE)
-        return await examine_candidate(
-            self._engine,
-            self._store,
-            self._rollout,
-            bot=bot,
-            candidate=candidate,
-            dataset=self._home.dataset(bot.bot_name, data.content_hash),
-            production_trained=await find_trained(self._store, self._home, bot=bot.bot_name),
-            folder=folder.evaluation,
-            on_progress=reporter.advance,
-        )
-
-    async def _decide(self, cycle: Cycle, evaluation: Evaluation) -> Cycle:
-        kept = await self._store.write(partial(holds.keep_verdict, evaluation=evaluation))
-        outcome, reasons = kept.outcome, kept.reasons
-        if outcome is Outcome.PROMOTE and (objection := await self._rollout.promote_by_verdict(kept.evaluation_id)):
-            outcome, reasons = Outcome.HOLD, (f"Held: {objection}.", *reasons)
-        return replace(cycle, outcome=outcome, reasons=reasons, figures_json=kept.figures_json)
+    def _check_room(self, bot: Bot) -> None:
+        free = shutil.disk_usage(self._home.root).free
+        if free < self._limits.min_free_gib * GIB:
+            raise Unavailable(
+                f"only {free / GIB:.1f} GiB of disk are free",
+                subject=f"night of {bot.name}",
+                remedy=f"Free some: a night wants {self._limits.min_free_gib:g} GiB (night.min_free_gib).",
+            )

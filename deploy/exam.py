@@ -4,7 +4,6 @@ Keeps everybody who is asked loaded until the end. Does not act on the verdict.
 """
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from eval.examine import examine
 from eval.gate import Verdict
 from nightschool.bots import Bot
 from nightschool.engine import Engine
+from nightschool.errors import Unavailable
 from nightschool.records import Adapter, BotName
 
 
@@ -40,16 +40,19 @@ async def examine_candidate(
 ) -> Verdict:
     """The verdict, from `folder` where it was reached before. The changing part of the exam goes by the cycle.
 
-    Raises EvaluationFailed where the record's production is not the one that answers, and what the engine raises.
+    Nobody who is asked is unloaded before the end, and who was is loaded again. Raises Unavailable where production is
+    moved at this moment, and what the engine raises.
     """
     anchor = await find_anchor(store, bot.bot_name)
-    with ExitStack() as leases:
-        production = leases.enter_context(rollout.lease(bot.bot_name))
-        for adapter in (candidate, anchor):
-            if adapter is not None:
-                route = await rollout.route_to(bot.bot_name, adapter.version)
-                leases.enter_context(rollout.lease(bot.bot_name, route=route))
-        adapters = await store.read(partial(registry.adapters, bot=bot.bot_name))
+    asked = [adapter for adapter in (candidate, anchor) if adapter is not None]
+    with rollout.lease(bot.bot_name) as production, rollout.lease_all(asked):
+        for adapter in asked:
+            await rollout.load(adapter)
+        live = hash_in_production(await store.read(partial(registry.adapters, bot=bot.bot_name)))
+        if live != production.adapter_hash:
+            raise Unavailable(
+                "is being moved", subject=f"production of {bot.name}", remedy="The exam begins again in a moment."
+            )
         return await examine(
             engine,
             dataset=dataset,
@@ -58,7 +61,7 @@ async def examine_candidate(
             gate=rules_of(bot),
             folder=folder,
             on_step=lambda share, _what: on_progress(share),
-            production_hash=hash_in_production(adapters),
+            production_hash=live,
             production_trained=production_trained,
             rotation=candidate.cycle_id,
         )

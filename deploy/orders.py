@@ -9,12 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from deploy.plan import Decision
 from deploy.rollout import Route
 from eval.answers import Contestant, Label
 from eval.rules import GateRules
 from eval.suites import read_suite
 from nightschool.bots import Bot
-from nightschool.records import BASE, Adapter, Cycle, Event, Outcome, Sampling, Stage
+from nightschool.records import BASE, Adapter, Event, Outcome, Sampling, Stage
 from tune.bounds import Bounds
 from tune.dataset import DatasetSummary
 from tune.recipe import Recipe
@@ -94,14 +95,11 @@ def shortfall(
     return None
 
 
-def insufficient(cycle: Cycle, data: DatasetSummary, why: str) -> Cycle:
-    """The cycle, decided: production stays."""
-    return replace(
-        cycle,
-        outcome=Outcome.INSUFFICIENT_DATA,
-        reasons=(f"Not enough data: {why}. {data.repetition} Production stays.",),
-        figures_json=json.dumps({key: value for key, value in data.model_dump().items() if isinstance(value, int)}),
-    )
+def insufficient(data: DatasetSummary, why: str) -> Decision:
+    """Production stays."""
+    figures = {key: value for key, value in data.model_dump().items() if isinstance(value, int)}
+    reason = f"Not enough data: {why}. {data.repetition} Production stays."
+    return Decision(Outcome.INSUFFICIENT_DATA, (reason,), json.dumps(figures))
 
 
 def contestants(candidate: Adapter, *, production: Route, anchor: Adapter | None = None) -> Mapping[str, Contestant]:

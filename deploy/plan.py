@@ -6,8 +6,13 @@ A step's result is a file, written last, so a night that was cut off finds what 
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from nightschool.bots import Bot
 from nightschool.files import write_atomic
+from nightschool.records import Outcome
 from tune.dataset import DatasetSummary
 
 
@@ -25,9 +30,48 @@ class Step(StrEnum):
     FINISHED = "finished"
 
 
+class Terms(BaseModel):
+    """What a night was begun with. It goes by this to its end, whatever is edited while it runs or is cut off."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = 1
+    actor: str
+    force: bool
+    """Train also where nothing is new since the last adapter."""
+    bot: Bot
+    """The bot's file as it was: recipe, sampling and gate."""
+
+
+class Decision(NamedTuple):
+    """What a night comes to."""
+
+    outcome: Outcome
+    reasons: tuple[str, ...]
+    figures_json: str
+
+
+class Sitting(BaseModel):
+    """How the bot stood when an exam began, so that a move by an operator since then is seen whenever it ends."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = 1
+    moves: int
+    """How often its production had changed by then."""
+
+
 @dataclass(frozen=True, slots=True)
 class NightFolder:
     root: Path
+
+    @property
+    def terms_file(self) -> Path:
+        return self.root / "night.json"
+
+    @property
+    def sitting_file(self) -> Path:
+        return self.root / "sitting.json"
 
     @property
     def snapshot(self) -> Path:
@@ -52,3 +96,19 @@ class NightFolder:
 
     def write_dataset(self, data: DatasetSummary) -> None:
         write_atomic(self.dataset_file, data.model_dump_json(indent=2) + "\n")
+
+    def read_terms(self) -> Terms | None:
+        """None where there are none, or those of another Nightschool: the bot's file says as much."""
+        try:
+            return Terms.model_validate_json(self.terms_file.read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+
+    def write_terms(self, terms: Terms) -> None:
+        write_atomic(self.terms_file, terms.model_dump_json(indent=2) + "\n")
+
+    def read_sitting(self) -> Sitting:
+        return Sitting.model_validate_json(self.sitting_file.read_bytes())
+
+    def write_sitting(self, sitting: Sitting) -> None:
+        write_atomic(self.sitting_file, sitting.model_dump_json() + "\n")

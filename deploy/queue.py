@@ -1,7 +1,7 @@
-"""Whose turn it is to train: one training at a time, first come, first served.
+"""Whose turn it is: one training at a time, and one exam at a time, first come, first served.
 
-Each takes most of a machine's memory, and two side by side end later than one after the other. Lives in memory: after a
-start the nights that go on queue again. Does not know what is trained.
+A training takes most of a machine's memory, an exam most of an engine's places, and two side by side end later than one
+after the other. Lives in memory: after a start the nights that go on queue again. Does not know what is waited for.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 from nightschool.records import BotName
 
 
-class TrainingQueue:
-    """One for each server. A bot has one night at a time, so it stands here once."""
+class Queue:
+    """One of a kind for each server. A bot has one night at a time, so it stands here once."""
 
     def __init__(self) -> None:
         self._turn = asyncio.Lock()  # serves in the order in which it was asked
@@ -20,11 +20,11 @@ class TrainingQueue:
 
     @property
     def order(self) -> tuple[BotName, ...]:
-        """The bot that trains, then those that wait."""
+        """The bot whose turn it is, then those that wait."""
         return tuple(self._order)
 
     def ahead_of(self, bot: BotName) -> BotName | None:
-        """Whom the bot waits for: the one that trains. None where it is the bot's turn, or it does not want one."""
+        """Whom the bot waits for: the one whose turn it is. None where it is the bot's own, or it does not want one."""
         return self._order[0] if bot in self._order[1:] else None
 
     @asynccontextmanager

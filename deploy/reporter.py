@@ -15,8 +15,7 @@ from typing import Final
 
 from collect import cycles
 from collect.store import Store
-from deploy.morning import write_morning_report
-from deploy.plan import NightFolder, Step
+from deploy.plan import Decision, Step
 from nightschool.errors import NightschoolError
 from nightschool.records import Cycle, CycleState
 
@@ -33,12 +32,39 @@ class Reporter:
         self._now = now
         self.cycle = cycle
 
-    def step(self, step: Step, *, candidate: int | None = None) -> None:
-        self.cycle = replace(self.cycle, step=step, progress=0.0, candidate=candidate or self.cycle.candidate)
+    def step(self, step: Step) -> None:
+        self.cycle = replace(self.cycle, step=step, progress=0.0)
 
     def advance(self, share: float) -> None:
         """`share` 0..1 of the current step."""
         self.cycle = replace(self.cycle, progress=min(1.0, share))
+
+    def name_candidate(self, version: int) -> None:
+        """Which version the cycle is about from now on."""
+        self.cycle = replace(self.cycle, candidate=version)
+
+    def decide(self, decision: Decision) -> None:
+        """The night has its outcome: from here on nothing makes a failed one of it."""
+        self.cycle = replace(
+            self.cycle,
+            step=Step.REPORT,
+            progress=0.0,
+            outcome=decision.outcome,
+            reasons=decision.reasons,
+            figures_json=decision.figures_json,
+        )
+
+    def fail(self, reason: str) -> None:
+        """The step stays what it was: it says where the night broke. One that is decided stays so."""
+        if self.cycle.outcome is None:
+            self.cycle = replace(self.cycle, state=CycleState.FAILED, reasons=(reason,))
+
+    def end(self) -> Cycle:
+        """The night is over; the cycle as it is to stand in the record."""
+        if self.cycle.state is CycleState.RUNNING:
+            self.cycle = replace(self.cycle, state=CycleState.DONE, step=Step.FINISHED, progress=1.0)
+        self.cycle = replace(self.cycle, finished_at=self._now())
+        return self.cycle
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:
@@ -50,34 +76,6 @@ class Reporter:
             writer.cancel()
             with suppress(asyncio.CancelledError):
                 await writer
-
-    async def finish(self, cycle: Cycle) -> Cycle:
-        return await self._close(
-            replace(cycle, state=CycleState.DONE, step=Step.FINISHED, progress=1.0, finished_at=self._now())
-        )
-
-    async def fail(self, reason: str) -> Cycle:
-        """The step stays what it was: it says where the night broke."""
-        return await self._close(
-            replace(self.cycle, state=CycleState.FAILED, reasons=(reason,), finished_at=self._now())
-        )
-
-    async def end_badly(self, folder: NightFolder, reason: str) -> Cycle:
-        """Say why the night failed wherever it can be said: a record or a disk that fails must not end the server."""
-        try:
-            await self.fail(reason)
-        except Exception as error:
-            log.error("cycle=%s its end was not recorded: %s", self.cycle.cycle_id, error)
-        try:
-            write_morning_report(folder.root, self.cycle, folder.read_dataset())
-        except Exception as error:
-            log.error("cycle=%s its morning page was not written: %s", self.cycle.cycle_id, error)
-        return self.cycle
-
-    async def _close(self, cycle: Cycle) -> Cycle:
-        self.cycle = cycle
-        await self._store.write(partial(cycles.update_cycle, cycle=cycle))
-        return cycle
 
     async def _write_forever(self) -> None:
         written = self.cycle

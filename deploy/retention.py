@@ -23,7 +23,7 @@ from collect.store import Store
 from deploy.exam import find_anchor
 from deploy.plan import NightFolder
 from deploy.rollout import LIVE
-from deploy.training import TIMED_OUT
+from deploy.training import DONE, TIMED_OUT
 from nightschool.engine import Engine
 from nightschool.errors import EngineError
 from nightschool.files import MANIFEST
@@ -158,8 +158,8 @@ def find_needed(
 def _thin(night: NightFolder) -> int:
     """Leave of a night what says how it went."""
     rest = [path for path in night.run.glob("*") if path.name not in RUN_KEEPS]
-    # First, so that nobody goes on with a run whose checkpoints are on their way out.
-    rest.sort(key=lambda path: path.name != TIMED_OUT)
+    # First, so that nobody goes on with a run whose checkpoints or adapter are on their way out.
+    rest.sort(key=lambda path: path.name not in {TIMED_OUT, DONE})
     return _remove_all([*rest, night.snapshot])
 
 

@@ -16,7 +16,7 @@ from typing import Final, Literal, NamedTuple, Protocol
 from collect import cycles, schedules
 from collect.store import Store
 from deploy.cycle import NightPlan
-from deploy.queue import TrainingQueue
+from deploy.queue import Queue
 from nightschool.bots import Bot, BotShelf, SchedulePart
 from nightschool.errors import Busy, NightschoolError
 from nightschool.records import BotName, Cycle, utc_now
@@ -35,11 +35,16 @@ class Runner(Protocol):
     """What the clock asks of the one who runs nights (`deploy.cycle.NightRunner`)."""
 
     @property
-    def queue(self) -> TrainingQueue: ...
+    def queue(self) -> Queue: ...
 
-    async def claim(self, bot: BotName, *, trigger: Trigger, local_date: date | None) -> Cycle: ...
+    @property
+    def exams(self) -> Queue: ...
 
-    async def run(self, cycle: Cycle, *, actor: str, force: bool) -> Cycle: ...
+    async def claim(
+        self, bot: BotName, *, trigger: Trigger, actor: str, force: bool, local_date: date | None
+    ) -> Cycle: ...
+
+    async def run(self, cycle: Cycle) -> Cycle: ...
 
     async def plan(self, bot: BotName) -> NightPlan: ...
 
@@ -90,9 +95,18 @@ class Nights:
         return await self._runner.plan(bot)
 
     @property
-    def queue(self) -> TrainingQueue:
+    def queue(self) -> Queue:
         """Whose turn it is to train."""
         return self._runner.queue
+
+    @property
+    def exams(self) -> Queue:
+        """Whose turn it is to be examined."""
+        return self._runner.exams
+
+    def ahead_of(self, bot: BotName) -> BotName | None:
+        """Whose training or exam the bot waits for; None where it waits for nobody's."""
+        return self.queue.ahead_of(bot) or self.exams.ahead_of(bot)
 
     def next_runs(self) -> Mapping[BotName, datetime | None]:
         """When each bot's next night begins, by its own clock; None where its schedule is off."""
@@ -104,7 +118,7 @@ class Nights:
             for cycle in await self._runner.interrupted():
                 if cycle.cycle_id not in self._running:
                     log.info("bot=%s cycle=%s resumed", cycle.bot, cycle.cycle_id)
-                    self._own(cycle, actor="resume", force=False)
+                    self._own(cycle)
 
     def close(self) -> None:
         """Stop the nights in flight; the next start goes on with them."""
@@ -188,18 +202,18 @@ class Nights:
         force: bool,
     ) -> Cycle:
         async with self._beginning:
-            cycle = await self._runner.claim(bot, trigger=trigger, local_date=local_date)
-            self._own(cycle, actor=actor, force=force)
+            cycle = await self._runner.claim(bot, trigger=trigger, actor=actor, force=force, local_date=local_date)
+            self._own(cycle)
         return cycle
 
-    def _own(self, cycle: Cycle, *, actor: str, force: bool) -> None:
-        task = self._tasks.create_task(self._go_to_school(cycle, actor=actor, force=force))
+    def _own(self, cycle: Cycle) -> None:
+        task = self._tasks.create_task(self._go_to_school(cycle))
         self._running[cycle.cycle_id] = task
         task.add_done_callback(lambda _: self._running.pop(cycle.cycle_id, None))
 
-    async def _go_to_school(self, cycle: Cycle, *, actor: str, force: bool) -> None:
+    async def _go_to_school(self, cycle: Cycle) -> None:
         try:
-            await self._runner.run(cycle, actor=actor, force=force)
+            await self._runner.run(cycle)
         except Exception:
             # It would end the task group, and with it the server; the next start finds the cycle running.
             log.exception("bot=%s cycle=%s broke off", cycle.bot, cycle.cycle_id)

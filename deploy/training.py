@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 TRAINER: Final = (sys.executable, "-m", "tune.train")
 POLL_S: Final = 1.0
+DONE: Final = "DONE"
 SPENT: Final = "spent_s"
 SPENT_PERIOD_S: Final = 10.0
 """So much of the time spent is forgotten at most, when a kill takes the server."""
@@ -43,7 +44,7 @@ async def train(
 
     `timeout_s` counts over every start of the run.
     """
-    if (run / "DONE").exists():
+    if (run / DONE).exists():
         return
     for niceness in NICENESS:
         watched_s = window_s if niceness else math.inf
@@ -111,7 +112,7 @@ def _out_of_time(run: Path, timeout_s: float) -> TrainingFailed:
 
 def _check_end(child: Child, code: int, run: Path) -> None:
     """Raises TrainingFailed unless the run is done."""
-    if code == 0 and (run / "DONE").exists():
+    if code == 0 and (run / DONE).exists():
         return
     if child.was_killed_for_memory():
         raise TrainingFailed(

@@ -50,8 +50,9 @@ def make_runner(store: Store, engine: EchoEngine, home: Home, shelf: BotShelf) -
         rollout = Rollout(store, engine, home=home, max_adapters=3, prove=take_on_trust)
         limits = NightLimits(training_timeout_s=60, min_free_gib=min_free_gib, max_lora_rank=16)
         return NightRunner(
-            store, engine, rollout, shelf=shelf, home=home, base_model="none", limits=limits, now=lambda: NOW
-        )
+            store, engine, rollout, shelf=shelf, home=home, base_model="none", limits=limits, now=lambda: NOW,
+            pauses_s=(0.0,),
+        )  # fmt: skip
 
     return make
 

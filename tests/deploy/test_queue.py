@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from deploy.queue import TrainingQueue
+from deploy.queue import Queue
 from nightschool.records import BotName
 
 A, B, C = (BotName(name) for name in ("a", "b", "c"))
@@ -16,7 +16,7 @@ async def settle() -> None:
 
 
 async def test_first_come_first_served() -> None:
-    queue, done, order = TrainingQueue(), {bot: asyncio.Event() for bot in (A, B, C)}, []
+    queue, done, order = Queue(), {bot: asyncio.Event() for bot in (A, B, C)}, []
 
     async def train(bot: BotName) -> None:
         async with queue.turn(bot):
@@ -40,7 +40,7 @@ async def test_first_come_first_served() -> None:
 
 @pytest.mark.parametrize("place", [0, 1])
 async def test_who_leaves_makes_room(place: int) -> None:
-    queue, order = TrainingQueue(), []
+    queue, order = Queue(), []
 
     async def train(bot: BotName) -> None:
         async with queue.turn(bot):
@@ -56,7 +56,7 @@ async def test_who_leaves_makes_room(place: int) -> None:
 
 
 async def test_a_training_that_fails_makes_room() -> None:
-    queue = TrainingQueue()
+    queue = Queue()
     with pytest.raises(RuntimeError):
         async with queue.turn(A):
             raise RuntimeError

@@ -12,7 +12,7 @@ import pytest
 from collect import cycles
 from collect.store import Store
 from deploy.cycle import NightPlan
-from deploy.queue import TrainingQueue
+from deploy.queue import Queue
 from deploy.schedule import Nights, Trigger, run_nights
 from nightschool.bots import BotShelf
 from nightschool.errors import RecordError
@@ -28,19 +28,19 @@ class School:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.queue = TrainingQueue()
+        self.queue, self.exams = Queue(), Queue()
         self.lasts = False
         self.fails: type[Exception] | None = None
         self.ran: list[str] = []
 
-    async def claim(self, bot: BotName, *, trigger: Trigger, local_date: date | None) -> Cycle:
+    async def claim(self, bot: BotName, *, trigger: Trigger, actor: str, force: bool, local_date: date | None) -> Cycle:
         if self.fails is RecordError and bot == AFTERCARE:
             raise RecordError("is full", subject="disk", remedy="Free some.")
         cycle = Cycle(new_id(), bot, trigger, local_date, CycleState.RUNNING, "train", 0, MORNING)
         await self._store.write(partial(cycles.start_cycle, cycle=cycle))
         return cycle
 
-    async def run(self, cycle: Cycle, *, actor: str, force: bool) -> Cycle:
+    async def run(self, cycle: Cycle) -> Cycle:
         self.ran.append(cycle.cycle_id)
         if self.fails:
             raise self.fails("broken")

@@ -52,7 +52,7 @@ def runner_of(store: Store, home: Home, folder: Path, *, recipe: str) -> NightRu
 
 
 async def run_night(runner: NightRunner) -> None:
-    await runner.run(await runner.claim(BOT, trigger="operator"), actor="ada")
+    await runner.run(await runner.claim(BOT, trigger="operator", actor="ada"))
 
 
 async def test_a_night_keeps_its_sides_and_a_later_one_decides_only_what_is_new(

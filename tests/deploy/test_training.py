@@ -10,10 +10,11 @@ from deploy.known import Order, keep_order, read_order
 from deploy.orders import recipe_of
 from deploy.patience import NICENESS, Sample, is_starving, read_sample
 from deploy.plan import NightFolder
-from deploy.training import SPENT, TIMED_OUT, train
-from deploy.unfinished import take_over
+from deploy.training import DONE, SPENT, TIMED_OUT, train
+from deploy.unfinished import give_time, take_over
 from nightschool.bots import Bot
 from nightschool.errors import TrainingFailed
+from nightschool.files import MANIFEST, publish
 from tune.dataset import DatasetSummary
 from tune.progress import TrainingProgress
 from tune.recipe import write_recipe
@@ -171,9 +172,38 @@ def test_a_kill_in_the_middle_of_taking_over_is_mended(tmp_path: Path) -> None:
     assert take_over(tmp_path / "nights", into=new, order=ORDER)
     (new.run / SPENT).write_text("61\n")
     (new.run / TIMED_OUT).touch()  # killed between the move and its last touch
-    assert not take_over(tmp_path / "nights", into=new, order=ORDER)
+    give_time(new.run)
     assert not (new.run / TIMED_OUT).exists()
+    assert not (new.run / SPENT).exists()
     assert not old.run.exists()
+
+
+def failed_behind_training(folder: Path) -> NightFolder:
+    night = night_out_of_time(folder)
+    (night.run / TIMED_OUT).unlink()
+    (night.run / DONE).touch()
+    return night
+
+
+def test_a_trained_run_is_taken_over_until_it_was_examined_or_live(tmp_path: Path) -> None:
+    nights = tmp_path / "nights"
+    old = failed_behind_training(nights / "one")
+    assert not take_over(nights, into=NightFolder(nights / "two"), order=ORDER, went_live={"one"})
+    old.evaluation.mkdir()
+    publish(old.evaluation, kind="evaluation")
+    assert not take_over(nights, into=NightFolder(nights / "two"), order=ORDER)
+    (old.evaluation / MANIFEST).unlink()
+    new = NightFolder(nights / "two")
+    assert take_over(nights, into=new, order=ORDER)
+    assert (new.run / DONE).exists()
+    assert not old.run.exists()
+
+
+def test_a_trained_run_with_which_every_night_fails_is_given_up(tmp_path: Path) -> None:
+    nights = tmp_path / "nights"
+    failed_behind_training(nights / "0")
+    taken = [take_over(nights, into=NightFolder(nights / str(number)), order=ORDER) for number in range(1, 6)]
+    assert taken == [True, True, False, False, False]
 
 
 def test_another_order_or_a_lost_dataset_begins_anew(tmp_path: Path) -> None:

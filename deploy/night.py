@@ -1,0 +1,232 @@
+"""One night of one bot as a table of steps: what each is called, how it is seen to be done, and how it is done.
+
+Joins the three rooms that know nothing of one another by handing folders on. Every step leaves something durable behind
+(`deploy.plan`, the record) by which it is seen to be done, so a night that was cut off anywhere goes on behind it and
+ends as if nothing had happened. Does not know who begins or ends a night (`deploy.cycle`).
+"""
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from collect import registry
+from collect.snapshot import write_snapshot
+from collect.store import Store
+from deploy.judging import Judge, Paper
+from deploy.known import Order, find_changes, find_known_items, find_trained, keep_decided, keep_order
+from deploy.orders import bounds_of, insufficient, recipe_of, shortfall
+from deploy.plan import NightFolder, Step, Terms
+from deploy.queue import Queue
+from deploy.reporter import Reporter
+from deploy.rollout import Rollout
+from deploy.training import DONE, train
+from deploy.unfinished import give_time, take_over
+from nightschool.bots import Bot
+from nightschool.files import publish, read_manifest
+from nightschool.home import Home
+from nightschool.records import Adapter, Event, Stage, new_id
+from tune.dataset import DatasetSummary, build_dataset
+from tune.progress import TrainingProgress
+from tune.recipe import RECIPE, write_recipe
+
+
+@dataclass(frozen=True, slots=True)
+class School:
+    """What every night works with."""
+
+    store: Store
+    rollout: Rollout
+    judge: Judge
+    home: Home
+    base_model: str
+    training_timeout_s: float
+    trainings: Queue
+    exams: Queue
+    now: Callable[[], datetime]
+
+
+class Night:
+    """A night on its way. Its methods are the steps of `STEPS`; each needs what those before it left."""
+
+    def __init__(self, school: School, reporter: Reporter, *, folder: NightFolder, terms: Terms) -> None:
+        self._school = school
+        self._reporter = reporter
+        self._folder = folder
+        self._terms = terms
+        self._bot = terms.bot
+
+    @property
+    def is_decided(self) -> bool:
+        return self._reporter.cycle.outcome is not None
+
+    async def has_rows(self) -> bool:
+        """Whether it goes on with the run of a former night, or has read the record."""
+        return self._folder.run.exists() or read_manifest(self._folder.snapshot) is not None
+
+    async def take_rows(self) -> None:
+        """Take over what a former night left unfinished, else read the record."""
+        adapters = await self._school.store.read(partial(registry.adapters, bot=self._bot.bot_name))
+        went_live = frozenset(adapter.cycle_id for adapter in adapters if adapter.live_at)
+        nights, order = self._folder.root.parent, self._order()
+        if not take_over(nights, into=self._folder, order=order, went_live=went_live):
+            await take_snapshot(self._school, self._bot, self._folder)
+
+    async def has_dataset(self) -> bool:
+        return self._folder.dataset_file.exists()
+
+    async def build_dataset(self) -> None:
+        """Build it, keep for good which side each conversation is on, then say which dataset it is."""
+        target = self._school.home.datasets(self._bot.bot_name)
+        data = await make_dataset(self._school, self._bot, self._folder, target=target)
+        dataset = target / data.folder_name
+        await keep_decided(self._school.store, dataset, bot=self._bot.bot_name, at=self._school.now())
+        self._folder.write_dataset(data)
+
+    async def is_trained(self) -> bool:
+        return (self._folder.run / DONE).exists()
+
+    async def train(self) -> None:
+        """Train, unless there is too little to learn or to ask: then the night is decided."""
+        run, data = self._folder.run, self._data()
+        if not (run / RECIPE).exists():
+            dataset = self._school.home.dataset(self._bot.bot_name, data.content_hash)
+            why = await find_shortfall(self._school, self._bot, data, dataset=dataset, force=self._terms.force)
+            if why:
+                self._reporter.decide(insufficient(data, why))
+                return
+            keep_order(self._folder.root, self._order())
+            write_recipe(run, recipe_of(self._bot, base_model=self._school.base_model, dataset=dataset))
+        give_time(run)
+        async with self._school.trainings.turn(self._bot.bot_name):
+            await train(run, timeout_s=self._school.training_timeout_s, on_progress=self._show_training)
+
+    async def is_registered(self) -> bool:
+        """Whether the record has the night's candidate; the cycle names it from then on."""
+        candidate = await self._find_candidate()
+        if candidate:
+            self._reporter.name_candidate(candidate.version)
+        return candidate is not None
+
+    async def register(self) -> None:
+        """Put the adapter under its content hash and give it a version; the candidate before it is retired."""
+        school, trained = self._school, self._folder.run / "adapter"
+        manifest = read_manifest(trained) or publish(trained, kind="adapter")
+        target = school.home.adapter(self._bot.bot_name, manifest.content_hash)
+        await asyncio.to_thread(_copy_whole, trained, target)
+        for older in await school.store.read(partial(registry.adapters, bot=self._bot.bot_name)):
+            if older.stage is Stage.CANDIDATE:
+                await school.rollout.retire(older, actor=self._terms.actor, reason="a newer candidate was trained")
+        adapter = Adapter(
+            bot=self._bot.bot_name,
+            version=await school.store.read(partial(registry.next_version, bot=self._bot.bot_name)),
+            content_hash=manifest.content_hash,
+            folder=str(target.relative_to(school.home.root)),
+            stage=Stage.CANDIDATE,
+            cycle_id=self._reporter.cycle.cycle_id,
+            dataset_hash=self._data().content_hash,
+            created_at=school.now(),
+        )
+        event = Event(
+            new_id(), school.now(), adapter.bot, self._terms.actor, "registered", str(adapter.name), "trained tonight"
+        )
+        await school.store.write(partial(registry.register_adapter, adapter=adapter, event=event))
+        self._reporter.name_candidate(adapter.version)
+
+    async def is_examined(self) -> bool:
+        return read_manifest(self._folder.evaluation) is not None
+
+    async def load(self) -> None:
+        await self._school.judge.load(await self._candidate())
+
+    async def examine(self) -> None:
+        """One exam at a time: two would take one another's places in the engine."""
+        async with self._school.exams.turn(self._bot.bot_name):
+            await self._school.judge.examine(await self._paper(), on_progress=self._reporter.advance)
+
+    async def has_decision(self) -> bool:
+        return self.is_decided
+
+    async def decide(self) -> None:
+        self._reporter.decide(await self._school.judge.decide(await self._paper()))
+
+    def _order(self) -> Order:
+        return Order.of(self._bot, base_model=self._school.base_model)
+
+    def _data(self) -> DatasetSummary:
+        data = self._folder.read_dataset()
+        assert data is not None, "the dataset's step was done"
+        return data
+
+    def _show_training(self, progress: TrainingProgress) -> None:
+        self._reporter.advance(progress.step / max(progress.steps, 1))
+
+    async def _find_candidate(self) -> Adapter | None:
+        adapters = await self._school.store.read(partial(registry.adapters, bot=self._bot.bot_name))
+        return next((a for a in adapters if a.cycle_id == self._reporter.cycle.cycle_id), None)
+
+    async def _candidate(self) -> Adapter:
+        candidate = await self._find_candidate()
+        assert candidate is not None, "the candidate's step was done"
+        return candidate
+
+    async def _paper(self) -> Paper:
+        return Paper(self._bot, await self._candidate(), self._data().content_hash, self._folder)
+
+
+class NightStep(NamedTuple):
+    name: Step
+    is_done: Callable[[Night], Awaitable[bool]]
+    do: Callable[[Night], Awaitable[None]]
+
+
+STEPS: Final = (
+    NightStep(Step.SNAPSHOT, Night.has_rows, Night.take_rows),
+    NightStep(Step.DATASET, Night.has_dataset, Night.build_dataset),
+    NightStep(Step.TRAIN, Night.is_trained, Night.train),
+    NightStep(Step.REGISTER, Night.is_registered, Night.register),
+    NightStep(Step.LOAD, Night.is_examined, Night.load),
+    NightStep(Step.EVALUATE, Night.is_examined, Night.examine),
+    NightStep(Step.DECIDE, Night.has_decision, Night.decide),
+)
+"""In order. `Step.REPORT`, the page and the closed row, comes behind them however the night ends (`deploy.cycle`)."""
+
+
+async def take_snapshot(school: School, bot: Bot, folder: NightFolder) -> None:
+    """What the record says of the bot now, in place of a half-written one."""
+    shutil.rmtree(folder.snapshot, ignore_errors=True)
+    await school.store.read(partial(write_snapshot, bot=bot.bot_name, folder=folder.snapshot, at=school.now()))
+
+
+async def make_dataset(school: School, bot: Bot, folder: NightFolder, *, target: Path) -> DatasetSummary:
+    """The folder's snapshot as a dataset under `target`; nothing else is kept."""
+    return await asyncio.to_thread(
+        build_dataset,
+        folder.snapshot,
+        target,
+        system_prompt=bot.system_prompt,
+        held_out_share=bot.recipe.held_out_share,
+        bounds=bounds_of(bot),
+        seed=bot.recipe.split_seed,
+        known_items=await find_known_items(school.store, school.home, bot=bot.bot_name),
+        trained_before=await find_trained(school.store, school.home, bot=bot.bot_name),
+    )
+
+
+async def find_shortfall(school: School, bot: Bot, data: DatasetSummary, *, dataset: Path, force: bool) -> str | None:
+    """Why a night with this dataset would not train; None where it would."""
+    changes = await find_changes(school.store, school.home, bot=bot, base_model=school.base_model)
+    return shortfall(bot, data, dataset=dataset, reason_to_train=changes, force=force)
+
+
+def _copy_whole(source: Path, target: Path) -> None:
+    """`target` as a copy of a published folder, whole or absent."""
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = target.with_name(f".{target.name}-{new_id()}")
+        shutil.copytree(source, draft)
+        draft.rename(target)
