@@ -15,6 +15,7 @@ from collect.registry import Evaluation, adapter, count_moves, note_promoted, re
 from collect.store import Cursor
 from nightschool.errors import Busy
 from nightschool.records import Adapter, BotName, Event, Moved, Outcome, Stage, new_id
+from nightschool.text import clean_text
 
 ARM: Final = """
 insert into holds (bot, armed_by, reason, armed_at) values ($bot, $armed_by, $reason, $armed_at)
@@ -58,7 +59,7 @@ class Refusal:
 
 def arm_hold(cursor: Cursor, *, hold: Hold) -> None:
     """No version of the bot goes live by itself from now on. Armed twice, the newer reason stands."""
-    cursor.execute(ARM, asdict(hold))
+    cursor.execute(ARM, asdict(hold) | {"reason": _clean(hold.reason)})
     _note(cursor, bot=hold.bot, actor=hold.armed_by, action="held", reason=hold.reason, at=hold.armed_at)
 
 
@@ -80,7 +81,7 @@ def refuse(cursor: Cursor, *, refusal: Refusal) -> None:
 
     A verdict's refusal does not replace a person's.
     """
-    cursor.execute(REFUSE, asdict(refusal))
+    cursor.execute(REFUSE, asdict(refusal) | {"reason": _clean(refusal.reason)})
 
 
 def find_refusal(cursor: Cursor, *, bot: BotName, content_hash: str) -> Refusal | None:
@@ -155,6 +156,11 @@ def find_objection(cursor: Cursor, *, evaluation: Evaluation, live_hash: str) ->
     if live_hash != evaluation.production_hash:
         return "what answers now is not what the candidate was compared with"
     return None
+
+
+def _clean(reason: str) -> str:
+    """As the audit keeps it."""
+    return clean_text(reason, subject="reason", param="reason")
 
 
 def _note(cursor: Cursor, *, bot: BotName, actor: str, action: str, reason: str, at: datetime) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from collect import cycles, registry, status
+from collect import cycles, holds, registry, status
 from nightschool.bots import Bot
 from nightschool.records import BASE, AdapterName, BotName, Cycle, CycleState, Outcome
 from serve.parts import Parts
@@ -47,6 +47,14 @@ class CycleView(_Part):
     figures: dict[str, float]
 
 
+class HoldView(_Part):
+    """No version goes live by itself until `release`."""
+
+    by: str
+    reason: str
+    since: datetime
+
+
 class BotView(_Part):
     bot: str
     title: str
@@ -56,6 +64,7 @@ class BotView(_Part):
     """Stage of each version."""
     schedule: str
     next_night: datetime | None
+    held: HoldView | None
     running: CycleView | None
     recent: tuple[CycleView, ...]
     conversations: int
@@ -94,6 +103,7 @@ async def _bot_view(parts: Parts, bot: Bot) -> BotView:
     recent = await parts.store.read(partial(cycles.list_cycles, bot=name, limit=RECENT_CYCLES))
     adapters = await parts.store.read(partial(registry.adapters, bot=name))
     counts = await parts.store.read(partial(status.count, bot=name))
+    hold = await parts.store.read(partial(holds.find_hold, bot=name))
     views = tuple(view_cycle(cycle) for cycle in recent)
     return BotView(
         bot=name,
@@ -102,6 +112,7 @@ async def _bot_view(parts: Parts, bot: Bot) -> BotView:
         adapters={str(AdapterName(name, a.version)): a.stage for a in adapters},
         schedule=f"{bot.schedule.cron} {bot.schedule.time_zone}" if bot.schedule.enabled else "off",
         next_night=parts.nights.next_runs().get(name),
+        held=HoldView(by=hold.armed_by, reason=hold.reason, since=hold.armed_at) if hold else None,
         running=next((_queued(parts, view) for view in views if view.state is CycleState.RUNNING), None),
         recent=views,
         conversations=counts.conversations,
@@ -113,8 +124,8 @@ async def _bot_view(parts: Parts, bot: Bot) -> BotView:
 
 
 def _queued(parts: Parts, view: CycleView) -> CycleView:
-    """The night, whose step says for whom it waits where it does."""
-    other = parts.nights.queue.ahead_of(BotName(view.bot))
+    """The night, whose step says for whose training or exam it waits where it does."""
+    other = parts.nights.ahead_of(BotName(view.bot))
     return view.model_copy(update={"step": f"waits for {other}"}) if other else view
 
 

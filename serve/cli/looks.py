@@ -34,6 +34,9 @@ def status(context: typer.Context, as_json: JsonFlag = False) -> None:
         "answers": "answers", "votes_up": "up", "votes_down": "down",
     }  # fmt: skip
     give_table(rows, columns, empty="no bots")
+    for bot in found["bots"]:
+        if bot["held"]:
+            give(_held(bot["bot"], bot["held"]))
     give("")
     nights = [_night(cycle) for bot in found["bots"] for cycle in bot["recent"]]
     give_table(
@@ -114,6 +117,13 @@ def report(
 def _now(bot: dict[str, Any]) -> str:
     running = bot["running"]
     return f"{running['step']} {running['progress']:.0%}" if running else ""
+
+
+def _held(bot: str, hold: dict[str, Any]) -> str:
+    return (
+        f"{bot} is held since {local_time(hold['since'])} by {hold['by']}: {hold['reason']}; "
+        f"`nightschool release --bot {bot}` lifts it"
+    )
 
 
 def _next_night(bot: dict[str, Any]) -> str:

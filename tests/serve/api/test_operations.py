@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from collect import cycles
+from deploy.queue import Queue
 from nightschool.records import Adapter, BotName, Cycle, CycleState, utc_now
 from serve.api.transfer import MAX_BAD_LINES
 from serve.parts import Parts
@@ -29,6 +30,8 @@ ENDPOINTS = [
     ("GET", "/ops/adapters"),
     ("POST", "/ops/promote"),
     ("POST", "/ops/rollback"),
+    ("POST", "/ops/hold"),
+    ("POST", "/ops/release"),
     ("POST", "/ops/keys"),
     ("GET", "/ops/keys"),
     ("DELETE", "/ops/keys/boss"),
@@ -70,6 +73,11 @@ async def test_a_stranger_s_body_is_not_read(anonymous: httpx.AsyncClient) -> No
         ("/ops/promote", '{"bot": "support", "version": 99999999999999999999, "reason": "x"}', "version"),
         ("/ops/rollback", '{"bot": ["support"], "reason": "x"}', "bot"),
         ("/ops/rollback", '{"bot": "support"}', "reason"),
+        ("/ops/rollback", '{"bot": "support", "version": -1, "reason": "x"}', "version"),
+        ("/ops/hold", '{"bot": "support"}', "reason"),
+        ("/ops/hold", '{"bot": "support", "version": 1, "reason": "x"}', "version"),
+        ("/ops/hold", json.dumps({"bot": "support", "reason": "x" * 2_001}), "reason"),
+        ("/ops/release", '{"bot": "support", "reason": ["x"]}', "reason"),
         ("/ops/keys", '{"name": "x", "is_operator": "perhaps"}', "is_operator"),
         ("/ops/keys", json.dumps({"name": "x" * 70_000}), None),
     ],
@@ -147,21 +155,35 @@ async def test_one_bot_has_one_cycle_at_a_time(operator: httpx.AsyncClient) -> N
     assert again.json()["error"]["code"] == "busy"
 
 
+async def test_a_hold_is_armed_twice_and_lifted_once(operator: httpx.AsyncClient) -> None:
+    for reason in ("first", "second"):
+        reply = await operator.post("/ops/hold", json={"bot": "support", "reason": reason})
+        assert reply.json() == {"bot": "support", "is_held": True}
+    bots = (await operator.get("/ops/status")).json()["bots"]
+    assert [bot["held"] and bot["held"]["reason"] for bot in bots if bot["bot"] == "support"] == ["second"]
+    body = {"bot": "support", "reason": "done"}
+    lifts = await asyncio.gather(*(operator.post("/ops/release", json=body) for _ in range(2)))
+    assert sorted(reply.status_code for reply in lifts) == [200, 409]
+    assert (await operator.post("/ops/hold", json={"bot": "nobody", "reason": "x"})).status_code == 404
+
+
 async def test_an_operator_may_lock_itself_out(operator: httpx.AsyncClient) -> None:
     assert (await operator.delete("/ops/keys/boss")).json()["revoked_at"]
     assert (await operator.get("/ops/keys")).status_code == 401
 
 
-async def test_status_says_for_whom_a_night_waits(parts: Parts, operator: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize("what", ["queue", "exams"])
+async def test_status_says_for_whom_a_night_waits(parts: Parts, operator: httpx.AsyncClient, what: str) -> None:
     night = Cycle("c", SUPPORT, "operator", None, CycleState.RUNNING, "train", 0.0, utc_now())
     await parts.store.write(partial(cycles.start_cycle, cycle=night))
+    queue: Queue = getattr(parts.nights, what)
 
-    async def train() -> None:
-        async with parts.nights.queue.turn(SUPPORT):
+    async def wait() -> None:
+        async with queue.turn(SUPPORT):
             pass
 
-    async with parts.nights.queue.turn(BotName("reviewer")):
-        waiting = asyncio.create_task(train())
+    async with queue.turn(BotName("reviewer")):
+        waiting = asyncio.create_task(wait())
         await asyncio.sleep(0)
         assert await running_step(operator) == "waits for reviewer"
     await waiting

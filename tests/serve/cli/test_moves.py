@@ -38,11 +38,19 @@ async def test_a_dry_run_says_what_it_would_do_and_does_nothing(nightschool: Nig
 
 
 async def test_a_night_that_fails_exits_1_with_its_reason(nightschool: Nightschool, parts: Parts) -> None:
-    (parts.home.root / "cycles").write_text("in the way of every night's folder")
+    (parts.home.root / "datasets").write_text("in the way of every dataset")
     said = await nightschool("night", "--bot", "support", "--json")
     assert (said.code, said.out) == (1, "")
-    assert "nightschool: night of support: failed at step snapshot: " in said.err
+    assert "nightschool: night of support: failed at step dataset: " in said.err
     assert said.err.endswith(" Production stays.\n")
+
+
+async def test_a_night_whose_folder_cannot_be_made_does_not_begin(nightschool: Nightschool, parts: Parts) -> None:
+    (parts.home.root / "cycles").write_text("in the way of every night's folder")
+    said = await nightschool("night", "--bot", "support", "--json")
+    assert (said.code, said.out) == (6, "")
+    assert "night of support: its folder cannot be written" in said.err
+    assert (await nightschool("status", "--json")).json["bots"][0]["recent"] == []
 
 
 @pytest.mark.parametrize("file", ["support.toml"])
@@ -68,6 +76,38 @@ async def test_promote_and_roll_back(nightschool: Nightschool, register: Registe
     again = await nightschool(*back)
     assert (again.code, again.out) == (5, "")
     assert "support: is on the base model already" in again.err
+
+
+async def test_a_hold_is_armed_shown_and_lifted(nightschool: Nightschool, register: Register, parts: Parts) -> None:
+    for verb in ("hold", "release"):
+        blank = await nightschool(verb, "--bot", "support", "--reason", " ")
+        assert (blank.code, "needs a reason" in blank.err) == (2, True)
+        assert (await nightschool(verb, "--bot", "nobody", "--reason", "x")).code == 3
+    held = ("hold", "--bot", "support", "--reason", "lawyers\x1b[31m [look]", "--json")
+    assert (await nightschool(*held)).json == {"bot": "support", "is_held": True}
+    support, reviewer = sorted(
+        (await nightschool("status", "--json")).json["bots"], key=lambda b: b["bot"] != "support"
+    )
+    assert (support["held"]["by"], support["held"]["reason"]) == ("key:boss", "lawyers[31m [look]")
+    assert reviewer["held"] is None
+    shown = (await nightschool("status")).out
+    assert "by key:boss: lawyers[31m [look]; `nightschool release --bot support` lifts it" in shown
+    lift = ("release", "--bot", "support", "--reason", "they agree")
+    assert (await nightschool(*lift)).out == "support is not held now\n"
+    again = await nightschool(*lift)
+    assert (again.code, "support: is not held" in again.err) == (5, True)
+    assert "is held" not in (await nightschool("status")).out
+    said = [(e["action"], e["actor"], e["reason"]) for e in (await nightschool("events", "--json")).json]
+    assert said == [("released", "key:boss", "they agree"), ("held", "key:boss", "lawyers[31m [look]")]
+
+
+async def test_a_rollback_holds_and_names_the_way_down(nightschool: Nightschool, register: Register) -> None:
+    for version in (1, 2):
+        await register("support", version=version)
+        await nightschool("promote", "--bot", "support", "--version", str(version), "--reason", "try it")
+    down = ("rollback", "--bot", "support", "--version", "0", "--reason", "it insults people")
+    assert (await nightschool(*down)).out == "support@base answers now\n"
+    assert "support@2 was rolled back: it insults people" in (await nightschool("status")).out
 
 
 async def test_moves_that_cannot_be_made_are_refused(nightschool: Nightschool, register: Register) -> None:

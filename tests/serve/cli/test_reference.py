@@ -41,7 +41,7 @@ What `--json` prints:
 | `hold`, `release` | `{"bot", "is_held"}` |
 | `keys create` | `{"name", "key"}` |
 | `keys list` | `[{"name", "scope", "created_at", "revoked_at"}]` |
-| `status` | `{"version", "engine", "bots": [{"bot", "live", "next_night", "running", "recent", ...}]}` |
+| `status` | `{"version", "engine", "bots": [{"bot", "live", "next_night", "held", "running", ...}]}` |
 | `waiting` | `[{"message_id", "bot", "question", "answer", "proposal", "persons", "first_at"}]` |
 | `events` | `[{"at", "bot", "actor", "action", "subject", "reason"}]` |
 | `settings` | `[{"key", "value", "origin", "help"}]` |
