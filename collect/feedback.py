@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from collect.conversations import message
 from collect.store import Cursor
-from nightschool.errors import InvalidInput
+from nightschool.errors import InvalidInput, NotFound
 from nightschool.records import BotName, Feedback, Message, Source, Vote
 from nightschool.text import clean_text, is_same
 
@@ -41,23 +41,29 @@ where voter = $voter
     and message_id in (select message_id from messages where conversation_id = $conversation_id)
 """
 # The few newest first, then what they are about: a join of whole tables reads every text there is.
-LIST: Final = """
-with newest as (
+NEWEST: Final = """
+with chosen as (
     select message_id, bot, voter, vote, reasons, comment, ideal_answer, voted_at
     from feedback
     where vote <> 'none' and ($bot is null or bot = $bot) and ($vote is null or vote = $vote)
     order by voted_at desc, message_id, voter limit $limit
-),
+),"""
+ONE: Final = """
+with chosen as (
+    select message_id, bot, voter, vote, reasons, comment, ideal_answer, voted_at
+    from feedback where message_id = $message_id
+),"""
+WITH_ITS_TEXTS: Final = """
 answers as (
     select message_id, parent_id, content, version
-    from messages where message_id in (select message_id from newest)
+    from messages where message_id in (select message_id from chosen)
 ),
 questions as (
     select message_id, content from messages where message_id in (select parent_id from answers)
 )
 select f.message_id, f.bot, f.voter, f.vote, f.reasons, f.comment, f.ideal_answer, f.voted_at,
-    coalesce(q.content, ''), a.content, a.version, r.approved
-from newest as f
+    coalesce(q.content, ''), a.content, a.version, r.approved, r.corrected_answer
+from chosen as f
 join answers as a using (message_id)
 left join questions as q on q.message_id = a.parent_id
 left join reviews as r on r.message_id = f.message_id
@@ -76,6 +82,8 @@ class FeedbackRow:
     version: int | None
     is_approved: bool | None
     """The operator's review; None where there is none yet."""
+    ruled_text: str | None = None
+    """What the review lets in; empty where it keeps the answer out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +163,17 @@ def list_feedback(
     cursor: Cursor, *, bot: BotName | None = None, limit: int = 100, vote: Vote | None = None
 ) -> list[FeedbackRow]:
     """Newest first; votes that were taken back are not shown."""
-    rows = cursor.execute(LIST, {"bot": bot, "vote": vote, "limit": limit}).fetchall()
-    return [FeedbackRow(_feedback(row), *row[8:]) for row in rows]
+    asked = {"bot": bot, "vote": vote, "limit": limit}
+    return [_feedback_row(row) for row in cursor.execute(NEWEST + WITH_ITS_TEXTS, asked).fetchall()]
+
+
+def find_opinion(cursor: Cursor, *, message_id: str, voter: str) -> FeedbackRow:
+    """What one person thinks of one answer. Raises NotFound where they said nothing, or took it back."""
+    for row in cursor.execute(ONE + WITH_ITS_TEXTS, {"message_id": message_id}).fetchall():
+        found = _feedback_row(row)
+        if found.feedback.voter == voter and found.feedback.vote is not Vote.NONE:
+            return found
+    raise NotFound("is there no more", subject="this opinion", remedy="Choose another one.")
 
 
 def _votable(about: Message) -> Message:
@@ -191,6 +208,10 @@ def _cleaned(text: str, param: str) -> str:
 def _stored(cursor: Cursor, *, message_id: str, voter: str) -> _Stored | None:
     rows = cursor.execute(ON_MESSAGE, {"message_id": message_id}).fetchall()
     return next((_Stored(_feedback(row), row[8]) for row in rows if row[2] == voter), None)
+
+
+def _feedback_row(row: tuple[Any, ...]) -> FeedbackRow:
+    return FeedbackRow(_feedback(row), *row[8:])
 
 
 def _feedback(row: tuple[Any, ...]) -> Feedback:

@@ -6,15 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from collect.feedback import FeedbackRow
 from deploy.plan import Step
-from nightschool.records import AdapterName, Cycle, CycleState, Event, Outcome, Vote
+from nightschool.records import AdapterName, Cycle, CycleState, Event, Outcome
 from serve.console.handlers import AdapterRow, Night
 
 STEPS: Final = tuple(step for step in Step if step is not Step.FINISHED)
 NOTHING: Final = "none"
-REVIEWED: Final = {True: "approved", False: "kept out", None: "not yet"}
-VOTES: Final = {Vote.UP: "liked", Vote.DOWN: "disliked", Vote.NONE: "taken back"}
 CONTESTANTS: Final = ("base", "production", "candidate")
 METRICS: Final = {"perplexity": "Perplexity (lower is better)", "rouge_l": "ROUGE-L", "token_f1": "Token F1"}
 
@@ -59,34 +56,6 @@ def part(title: str) -> str:
 def quote(title: str, words: str) -> str:
     shown = f"<blockquote>{text(words)}</blockquote>" if words else '<p class="ns-empty">Nothing.</p>'
     return f"<h3>{text(title)}</h3>{shown}"
-
-
-def feedback_label(row: FeedbackRow) -> str:
-    """One line of the list."""
-    done = f" · {REVIEWED[row.is_approved]}" if row.is_approved is not None else ""
-    return (
-        f"{VOTES[row.feedback.vote]} · {_short(row.question, 70)} · {AdapterName(row.feedback.bot, row.version)}{done}"
-    )
-
-
-def draw_feedback(row: FeedbackRow) -> str:
-    said = row.feedback
-    reasons = " ".join(badge(reason) for reason in said.reasons) or NOTHING
-    head = facts(
-        [
-            ("Vote", badge(VOTES[said.vote], tone="good" if said.vote is Vote.UP else "bad")),
-            ("Answered by", f"<code>{text(AdapterName(said.bot, row.version))}</code>"),
-            ("When", when(said.voted_at)),
-            ("Reasons", reasons),
-            ("Review", text(REVIEWED[row.is_approved])),
-        ]
-    )
-    parts = [head, quote("Question", row.question), quote("Answer", row.answer)]
-    if said.comment:
-        parts.append(quote("Comment", said.comment))
-    if said.ideal_answer:
-        parts.append(quote("Ideal answer", said.ideal_answer))
-    return "".join(parts)
 
 
 def cycle_label(cycle: Cycle) -> str:
@@ -207,8 +176,3 @@ def _figure(value: float | None) -> str:
     if value is None:
         return NOTHING
     return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 1 else f"{value:,.3f}"
-
-
-def _short(words: str, length: int) -> str:
-    line = " ".join(words.split())
-    return line if len(line) <= length else f"{line[: length - 1]}…"

@@ -13,20 +13,19 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from collect import cycles, events, feedback, registry, reviews
-from collect.feedback import FeedbackRow
+from collect import cycles, events, registry
 from collect.store import Store
 from deploy.morning import NAME as MORNING
 from deploy.plan import NightFolder
 from deploy.rollout import Rollout
 from deploy.schedule import Nights
 from nightschool.bots import BotShelf
-from nightschool.errors import Busy, InvalidInput, NotFound
+from nightschool.errors import Busy, InvalidInput
 from nightschool.home import Home
-from nightschool.records import Adapter, BotName, Cycle, CycleState, Event, Review, Vote, utc_now
+from nightschool.records import Adapter, BotName, Cycle, CycleState, Event, Review, utc_now
+from serve.console.rulings import LIST_LIMIT, Key, Listed, Row, Shown, find_row, list_rows, record_ruling
 
 ACTOR: Final = "operator (console)"
-LIST_LIMIT: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,24 +71,32 @@ class ConsoleHandlers:
     def bots(self) -> tuple[BotName, ...]:
         return tuple(self._shelf.bots)
 
-    async def feedback(self, bot: str | None, vote: Vote | None) -> list[FeedbackRow]:
-        """Newest first, of one bot or of all."""
-        name = BotName(bot) if bot else None
-        return await self._store.read(partial(feedback.list_feedback, bot=name, limit=LIST_LIMIT, vote=vote))
+    async def rows(self, bot: str | None, show: str) -> Sequence[Row]:
+        """One of the lists of `serve.console.rulings`, of one bot or of all."""
+        listed = Listed(BotName(bot) if bot else None, show)
+        return await self._store.read(partial(list_rows, listed=listed))
 
-    async def review(self, row: FeedbackRow, *, is_approved: bool, corrected_answer: str = "") -> None:
-        """Let an answer into training, with its text corrected where one is given, or keep it out."""
-        corrected = corrected_answer.strip()
+    async def row(self, key: Key) -> Row:
+        """Raises NotFound where it was taken back or ruled on."""
+        return await self._store.read(partial(find_row, key=key))
+
+    async def review(self, shown: Shown, *, approved_text: str | None) -> Review:
+        """Let a text into training in an answer's place, or keep the answer out.
+
+        Raises Busy where what was shown changed meanwhile, InvalidInput for an empty text.
+        """
+        if approved_text is not None and not approved_text.strip():
+            raise InvalidInput("is empty", subject="the text", remedy="Write it, or keep the answer out of training.")
         review = Review(
-            message_id=row.feedback.message_id,
-            bot=row.feedback.bot,
+            message_id=shown.message_id,
+            bot=shown.bot,
             reviewer=ACTOR,
-            approved=is_approved,
-            corrected_answer="" if corrected == row.answer.strip() else corrected,
+            approved=approved_text is not None,
+            corrected_answer=approved_text or "",
             tags=(),
             reviewed_at=self._now(),
         )
-        await self._store.write(partial(reviews.record_review, review=review))
+        return await self._store.write(partial(record_ruling, shown=shown, review=review))
 
     async def cycles(self, bot: str | None = None) -> list[Cycle]:
         """Newest first."""
@@ -159,18 +166,6 @@ class ConsoleHandlers:
             raise Busy(
                 f"is answered by {now} now, not by {while_live}", subject=bot, remedy="Look again, then ask anew."
             )
-
-
-def find_row(rows: Sequence[FeedbackRow], key: str) -> FeedbackRow:
-    """The row that `row_key` named. Raises NotFound where it was taken back meanwhile."""
-    for row in rows:
-        if row_key(row) == key:
-            return row
-    raise NotFound("is not in the list any more", subject="feedback", remedy="Choose another one.")
-
-
-def row_key(row: FeedbackRow) -> str:
-    return f"{row.feedback.message_id} {row.feedback.voter}"
 
 
 def _verdict(adapter: Adapter, outcome: str | None) -> str:

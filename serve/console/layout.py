@@ -4,7 +4,12 @@ from typing import Final, NamedTuple
 
 import gradio as gr
 
+from nightschool.records import Vote
+from serve.console.rulings import WAITING
+
 ALL: Final = ""
+LISTS: Final = [("All", ALL), ("Disliked", Vote.DOWN.value), ("Liked", Vote.UP.value), ("Waiting", WAITING)]
+CHOOSE: Final = '<p class="ns-empty">Choose a line to read the whole of it.</p>'
 HEAD: Final = """
 <div class="ns-console-head">
   <h1><span aria-hidden="true">☾</span> Nightschool console</h1>
@@ -19,18 +24,28 @@ class StatusTab(NamedTuple):
     refresh: gr.Button
 
 
+class OwnText(NamedTuple):
+    text: gr.Textbox
+    save: gr.Button
+
+
 class FeedbackTab(NamedTuple):
     tab: gr.Tab
     bot: gr.Dropdown
-    vote: gr.Radio
+    show: gr.Radio
     rows: gr.Radio
     empty: gr.HTML
     detail: gr.HTML
     actions: gr.Column
-    corrected_answer: gr.Textbox
+    answer: gr.HTML
     approve: gr.Button
+    proposed: gr.Column
+    proposal: gr.HTML
+    take_proposal: gr.Button
+    own_text: gr.Textbox
     correct: gr.Button
     refuse: gr.Button
+    shown: gr.Textbox
 
 
 class NightsTab(NamedTuple):
@@ -72,9 +87,9 @@ def build_console() -> ConsoleLayout:
     """Call inside `gr.Blocks`."""
     gr.HTML(HEAD, padding=False)
     # Outside of what is shown and hidden: a panel that opens a second time would show its hidden fields too.
-    asked = gr.Textbox(visible="hidden", elem_id="ns-asked", container=False)
+    shown, asked = (gr.Textbox(visible="hidden", elem_id=f"ns-{name}", container=False) for name in ("shown", "asked"))
     with gr.Tabs(elem_id="ns-tabs"):
-        status, feedback, nights, adapters = _status(), _feedback(), _nights(), _adapters(asked)
+        status, feedback, nights, adapters = _status(), _feedback(shown), _nights(), _adapters(asked)
     return ConsoleLayout(status, feedback, nights, adapters, gr.Timer(2, active=False))
 
 
@@ -85,35 +100,58 @@ def _status() -> StatusTab:
     return StatusTab(tab, status, refresh)
 
 
-def _feedback() -> FeedbackTab:
+def _feedback(shown: gr.Textbox) -> FeedbackTab:
     with gr.Tab("Feedback") as tab:
         with gr.Row(elem_classes="ns-filters"):
             bot = gr.Dropdown([("All bots", ALL)], value=ALL, label="Bot", filterable=False, min_width=160)
-            vote = gr.Radio(
-                [("All", ALL), ("Disliked", "down"), ("Liked", "up")], value=ALL, label="Vote", min_width=200
-            )
+            show = gr.Radio(LISTS, value=ALL, label="Show", min_width=200)
         with gr.Row(elem_classes="ns-split"):
             with gr.Column(scale=2, min_width=280):
-                empty = gr.HTML('<p class="ns-empty">No feedback yet.</p>', padding=False, visible=False)
-                rows = gr.Radio([], label="Feedback, newest first", elem_classes="ns-list", elem_id="ns-feedback")
+                empty = gr.HTML('<p class="ns-empty">Nothing here.</p>', padding=False, visible=False)
+                rows = gr.Radio([], label="Feedback", elem_classes="ns-list", elem_id="ns-feedback")
             with gr.Column(scale=3, min_width=280):
-                detail = gr.HTML(
-                    '<p class="ns-empty">Choose a line to read the whole of it.</p>', padding=False, elem_id="ns-said"
-                )
-                with gr.Column(visible=False, elem_classes="ns-panel") as actions:
-                    corrected_answer = gr.Textbox(
-                        label="Answer for training",
-                        info="Edit it to correct the answer; left as it is, the answer is approved unchanged.",
-                        lines=4,
-                        max_lines=14,
-                        max_length=20_000,
-                        elem_id="ns-corrected",
-                    )
-                    with gr.Row(elem_classes="ns-actions"):
-                        approve = gr.Button("Approve as it is", min_width=0)
-                        correct = gr.Button("Save correction", variant="primary", min_width=0)
-                        refuse = gr.Button("Keep out of training", min_width=0)
-    return FeedbackTab(tab, bot, vote, rows, empty, detail, actions, corrected_answer, approve, correct, refuse)
+                detail = gr.HTML(CHOOSE, padding=False, elem_id="ns-said")
+                with gr.Column(visible=False, elem_id="ns-ruling") as actions:
+                    with gr.Row(elem_classes="ns-pair"):
+                        with gr.Column(min_width=240, elem_classes="ns-panel"):
+                            answer = gr.HTML(padding=False, elem_id="ns-answer")
+                            approve = gr.Button("Train on the answer", min_width=0)
+                        with gr.Column(min_width=240, elem_classes="ns-panel") as proposed:
+                            proposal = gr.HTML(padding=False, elem_id="ns-proposal")
+                            take_proposal = gr.Button("Train on the proposal", min_width=0)
+                    with gr.Column(elem_classes="ns-panel"):
+                        own_text, correct = _own_text()
+                    refuse = gr.Button("Keep out of training", min_width=0, elem_classes="ns-small")
+    return FeedbackTab(
+        tab,
+        bot,
+        show,
+        rows,
+        empty,
+        detail,
+        actions,
+        answer,
+        approve,
+        proposed,
+        proposal,
+        take_proposal,
+        own_text,
+        correct,
+        refuse,
+        shown,
+    )
+
+
+def _own_text() -> OwnText:
+    text = gr.Textbox(
+        label="A text of your own",
+        info="Begins as the answer; what stands here is what is learnt.",
+        lines=3,
+        max_lines=14,
+        max_length=20_000,
+        elem_id="ns-own-text",
+    )
+    return OwnText(text, gr.Button("Train on my text", min_width=0))
 
 
 def _nights() -> NightsTab:

@@ -7,19 +7,16 @@ Polls only while a night runs.
 from collections.abc import Awaitable, Callable
 
 import gradio as gr
-from gradio.blocks import Block
 
-from nightschool.records import Vote
 from serve.console.draw import (
     cycle_label,
-    draw_feedback,
     draw_night,
-    feedback_label,
 )
 from serve.console.draw_status import draw_status
-from serve.console.handlers import ConsoleHandlers, find_row, row_key
+from serve.console.handlers import ConsoleHandlers
 from serve.console.layout import ALL, ConsoleLayout, build_console
 from serve.console.moving import AdaptersWires
+from serve.console.reviewing import FeedbackWires
 from serve.console.told import QUIET, Given, Updates, told
 from serve.parts import Parts
 from serve.status import Status, read_status
@@ -53,7 +50,7 @@ class _ConsoleWires:
 
     def connect(self, blocks: gr.Blocks) -> None:
         self._connect_status(blocks)
-        self._connect_feedback()
+        FeedbackWires(self._handlers, self._at.feedback).connect()
         self._connect_nights()
         AdaptersWires(self._handlers, self._at.adapters).connect()
 
@@ -65,18 +62,6 @@ class _ConsoleWires:
             trigger(self._show_status, None, [at.status, self._at.clock], **QUIET)
         ticked = [at.status, nights.nights, nights.empty, nights.detail, nights.report, self._at.clock]
         self._at.clock.tick(self._tick, {nights.nights}, ticked, **QUIET)
-
-    def _connect_feedback(self) -> None:
-        at = self._at.feedback
-        filters: set[Block] = {at.bot, at.vote}
-        listed = [at.rows, at.empty, at.detail, at.actions, at.corrected_answer]
-        for trigger in (at.tab.select, at.bot.input, at.vote.input):
-            trigger(self._list_feedback, filters, listed, **QUIET)
-        at.rows.input(self._read_feedback, {*filters, at.rows}, listed[2:], **QUIET)
-        given: set[Block] = {*filters, at.rows, at.corrected_answer}
-        at.approve.click(self._approve, given, listed, **QUIET)
-        at.correct.click(self._correct, given, listed, **QUIET)
-        at.refuse.click(self._refuse, given, listed, **QUIET)
 
     def _connect_nights(self) -> None:
         at = self._at.nights
@@ -105,47 +90,6 @@ class _ConsoleWires:
     async def _wind_clock(self) -> Updates:
         return {self._at.clock: gr.Timer(active=await self._handlers.is_running())}
 
-    async def _list_feedback(self, given: Given, request: gr.Request) -> Updates:
-        at = self._at.feedback
-        with told(request):
-            rows = await self._handlers.feedback(given[at.bot] or None, _vote(given[at.vote]))
-        return {
-            at.rows: gr.update(choices=[(feedback_label(row), row_key(row)) for row in rows], value=None),
-            at.empty: gr.update(visible=not rows),
-            at.detail: '<p class="ns-empty">Choose a line to read the whole of it.</p>',
-            at.actions: gr.update(visible=False),
-        }
-
-    async def _read_feedback(self, given: Given, request: gr.Request) -> Updates:
-        at = self._at.feedback
-        with told(request):
-            rows = await self._handlers.feedback(given[at.bot] or None, _vote(given[at.vote]))
-            row = find_row(rows, given[at.rows])
-        return {
-            at.detail: draw_feedback(row),
-            at.actions: gr.update(visible=True),
-            at.corrected_answer: row.feedback.ideal_answer or row.answer,
-        }
-
-    async def _approve(self, given: Given, request: gr.Request) -> Updates:
-        return await self._review(given, request, is_approved=True, corrected_answer="")
-
-    async def _correct(self, given: Given, request: gr.Request) -> Updates:
-        corrected = given[self._at.feedback.corrected_answer]
-        return await self._review(given, request, is_approved=True, corrected_answer=corrected)
-
-    async def _refuse(self, given: Given, request: gr.Request) -> Updates:
-        return await self._review(given, request, is_approved=False, corrected_answer="")
-
-    async def _review(self, given: Given, request: gr.Request, *, is_approved: bool, corrected_answer: str) -> Updates:
-        at = self._at.feedback
-        with told(request):
-            rows = await self._handlers.feedback(given[at.bot] or None, _vote(given[at.vote]))
-            row = find_row(rows, given[at.rows])
-            await self._handlers.review(row, is_approved=is_approved, corrected_answer=corrected_answer)
-        gr.Info("It goes into the next night." if is_approved else "It stays out of training.", title="Reviewed")
-        return await self._list_feedback(given, request)
-
     async def _list_nights(self, given: Given, request: gr.Request) -> Updates:
         at = self._at.nights
         with told(request):
@@ -167,7 +111,3 @@ class _ConsoleWires:
             cycle = await self._handlers.start_night(given[at.bot], is_forced=bool(given[at.is_forced]))
         gr.Info(f"A night of {cycle.bot} has begun.", title="Night")
         return await self._list_nights({at.nights: cycle.cycle_id}, request)
-
-
-def _vote(word: str) -> Vote | None:
-    return Vote(word) if word else None

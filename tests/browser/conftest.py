@@ -154,6 +154,17 @@ def live(site: Site) -> Callable[[], str]:
 
 
 @pytest.fixture
+def ruled(site: Site) -> Callable[[str], str | None]:
+    """What an operator lets into training for a question: empty where nothing, None where nobody ruled."""
+
+    def read(question: str) -> str | None:
+        rows = site.read(partial(feedback.list_feedback, limit=1_000))
+        return next(row.ruled_text for row in rows if row.question == question)
+
+    return read
+
+
+@pytest.fixture
 def engine_is(site: Site, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """How the engine does from now on: `dead` before its first word, `broken` after three, or `well`."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 # What Gradio's own threads warn of (pandas, event loops left to the collector) is not ours to mend.
 pytestmark = [
@@ -11,6 +11,8 @@ pytestmark = [
     pytest.mark.filterwarnings("default"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio"),
 ]
+
+Ruled = Callable[[str], str | None]
 
 OVERFLOW = "document.documentElement.scrollWidth - window.innerWidth"
 
@@ -84,22 +86,99 @@ def test_what_was_asked_is_what_is_done(console: Page, live: Callable[[], str], 
     assert live() == before
 
 
-def test_a_correction_goes_into_training(console: Page, context: BrowserContext) -> None:
+def propose(context: BrowserContext, question: str, proposal: str) -> None:
+    """A visitor asks, dislikes the answer, and says what it should have been."""
     chat = context.new_page()
     chat.goto("/")
     chat.wait_for_selector("#ns-title h1")
-    chat.get_by_label("Your message").fill("Do you ship to <i>Iceland</i>? ${alert(1)}")
+    chat.get_by_label("Your message").fill(question)
     chat.get_by_label("Your message").press("Enter")
-    expect(chat.locator("#ns-chat .bot-row")).to_contain_text("Iceland")
+    expect(chat.locator("#ns-chat .bot-row")).to_contain_text(question)
     chat.wait_for_selector("#ns-send:visible")
     chat.get_by_role("button", name="Dislike", exact=True).click()
     chat.wait_for_selector("#ns-card:visible")
+    chat.get_by_label("What would have been the ideal answer?").fill(proposal)
+    chat.get_by_role("button", name="Send feedback").click()
+    expect(chat.locator("#ns-card")).to_be_hidden()
+    chat.close()
+
+
+def open_line(console: Page, words: str, *, show: str = "All") -> Locator:
     console.get_by_role("tab", name="Feedback").click()
-    console.locator("#ns-feedback label", has_text="Iceland").first.click()
-    expect(console.locator("#ns-said")).to_contain_text("Do you ship to <i>Iceland</i>? ${alert(1)}")
-    console.get_by_label("Answer for training").fill("Yes, within six days.")
-    console.get_by_role("button", name="Save correction").click()
-    expect(console.locator("#ns-feedback label", has_text="Iceland").first).to_contain_text("approved")
+    console.get_by_label(show, exact=True).check()
+    # Until then the list that was shown before stands there.
+    listed = "person" if show == "Waiting" else "liked"
+    expect(console.locator("#ns-feedback label").first).to_contain_text(listed)
+    line = console.locator("#ns-feedback label", has_text=words).first
+    line.click()
+    expect(console.locator("#ns-said")).to_contain_text(words)
+    return line
+
+
+def test_a_correction_goes_into_training(console: Page, context: BrowserContext, ruled: Ruled) -> None:
+    question = "Do you ship to <i>Iceland</i>? ${alert(1)}"
+    propose(context, question, "Ask the customs.")
+    line = open_line(console, question)
+    console.get_by_label("A text of your own").fill("Yes, within six days.")
+    console.get_by_role("button", name="Train on my text").click()
+    expect(line).to_contain_text("approved")
+    assert ruled(question) == "Yes, within six days."
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("choice", ["answer", "proposal"])
+def test_the_button_says_which_text_is_approved(
+    console: Page, context: BrowserContext, ruled: Ruled, choice: str, width: int
+) -> None:
+    console.set_viewport_size({"width": width, "height": 844})
+    question = f"May I return it within {width} days, {choice}?"
+    poison = "POISON: returns are never possible, call +1-900-SCAM."
+    propose(context, question, poison)
+    line = open_line(console, question)
+    answer, proposal = console.locator("#ns-answer"), console.locator("#ns-proposal")
+    expect(answer).to_contain_text(f"[echo base] {question}")
+    expect(proposal).to_contain_text(poison)
+    for button in ("answer", "proposal"):
+        box = console.get_by_role("button", name=f"Train on the {button}").bounding_box()
+        assert box
+        assert 0 <= box["x"] < box["x"] + box["width"] <= width
+        assert box["height"] >= 44
+    assert console.evaluate(OVERFLOW) == 0
+    console.get_by_role("button", name=f"Train on the {choice}").click()
+    expect(line).to_contain_text("approved")
+    assert ruled(question) == {"answer": f"[echo base] {question}", "proposal": poison}[choice]
+
+
+def test_what_changed_while_it_was_read_is_said_and_not_stored(
+    console: Page, context: BrowserContext, ruled: Ruled
+) -> None:
+    question = "Is the warehouse open?"
+    propose(context, question, "On weekdays.")
+    open_line(console, question)
+    other = context.new_page()
+    other.goto("/console/")
+    other.wait_for_selector(".ns-cards")
+    open_line(other, question)
+    other.get_by_role("button", name="Keep out of training").click()
+    expect(other.locator("#ns-feedback label", has_text=question)).to_contain_text("kept out")
+    console.get_by_role("button", name="Train on the proposal").click()
+    expect(console.get_by_text("changed while you read it")).to_be_visible()
+    assert ruled(question) == ""
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_waits_is_approved_or_refused(console: Page, context: BrowserContext, ruled: Ruled, width: int) -> None:
+    console.set_viewport_size({"width": width, "height": 844})
+    asked = {name: f"Does {name} wait at {width}?" for name in ("one", "two")}
+    for question in asked.values():
+        propose(context, question, "It does not.")
+    for question, button in ((asked["one"], "Train on the proposal"), (asked["two"], "Keep out of training")):
+        line = open_line(console, question, show="Waiting")
+        expect(line).to_contain_text("1 person")
+        assert console.evaluate(OVERFLOW) == 0
+        console.get_by_role("button", name=button).click()
+        expect(line).to_have_count(0)
+    assert [ruled(question) for question in asked.values()] == ["It does not.", ""]
 
 
 def test_a_night_started_here_says_what_came_of_it(console: Page) -> None:

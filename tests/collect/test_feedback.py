@@ -14,6 +14,7 @@ from collect.feedback import (
     Opinion,
     feedback_in,
     feedback_of,
+    find_opinion,
     list_feedback,
     record_opinion,
     record_vote,
@@ -193,7 +194,20 @@ def test_the_list_shows_what_a_vote_is_about(cursor: Cursor, tell: Tell) -> None
     record_vote(cursor, feedback=opinion(said))
     assert list_feedback(cursor, bot=SUPPORT) == [FeedbackRow(opinion(said), "Where?", "There.", 3, None)]
     record_review(cursor, review=Review(said.message_id, SUPPORT, "boss", True, "", (), NOON))
-    assert [row.is_approved for row in list_feedback(cursor, bot=SUPPORT)] == [True]
+    [row] = list_feedback(cursor, bot=SUPPORT)
+    assert (row.is_approved, row.ruled_text) == (True, "There.")
+
+
+def test_one_opinion_is_found_until_it_is_taken_back(cursor: Cursor, tell: Tell) -> None:
+    _, said = tell("Where?", "There.")
+    record_vote(cursor, feedback=opinion(said))
+    voter = opinion(said).voter
+    [listed] = list_feedback(cursor, bot=SUPPORT)
+    assert find_opinion(cursor, message_id=said.message_id, voter=voter) == listed
+    record_vote(cursor, feedback=opinion(said, Vote.NONE, minute=1))
+    for who in (voter, "somebody else"):
+        with pytest.raises(NotFound, match="no more"):
+            find_opinion(cursor, message_id=said.message_id, voter=who)
 
 
 def test_the_list_is_newest_first_and_filtered(cursor: Cursor, tell: Tell) -> None:

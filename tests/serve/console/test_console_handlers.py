@@ -11,9 +11,11 @@ import pytest
 from collect import cycles, reviews
 from deploy.plan import NightFolder
 from nightschool.errors import Busy, InvalidInput, NotFound
-from nightschool.records import Adapter, BotName, Cycle, CycleState, Outcome, Vote, utc_now
-from serve.console.draw import cycle_label, draw_adapters, draw_events, draw_feedback, draw_night, feedback_label
-from serve.console.handlers import ConsoleHandlers, find_row, row_key
+from nightschool.records import Adapter, BotName, Cycle, CycleState, Outcome, Review, Vote, utc_now
+from serve.console.draw import cycle_label, draw_adapters, draw_events, draw_night
+from serve.console.draw_feedback import draw_answer, draw_opinion, draw_proposal, row_label
+from serve.console.handlers import ConsoleHandlers
+from serve.console.rulings import WAITING, Shown, read_key, row_key, shown_of
 from serve.parts import Parts
 from serve.votes import Opinion
 
@@ -30,14 +32,14 @@ def handlers(parts: Parts) -> ConsoleHandlers:
     )
 
 
-async def voted(parts: Parts, text: str, vote: Vote, *, comment: str = "") -> str:
+async def voted(
+    parts: Parts, text: str, vote: Vote, *, comment: str = "", ideal_answer: str = "", owner: str = "browser:anna"
+) -> str:
     """Ask, vote on the answer, and return its id."""
-    turn = await parts.turns.begin_chat(
-        parts.shelf.find("support"), owner="browser:anna", conversation_id=None, text=text
-    )
+    turn = await parts.turns.begin_chat(parts.shelf.find("support"), owner=owner, conversation_id=None, text=text)
     async for _ in parts.turns.answer(turn):
         pass
-    await parts.votes.cast(turn.answer_id, Opinion(vote, comment=comment), owner="browser:anna")
+    await parts.votes.cast(turn.answer_id, Opinion(vote, comment=comment, ideal_answer=ideal_answer), owner=owner)
     return turn.answer_id
 
 
@@ -47,47 +49,110 @@ async def record_night(parts: Parts) -> Cycle:
     return start
 
 
+async def questions(handlers: ConsoleHandlers, bot: str | None, show: str) -> list[str]:
+    return [row.question for row in await handlers.rows(bot, show)]
+
+
+async def ruling(parts: Parts, message_id: str) -> tuple[bool, str] | None:
+    found = await parts.store.read(partial(reviews.review_of, message_id=message_id))
+    return (found.approved, found.corrected_answer) if found else None
+
+
 async def test_feedback_is_listed_by_bot_and_vote(parts: Parts, handlers: ConsoleHandlers) -> None:
     await voted(parts, "good", Vote.UP)
     await voted(parts, "bad", Vote.DOWN)
     await voted(parts, "taken back", Vote.NONE)
-    assert [row.question for row in await handlers.feedback(None, None)] == ["bad", "good"]
-    assert [row.question for row in await handlers.feedback("support", Vote.UP)] == ["good"]
-    assert await handlers.feedback("reviewer", None) == []
+    assert await questions(handlers, None, "") == ["bad", "good"]
+    assert await questions(handlers, "support", "up") == ["good"]
+    assert await questions(handlers, "reviewer", "") == []
 
 
-async def test_a_correction_replaces_the_answer_and_an_approval_does_not(
-    parts: Parts, handlers: ConsoleHandlers
+@pytest.mark.parametrize("show", ["", WAITING])
+async def test_what_is_stored_is_the_text_that_was_approved(parts: Parts, handlers: ConsoleHandlers, show: str) -> None:
+    for question, approved in (("one", "answer"), ("two", "proposal"), ("three", " Mine. "), ("four", None)):
+        answer_id = await voted(parts, question, Vote.DOWN, ideal_answer=f"POISON {NASTY}")
+        shown = shown_of((await handlers.rows(None, show))[0])
+        text = {"answer": shown.answer, "proposal": shown.proposal}.get(approved or "", approved)
+        assert shown.answer.endswith(question)
+        await handlers.review(shown, approved_text=text)
+        assert await ruling(parts, answer_id) == (approved is not None, (text or "").strip())
+        with pytest.raises(Busy, match="changed while you read it"):
+            await handlers.review(shown, approved_text="another")
+        assert await ruling(parts, answer_id) == (approved is not None, (text or "").strip())
+    assert await questions(handlers, None, WAITING) == []
+    assert [row_label(row).rpartition(" · ")[2] for row in await handlers.rows(None, "")] == [
+        "kept out",
+        "approved",
+        "approved",
+        "approved",
+    ]
+
+
+@pytest.mark.parametrize("show", ["", WAITING])
+@pytest.mark.parametrize("now", ["other words", "", None])
+async def test_what_changed_while_it_was_read_is_not_ruled_on(
+    parts: Parts, handlers: ConsoleHandlers, show: str, now: str | None
 ) -> None:
+    answer_id = await voted(parts, "hello", Vote.DOWN, ideal_answer="first words")
+    [row] = await handlers.rows(None, show)
+    change = Opinion(Vote.NONE) if now is None else Opinion(Vote.DOWN, ideal_answer=now)
+    await parts.votes.cast(answer_id, change, owner="browser:anna")
+    for text in ("first words", shown_of(row).answer, None):
+        with pytest.raises(Busy, match="nothing was stored"):
+            await handlers.review(shown_of(row), approved_text=text)
+    assert await ruling(parts, answer_id) is None
+    if now is None or show == WAITING:
+        with pytest.raises(NotFound):
+            await handlers.row(read_key(row_key(row)))
+
+
+async def test_two_operators_do_not_rule_over_one_another(parts: Parts, handlers: ConsoleHandlers) -> None:
+    answer_id = await voted(parts, "hello", Vote.DOWN, ideal_answer="Good day!")
+    [row] = await handlers.rows(None, "")
+    rulings = [handlers.review(shown_of(row), approved_text=text) for text in ("Good day!", "Never mind.")]
+    first, second = await asyncio.gather(*rulings, return_exceptions=True)
+    assert (isinstance(first, Review), type(second)) == (True, Busy)
+    assert await ruling(parts, answer_id) == (True, "Good day!")
+
+
+async def test_an_empty_text_is_no_correction(parts: Parts, handlers: ConsoleHandlers) -> None:
     answer_id = await voted(parts, "hello", Vote.DOWN)
-    [row] = await handlers.feedback(None, None)
-    await handlers.review(row, is_approved=True, corrected_answer=" Good day! ")
-    review = await parts.store.read(partial(reviews.review_of, message_id=answer_id))
-    assert review is not None
-    assert (review.approved, review.corrected_answer) == (True, "Good day!")
-    await handlers.review(row, is_approved=True, corrected_answer=row.answer)
-    review = await parts.store.read(partial(reviews.review_of, message_id=answer_id))
-    assert review is not None
-    assert review.corrected_answer == row.answer
-    [row] = await handlers.feedback(None, None)
-    assert feedback_label(row).endswith("approved")
+    [row] = await handlers.rows(None, "")
+    with pytest.raises(InvalidInput, match="Write it"):
+        await handlers.review(shown_of(row), approved_text=" ")
+    assert await ruling(parts, answer_id) is None
 
 
-async def test_a_row_that_is_gone_is_said_to_be_gone(parts: Parts, handlers: ConsoleHandlers) -> None:
-    await voted(parts, "hello", Vote.UP)
-    rows = await handlers.feedback(None, None)
-    assert find_row(rows, row_key(rows[0])) is rows[0]
-    with pytest.raises(NotFound):
-        find_row(rows, "nothing nobody")
+async def test_what_many_propose_comes_first(parts: Parts, handlers: ConsoleHandlers) -> None:
+    await voted(parts, "old", Vote.DOWN, ideal_answer="Yes.")
+    for owner in ("browser:anna", "browser:berta"):
+        await voted(parts, "agreed", Vote.DOWN, ideal_answer="No.", owner=owner)
+    await voted(parts, "new", Vote.DOWN, ideal_answer="Perhaps.")
+    assert await questions(handlers, None, WAITING) == ["agreed", "old", "new"]
+    assert row_label((await handlers.rows(None, WAITING))[0]) == "2 people · agreed · support"
 
 
 async def test_what_people_wrote_is_inert_in_the_console(parts: Parts, handlers: ConsoleHandlers) -> None:
-    await voted(parts, NASTY, Vote.DOWN, comment=NASTY)
-    [row] = await handlers.feedback(None, None)
-    drawn = draw_feedback(row)
-    assert "<img" not in drawn
-    assert "${" not in drawn
-    assert "{{" not in drawn
+    await voted(parts, NASTY, Vote.DOWN, comment=NASTY, ideal_answer=f"{NASTY} or <form>")
+    for show in ("", WAITING):
+        [row] = await handlers.rows(None, show)
+        drawn = draw_opinion(row) + draw_answer(shown_of(row)) + draw_proposal(shown_of(row))
+        for alive in ("<img", "<form", "${", "{{"):
+            assert alive not in drawn
+
+
+def test_answer_and_proposal_show_where_they_differ() -> None:
+    shown = Shown(
+        message_id="m",
+        bot=SUPPORT,
+        voter="v",
+        answer="Returns take 30 days.",
+        proposal="Returns take 14 days, sorry.",
+        is_approved=None,
+        ruled_text=None,
+    )
+    assert "Returns take <mark>30</mark> <mark>days.</mark></blockquote>" in draw_answer(shown)
+    assert "Returns take <mark>14</mark> <mark>days, sorry.</mark></blockquote>" in draw_proposal(shown)
 
 
 async def test_a_move_needs_a_reason_and_is_in_the_audit(
