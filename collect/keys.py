@@ -13,10 +13,19 @@ from nightschool.text import check_name
 Scope = Literal["user", "operator"]
 PREFIX: Final = "ns-"
 MAX_NAME_CHARS: Final = 80
+CLI_NAME: Final = "operator-cli"
+"""Of the one key with which the command line speaks to the server of its data folder."""
 
 ADD: Final = """
 insert into api_keys (name, scope, secret_hash, created_at) values ($name, $scope, $secret_hash, $at)
 """
+RENEW: Final = """
+insert into api_keys (name, scope, secret_hash, created_at) values ($name, 'operator', $secret_hash, $at)
+on conflict (name) do update set
+    scope = excluded.scope, secret_hash = excluded.secret_hash, created_at = excluded.created_at, revoked_at = null
+"""
+FORGET_ONE_FOR_EACH_START: Final = "delete from api_keys where regexp_full_match(name, $name || '-[0-9]{8}T[0-9]{12}')"
+"""Release 0.1 left a row of its own at each start."""
 BY_NAME: Final = "select name, scope, created_at, revoked_at from api_keys where name = $name"
 BY_SECRET: Final = "select name, scope, created_at, revoked_at from api_keys where secret_hash = $secret_hash"
 LIST: Final = "select name, scope, created_at, revoked_at from api_keys order by created_at, name"
@@ -40,6 +49,14 @@ def create_key(cursor: Cursor, *, name: str, scope: Scope, at: datetime) -> str:
         raise Busy("exists already", subject=f"key {name!r}", remedy="Choose another name.")
     secret = PREFIX + secrets.token_urlsafe(32)
     cursor.execute(ADD, {"name": name, "scope": scope, "secret_hash": _hash(secret), "at": at})
+    return secret
+
+
+def renew_cli_key(cursor: Cursor, *, at: datetime) -> str:
+    """A new secret for the command line's key, which is made where there is none; the one before stops working."""
+    secret = PREFIX + secrets.token_urlsafe(32)
+    cursor.execute(FORGET_ONE_FOR_EACH_START, {"name": CLI_NAME})
+    cursor.execute(RENEW, {"name": CLI_NAME, "secret_hash": _hash(secret), "at": at})
     return secret
 
 

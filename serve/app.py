@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from fastapi import FastAPI
 
@@ -52,8 +52,6 @@ from serve.votes import Votes
 from serve.watch import EngineWatch
 
 log = logging.getLogger(__name__)
-
-OPERATOR_KEY_NAME: Final = "operator-cli"
 
 
 @asynccontextmanager
@@ -202,10 +200,6 @@ async def _owned_task(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
 
 
 async def _write_operator_key(store: Store, home: Home) -> None:
-    """A fresh key for the CLI at each start, readable by the folder's owner alone; the one before stops working."""
-    name = f"{OPERATOR_KEY_NAME}-{utc_now():%Y%m%dT%H%M%S%f}"
-    for key in await store.read(keys.list_keys):
-        if key.name.startswith(OPERATOR_KEY_NAME) and key.revoked_at is None:
-            await store.write(partial(keys.revoke_key, name=key.name, at=utc_now()))
-    secret = await store.write(partial(keys.create_key, name=name, scope="operator", at=utc_now()))
+    """A fresh secret for the CLI's key at each start, readable by the folder's owner alone."""
+    secret = await store.write(partial(keys.renew_cli_key, at=utc_now()))
     write_atomic(home.operator_key, secret + "\n", mode=0o600)

@@ -114,8 +114,9 @@ def test_faults_of_the_settings_are_told_all_at_once(lonely: Speak, monkeypatch:
     assert "Traceback" not in said.err
 
 
-@pytest.mark.parametrize("verb", ["up", "settings", "doctor", "status"])
-@pytest.mark.parametrize("name", ["SERVER", "ENGINE", "ENGINE__API_KEY", "CONFIG"])
+@pytest.mark.parametrize(
+    ("verb", "name"), [("up", "SERVER"), ("settings", "CONFIG"), ("doctor", "ENGINE"), ("status", "ENGINE__API_KEY")]
+)
 def test_a_setting_of_the_wrong_type_is_wrong_input_for_every_verb(
     verb: str, name: str, lonely: Speak, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
