@@ -26,6 +26,11 @@ class Home:
         return self.root / "models" / "default"
 
     @property
+    def probe(self) -> Path:
+        """What was found out about the base model before it was served."""
+        return self.root / "models" / "probe.json"
+
+    @property
     def operator_key(self) -> Path:
         """The key with which the CLI speaks to the server; readable by its owner alone."""
         return self.root / "operator.key"

@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution
@@ -55,8 +55,12 @@ log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def open_parts(settings: Settings, *, base_model: str, secrets: Secrets) -> AsyncIterator[Parts]:
-    """Every part of a server for the length of the block. `base_model` is a folder or a hub's id."""
+async def open_parts(
+    settings: Settings, *, base_model: str, control_tokens: Sequence[str], secrets: Secrets
+) -> AsyncIterator[Parts]:
+    """Every part of a server for the length of the block. `base_model` is a folder or a hub's id, and `control_tokens`
+    are those that training breaks up too (`tune.probe`).
+    """
     home = settings.paths
     shelf = BotShelf(settings.bots)
     metrics = Metrics()
@@ -67,7 +71,7 @@ async def open_parts(settings: Settings, *, base_model: str, secrets: Secrets) -
         # A record that was closed by a failure ends the server, so that whoever supervises it starts it again.
         await stack.enter_async_context(_owned_task(store.until_failure()))
         await _write_operator_key(store, home)
-        engine, socket = await _connect(settings.engine, stack)
+        engine, socket = await _connect(settings.engine, stack, control_tokens=control_tokens)
         prove: Prover = take_on_trust if settings.engine.kind == "echo" else prove_load
         rollout = Rollout(store, engine, home=home, max_adapters=settings.engine.max_adapters, prove=prove)
         if shortage := slots_shortage(len(shelf.bots), max_adapters=settings.engine.max_adapters):
@@ -128,7 +132,9 @@ def build_app(parts: Parts) -> FastAPI:
     return mount_pages(app, parts)
 
 
-async def _connect(settings: EngineSettings, stack: AsyncExitStack) -> tuple[Engine, Path | None]:
+async def _connect(
+    settings: EngineSettings, stack: AsyncExitStack, *, control_tokens: Sequence[str]
+) -> tuple[Engine, Path | None]:
     if settings.kind == "echo":
         return EchoEngine(delay_s=0.02), None
     # A socket's path may have 107 bytes, which a data folder deep in a tree exceeds; and no port is open to others.
@@ -142,6 +148,7 @@ async def _connect(settings: EngineSettings, stack: AsyncExitStack) -> tuple[Eng
         url=settings.url,
         api_key=key,
         timeout_s=settings.request_timeout_s,
+        control_tokens=control_tokens,
         takes_seeds=socket is None or installed_flavor() == "gpu",
     )
     return await stack.enter_async_context(connection), socket

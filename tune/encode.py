@@ -135,8 +135,8 @@ def encode_chat(
     for position, message in enumerate(chat):
         if not _is_target(message):
             continue
-        prompt = _render(item_id, chat[:position], tokenizer, is_prompt=True)
-        answered = _render(item_id, chat[: position + 1], tokenizer)
+        prompt = render_chat(item_id, chat[:position], tokenizer, is_prompt=True)
+        answered = render_chat(item_id, chat[: position + 1], tokenizer)
         if not prompt.startswith(done) or not answered.startswith(prompt):
             raise _RewritesPast(
                 "renders a chat differently once it goes on, so answers cannot be told from prompts",
@@ -217,7 +217,8 @@ def _join(item_id: str, pieces: Sequence[_Piece]) -> Encoded:
     return Encoded(item_id, tuple(ids[:length]), tuple(labels[:length]))
 
 
-def _render(item_id: str, chat: Sequence[ChatMessage], tokenizer: ChatTokenizer, *, is_prompt: bool = False) -> str:
+def render_chat(item_id: str, chat: Sequence[ChatMessage], tokenizer: ChatTokenizer, *, is_prompt: bool = False) -> str:
+    """The text that the template makes of a chat. Raises InvalidInput where it cannot."""
     plain = [{"role": message["role"], "content": message["content"]} for message in chat]
     try:
         return str(tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=is_prompt))

@@ -109,6 +109,17 @@ def load_base(base_model: str, *, device: str, dtype: torch.dtype, attention: st
     return model.requires_grad_(False)
 
 
+def outline_base(base_model: str) -> PreTrainedModel:
+    """The base model without its weights. Raises InvalidInput where it is none that can be made."""
+    try:
+        with torch.device("meta"):
+            config = AutoConfig.from_pretrained(base_model)
+            model: PreTrainedModel = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:
+        raise _unloadable(base_model, error) from error
+    return model
+
+
 class Layers(NamedTuple):
     """Names of a decoder's linear layers and other matrices."""
 
@@ -130,6 +141,16 @@ def find_layers(model: PreTrainedModel) -> Layers:
     return Layers(tuple(sorted(adapted & set(ADAPTED_LAYERS))), tuple(sorted(left_out)))
 
 
+def check_layers(layers: Layers, base_model: str) -> None:
+    """Raises InvalidInput where there is none that the engine can serve adapters for."""
+    if not layers.adapted:
+        raise InvalidInput(
+            f"has none of the layers that can be adapted, but {', '.join(layers.left_out)}",
+            subject=base_model,
+            remedy=f"Choose a base model that has some of {', '.join(ADAPTED_LAYERS)}.",
+        )
+
+
 def _inside_block(name: str) -> tuple[str, str]:
     """The number of a parameter's block, empty where it is in none, and the name within it."""
     found = re.search(r"\.(\d+)\.(.*)", name)
@@ -143,12 +164,7 @@ def add_adapter(model: PreTrainedModel, recipe: Recipe) -> PeftModel:
     get none are named in the log.
     """
     layers = find_layers(model)
-    if not layers.adapted:
-        raise InvalidInput(
-            f"has none of the layers that can be adapted, but {', '.join(layers.left_out)}",
-            subject=recipe.base_model,
-            remedy=f"Choose a base model that has some of {', '.join(ADAPTED_LAYERS)}.",
-        )
+    check_layers(layers, recipe.base_model)
     if layers.left_out:
         log.warning("%s: not adapted: %s", Path(recipe.base_model).name, ", ".join(layers.left_out))
     set_seed(recipe.seed)

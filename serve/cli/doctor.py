@@ -1,5 +1,6 @@
 """Look the machine over and say what to do about what is amiss. Needs no server and changes nothing."""
 
+import asyncio
 import os
 import shutil
 import sys
@@ -7,16 +8,19 @@ from collections.abc import Callable
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
 import httpx
 
 from nightschool.bots import load_bots
-from nightschool.errors import InvalidSettings, Unavailable
+from nightschool.errors import InvalidSettings, NightschoolError, Unavailable
 from nightschool.files import read_manifest
 from nightschool.settings import Settings
+from serve.base_model import check_probe, describe_probe, probe_base
 from serve.cli.address import listening_fault
 from serve.cli.client import server_url
+from tune.probe import read_probe
 
 GIB: Final = 2**30
 WANTED_DISK_GIB: Final = 4
@@ -116,16 +120,27 @@ def _bots(settings: Settings) -> Finding:
 
 
 def _model(settings: Settings) -> Finding:
+    if settings.engine.kind == "echo":
+        return Finding(Mark.OK, "base model", "not needed")
     wanted = settings.engine.model
-    if wanted:
-        is_missing = wanted.startswith(("/", "./", "../")) and not Path(wanted).is_dir()
-        return Finding(
-            Mark.FAIL if is_missing else Mark.OK, "base model", wanted, "No such folder." if is_missing else ""
-        )
-    is_ready = read_manifest(settings.paths.base_model) is not None
-    return Finding(
-        Mark.OK, "base model", "SmolLM2-135M-Instruct" + ("" if is_ready else ", prepared at the first start")
-    )
+    if wanted is None and read_manifest(settings.paths.base_model) is None:
+        return Finding(Mark.OK, "base model", "SmolLM2-135M-Instruct, prepared at the first start")
+    if wanted and wanted.startswith(("/", "./", "../")) and not Path(wanted).is_dir():
+        return Finding(Mark.FAIL, "base model", wanted, "No such folder.")
+    return _probe(settings, wanted or str(settings.paths.base_model))
+
+
+def _probe(settings: Settings, model: str) -> Finding:
+    """What the model's chat template and layers are good for, by a chat that is rendered."""
+    try:
+        probe = read_probe(settings.paths.probe, model=model)
+        if probe is None:
+            with TemporaryDirectory(prefix="nightschool-") as folder:
+                probe = asyncio.run(probe_base(model, file=Path(folder) / "probe.json", logs=Path(folder)))
+        check_probe(probe)
+    except NightschoolError as error:
+        return Finding(Mark.FAIL, "base model", f"{error.subject} {error.problem}", error.remedy)
+    return Finding(Mark.OK, "base model", f"{model}: {describe_probe(probe)}")
 
 
 def _server(settings: Settings) -> Finding:

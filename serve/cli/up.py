@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from logging.handlers import RotatingFileHandler
@@ -22,13 +22,14 @@ from typing import IO, Final
 import uvicorn
 
 from collect import keys
-from nightschool.child import LOG_BYTES, run_child
+from nightschool.child import LOG_BYTES
 from nightschool.errors import Busy, NightschoolError, Unavailable
-from nightschool.files import read_manifest, write_atomic
+from nightschool.files import write_atomic
 from nightschool.home import Home
 from nightschool.records import utc_now
 from nightschool.settings import Settings
 from serve.app import build_app, open_parts
+from serve.base_model import check_probe, prepare_default, probe_base
 from serve.cli.address import listening_fault, own_url
 from serve.cli.doctor import available_memory_gib
 from serve.parts import Parts
@@ -93,7 +94,8 @@ async def _serve(settings: Settings, *, say: _Talk) -> int:
     home = settings.paths
     base_model = await _base_model(settings, say=say)
     opened = open_secrets(home)
-    async with open_parts(settings, base_model=base_model, secrets=opened.secrets) as parts:
+    control = await _control_tokens(settings, base_model, say=say)
+    async with open_parts(settings, base_model=base_model, control_tokens=control, secrets=opened.secrets) as parts:
         server = uvicorn.Server(
             uvicorn.Config(
                 build_app(parts),
@@ -171,21 +173,27 @@ async def _base_model(settings: Settings, *, say: _Talk) -> str:
         return "echo"
     if settings.engine.model is not None:
         return settings.engine.model
-    target = settings.paths.base_model
-    _warn_of_memory(say)
-    if read_manifest(target) is None:
-        _check_disk(settings.paths)
+    home = settings.paths
+
+    def on_work() -> None:
+        _check_disk(home)
         say("model: preparing SmolLM2-135M-Instruct (Apache-2.0), once")
-        command = [sys.executable, "-m", "tune.base_model", str(target)]
-        async with run_child(command, log=settings.paths.logs / "model.log") as child:
-            if await child.wait() != 0:
-                raise Unavailable(
-                    f"could not be prepared:\n{child.log_tail()}\n",
-                    subject="default model",
-                    remedy="Mend that and start again, or set engine.model to a folder of your own.",
-                )
-    say(f"model: {target}")
-    return str(target)
+
+    _warn_of_memory(say)
+    await prepare_default(home.base_model, logs=home.logs, on_work=on_work)
+    return str(home.base_model)
+
+
+async def _control_tokens(settings: Settings, base_model: str, *, say: _Talk) -> Sequence[str]:
+    """Of the base model, once it was seen that adapters of it can learn and end. Raises InvalidInput, Unavailable."""
+    if settings.engine.kind == "echo":
+        return ()
+    say(f"model: {base_model}")
+    probe = await probe_base(base_model, file=settings.paths.probe, logs=settings.paths.logs)
+    check_probe(probe)
+    if probe.left_out:
+        say(f"model: not adapted: {', '.join(probe.left_out)}")
+    return probe.control_tokens
 
 
 @contextmanager

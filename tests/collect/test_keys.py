@@ -4,7 +4,8 @@ from datetime import timedelta
 
 from collect.keys import CLI_NAME, create_key, find_key, list_keys, renew_cli_key, revoke_key
 from collect.store import Cursor
-from tests.collect.conftest import AT
+
+from .conftest import AT
 
 
 def test_the_command_line_has_one_key_however_often_the_server_starts(cursor: Cursor) -> None:
