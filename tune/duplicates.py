@@ -6,11 +6,11 @@ share half of their words in the same order: Jaccard over sets of words and word
 that write no blanks (Chinese, Japanese, Thai and the like) are read by characters. MinHash with banding (Broder 1997;
 Leskovec et al., Mining of Massive Datasets, ch. 3) proposes the pairs, the exact figure decides.
 
-A question that many conversations hold, in these words or alike, ties none of them: their texts alone may. Ties through
-questions are drawn from the most alike down, and none makes a group larger than a bound, so that one conversation that
-asks everything, or a chain of half-alike questions, does not tie all to all; what is alike across such a cut is not
-kept apart. Only whole texts that repeat may make a larger group. Does not find one question asked in quite other words,
-nor what is done with a group.
+A question that many conversations hold, in these words or alike, ties none of them: their texts alone may. Ties are
+drawn from the most alike down, and none makes a group larger than a bound, so that one conversation that asks
+everything, or a chain of half-alike ones, does not tie all to all; what is alike across such a cut is not kept apart.
+Only whole texts that nearly repeat may make a larger group. Does not find one question asked in quite other words, nor
+what is done with a group.
 """
 
 import itertools
@@ -26,6 +26,8 @@ Shingles = frozenset[str]
 
 QUESTION_JACCARD: Final = 0.5
 TEXT_JACCARD: Final = 0.5
+REPEATED: Final = 0.8
+"""From here on one text repeats the other."""
 MIN_QUESTION_WORDS: Final = 4
 """Shorter questions ("hi", "and then?") are alike without meaning the same; their whole text decides alone."""
 BANDS: Final = 42
@@ -37,7 +39,7 @@ FEW: Final = 5
 MANY_SHARE: Final = 0.01
 """A question that more conversations than this ask alike is a habit or a starter, and ties none of them."""
 GROUP_SHARE: Final = 0.02
-"""Largest group that likeness of questions may make, and largest number of conversations that are decided together."""
+"""Largest group that half-alike texts and questions may make, and largest number of conversations that are decided together."""
 UNSPACED: Final = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 WORD: Final = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
 NUMBER: Final = re.compile(r"\d{3,}")
@@ -70,10 +72,12 @@ class _Asked:
 def group_duplicates(spoken: Mapping[str, Spoken]) -> dict[str, str]:
     """For each conversation the first of its group, in the order of `spoken`; its own id where it has no duplicate."""
     forest = Forest(spoken)
-    for tie in _ties_of_texts(spoken):
-        forest.unite(tie.one, tie.other, most=len(spoken))
+    texts = list(_ties_of_texts(spoken))
+    for tie in texts:
+        if tie.likeness >= REPEATED:
+            forest.unite(tie.one, tie.other, most=len(spoken))
     most = largest_share(len(spoken))
-    for tie in sorted(_ties_of_questions(spoken), key=lambda tie: -tie.likeness):
+    for tie in sorted([*texts, *_ties_of_questions(spoken)], key=lambda tie: -tie.likeness):
         forest.unite(tie.one, tie.other, most=most)
     firsts: dict[str, str] = {}
     for name in spoken:

@@ -50,9 +50,7 @@ def test_the_folder_holds_what_its_manifest_and_summary_say(record: Any, tmp_pat
 
 def test_card_and_summary_say_how_large_the_largest_group_is(record: Any, tmp_path: Path) -> None:
     for number in range(6):
-        record.talk(
-            f"same{number}", f"How do I return planter {number}?", "Send it back within 30 days of its arrival."
-        )
+        record.talk(f"same{number}", "How do I return a planter?", "Send it back within 30 days.")
     record.talk("other", "What does the Grove plan cost?", "Nine euros.")
     summary = build(record, tmp_path / "sets")
     told = "The largest group of near-duplicates holds 6 of 7 conversations (86%)."

@@ -102,6 +102,14 @@ def test_two_later_questions_tie_nothing_since_they_hang_on_what_was_said_before
     assert largest(talks) == 1
 
 
+def test_texts_that_are_half_alike_do_not_chain_all_together() -> None:
+    form = "Please {} and tell us the number of your order so that we can look after {} for you as soon as we may."
+    words = PLANTS.split()
+    things = [f"{a} {b} {c} {d}" for a in words for b in words[:5] for c in words[5:8] for d in words[8:9]]
+    talks = {f"c{n}": spoken("Hi", answer=form.format(own(n), thing)) for n, thing in enumerate(things)}
+    assert largest(talks) <= 300 * 0.02
+
+
 def test_one_conversation_that_asks_everything_ties_no_more_than_its_own_group() -> None:
     talks = {f"c{n}": spoken(f"what about {own(n)}", answer=own(n + 1000)) for n in range(200)}
     before = largest(talks)
