@@ -39,7 +39,7 @@ FEW: Final = 5
 MANY_SHARE: Final = 0.01
 """A question that more conversations than this ask alike is a habit or a starter, and ties none of them."""
 GROUP_SHARE: Final = 0.02
-"""Largest group that half-alike texts and questions may make, and largest number of conversations that are decided together."""
+"""Largest group that half-alike texts and questions may make, and the most conversations that are decided together."""
 UNSPACED: Final = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 WORD: Final = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
 NUMBER: Final = re.compile(r"\d{3,}")
