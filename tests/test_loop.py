@@ -1,7 +1,7 @@
 """The whole loop, with every real part: vLLM answers, TRL trains, the gate decides, the route flips, no restart.
 
 One installation for the module: `nightschool up` in a folder of its own, driven as a person would, by the command line
-and HTTP. The held-out questions are those of the shipped data, fewer of them, so that a night takes minutes.
+and HTTP. Its bot learns what a small model can learn in minutes (`shop.py`), and the gate is the default one.
 """
 
 import json
@@ -21,10 +21,10 @@ import httpx
 import openai
 import pytest
 
+from .shop import ASKED, ITEMS, LEARNT, OTHER_ITEMS, SYSTEM_PROMPT, conversations
+
 ROOT = Path(__file__).parents[1]
 START_TIMEOUT_S = 480
-TRAINING_ROWS = 64
-HELD_OUT_ROWS = 24
 
 pytestmark = [pytest.mark.engine, pytest.mark.train, pytest.mark.timeout(1500)]
 
@@ -100,22 +100,21 @@ def free_port() -> int:
         return port
 
 
-BOT = """
+BOT = f"""
 name = "support"
 title = "Fern"
-system_prompt = "You are Fern, the support assistant of Lumafern. Answer in two to five sentences."
+system_prompt = "{SYSTEM_PROMPT}"
 [sampling]
+temperature = 0
 max_tokens = 60
 [recipe]
-epochs = 2
-learning_rate = 4e-4
+epochs = 5
+batch_size = 8
+learning_rate = 8e-4
 min_examples = 20
 max_tokens = 320
 [gate]
-primary = "perplexity"
 min_conversations = 10
-length_ratio = [0.2, 3.0]
-max_repetition = 0.9
 [schedule]
 enabled = false
 """
@@ -149,7 +148,7 @@ def client(installation: Installation) -> openai.OpenAI:
 def ask(client: openai.OpenAI, *, model: str = "support") -> tuple[str, str, str]:
     """Completion id, version and text."""
     raw = client.chat.completions.with_raw_response.create(
-        model=model, messages=[{"role": "user", "content": "How long may I return a planter?"}], temperature=0
+        model=model, messages=[{"role": "user", "content": "How do I clean my lamp?"}], temperature=0
     )
     completion = raw.parse()
     return completion.id, raw.headers["x-nightschool-version"], completion.choices[0].message.content or ""
@@ -171,17 +170,17 @@ def test_too_little_data_is_said_and_production_stays(installation: Installation
 def test_a_night_trains_passes_the_gate_and_goes_live_without_a_restart(
     installation: Installation, client: openai.OpenAI, tmp_path: Path
 ) -> None:
-    for name, rows, flag in (
-        ("train.jsonl", TRAINING_ROWS, "--training"),
-        ("heldout.jsonl", HELD_OUT_ROWS, "--held-out"),
+    for name, asked, items, flag in (
+        ("train.jsonl", LEARNT, ITEMS, "--training"),
+        ("heldout.jsonl", ASKED, OTHER_ITEMS, "--held-out"),
     ):
-        part = tmp_path / name
-        part.write_text("\n".join((ROOT / "bots/lumafern" / name).read_text().splitlines()[:rows]))
-        imported = installation.nightschool("import", str(part), "--bot", "support", flag)
-        assert (imported["imported"], imported["bad_lines"]) == (rows, [])
+        rows = [json.dumps(row) for row in conversations(asked, about=items)]
+        (tmp_path / name).write_text("\n".join(rows))
+        imported = installation.nightschool("import", str(tmp_path / name), "--bot", "support", flag)
+        assert (imported["imported"], imported["bad_lines"]) == (len(rows), [])
     starts = installation.nightschool("status")["engine"]["starts"]
     verdict = installation.nightschool("night", "--bot", "support")
-    assert verdict["verdict"] == "promote", verdict["reasons"]
+    assert verdict["verdict"] == "promote", "\n".join(verdict["reasons"])
     figures = verdict["figures"]
     assert figures["candidate_perplexity"] < 0.9 * figures["base_perplexity"]
     _, version, _ = ask(client)
