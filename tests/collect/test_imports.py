@@ -1,5 +1,6 @@
 """Imports: both formats, every bad line named, nothing twice, and out again as it came in."""
 
+import asyncio
 import json
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,8 @@ from collect.formats.read import BadLine, ParsedConversation, read_conversations
 from collect.formats.write import export_conversations
 from collect.imports import Imported, import_conversations
 from collect.snapshot import write_snapshot
-from collect.store import Store
+from collect.store import Cursor, Store
+from nightschool.errors import Busy
 from nightschool.files import verify
 
 from .conftest import AT, BOT, AddTurn
@@ -125,3 +127,17 @@ async def test_a_snapshot_is_whole_and_says_what_was_held_out(store: Store, tmp_
     messages = pq.read_table(tmp_path / "one" / "messages.parquet")
     assert messages.num_rows == 4
     assert set(messages.column_names) >= {"message_id", "parent_id", "role", "content", "weight", "version"}
+
+
+async def test_an_import_that_is_done_again_beside_a_refused_change_loses_nothing(store: Store) -> None:
+    def refuse(_: Cursor) -> None:
+        raise Busy("was refused", subject="change", remedy="None.")
+
+    parsed = good([line(TURN)])
+    imported = store.write(partial(import_conversations, bot=BOT, conversations=parsed, is_held_out=None, at=AT))
+    others = [store.write(refuse) for _ in range(8)]
+    told = await asyncio.gather(*others[:4], imported, *others[4:], return_exceptions=True)
+    assert told[4] == Imported(1, 0)
+    assert sum(isinstance(answer, Busy) for answer in told) == 8
+    again = partial(import_conversations, bot=BOT, conversations=parsed, is_held_out=None, at=AT)
+    assert await store.write(again) == Imported(0, 1)
