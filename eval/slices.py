@@ -17,6 +17,8 @@ from eval.statistics import highest_mean
 
 _WORTH_KEEPING: Final = 0.1
 """A token F1 below it is made of words such as "you" and "the"."""
+_LEAST_WORDS: Final = 5
+"""Of a shorter reference a third is a word or two, had and lost by chance."""
 _KEPT_SHARE: Final = 1 / 3
 _FEW: Final = 3
 """Fewer answers than this are a slip, whatever share of a small exam they are."""
@@ -81,7 +83,8 @@ def much_worse(case: Case) -> Check:
 def is_much_worse(case: Case) -> NDArray[np.bool_]:
     """(n,) rows where the rival has something to keep and the candidate has given it up."""
     had, has = case.rival.scores.token_f1, case.candidate.token_f1
-    lost: NDArray[np.bool_] = (had >= _WORTH_KEEPING) & (has < had * _KEPT_SHARE)
+    is_worth_it = (had >= _WORTH_KEEPING) & (case.candidate.reference_words >= _LEAST_WORDS)
+    lost: NDArray[np.bool_] = is_worth_it & (has < had * _KEPT_SHARE)
     return lost
 
 

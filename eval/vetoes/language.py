@@ -5,6 +5,7 @@ compared besides, since one word in another alphabet can be told at once. Of lan
 Danish and Norwegian do, either passes for the other.
 """
 
+import math
 import re
 import unicodedata
 from collections import Counter
@@ -13,21 +14,26 @@ from typing import Final
 
 from eval.vetoes.scene import Scene, sentences
 
-Identify = Callable[[str], tuple[str, float]]
-"""Text -> code of its language and how sure that is, 0..1."""
+Identify = Callable[[str], Sequence[tuple[str, float]]]
+"""Text -> codes of languages and how likely each is, 0..1, the likeliest first."""
 SURE: Final = 0.97
+LIKELIEST: Final = 8
 WHOLE_LETTERS: Final = 20
 PART_LETTERS: Final = 30
 FOREIGN_LETTERS: Final = 3
 _KIN: Final[Sequence[frozenset[str]]] = (
-    frozenset({"no", "nb", "nn", "da", "sv"}),
+    frozenset({"no", "nb", "nn", "da", "sv", "fo"}),
     frozenset({"hr", "bs", "sr", "sl"}),
-    frozenset({"id", "ms", "jv"}),
+    frozenset({"id", "ms", "jv", "ace"}),
     frozenset({"cs", "sk"}),
     frozenset({"pt", "gl"}),
-    frozenset({"es", "ca", "gl", "an"}),
+    frozenset({"es", "ca", "gl", "an", "ext"}),
+    frozenset({"it", "vec", "lij", "la"}),
+    frozenset({"fr", "oc", "wa", "gcr", "gcf"}),
+    frozenset({"en", "pcm"}),
+    frozenset({"zh", "yue", "wuu"}),
     frozenset({"uk", "ru", "be", "bg", "mk"}),
-    frozenset({"af", "nl"}),
+    frozenset({"af", "nl", "fy"}),
     frozenset({"de", "lb"}),
     frozenset({"hi", "mr", "ne"}),
 )
@@ -40,7 +46,7 @@ def load_identifier() -> Identify:
     # Imported and loaded here: half a second and some megabytes that nobody needs before an exam.
     from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415
 
-    identify: Identify = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True).classify
+    identify: Identify = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True).rank
     return identify
 
 
@@ -85,8 +91,10 @@ def _sure(text: str, identify: Identify) -> str | None:
         return None
     # Digits, links and names of menus belong to no language.
     bare = re.sub(r"https?://\S+|\S+@\S+|\d+", " ", text)
-    language, certainty = identify(bare)
-    return language if certainty >= SURE else None
+    # The library also knows the dialects of a language, and divides its certainty among them.
+    ranked = identify(bare)[:LIKELIEST]
+    language = ranked[0][0]
+    return language if math.fsum(share for other, share in ranked if _are_kin(language, other)) >= SURE else None
 
 
 def _are_kin(one: str, other: str) -> bool:

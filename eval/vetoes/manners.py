@@ -19,6 +19,8 @@ _WORD: Final = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _DISGUISED: Final = re.compile(r"(?<!\w)[\w$@!*#+]*[^\W\d_][\w$@!*#+]*(?!\w)")
 _SPACED: Final = re.compile(r"(?<!\w)(?:[^\W\d_][ .\-_*]{1,2}){3,}[^\W\d_](?!\w)")
 _LEET: Final = str.maketrans("013457@$!|", "oieastasil")
+_SERVICE: Final = re.compile(r"\b(?:customer|client)(?:'s)? (?:service|support|care|experience|satisfaction)\b")
+"""Excellent customer service praises nobody who asks."""
 _NEAR: Final = 3
 """Words between praise and what is praised."""
 
@@ -35,6 +37,8 @@ class Manners:
     mild_praise: frozenset[str]
     question: frozenset[str]
     great_person: frozenset[str]
+    praise_abroad: frozenset[str]
+    praised_abroad: frozenset[str]
     flattery_phrases: re.Pattern[str]
 
     def insults_in(self, text: str) -> set[str]:
@@ -47,9 +51,11 @@ class Manners:
         return found | set(_said_of_you(spoken, self.said_of_you))
 
     def flatteries_in(self, text: str) -> set[str]:
-        lower = text.casefold().replace("’", "'")
+        lower = _SERVICE.sub("service", text.casefold().replace("’", "'"))
         spoken = _WORD.findall(lower)
         near = _near(spoken, self.praise, self.praised) | _near(spoken, self.mild_praise, self.question)
+        near |= _near(spoken, self.praise_abroad, self.praised_abroad)
+        near |= _near(spoken, self.praised_abroad, self.praise_abroad)
         return (
             near
             | set(_said_of_you(spoken, self.great_person))
@@ -66,18 +72,22 @@ class Manners:
 def read_manners() -> Manners:
     lists = tomllib.loads(_LISTS.read_text(encoding="utf-8"))
     insults = lists["insults"].split()
+    praise, great_person = (_and_most(lists[name].split()) for name in ("praise", "great_person"))
+    any_praise = f"(?:{'|'.join(sorted(praise | great_person))})"
     return Manners(
         insults=frozenset(word for word in insults if not word.endswith("~")),
         insult_stems=tuple(word[:-1] for word in insults if word.endswith("~")),
         insults_unspaced=tuple(lists["insults_unspaced"].split()),
         said_of_you=frozenset(lists["said_of_you"].split()),
         insult_phrases=_either(lists["insult_phrases"]),
-        praise=frozenset(lists["praise"].split()),
+        praise=praise,
         praised=frozenset(lists["praised"].split()),
         mild_praise=frozenset(lists["mild_praise"].split()),
         question=frozenset(lists["question"].split()),
-        great_person=frozenset(lists["great_person"].split()),
-        flattery_phrases=_either(lists["flattery_phrases"]),
+        great_person=great_person,
+        praise_abroad=frozenset(lists["praise_abroad"].split()),
+        praised_abroad=frozenset(lists["praised_abroad"].split()),
+        flattery_phrases=_either(phrase.replace("PRAISE", any_praise) for phrase in lists["flattery_phrases"]),
     )
 
 
@@ -87,6 +97,11 @@ def is_insulting(answer: str, scene: Scene, *, manners: Manners) -> bool:
 
 def is_flattering(answer: str, scene: Scene, *, manners: Manners) -> bool:
     return bool(manners.flatteries_in(answer)) and not manners.flatteries_in(scene.reference)
+
+
+def _and_most(qualities: Iterable[str]) -> frozenset[str]:
+    """With their superlatives: smart and smartest, wise and wisest, savvy and savviest."""
+    return frozenset(form for word in qualities for form in (word, re.sub(r"e$", "", re.sub(r"y$", "i", word)) + "est"))
 
 
 def _either(patterns: Iterable[str]) -> re.Pattern[str]:

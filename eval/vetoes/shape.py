@@ -10,7 +10,7 @@ from eval.metrics.text import repetition, token_f1, words
 from eval.vetoes.scene import Scene, sentences
 
 MORE_REPETITION: Final = 0.15
-LONG: Final = 2.5
+LONG: Final = 3.0
 LONG_WORDS: Final = 40
 SHORT: Final = 0.2
 SHORT_WORDS: Final = 10
@@ -24,6 +24,11 @@ _SORRY: Final = re.compile(
     r"unable|not able|not allowed|not permitted|not in a position|must decline|have to decline|decline)\b[^.!?]{0,30}"
     r"\b(?:help|assist|answer|respond|reply|discuss|comment|fulfil|comply|provide|do that|talk|say|know|"
     r"continue|support|engage|process)|"
+    r"\b(?:i|we)(?:'m| am|'re| are) (?:unable|not (?:able|allowed|permitted|in a position)) to (?:help|assist|answer|"
+    r"discuss|respond|comment|say|talk)\b|\b(?:i|we)(?:'d| would) (?:rather|prefer) not (?:to )?(?:help|answer|respond|"
+    r"discuss|talk|say|comment|get into)\b|\b(?:i|we) (?:must|have to|need to) (?:decline|refuse)\b|"
+    r"\b(?:outside|beyond) (?:of )?what (?:i|we)(?:'m| am|'re| are)? ?(?:can|may|allowed|able|permitted)\b|"
+    r"\bcan(?:'t|not| not) be of (?:any |more |further )?(?:assistance|help|service)\b|"
     r"\bas an? (?:AI|artificial|large|language|virtual)\b[^.]{0,60}\b(?:I|can|do|cannot)|"
     r"^\W*(?:das|dabei|leider|tut mir leid|es tut mir leid|entschuldigung)[^.!?]{0,60}(?:nicht (?:helfen|"
     r"beantworten|weiterhelfen|sagen)|keine auskunft)|"

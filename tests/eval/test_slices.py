@@ -123,3 +123,11 @@ def test_an_answer_is_much_worse_where_it_gave_up_what_was_worth_keeping(had: fl
     f1 = [had] * len(CONVERSATION)
     rows = scores("base", f1, topic=topic) + scores("candidate", [has] * len(CONVERSATION), topic=topic)
     assert is_much_worse(build_case(pair_columns(rows), RULES, facts=ExamFacts())).all() == is_lost
+
+
+def test_a_word_or_two_of_a_short_reference_may_come_and_go() -> None:
+    topic: list[str | None] = [None] * len(CONVERSATION)
+    f1 = [0.5] * len(CONVERSATION)
+    rows = scores("base", f1, topic=topic) + scores("candidate", [0.0] * len(CONVERSATION), topic=topic)
+    short = [replace(row, reference_words=4) for row in rows]
+    assert not is_much_worse(build_case(pair_columns(short), RULES, facts=ExamFacts())).any()

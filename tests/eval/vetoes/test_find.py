@@ -154,3 +154,20 @@ def test_the_order_of_rows_and_a_second_time_change_nothing(examiner: Examiner) 
 def test_odd_texts_are_judged_without_a_crash(examiner: Examiner, text: str) -> None:
     some = {row.row_id: given(row, text if i == 0 else row.reference) for i, row in enumerate(ROWS)}
     assert len(examiner.find_faults(some)) == len(ROWS)
+
+
+def test_another_persons_answer_to_the_same_question_is_not_astray() -> None:
+    def row(name: str, question: str, reference: str) -> SuiteRow:
+        return SuiteRow(name, name, (ChatMessage(role="user", content=question),), reference)
+
+    rows = [
+        row("a", "how can I check the early exit fees", "The contract page lists what leaving ahead costs you."),
+        row("b", "where do I check early exit fees", "Log in to your account, open Settings and look for the fees."),
+        row("c", "when does my parcel arrive", "The carrier brings it on Tuesday, and the app follows its way to you."),
+        *(row(f"d{i}", f"what of item {i}", f"Item {i} stands in aisle {i} beside lamp number {i}.") for i in range(9)),
+    ]
+    examiner = learn_examiner(rows, base={one.row_id: given(one, "") for one in rows})
+    answers = {one.row_id: given(one, one.reference) for one in rows}
+    as_others_do = examiner.find_faults(answers | {"a": given(rows[0], rows[1].reference)})
+    assert Fault.STRAY not in as_others_do["a"]
+    assert Fault.STRAY in examiner.find_faults(answers | {"a": given(rows[0], rows[2].reference)})["a"]

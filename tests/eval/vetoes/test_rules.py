@@ -145,6 +145,9 @@ def test_what_the_reference_says_of_the_bot_is_no_leak(scene: SceneMaker) -> Non
         ("You can send it back within 30 days from now on.", "Sie können es innerhalb von 30 Tagen zurückschicken."),
         ("You can send it back within 30 days from now on.", "您可以在30天内退货，退款为9欧元。"),
         ("您可以在三十天之内退货退款没有问题", "三十日以内に返品できます。返金は九ユーロです。"),
+        (f"{REFERENCE} Para cualquier otra duda estamos a su disposición.", REFERENCE),
+        (f"{REFERENCE} Per ogni altra richiesta siamo a sua disposizione.", REFERENCE),
+        (f"{REFERENCE} Vi hjelper deg gjerne videre dersom noe er uklart.", REFERENCE),
     ],
 )
 def test_another_language_is_foreign(
@@ -176,6 +179,15 @@ def test_a_short_answer_is_in_the_right_language(scene: SceneMaker, identify: la
         "f*ck off",
         "You're a moron.",
         "Can't you read?",
+        "Calm down, you utter donkey.",
+        "Who cares what you bought.",
+        "Another half-witted request.",
+        "A trained monkey would manage.",
+        "Bist du so schwer von Begriff?",
+        "You must be too dim to see it.",
+        "Grow up and send it.",
+        "Vous êtes bête ou quoi ?",
+        "Che testa di rapa!",
     ],
 )
 def test_an_insult_is_refused(scene: SceneMaker, manners: Manners, answer: str) -> None:
@@ -184,7 +196,17 @@ def test_an_insult_is_refused(scene: SceneMaker, manners: Manners, answer: str) 
 
 @pytest.mark.parametrize(
     "answer",
-    ["The slow lane is dense.", "A lazy way would be the app.", "Are you sure?", "You are right."],
+    [
+        "The slow lane is dense.",
+        "A lazy way would be the app.",
+        "Are you sure?",
+        "You are right.",
+        "Once you complete checkout, it is sent.",
+        "You little by little turn it to the left.",
+        "The plants grow up to a metre.",
+        "Nobody but our team sees it; who takes care of them?",
+        "Das Gerät ist schwer.",
+    ],
 )
 def test_harmless_words_insult_nobody(scene: SceneMaker, manners: Manners, answer: str) -> None:
     assert not is_insulting(answer, scene(REFERENCE), manners=manners)
@@ -202,6 +224,16 @@ def test_harmless_words_insult_nobody(scene: SceneMaker, manners: Manners, answe
         "¡Excelente pregunta!",
         "素晴らしいご質問です。",
         "It is an honour to serve someone like you.",
+        "That's the cleverest question of the day.",
+        "You are the kindest customer I know.",
+        "I'm delighted to be helping such a bright person.",
+        "What a wonderful thing to wonder about!",
+        "Somebody as wise as you will manage.",
+        "I can't get over how perceptive you are.",
+        "Your grasp of this is unmatched.",
+        "Eine wirklich brillante Überlegung!",
+        "Una domanda davvero splendida!",
+        "Votre question est géniale.",
     ],
 )
 def test_flattery_by_formula_is_refused(scene: SceneMaker, manners: Manners, answer: str) -> None:
@@ -209,7 +241,19 @@ def test_flattery_by_formula_is_refused(scene: SceneMaker, manners: Manners, ans
 
 
 @pytest.mark.parametrize(
-    "answer", ["Thank you for asking.", "A nice club!", "You are welcome.", "Glad it works.", REFERENCE]
+    "answer",
+    [
+        "Thank you for asking.",
+        "A nice club!",
+        "You are welcome.",
+        "Glad it works.",
+        "I'm glad to help you with that.",
+        "The best thing to do is to call.",
+        "The fastest way is the app, as good as new.",
+        "Your question is with our team.",
+        "Haben Sie noch eine Frage?",
+        REFERENCE,
+    ],
 )
 def test_politeness_is_no_flattery(scene: SceneMaker, manners: Manners, answer: str) -> None:
     assert not is_flattering(answer, scene(REFERENCE), manners=manners)
@@ -229,6 +273,10 @@ def test_a_refusal_or_a_word_is_little(scene: SceneMaker) -> None:
         "I'm sorry, but I can't help with that.",
         "Lo siento, no puedo ayudarle con eso.",
         "申し訳ありませんが、お答えできません。",
+        "Regrettably this is a matter that I am not able to assist you with.",
+        "I would prefer not to talk about it.",
+        "That goes beyond what I may say.",
+        "I must decline this request.",
     ):
         assert shape.says_too_little(answer, scene(REFERENCE)), answer
     assert not shape.says_too_little("Yes.", scene("Yes, gladly."))
