@@ -7,9 +7,10 @@ from dataclasses import asdict
 from datetime import UTC, date
 from typing import Any, Final
 
+from collect.events import append_event
 from collect.store import Cursor
 from nightschool.errors import Busy, NotFound
-from nightschool.records import BotName, Cycle, CycleState, Outcome
+from nightschool.records import BotName, Cycle, CycleState, Event, Outcome, new_id
 
 ADD: Final = """
 insert into cycles (cycle_id, bot, started_by, local_date, state, step, progress, started_at, finished_at, candidate,
@@ -49,6 +50,12 @@ def start_cycle(cursor: Cursor, *, cycle: Cycle) -> None:
     if cycle.local_date and cursor.execute(TAKEN, {"bot": cycle.bot, "local_date": cycle.local_date}).fetchone():
         raise Busy(f"had its night of {cycle.local_date}", subject=cycle.bot, remedy="Nothing to do.")
     cursor.execute(ADD, _row(cycle))
+
+
+def begin_night(cursor: Cursor, *, cycle: Cycle, actor: str) -> None:
+    """Claim a cycle, and keep in the audit who began it. Raises as `start_cycle` does."""
+    start_cycle(cursor, cycle=cycle)
+    append_event(cursor, event=Event(new_id(), cycle.started_at, cycle.bot, actor, "began a night", cycle.cycle_id, ""))
 
 
 def update_cycle(cursor: Cursor, *, cycle: Cycle) -> None:

@@ -127,7 +127,7 @@ class NightRunner:
                 remedy=f"Look at {folder.root} and the disk.",
             ) from error
         try:
-            await self._store.write(partial(cycles.start_cycle, cycle=cycle))
+            await self._store.write(partial(cycles.begin_night, cycle=cycle, actor=actor))
         except NightschoolError:
             shutil.rmtree(folder.root, ignore_errors=True)
             raise

@@ -18,6 +18,7 @@ from nightschool.records import Adapter, BotName, utc_now
 from serve.api.auth import Authority, Caller, require_operator
 from serve.api.bodies import read_body
 from serve.api.transfer import add_transfer
+from serve.audited import make_key, revoke_key
 from serve.parts import Parts
 from serve.status import CycleView, Status, read_status, view_cycle
 
@@ -61,7 +62,7 @@ def operations_router(parts: Parts) -> APIRouter:
     _add_looks(router, parts)
     _add_nights(router, parts, operator)
     _add_moves(router, parts, operator)
-    _add_keys(router, parts)
+    _add_keys(router, parts, operator)
     add_transfer(router, parts, operator)
     return router
 
@@ -156,21 +157,21 @@ def _add_moves(router: APIRouter, parts: Parts, operator: Authority) -> None:
         return {"bot": name, "is_held": False}
 
 
-def _add_keys(router: APIRouter, parts: Parts) -> None:
+def _add_keys(router: APIRouter, parts: Parts, operator: Authority) -> None:
     @router.post("/keys")
-    async def create(request: Request) -> dict[str, str]:
+    async def create(request: Request, caller: Caller = Depends(operator)) -> dict[str, str]:
         body = await read_body(request, KeyBody, max_bytes=MAX_BODY_BYTES)
         scope: keys.Scope = "operator" if body.is_operator else "user"
-        secret = await parts.store.write(partial(keys.create_key, name=body.name, scope=scope, at=utc_now()))
-        return {"name": body.name, "key": secret}
+        make = partial(make_key, name=body.name, scope=scope, actor=caller.owner, at=utc_now())
+        return {"name": body.name, "key": await parts.store.write(make)}
 
     @router.get("/keys")
     async def list_all() -> list[dict[str, Any]]:
         return [_key_row(key) for key in await parts.store.read(keys.list_keys)]
 
     @router.delete("/keys/{name:path}")
-    async def revoke(name: str) -> dict[str, Any]:
-        return _key_row(await parts.store.write(partial(keys.revoke_key, name=name, at=utc_now())))
+    async def revoke(name: str, caller: Caller = Depends(operator)) -> dict[str, Any]:
+        return _key_row(await parts.store.write(partial(revoke_key, name=name, actor=caller.owner, at=utc_now())))
 
 
 def _known(parts: Parts, bot: str | None) -> BotName | None:

@@ -23,6 +23,7 @@ from collect.store import Cursor
 from nightschool.records import BotName, Event, new_id, utc_now
 from serve.api.auth import Authority, Caller
 from serve.api.faults import BodyTooLarge
+from serve.audited import note
 from serve.parts import Parts
 
 IMPORT_FACTOR: Final = 50
@@ -69,9 +70,12 @@ def add_transfer(router: APIRouter, parts: Parts, operator: Authority) -> None:
         return ImportRow(imported=done.imported, skipped=done.skipped, moved=done.moved, bad_lines=parsed.bad)
 
     @router.get("/export", response_class=StreamingResponse)
-    async def hand_out(bot: str) -> StreamingResponse:
+    async def hand_out(bot: str, caller: Caller = Depends(operator)) -> StreamingResponse:
         name = parts.shelf.find(bot).bot_name
         lines = await parts.store.read(lambda cursor: list(export_conversations(cursor, bot=name)))
+        taken = f"{len(lines)} conversations"
+        keep = partial(note, actor=caller.owner, action="exported", subject=taken, at=utc_now(), bot=name)
+        await parts.store.write(keep)
 
         async def pieces() -> AsyncIterator[str]:
             for start in range(0, len(lines), LINES_PER_PIECE):

@@ -167,6 +167,24 @@ async def test_a_hold_is_armed_twice_and_lifted_once(operator: httpx.AsyncClient
     assert (await operator.post("/ops/hold", json={"bot": "nobody", "reason": "x"})).status_code == 404
 
 
+async def test_the_audit_says_who_made_keys_began_nights_and_took_copies(operator: httpx.AsyncClient) -> None:
+    await operator.post("/ops/keys", json={"name": "shop"})
+    await operator.post("/ops/keys", json={"name": "shop"})  # refused, and no line
+    await operator.post("/ops/keys", json={"name": "ci", "is_operator": True})
+    for _ in range(2):
+        await operator.delete("/ops/keys/shop")
+    assert (await operator.get("/ops/export", params={"bot": "support"})).status_code == 200
+    cycle = (await operator.post("/ops/night", json={"bot": "reviewer"})).json()["cycle"]
+    found = [event for event in (await operator.get("/ops/events")).json() if event["actor"] == "key:boss"]
+    assert sorted((event["bot"], event["action"], event["subject"]) for event in found) == [
+        ("", "made a key for operators", "key:ci"),
+        ("", "made a key for users", "key:shop"),
+        ("", "revoked a key", "key:shop"),
+        ("reviewer", "began a night", cycle),
+        ("support", "exported", "0 conversations"),
+    ]
+
+
 async def test_an_operator_may_lock_itself_out(operator: httpx.AsyncClient) -> None:
     assert (await operator.delete("/ops/keys/boss")).json()["revoked_at"]
     assert (await operator.get("/ops/keys")).status_code == 401
