@@ -5,7 +5,7 @@ through, each with a signed HttpOnly cookie and from this page alone; nobody rea
 session hash. Does not know what a page shows, nor whose conversation is whose: that is checked in every handler.
 """
 
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Final, Protocol
@@ -61,7 +61,7 @@ class SignedCookie:
     """A value that a browser keeps for us and cannot change. `key` is the installation's, `name` is part of it."""
 
     name: str
-    key: str
+    key: Callable[[], str]
     path: str
     max_age_s: int
 
@@ -92,7 +92,7 @@ class SignedCookie:
         return f"{self.name}={value}; Path={self.path}; Max-Age={max_age_s}; HttpOnly; SameSite=Lax{flags}"
 
     def _serializer(self) -> URLSafeTimedSerializer:
-        return URLSafeTimedSerializer(self.key, salt=self.name)
+        return URLSafeTimedSerializer(self.key(), salt=self.name)
 
 
 def visitor_of(request: Request) -> str | None:

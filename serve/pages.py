@@ -30,8 +30,8 @@ def mount_pages(app: FastAPI, parts: Parts) -> FastAPI:
     """`app` with both pages. Call once, after every other route: the chat takes all that is left."""
     # Read by Gradio when a page is built; no page of ours calls home.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    browser = SignedCookie(BROWSER_COOKIE, parts.secrets.cookie_key, "/", BROWSER_COOKIE_S)
-    app.include_router(login_router(parts.secrets))
+    browser = SignedCookie(BROWSER_COOKIE, lambda: parts.secrets.cookie_key, "/", BROWSER_COOKIE_S)
+    app.include_router(login_router(parts.secrets, store=parts.store))
 
     @app.get(CONSOLE, include_in_schema=False)
     async def to_console() -> RedirectResponse:

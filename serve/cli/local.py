@@ -1,16 +1,17 @@
-"""Verbs that need no running server: up, settings, doctor, and demo, which starts one where none runs."""
+"""Verbs that need no running server: up, password, settings, doctor, and demo, which starts one where none runs."""
 
 from typing import Annotated
 
 import typer
 
 from serve.cli.options import Chosen, JsonFlag, settings_of
-from serve.cli.talk import give_json, give_table
+from serve.cli.talk import give, give_json, give_table, say
 
 
 def add_local_verbs(app: typer.Typer) -> None:
     app.command("up")(up)
     app.command("demo")(demo)
+    app.command("password")(password)
     app.command("settings")(settings)
     app.command("doctor")(doctor)
 
@@ -21,7 +22,8 @@ def up(
 ) -> None:
     """Start engine and server, and run until Ctrl-C.
 
-    Prints the addresses once an answer really came back, and on the first start the console's password and an API key.
+    The first start prints the console's password at once, and later an API key. The addresses come once an answer
+    really came back.
     """
     loaded = settings_of(context)
     from serve.cli.up import run_up  # noqa: PLC0415
@@ -43,6 +45,22 @@ def demo(
 
     chosen: Chosen = context.obj
     run_demo(settings_of(context).settings, bot=bot, environment=chosen.environment(), as_json=as_json)
+
+
+def password(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """Make a new password for the console; it is shown this once.
+
+    The one before opens nothing any more, and who is signed in must sign in again. Visitors of the chat keep their
+    conversations. A running server need not be started anew.
+    """
+    from serve.secrets import set_password  # noqa: PLC0415
+
+    made = set_password(settings_of(context).settings.paths)
+    if as_json:
+        give_json({"password": made})
+    else:
+        give(made)
+        say("It opens the console from now on. Keep it: it is not shown again.")
 
 
 def settings(context: typer.Context, as_json: JsonFlag = False) -> None:

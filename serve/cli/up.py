@@ -29,6 +29,7 @@ from nightschool.home import Home
 from nightschool.records import utc_now
 from nightschool.settings import Settings
 from serve.app import build_app, open_parts
+from serve.audited import make_key
 from serve.base_model import check_probe, prepare_default, probe_base
 from serve.cli.address import listening_fault, own_url
 from serve.cli.doctor import available_memory_gib
@@ -39,6 +40,8 @@ from serve.vllm.supervisor import EngineState
 log = logging.getLogger(__name__)
 
 FIRST_KEY_NAME: Final = "first"
+FIRST_START: Final = "the first start"
+"""Who made that key, in the audit."""
 MODEL_GIB: Final = 2.0
 """Free disk that the conversion of the default model wants."""
 MEMORY_GIB: Final = 6.0
@@ -87,13 +90,20 @@ class _Talk:
 
     def __call__(self, text: str) -> None:
         if not self.is_quiet:
-            print(f"[{time.monotonic() - self._began:5.1f} s] {text}", file=sys.stderr, flush=True)
+            self.aloud(text)
+
+    def aloud(self, text: str) -> None:
+        """Say it even where nothing else is said."""
+        print(f"[{time.monotonic() - self._began:5.1f} s] {text}", file=sys.stderr, flush=True)
 
 
 async def _serve(settings: Settings, *, say: _Talk) -> int:
     home = settings.paths
     base_model = await _base_model(settings, say=say)
     opened = open_secrets(home)
+    if opened.new_password:
+        # At once and in any case: it is kept nowhere, and an engine that never comes up must not take it along.
+        say.aloud(f"console password: {opened.new_password}   (shown once; `nightschool password` makes a new one)")
     control = await _control_tokens(settings, base_model, say=say)
     async with open_parts(settings, base_model=base_model, control_tokens=control, secrets=opened.secrets) as parts:
         server = uvicorn.Server(
@@ -114,7 +124,7 @@ async def _serve(settings: Settings, *, say: _Talk) -> int:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(_stop_on_signal(server, parts, say=say))
-                group.create_task(_greet(parts, say=say, new_password=opened.new_password))
+                group.create_task(_greet(parts, say=say))
                 await server.serve()
                 raise _Stopped
         except* _Stopped:
@@ -140,8 +150,8 @@ async def _stop_on_signal(server: uvicorn.Server, parts: Parts, *, say: _Talk) -
     server.should_exit = True
 
 
-async def _greet(parts: Parts, *, say: _Talk, new_password: str | None) -> None:
-    """Wait until an answer really comes back, then say where everything is; each secret is shown this once."""
+async def _greet(parts: Parts, *, say: _Talk) -> None:
+    """Wait until an answer really comes back, then say where everything is; the first key is shown this once."""
     status = parts.engine_status()
     say("engine: starting (the first start compiles and takes longer)")
     while (status := parts.engine_status()).state is not EngineState.READY:
@@ -150,8 +160,6 @@ async def _greet(parts: Parts, *, say: _Talk, new_password: str | None) -> None:
         await asyncio.sleep(1)
     address = own_url(parts.settings.server.host, parts.settings.server.port)
     lines = ["ready: an answer came back", "", f"  chat      {address}/", f"  console   {address}/console/"]
-    if new_password:
-        lines.append(f"  password  {new_password}   (console; shown once)")
     # A key that nobody sees would be lost: the first start that is watched makes it.
     if not say.is_quiet and (key := await _first_key(parts)):
         lines.append(f"  API key   {key}   (base URL {address}/v1; shown once)")
@@ -164,7 +172,8 @@ async def _first_key(parts: Parts) -> str | None:
     known = await parts.store.read(keys.list_keys)
     if any(key.name == FIRST_KEY_NAME for key in known):
         return None
-    return await parts.store.write(partial(keys.create_key, name=FIRST_KEY_NAME, scope="user", at=utc_now()))
+    make = partial(make_key, name=FIRST_KEY_NAME, scope="user", actor=FIRST_START, at=utc_now())
+    return await parts.store.write(make)
 
 
 async def _base_model(settings: Settings, *, say: _Talk) -> str:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 from collect import cycles, events, registry
 from collect.store import Store
@@ -23,9 +22,8 @@ from nightschool.bots import BotShelf
 from nightschool.errors import Busy, InvalidInput
 from nightschool.home import Home
 from nightschool.records import Adapter, BotName, Cycle, CycleState, Event, Review, utc_now
+from serve.console.login import ACTOR
 from serve.console.rulings import LIST_LIMIT, Key, Listed, Row, Shown, find_row, list_rows, record_ruling
-
-ACTOR: Final = "operator (console)"
 
 
 @dataclass(frozen=True, slots=True)

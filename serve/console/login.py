@@ -1,27 +1,44 @@
 """The console's own front door: a form, the operator's password, a signed session cookie.
 
-Wrong passwords are counted by address and soon have to wait. Does not know what stands behind the door.
+A try is counted before the password is looked at, so that many at once are no more than many in a row. It is counted
+by address, or by browser where one signed in before: strangers behind the owner's proxy do not lock the owner out. Who
+came in stands in the audit, and who was sent away, up to a bound. Does not know what stands behind the door.
 """
 
 import asyncio
 import html
-from typing import Final
+from functools import partial
+from typing import Final, NamedTuple
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from collect.store import Store
 from nightschool.errors import TooManyRequests
+from nightschool.records import new_id, utc_now
 from serve.api.bodies import read_bytes
+from serve.audited import note
+from serve.crowd import address_of
 from serve.gate import SECURITY_HEADERS, SignedCookie
 from serve.pace import Pace
 from serve.secrets import Secrets
 
 SESSION_S: Final = 12 * 3600
-ATTEMPTS: Final = 5
-ATTEMPTS_WINDOW_S: Final = 15 * 60
+KNOWN_S: Final = 180 * 24 * 3600
+"""How long a browser that signed in is counted by itself."""
+TRIES: Final = 5
+TRIES_WINDOW_S: Final = 60
+"""The longest that anybody has to wait."""
+MAX_WAITING: Final = 8
+"""Tries of unknown browsers that may wait for one another."""
+NOTED_FAILURES: Final = 20
+NOTED_WINDOW_S: Final = 3600
+"""So many wrong passwords an hour stand in the audit; a guesser must not fill the record."""
 MAX_FORM_BYTES: Final = 4_000
 OPERATOR: Final = "operator"
+ACTOR: Final = "operator (console)"
+"""Whoever signed in, in the audit."""
 HOME: Final = "/console/"
 LOGIN: Final = "/console/login"
 
@@ -64,16 +81,15 @@ input:focus-visible, button:focus-visible {{ outline:3px solid #579f7d; outline-
 
 
 def session_cookie(secrets: Secrets) -> SignedCookie:
-    return SignedCookie("ns_console", secrets.cookie_key, "/console", SESSION_S)
+    return SignedCookie("ns_console", secrets.session_key, "/console", SESSION_S)
 
 
-def login_router(secrets: Secrets) -> APIRouter:
+def login_router(secrets: Secrets, *, store: Store) -> APIRouter:
     """GET and POST /console/login, POST /console/logout."""
     router = APIRouter(include_in_schema=False)
     cookie = session_cookie(secrets)
-    wrong = Pace(ATTEMPTS, window_s=ATTEMPTS_WINDOW_S)
-    # Each check takes memory and a core on purpose; more than two at once would starve the answers.
-    checking = asyncio.Semaphore(2)
+    known = SignedCookie("ns_known", secrets.session_key, LOGIN, KNOWN_S)
+    door = _Door(secrets, store)
 
     @router.get(LOGIN)
     async def show(request: Request) -> Response:
@@ -84,19 +100,17 @@ def login_router(secrets: Secrets) -> APIRouter:
     @router.post(LOGIN)
     async def sign_in(request: Request) -> Response:
         form = parse_qs((await read_bytes(request, max_bytes=MAX_FORM_BYTES)).decode(errors="replace"))
-        password = form.get("password", [""])[0]
-        address = request.client.host if request.client else "unknown"
+        guest = _Guest(address_of(request.scope), known.read(request.scope))
         try:
-            wrong.check(address)
+            is_right = await door.try_password(form.get("password", [""])[0], guest=guest)
         except TooManyRequests as error:
-            return _form(f"Too many wrong passwords. {error.remedy}", status_code=429)
-        async with checking:
-            is_right = await asyncio.to_thread(secrets.check_password, password)
+            return _form(f"Too many tries. {error.remedy}", status_code=429, wait_s=error.retry_after_s)
         if not is_right:
-            wrong.spend(address)
-            return _form("That is not the password. It was shown once, when the server first started.", status_code=401)
+            return _form("That is not the password. `nightschool password` makes a new one.", status_code=401)
         answer = RedirectResponse(HOME, status_code=303)
-        answer.headers["set-cookie"] = cookie.header(OPERATOR, is_secure=request.url.scheme == "https")
+        is_secure = request.url.scheme == "https"
+        answer.headers.append("set-cookie", cookie.header(OPERATOR, is_secure=is_secure))
+        answer.headers.append("set-cookie", known.header(guest.browser or new_id(), is_secure=is_secure))
         return answer
 
     @router.post("/console/logout")
@@ -108,7 +122,56 @@ def login_router(secrets: Secrets) -> APIRouter:
     return router
 
 
-def _form(error: str = "", *, status_code: int = 200) -> HTMLResponse:
+class _Guest(NamedTuple):
+    address: str
+    browser: str | None
+    """Set where it signed in before."""
+
+
+class _Door:
+    """Looks at passwords, a few at a time."""
+
+    def __init__(self, secrets: Secrets, store: Store) -> None:
+        self._secrets = secrets
+        self._store = store
+        self._tries = Pace(TRIES, window_s=TRIES_WINDOW_S)
+        self._noted = Pace(NOTED_FAILURES, window_s=NOTED_WINDOW_S)
+        # Each look takes memory and a core on purpose; more than two at once would starve the answers.
+        self._looking = asyncio.Semaphore(2)
+        self._waiting = 0
+
+    async def try_password(self, password: str, *, guest: _Guest) -> bool:
+        """Whether it is the right one. Raises TooManyRequests."""
+        if guest.browser is None and self._waiting >= MAX_WAITING:
+            raise TooManyRequests(
+                "many sign in at once", subject="console", remedy="Try again in 5 s.", retry_after_s=5
+            )
+        who = guest.browser or guest.address
+        self._tries.spend(who)
+        self._waiting += 1
+        try:
+            async with self._looking:
+                is_right = await asyncio.to_thread(self._secrets.check_password, password)
+        finally:
+            self._waiting -= 1
+        if is_right:
+            self._tries.give_back(who)
+        await self._note(guest, is_right=is_right)
+        return is_right
+
+    async def _note(self, guest: _Guest, *, is_right: bool) -> None:
+        if not is_right:
+            try:
+                self._noted.spend("everybody")
+            except TooManyRequests:
+                return
+        actor, action = (ACTOR, "signed in") if is_right else ("somebody", "was refused by the console")
+        await self._store.write(partial(note, actor=actor, action=action, subject=guest.address, at=utc_now()))
+
+
+def _form(error: str = "", *, status_code: int = 200, wait_s: int | None = None) -> HTMLResponse:
     shown = f'<p class="error" role="alert">{html.escape(error)}</p>' if error else ""
     headers = {**SECURITY_HEADERS, "cache-control": "no-store"}
+    if wait_s:
+        headers["retry-after"] = str(wait_s)
     return HTMLResponse(FORM.format(action=LOGIN, error=shown), status_code=status_code, headers=headers)

@@ -16,7 +16,7 @@ from serve.crowd import Guest, Limits, address_of
 from serve.gate import IdentityGate, SignedCookie, visitor_of
 
 LIMITS = Limits(waiting=3, a_minute=10, streams=2)
-COOKIE = SignedCookie("ns_id", "a key of forty characters for the tests.", "/", 3600)
+COOKIE = SignedCookie("ns_id", lambda: "a key of forty characters for the tests.", "/", 3600)
 
 
 async def say_who(request: Request) -> JSONResponse:

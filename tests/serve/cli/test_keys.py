@@ -3,6 +3,9 @@ from typing import Any
 
 import httpx
 
+from serve.parts import Parts
+from serve.secrets import open_secrets
+
 Nightschool = Callable[..., Awaitable[Any]]
 
 
@@ -44,3 +47,18 @@ async def test_wrong_names(nightschool: Nightschool) -> None:
     assert (twice.code, twice.out, "exists already" in twice.err) == (5, "", True)
     assert (await nightschool("keys", "create", "--name", " ")).code == 2
     assert (await nightschool("keys", "revoke", "--name", "nobody")).code == 3
+
+
+async def test_a_new_password_is_told_once_and_counts(nightschool: Nightschool, parts: Parts) -> None:
+    opened = open_secrets(parts.home)
+    said = await nightschool("password")
+    assert opened.secrets.check_password(said.out.strip())
+    assert not opened.secrets.check_password(opened.new_password or "")
+    assert "not shown again" in said.err
+    assert opened.secrets.check_password((await nightschool("password", "--json")).json["password"])
+
+
+async def test_no_password_is_made_where_no_installation_is(nightschool: Nightschool) -> None:
+    said = await nightschool("password")
+    assert said.code == 3
+    assert "nightschool up" in said.err

@@ -1,0 +1,37 @@
+"""`nightschool up` from its first word to its last."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from nightschool.home import Home
+from serve.secrets import open_secrets
+
+BOTS = Path(__file__).parents[3] / "bots"
+
+
+def test_the_password_is_told_though_nothing_else_is(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    # An engine that never answers, so that the start is never done.
+    environment = os.environ | {
+        "NIGHTSCHOOL_HOME": str(tmp_path / "data"),
+        "NIGHTSCHOOL_BOTS": str(BOTS),
+        "NIGHTSCHOOL_PORT": str(port),
+        "NIGHTSCHOOL_ENGINE__MODEL": "none",
+        "NIGHTSCHOOL_ENGINE__URL": "http://127.0.0.1:9",
+    }
+    command = [sys.executable, "-m", "serve.cli", "up", "--quiet"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as server:
+        assert server.stderr
+        line = server.stderr.readline()
+        server.send_signal(signal.SIGTERM)
+        server.communicate(timeout=60)
+    words = line.split()
+    assert "console password:" in line, line
+    password = words[words.index("password:") + 1]
+    assert open_secrets(Home(tmp_path / "data")).secrets.check_password(password)
