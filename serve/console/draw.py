@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from collect.holds import Hold
 from deploy.plan import Step
 from nightschool.records import AdapterName, Cycle, CycleState, Event, Outcome
 from serve.console.handlers import AdapterRow, Night
+from serve.markup import draw_markdown
 
 STEPS: Final = tuple(step for step in Step if step is not Step.FINISHED)
 NOTHING: Final = "none"
@@ -18,8 +20,7 @@ METRICS: Final = {"perplexity": "Perplexity (lower is better)", "rouge_l": "ROUG
 
 def text(value: object) -> str:
     """`value` as inert HTML; `$` and `{` too, since Gradio's HTML component reads them as a template."""
-    escaped = html.escape(str(value))
-    return escaped.replace("$", "&#36;").replace("{", "&#123;")
+    return _without_template(html.escape(str(value)))
 
 
 def when(at: datetime | None) -> str:
@@ -117,6 +118,20 @@ def draw_night(night: Night) -> str:
     return draw_cycle(night.cycle) + losses + picture
 
 
+def draw_report(markdown: str) -> str:
+    """A report's words: they quote what people wrote and models answered, so nothing in them is alive."""
+    return _without_template(draw_markdown(markdown, css_class="ns-words"))
+
+
+def draw_hold(hold: Hold | None) -> str:
+    if hold is None:
+        return ""
+    return (
+        f'<p class="ns-held"><strong>{text(hold.bot)} is held</strong>: no version goes live by itself until it is '
+        f"released. {when(hold.armed_at)}, by {text(hold.armed_by)}: {text(hold.reason)}</p>"
+    )
+
+
 def draw_losses(losses: Sequence[float], *, width: int = 640, height: int = 160) -> str:
     """The loss of each logged step as one line; a drawing of 640 by 160 units that scales with the page."""
     low, high = min(losses), max(losses)
@@ -176,3 +191,7 @@ def _figure(value: float | None) -> str:
     if value is None:
         return NOTHING
     return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 1 else f"{value:,.3f}"
+
+
+def _without_template(inert: str) -> str:
+    return inert.replace("$", "&#36;").replace("{", "&#123;")

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from collect import cycles, events, registry
+from collect.holds import Hold, find_hold
 from collect.store import Store
 from deploy.morning import NAME as MORNING
 from deploy.plan import NightFolder
@@ -158,6 +159,15 @@ class ConsoleHandlers:
             self._check_live(name, while_live)
             route = await self._rollout.rollback(name, version=version, actor=ACTOR, reason=reason.strip())
         return str(route.name)
+
+    async def hold(self, bot: str) -> Hold | None:
+        """What keeps the bot's versions from going live by themselves."""
+        return await self._store.read(partial(find_hold, bot=BotName(bot)))
+
+    async def release(self, bot: str, *, reason: str) -> None:
+        """Verdicts move the bot again. Raises InvalidInput without a reason, Busy where it is not held."""
+        self.check_reason(reason)
+        await self._rollout.release(self._shelf.find(bot).bot_name, actor=ACTOR, reason=reason.strip())
 
     def _check_live(self, bot: BotName, while_live: str) -> None:
         if (now := self.live(bot)) != while_live:

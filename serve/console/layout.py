@@ -56,7 +56,7 @@ class NightsTab(NamedTuple):
     nights: gr.Radio
     empty: gr.HTML
     detail: gr.HTML
-    report: gr.Markdown
+    report: gr.HTML
 
 
 class AdaptersTab(NamedTuple):
@@ -67,6 +67,8 @@ class AdaptersTab(NamedTuple):
     reason: gr.Textbox
     promote: gr.Button
     rollback: gr.Button
+    hold: gr.HTML
+    release: gr.Button
     confirm: gr.Column
     question: gr.HTML
     asked: gr.Textbox
@@ -170,7 +172,7 @@ def _nights() -> NightsTab:
                 detail = gr.HTML(
                     '<p class="ns-empty">Choose a night to see what came of it.</p>', padding=False, elem_id="ns-night"
                 )
-                report = gr.Markdown(visible=False, elem_id="ns-report", elem_classes="ns-panel")
+                report = gr.HTML(visible=False, elem_id="ns-report", elem_classes="ns-panel")
     return NightsTab(tab, bot, is_forced, run, nights, empty, detail, report)
 
 
@@ -190,6 +192,8 @@ def _adapters(asked: gr.Textbox) -> AdaptersTab:
             with gr.Row(elem_classes="ns-actions"):
                 promote = gr.Button("Promote", variant="primary", min_width=0, elem_id="ns-promote")
                 rollback = gr.Button("Roll back", min_width=0, elem_id="ns-rollback")
+                release = gr.Button("Release the hold", min_width=0, elem_id="ns-release", visible=False)
+            hold = gr.HTML(padding=False, elem_id="ns-hold")
             with gr.Column(visible=False, elem_id="ns-confirm") as confirm:
                 question = gr.HTML(padding=False)
                 with gr.Row(elem_classes="ns-actions"):
@@ -197,4 +201,6 @@ def _adapters(asked: gr.Textbox) -> AdaptersTab:
                     no = gr.Button("Cancel", min_width=0)
         gr.HTML("<h2>Audit</h2>", padding=False)
         events = gr.HTML(padding=False, elem_id="ns-events")
-    return AdaptersTab(tab, table, bot, version, reason, promote, rollback, confirm, question, asked, yes, no, events)
+    return AdaptersTab(
+        tab, table, bot, version, reason, promote, rollback, hold, release, confirm, question, asked, yes, no, events
+    )

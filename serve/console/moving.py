@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nightschool.errors import InvalidInput, NotFound
 from nightschool.records import AdapterName, BotName
-from serve.console.draw import draw_adapters, draw_events, text
+from serve.console.draw import draw_adapters, draw_events, draw_hold, text
 from serve.console.handlers import ConsoleHandlers
 from serve.console.layout import AdaptersTab
 from serve.console.told import QUIET, Given, Updates, told
@@ -41,7 +41,7 @@ class AdaptersWires:
 
     def connect(self) -> None:
         at = self._at
-        listed = [at.table, at.version, at.events, at.confirm, at.asked, at.reason]
+        listed = [at.table, at.version, at.events, at.hold, at.release, at.confirm, at.asked, at.reason]
         for trigger in (at.tab.select, at.bot.input):
             trigger(self._list, {at.bot}, listed, **QUIET)
         given: set[Block] = {at.bot, at.version, at.reason}
@@ -49,6 +49,7 @@ class AdaptersWires:
         at.promote.click(self._ask_promote, given, question, **QUIET)
         at.rollback.click(self._ask_rollback, given, question, **QUIET)
         at.no.click(self._cancel, None, [at.confirm, at.asked], **QUIET)
+        at.release.click(self._release, {at.bot, at.reason}, listed, **QUIET)
         at.yes.click(self._move, {at.bot, at.asked}, listed, **QUIET)
 
     async def _list(self, given: Given, request: gr.Request) -> Updates:
@@ -56,7 +57,8 @@ class AdaptersWires:
         with told(request):
             rows = await self._handlers.adapters()
             events = await self._handlers.events()
-        bot = given[at.bot] or self._handlers.bots()[0]
+            bot = given[at.bot] or self._handlers.bots()[0]
+            hold = await self._handlers.hold(bot)
         versions = [
             (f"{row.adapter.name} ({row.adapter.stage})", row.adapter.version) for row in rows if row.adapter.bot == bot
         ]
@@ -64,6 +66,8 @@ class AdaptersWires:
             at.table: draw_adapters(rows),
             at.version: gr.update(choices=versions, value=versions[0][1] if versions else None),
             at.events: draw_events(events),
+            at.hold: draw_hold(hold),
+            at.release: gr.update(visible=hold is not None),
             at.confirm: gr.update(visible=False),
             at.asked: "",
             at.reason: "",
@@ -89,6 +93,12 @@ class AdaptersWires:
             at.question: _question(asked),
             at.asked: asked.model_dump_json(),
         }
+
+    async def _release(self, given: Given, request: gr.Request) -> Updates:
+        with told(request):
+            await self._handlers.release(given[self._at.bot], reason=given[self._at.reason])
+        gr.Info(f"Nights of {given[self._at.bot]} may promote again.", title="Released")
+        return await self._list(given, request)
 
     async def _cancel(self) -> Updates:
         return {self._at.confirm: gr.update(visible=False), self._at.asked: ""}

@@ -11,6 +11,7 @@ import gradio as gr
 from serve.console.draw import (
     cycle_label,
     draw_night,
+    draw_report,
 )
 from serve.console.draw_status import draw_status
 from serve.console.handlers import ConsoleHandlers
@@ -102,7 +103,9 @@ class _ConsoleWires:
             at.nights: gr.update(choices=[(cycle_label(cycle), cycle.cycle_id) for cycle in cycles], value=chosen),
             at.empty: gr.update(visible=not cycles),
             at.detail: draw_night(night) if night else "",
-            at.report: gr.update(value=night.report if night else "", visible=bool(night and night.report)),
+            at.report: gr.update(
+                value=draw_report(night.report) if night else "", visible=bool(night and night.report)
+            ),
         } | clock
 
     async def _run_night(self, given: Given, request: gr.Request) -> Updates:

@@ -12,7 +12,7 @@ from collect import cycles, reviews
 from deploy.plan import NightFolder
 from nightschool.errors import Busy, InvalidInput, NotFound
 from nightschool.records import Adapter, BotName, Cycle, CycleState, Outcome, Review, Vote, utc_now
-from serve.console.draw import cycle_label, draw_adapters, draw_events, draw_night
+from serve.console.draw import cycle_label, draw_adapters, draw_events, draw_hold, draw_night, draw_report
 from serve.console.draw_feedback import draw_answer, draw_opinion, draw_proposal, row_label
 from serve.console.handlers import ConsoleHandlers
 from serve.console.rulings import WAITING, Shown, read_key, row_key, shown_of
@@ -188,6 +188,31 @@ async def test_a_move_is_about_the_version_that_answered_when_it_was_asked(
     first, second = await asyncio.gather(*clicks, return_exceptions=True)
     assert (first, type(second)) == ("support@1", Busy)
     assert handlers.live(SUPPORT) == "support@1"
+
+
+async def test_a_hold_is_shown_and_released_with_a_reason(parts: Parts, handlers: ConsoleHandlers) -> None:
+    assert draw_hold(await handlers.hold("support")) == ""
+    await parts.rollout.hold(SUPPORT, actor="key:boss", reason=NASTY)
+    drawn = draw_hold(await handlers.hold("support"))
+    assert "support is held" in drawn
+    assert "key:boss" in drawn
+    assert "<img" not in drawn
+    with pytest.raises(InvalidInput, match="Say why"):
+        await handlers.release("support", reason=" ")
+    await handlers.release("support", reason="looked at")
+    assert await handlers.hold("support") is None
+    with pytest.raises(Busy):
+        await handlers.release("support", reason="again")
+    assert next((e.actor, e.action) for e in await handlers.events("support")) == ("operator (console)", "released")
+
+
+def test_nothing_of_a_report_is_alive() -> None:
+    overlay = '<div style="position:fixed;inset:0">OVERLAY</div>'
+    drawn = draw_report(f"# Report\n\n\\`{overlay}\\`\n\n{overlay}\n\n{NASTY}\n\n| a | b |\n|---|---|\n| 1 | 2 |\n")
+    assert "<h1>Report</h1>" in drawn
+    assert "<td>1</td>" in drawn
+    for alive in ("<div style", "<img", "${", "{{"):
+        assert alive not in drawn
 
 
 async def test_adapters_show_the_verdict_of_their_night(
