@@ -43,8 +43,11 @@ class Manifest(BaseModel):
     """Further facts, by kind."""
 
 
-def write_atomic(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
-    """Replace `path` in one step; after a crash it holds the old content or the new one, never a part."""
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Replace `path` in one step; after a crash it holds the old content or the new one, never a part.
+
+    Readable by its owner alone, whatever the umask.
+    """
     raw = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -53,7 +56,6 @@ def write_atomic(path: Path, content: str | bytes, *, mode: int = 0o644) -> None
             file.write(raw)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(draft, mode)
         os.replace(draft, path)
     except BaseException:
         Path(draft).unlink(missing_ok=True)

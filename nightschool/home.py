@@ -80,8 +80,14 @@ class Home:
     def report(self, bot: BotName, cycle_id: str) -> Path:
         return self.root / "reports" / bot / cycle_id
 
+    def names(self) -> frozenset[str]:
+        """Everything that Nightschool puts right below `root`."""
+        files = (self.store, self.operator_key, self.secrets, self.server_state, self.lock, self.temp, self.logs)
+        folders = ("models", "cycles", "datasets", "adapters", "reports")
+        return frozenset({*(path.name for path in files), f"{self.store.name}.wal", *folders})
+
     def create(self) -> None:
-        """Make the folder, closed to other users. Raises OSError where that is not possible."""
+        """Make the folder, a new one closed to other users. Raises OSError where that is not possible."""
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         for folder in (self.temp, self.logs):
             folder.mkdir(parents=True, exist_ok=True)

@@ -209,4 +209,4 @@ async def _owned_task(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
 async def _write_operator_key(store: Store, home: Home) -> None:
     """A fresh secret for the CLI's key at each start, readable by the folder's owner alone."""
     secret = await store.write(partial(keys.renew_cli_key, at=utc_now()))
-    write_atomic(home.operator_key, secret + "\n", mode=0o600)
+    write_atomic(home.operator_key, secret + "\n")

@@ -136,7 +136,7 @@ def _read(file: Path) -> SecretsFile:
 
 
 def _write(file: Path, content: SecretsFile) -> None:
-    write_atomic(file, content.model_dump_json(indent=2) + "\n", mode=0o600)
+    write_atomic(file, content.model_dump_json(indent=2) + "\n")
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:

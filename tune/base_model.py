@@ -52,7 +52,6 @@ def prepare_base_model(target: Path, *, say: Say) -> Path:
         shutil.rmtree(leftover)
     draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
     try:
-        draft.chmod(0o755)
         _convert(source, draft, say=say)
         _write_licence(draft)
         publish(draft, kind="base-model", about={"model": MODEL_ID, "licence": "Apache-2.0", "source": GGUF})

@@ -145,7 +145,6 @@ def build_dataset(
         )
         folder = target / summary.folder_name
         if not folder.exists():
-            draft.chmod(0o755)
             draft.rename(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)

@@ -19,6 +19,7 @@ from rich.console import Console
 from nightschool.bots import load_bots
 from nightschool.child import Child, run_child
 from nightschool.errors import NotFound, Unavailable
+from nightschool.folder import hold_folder
 from nightschool.home import Home
 from nightschool.records import BotName
 from nightschool.settings import Settings
@@ -80,15 +81,8 @@ async def _run_with_own_server(settings: Settings, demo: Callable[[], None], *, 
 
 def _new_password(home: Home) -> str | None:
     """The console's, where the folder is new: made here, since it is told once and the child's log is no place."""
-    try:
-        home.create()
+    with hold_folder(home):
         return open_secrets(home).new_password
-    except OSError as error:
-        raise Unavailable(
-            f"cannot be written ({error.strerror})",
-            subject=str(home.root),
-            remedy="Set NIGHTSCHOOL_HOME to another folder.",
-        ) from error
 
 
 async def _until_it_listens(home: Home, child: Child) -> None:

@@ -98,6 +98,8 @@ def _gpu(_: Settings) -> Finding:
 
 def _disk(settings: Settings) -> Finding:
     folder = _first_existing(settings.paths.root)
+    if not folder.is_dir():
+        return Finding(Mark.FAIL, "disk", f"{folder} is a file", "Set NIGHTSCHOOL_HOME to a folder.")
     if not os.access(folder, os.W_OK):
         return Finding(Mark.FAIL, "disk", f"{folder} cannot be written", "Set NIGHTSCHOOL_HOME to another folder.")
     free = shutil.disk_usage(folder).free / GIB

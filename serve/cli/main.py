@@ -3,6 +3,7 @@
 Verbs are grouped by what they touch; each imports what it needs when it runs, so that `--help` is quick.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -47,6 +48,8 @@ def choose(context: typer.Context, home: HomeOption = None, config: ConfigOption
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a verb and exit: 0 is done, 130 is Ctrl-C, the rest are those of `nightschool.errors`."""
+    # What is written holds what people said, also by children and by libraries that ask for no mode: nobody else's.
+    os.umask(0o077)
     try:
         # Named, since `python -m serve.cli` would call itself that in its help.
         make_app()(arguments, prog_name="nightschool")

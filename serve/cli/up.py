@@ -5,26 +5,26 @@ things: the model is `tune.base_model`'s, the parts are `serve.app`'s.
 """
 
 import asyncio
-import fcntl
 import json
 import logging
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import uvicorn
 
 from collect import keys
 from nightschool.child import LOG_BYTES
-from nightschool.errors import Busy, NightschoolError, Unavailable
+from nightschool.errors import NightschoolError, Unavailable
 from nightschool.files import write_atomic
+from nightschool.folder import hold_folder
 from nightschool.home import Home
 from nightschool.records import utc_now
 from nightschool.settings import Settings
@@ -53,15 +53,7 @@ CONNECTION_GRACE_S: Final = 1
 def run_up(settings: Settings, *, is_quiet: bool = False) -> int:
     """Serve until a signal says stop. Returns the exit code."""
     home = settings.paths
-    try:
-        home.create()
-    except OSError as error:
-        raise Unavailable(
-            f"cannot be made ({error.strerror})",
-            subject=str(home.root),
-            remedy="Set NIGHTSCHOOL_HOME to another folder.",
-        ) from error
-    with _only_server(home):
+    with hold_folder(home):
         _check_port(settings.server.host, settings.server.port)
         _write_logs_to(home.logs / "server.log")
         try:
@@ -203,20 +195,6 @@ async def _control_tokens(settings: Settings, base_model: str, *, say: _Talk) ->
     if probe.left_out:
         say(f"model: not adapted: {', '.join(probe.left_out)}")
     return probe.control_tokens
-
-
-@contextmanager
-def _only_server(home: Home) -> Iterator[IO[str]]:
-    with home.lock.open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Busy(
-                "is in use by a running server",
-                subject=str(home.root),
-                remedy="Stop that one, or set NIGHTSCHOOL_HOME and NIGHTSCHOOL_PORT for a second installation.",
-            ) from None
-        yield lock
 
 
 def _check_port(host: str, port: int) -> None:

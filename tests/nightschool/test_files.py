@@ -11,7 +11,7 @@ from nightschool.files import MANIFEST, publish, read_manifest, verify, write_at
 def test_a_write_replaces_the_whole_file_and_leaves_no_draft(tmp_path: Path) -> None:
     target = tmp_path / "state.json"
     write_atomic(target, "old and long")
-    write_atomic(target, "new", mode=0o600)
+    write_atomic(target, "new")
     assert target.read_text() == "new"
     assert target.stat().st_mode & 0o777 == 0o600
     assert [p.name for p in tmp_path.iterdir()] == ["state.json"]

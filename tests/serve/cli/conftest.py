@@ -80,6 +80,12 @@ def lonely(tmp_path: Path) -> Callable[..., Said]:
     return call
 
 
+@pytest.fixture
+def bare() -> Callable[..., Said]:
+    """The command line with no data folder named before the verb."""
+    return speak
+
+
 def conversation(question: str, answer: str) -> str:
     """A line of OpenAI chat JSONL."""
     said = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
