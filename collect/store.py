@@ -10,11 +10,13 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
 import duckdb
 
+from collect.integrity import Marker, check_files
 from collect.migrations.runner import migrate
 from collect.writer import FATAL, Writer, record_error
 from nightschool.errors import NightschoolError, RecordError, Unavailable
@@ -26,7 +28,8 @@ log = logging.getLogger(__name__)
 
 FAILURE_POLL_S: Final = 0.5
 READERS: Final = 4
-CHECKPOINT_THRESHOLD: Final = "16MB"
+NEVER: Final = "1TB"
+"""A log of this size DuckDB would fold in by itself, inside of a commit; the writer does before, between two."""
 SPILL_FACTOR: Final = 4
 """A question may put this many times its memory into the temporary folder, and not fill the disk."""
 
@@ -86,16 +89,19 @@ async def open_store(file: Path, *, temp: Path, memory_gib: float, threads: int)
     """The record in `file`, made where there is none and migrated, for the length of the block.
 
     At the end writes that wait are committed first. Raises Unavailable where another process has it open, RecordError
-    where it is damaged or of a newer Nightschool.
+    where it is damaged, of a newer Nightschool, or lacks a file.
     """
-    connection = await asyncio.to_thread(_open, file, temp=temp, memory_gib=memory_gib, threads=threads)
-    writer = Writer(connection.cursor())
+    connection, marker = await asyncio.to_thread(_open, file, temp=temp, memory_gib=memory_gib, threads=threads)
+    writer = Writer(connection.cursor(), marker, folder=file.parent)
     readers = ThreadPoolExecutor(READERS, thread_name_prefix="record-reader")
 
     def close() -> None:
         writer.close()
         readers.shutdown()
+        marker.fold()
         connection.close()
+        marker.note("closed")
+        marker.close()
 
     try:
         yield Store(connection, writer, readers)
@@ -104,20 +110,29 @@ async def open_store(file: Path, *, temp: Path, memory_gib: float, threads: int)
         await asyncio.to_thread(close)
 
 
-def _open(file: Path, *, temp: Path, memory_gib: float, threads: int) -> Cursor:
+def _open(file: Path, *, temp: Path, memory_gib: float, threads: int) -> tuple[Cursor, Marker]:
     # The first parametrised statement would import pandas, which stalls it for a second.
     import pandas  # noqa: F401, PLC0415
 
     file.parent.mkdir(parents=True, exist_ok=True)
     temp.mkdir(parents=True, exist_ok=True)
-    connection = _connect(file, temp=temp, memory_gib=memory_gib, threads=threads)
+    check_files(file)
+    connect = partial(_connect, file, temp=temp, memory_gib=memory_gib, threads=threads)
+    connection = connect()
+    marker = Marker(file)
+    marker.begin()
     try:
-        return _prepare(connection, file, temp=temp)
-    except _NoCheckpoint as error:
-        # An intact record on a full disk: it is whole without having been folded together.
-        log.error("the record's log cannot be folded in, most likely for lack of disk: %s", error)
-    connection = _connect(file, temp=temp, memory_gib=memory_gib, threads=threads)
-    return _prepare(connection, file, temp=temp, with_checkpoint=False)
+        try:
+            connection = _prepare(connection, file, temp=temp)
+        except _NoCheckpoint as error:
+            # An intact record on a full disk: it is whole without having been folded together.
+            log.error("the record's log cannot be folded in, most likely for lack of disk: %s", error)
+            connection = _prepare(connect(), file, temp=temp, with_checkpoint=False)
+    except BaseException:
+        marker.close()
+        raise
+    marker.note()
+    return connection, marker
 
 
 class _NoCheckpoint(Exception):
@@ -155,7 +170,7 @@ def _connect(file: Path, *, temp: Path, memory_gib: float, threads: int) -> Curs
         "threads": threads,
         "temp_directory": str(temp),
         "max_temp_directory_size": f"{SPILL_FACTOR * memory_gib}GiB",
-        "checkpoint_threshold": CHECKPOINT_THRESHOLD,
+        "checkpoint_threshold": NEVER,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
     }

@@ -5,15 +5,18 @@ error nothing is ever acknowledged: DuckDB's COMMIT after a failed statement ret
 """
 
 import logging
+import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
 import duckdb
 
+from collect.integrity import Marker
 from nightschool.errors import RecordError, Unavailable
 
 Cursor = duckdb.DuckDBPyConnection
@@ -25,6 +28,10 @@ FATAL: Final = (duckdb.FatalException, duckdb.InternalException)
 """After one of these every cursor of the record is dead."""
 MAX_GROUP: Final = 200
 PROBE: Final = "select 1"
+FOLD_BYTES: Final = 16 * 2**20
+"""A log of this size is folded into the file."""
+ROOM: Final = 2
+"""So many times the log's size must be free on the disk: a fold without room ends the record, a commit does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +41,14 @@ class _Job:
 
 
 class Writer:
-    """Owns the writing cursor. `close` commits what waits."""
+    """Owns the writing cursor, and alone folds the log in. `close` commits what waits."""
 
-    def __init__(self, cursor: Cursor) -> None:
+    def __init__(self, cursor: Cursor, marker: Marker, *, folder: Path, fold_bytes: int = FOLD_BYTES) -> None:
         self._cursor = cursor
+        self._marker = marker
+        self._folder = folder
+        self._fold_bytes = fold_bytes
+        self._lacks_room = False
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         # Guards `_is_closed` and the queue's order: a job behind the closing mark would never be run.
         self._gate = threading.Lock()
@@ -79,6 +90,28 @@ class Writer:
             if jobs and not self._commit(jobs):
                 for job in jobs:
                     self._commit_alone(job)
+            if jobs and self._failure is None:
+                self._marker.note()
+                if self._marker.log_bytes > self._fold_bytes:
+                    self._fold()
+
+    def _fold(self) -> None:
+        """Fold the log into the file, where the disk has room for it."""
+        lacks_room = shutil.disk_usage(self._folder).free < ROOM * self._marker.log_bytes
+        if lacks_room and not self._lacks_room:
+            log.error("the disk of %s is nearly full: the record's log is not folded in and grows", self._folder)
+        self._lacks_room = lacks_room
+        if lacks_room:
+            return
+        self._marker.fold()
+        try:
+            self._cursor.execute("checkpoint")
+        except FATAL as error:
+            self._note(error)
+            return
+        except duckdb.Error as error:
+            log.warning("the record's log could not be folded in now: %s", error)
+        self._marker.note()
 
     def _commit(self, jobs: list[_Job]) -> bool:
         """True if all of the group is durable; False if nothing of it is."""

@@ -110,7 +110,13 @@ async def test_sql_reaches_nothing_beside_the_record(store: Store, tmp_path: Pat
     (tmp_path / "secret.txt").write_text("secret")
     with pytest.raises((duckdb.Error, RecordError)):
         await store.read(lambda cursor: cursor.execute(reaching_out.format(folder=tmp_path)).fetchall())
-    assert {file.name for file in tmp_path.iterdir()} <= {"record.duckdb", "record.duckdb.wal", "secret.txt", "temp"}
+    assert {file.name for file in tmp_path.iterdir()} <= {
+        "record.duckdb",
+        "record.duckdb.wal",
+        "record.duckdb.state",
+        "secret.txt",
+        "temp",
+    }
 
 
 async def test_every_cursor_thinks_in_utc(store: Store) -> None:

@@ -4,10 +4,12 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from pathlib import Path
 
 import duckdb
 import pytest
 
+from collect.integrity import Marker
 from collect.writer import Cursor, Writer, record_error
 from nightschool.errors import Busy, RecordError
 
@@ -20,8 +22,8 @@ def connection() -> Iterator[Cursor]:
 
 
 @pytest.fixture
-def writer(connection: Cursor) -> Iterator[Writer]:
-    writer = Writer(connection.cursor())
+def writer(connection: Cursor, tmp_path: Path) -> Iterator[Writer]:
+    writer = Writer(connection.cursor(), Marker(tmp_path / "r.duckdb"), folder=tmp_path)
     yield writer
     writer.close()
 
