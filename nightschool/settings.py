@@ -135,7 +135,7 @@ class StoreSettings(Section):
 
 class NightSettings(Section):
     min_free_gib: float = Field(default=2, ge=0)
-    """A cycle does not start with less free disk than this."""
+    """A cycle does not start with less free disk than this; the log, `nightschool status` and /readyz tell of it."""
     training_timeout_s: float = Field(default=6 * 3600, ge=60, le=30 * DAY_S)
     """A training that takes longer, over all its starts, ends the night; the next one goes on with it."""
     keep_nights: int = Field(default=14, ge=0, le=36_500)

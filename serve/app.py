@@ -39,6 +39,7 @@ from serve.api.feedback import feedback_router
 from serve.api.health import health_router
 from serve.api.models import models_router
 from serve.api.operations import operations_router
+from serve.disk import watch_disk
 from serve.metrics import Metrics
 from serve.pace import Pace
 from serve.pages import mount_pages
@@ -96,6 +97,8 @@ async def open_parts(
         )
         await stack.enter_async_context(_owned_task(keeper.run()))
         await stack.enter_async_context(_owned_task(rollout.keep_settled()))
+        watching = watch_disk(home.root, min_free_gib=settings.night.min_free_gib)
+        await stack.enter_async_context(_owned_task(watching))
         # Last in, first out: answers end and are recorded while engine and record are still there.
         stack.push_async_callback(turns.stop, grace_s=settings.server.drain_s)
         yield Parts(

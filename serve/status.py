@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from collect import cycles, holds, registry, status
 from nightschool.bots import Bot
 from nightschool.records import BASE, AdapterName, BotName, Cycle, CycleState, Outcome
+from serve.disk import DiskView, look_at_disk
 from serve.parts import Parts
 from serve.vllm.supervisor import EngineState
 
@@ -77,6 +78,7 @@ class BotView(_Part):
 class Status(_Part):
     version: str
     engine: EngineView
+    disk: DiskView
     bots: tuple[BotView, ...]
 
 
@@ -94,6 +96,7 @@ async def read_status(parts: Parts) -> Status:
             model=wanted.model or default,
             starts=engine.starts,
         ),
+        disk=look_at_disk(parts.home.root, min_free_gib=parts.settings.night.min_free_gib),
         bots=tuple([await _bot_view(parts, bot) for bot in parts.shelf.bots.values()]),
     )
 

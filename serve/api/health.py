@@ -16,6 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from nightschool.engine import Engine
 from nightschool.errors import NightschoolError, RecordError, Unavailable
 from serve.api.errors import error_response
+from serve.disk import look_at_disk
 from serve.parts import Parts
 from serve.vllm.supervisor import EngineState, EngineStatus
 
@@ -81,7 +82,8 @@ def health_router(parts: Parts) -> APIRouter:
         except Unavailable as error:
             # Not raised: a probe asks again and again, and its answer belongs in no log.
             return error_response(error)
-        return {"status": "ready", "engine": parts.settings.engine.kind}
+        disk = look_at_disk(parts.home.root, min_free_gib=parts.settings.night.min_free_gib)
+        return {"status": "ready", "engine": parts.settings.engine.kind, "disk": "low" if disk.is_low else "ok"}
 
     @router.get("/metrics")
     async def metrics() -> Response:

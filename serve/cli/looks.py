@@ -27,6 +27,8 @@ def status(context: typer.Context, as_json: JsonFlag = False) -> None:
     give(" ".join(f"engine: {engine['state']} ({engine['kind']}, {engine['model']}) {engine['detail']}".split()))
     if engine["kind"] == "echo":
         give("NOTE: the echo engine is in use; its answers are fake")
+    if found["disk"]["is_low"]:
+        give(f"disk: low, {found['disk']['free_gib']:g} GiB free; no night begins below night.min_free_gib. Free some")
     give("")
     rows = [bot | {"next": _next_night(bot), "now": _now(bot)} for bot in found["bots"]]
     columns = {

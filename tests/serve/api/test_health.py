@@ -37,7 +37,7 @@ def engine() -> Engine:
 async def test_alive_and_ready_need_no_key(anonymous: httpx.AsyncClient) -> None:
     assert (await anonymous.get("/healthz")).status_code == 200
     assert (await anonymous.head("/healthz")).status_code == 200
-    assert (await anonymous.get("/readyz")).json() == {"status": "ready", "engine": "echo"}
+    assert (await anonymous.get("/readyz")).json() == {"status": "ready", "engine": "echo", "disk": "ok"}
 
 
 async def test_not_ready_while_the_engine_is_not(

@@ -7,6 +7,7 @@ import pytest
 from collect import cycles
 from collect.reviews import record_review
 from nightschool.records import Adapter, BotName, Cycle, CycleState, Outcome, Review, Stage, Vote, new_id, utc_now
+from nightschool.settings import Settings
 from serve.parts import Parts
 from serve.votes import Opinion
 
@@ -94,3 +95,14 @@ async def test_a_report_is_printed_and_a_missing_one_named(nightschool: Nightsch
     for cycle in ("none-such", "../../secrets.json"):
         missing = await nightschool("report", cycle)
         assert (missing.code, missing.out) == (3, "")
+
+
+class TestOnADiskWithTooLittleRoom:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"night": settings.night.model_copy(update={"min_free_gib": 1e9})})
+
+    async def test_status_says_so(self, nightschool: Nightschool) -> None:
+        said = (await nightschool("status")).out
+        assert "disk: low, " in said
+        assert "no night begins below night.min_free_gib" in said
