@@ -61,8 +61,7 @@ def _close_to_others(home: Home) -> None:
     root = home.root
     if not _is_open(root):
         return
-    own = home.names()
-    foreign = sorted(path.name for path in root.iterdir() if path.name not in own)
+    foreign = sorted(path.name for path in root.iterdir() if not home.owns(path.name))
     if foreign:
         raise NotAllowed(
             f"is open to other users and holds what is not Nightschool's ({foreign[0]})",

@@ -80,11 +80,11 @@ class Home:
     def report(self, bot: BotName, cycle_id: str) -> Path:
         return self.root / "reports" / bot / cycle_id
 
-    def names(self) -> frozenset[str]:
-        """Everything that Nightschool puts right below `root`."""
+    def owns(self, name: str) -> bool:
+        """Whether what is so called right below `root` is Nightschool's, as its log, state or draft may be too."""
         files = (self.store, self.operator_key, self.secrets, self.server_state, self.lock, self.temp, self.logs)
-        folders = ("models", "cycles", "datasets", "adapters", "reports")
-        return frozenset({*(path.name for path in files), f"{self.store.name}.wal", *folders})
+        own = (*(path.name for path in files), "models", "cycles", "datasets", "adapters", "reports")
+        return name in own or name.removeprefix(".").startswith(tuple(f"{known}." for known in own))
 
     def create(self) -> None:
         """Make the folder, a new one closed to other users. Raises OSError where that is not possible."""

@@ -57,7 +57,7 @@ def refusal(home: Home) -> NightschoolError:
 
 def test_a_folder_that_others_may_enter_is_closed_with_all_in_it(home: Home) -> None:
     dataset = home.root / "datasets" / "support" / "abc" / "train.jsonl"
-    for path in (home.store, dataset):
+    for path in (home.store, dataset, home.root / "record.duckdb.state", home.root / ".server.json.x7"):
         put(path)
     home.root.chmod(0o755)
     with hold_folder(home):

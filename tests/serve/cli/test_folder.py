@@ -24,11 +24,16 @@ START_S = 60
 
 
 @contextmanager
-def installation(home: Path, *, umask: int) -> Iterator[str]:
+def installation(home: Path, *, umask: int = 0o022, min_free_gib: float = 0) -> Iterator[str]:
     """The URL of a server with the fake engine that has answered."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    own = {"NIGHTSCHOOL_ENGINE__KIND": "echo", "NIGHTSCHOOL_PORT": str(port), "NIGHTSCHOOL_BOTS": str(ROOT / "bots")}
+    own = {
+        "NIGHTSCHOOL_ENGINE__KIND": "echo",
+        "NIGHTSCHOOL_PORT": str(port),
+        "NIGHTSCHOOL_BOTS": str(ROOT / "bots"),
+        "NIGHTSCHOOL_NIGHT__MIN_FREE_GIB": str(min_free_gib),
+    }
     command = [sys.executable, "-m", "serve.cli", "--home", str(home), "up"]
     with (home.parent / "up.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=os.environ | own, stdout=log, stderr=log, umask=umask)
@@ -59,6 +64,13 @@ def test_nothing_in_the_folder_is_for_others_even_where_the_umask_is_0(tmp_path:
         found = {path.relative_to(home): path.stat().st_mode for path in (home, *home.rglob("*"))}
     assert Path("record.duckdb") in found
     assert {path: oct(mode) for path, mode in found.items() if stat.S_IMODE(mode) & 0o077} == {}
+
+
+def test_a_disk_with_too_little_room_stands_in_the_log_of_a_server_that_answers(tmp_path: Path) -> None:
+    home = Home(tmp_path / "data")
+    with installation(home.root, min_free_gib=1e9) as url:
+        assert httpx.get(f"{url}/readyz", trust_env=False).json()["disk"] == "low"
+    assert (home.logs / "server.log").read_text().count("WARNING serve.disk disk=low") == 1
 
 
 def test_a_folder_that_a_server_has_is_busy(lonely: Speak, tmp_path: Path) -> None:
