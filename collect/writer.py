@@ -5,7 +5,6 @@ error nothing is ever acknowledged: DuckDB's COMMIT after a failed statement ret
 """
 
 import logging
-import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -18,6 +17,7 @@ import duckdb
 
 from collect.integrity import Marker
 from nightschool.errors import RecordError, Unavailable
+from nightschool.files import free_bytes
 
 Cursor = duckdb.DuckDBPyConnection
 T = TypeVar("T")
@@ -97,7 +97,7 @@ class Writer:
 
     def _fold(self) -> None:
         """Fold the log into the file, where the disk has room for it."""
-        lacks_room = shutil.disk_usage(self._folder).free < ROOM * self._marker.log_bytes
+        lacks_room = free_bytes(self._folder) < ROOM * self._marker.log_bytes
         if lacks_room and not self._lacks_room:
             log.error("the disk of %s is nearly full: the record's log is not folded in and grows", self._folder)
         self._lacks_room = lacks_room

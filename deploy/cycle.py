@@ -26,6 +26,7 @@ from deploy.rollout import Rollout
 from nightschool.bots import Bot, BotShelf
 from nightschool.engine import Engine
 from nightschool.errors import InvalidInput, NightschoolError, RecordError, Unavailable
+from nightschool.files import free_bytes
 from nightschool.home import Home
 from nightschool.records import BotName, Cycle, CycleState, new_id, utc_now
 from tune.dataset import DatasetSummary
@@ -210,7 +211,7 @@ class NightRunner:
             )
 
     def _check_room(self, bot: Bot) -> None:
-        free = shutil.disk_usage(self._home.root).free
+        free = free_bytes(self._home.root)
         if free < self._limits.min_free_gib * GIB:
             raise Unavailable(
                 f"only {free / GIB:.1f} GiB of disk are free",

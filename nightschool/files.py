@@ -6,6 +6,7 @@ against a second writer of the same folder.
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -61,6 +62,14 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         Path(draft).unlink(missing_ok=True)
         raise
     _fsync(path.parent)
+
+
+def free_bytes(folder: Path) -> int:
+    """Room on the disk of `folder`; a folder that is gone has none."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return 0
 
 
 def hash_file(path: Path) -> str:

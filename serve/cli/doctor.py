@@ -15,7 +15,7 @@ import httpx
 
 from nightschool.bots import load_bots
 from nightschool.errors import InvalidSettings, NightschoolError, Unavailable
-from nightschool.files import read_manifest
+from nightschool.files import free_bytes, read_manifest
 from nightschool.settings import Settings
 from serve.base_model import check_probe, describe_probe, probe_base
 from serve.cli.address import listening_fault
@@ -102,7 +102,7 @@ def _disk(settings: Settings) -> Finding:
         return Finding(Mark.FAIL, "disk", f"{folder} is a file", "Set NIGHTSCHOOL_HOME to a folder.")
     if not os.access(folder, os.W_OK):
         return Finding(Mark.FAIL, "disk", f"{folder} cannot be written", "Set NIGHTSCHOOL_HOME to another folder.")
-    free = shutil.disk_usage(folder).free / GIB
+    free = free_bytes(folder) / GIB
     mark = Mark.OK if free >= WANTED_DISK_GIB else Mark.FAIL
     return Finding(mark, "disk", f"{free:.1f} GiB free", "" if mark is Mark.OK else f"Free {WANTED_DISK_GIB} GiB.")
 

@@ -23,7 +23,7 @@ import uvicorn
 from collect import keys
 from nightschool.child import LOG_BYTES
 from nightschool.errors import NightschoolError, Unavailable
-from nightschool.files import write_atomic
+from nightschool.files import free_bytes, write_atomic
 from nightschool.folder import hold_folder
 from nightschool.home import Home
 from nightschool.records import utc_now
@@ -207,8 +207,7 @@ def _check_port(host: str, port: int) -> None:
 
 
 def _check_disk(home: Home) -> None:
-    status = os.statvfs(home.root)
-    free = status.f_bavail * status.f_frsize / GIB
+    free = free_bytes(home.root) / GIB
     if free < MODEL_GIB:
         raise Unavailable(
             f"only {free:.1f} GiB are free, {MODEL_GIB:g} are needed", subject=str(home.root), remedy="Free some disk."

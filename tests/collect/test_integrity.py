@@ -171,7 +171,7 @@ async def test_without_room_the_log_grows_and_the_record_goes_on(
 ) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(Writer.__init__, "__kwdefaults__", {"fold_bytes": 20_000})
-    monkeypatch.setattr("collect.writer.shutil.disk_usage", lambda _: usage(1_000_000, 999_000, 1_000))
+    monkeypatch.setattr("nightschool.files.shutil.disk_usage", lambda _: usage(1_000_000, 999_000, 1_000))
     file = tmp_path / "r.duckdb"
     with caplog.at_level(logging.ERROR):
         async with open_store(file, temp=tmp_path / "temp", memory_gib=0.5, threads=1) as store:

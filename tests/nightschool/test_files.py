@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nightschool.errors import InvalidInput
-from nightschool.files import MANIFEST, publish, read_manifest, verify, write_atomic
+from nightschool.files import MANIFEST, free_bytes, publish, read_manifest, verify, write_atomic
 
 
 def test_a_write_replaces_the_whole_file_and_leaves_no_draft(tmp_path: Path) -> None:
@@ -62,3 +62,8 @@ def test_verify_notices_every_change(tmp_path: Path, change: str) -> None:
     with pytest.raises(InvalidInput, match=r"differs from its manifest"):
         verify(folder)
     assert (folder / MANIFEST).exists()
+
+
+def test_a_folder_that_is_gone_has_no_room(tmp_path: Path) -> None:
+    assert free_bytes(tmp_path) > 0
+    assert free_bytes(tmp_path / "gone") == 0
