@@ -10,20 +10,14 @@ Run: python bench/night.py [--data FILE] [--conversations N] [--quick]   The las
 import argparse
 import gzip
 import json
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
+from bench.common.installation import Installation
 
 SHIPPED: Final = Path(__file__).parent.parent / "bots" / "lumafern" / "train.jsonl"
 BOT: Final = """
@@ -42,71 +36,17 @@ START_TIMEOUT_S: Final = 600.0
 NIGHT_TIMEOUT_S: Final = 3 * 3600.0
 
 
-class Installation:
-    """A server of its own, and its verbs."""
-
-    def __init__(self, folder: Path, *, bot: str, port: int) -> None:
-        self.home = folder / "data"
-        self.address = f"http://127.0.0.1:{port}"
-        self.log = folder / "server.log"
-        (folder / "bots").mkdir()
-        (folder / "bots" / "support.toml").write_text(bot)
-        self.environment = {
-            **os.environ,
-            "NIGHTSCHOOL_HOME": str(self.home),
-            "NIGHTSCHOOL_PORT": str(port),
-            "NIGHTSCHOOL_BOTS": str(folder / "bots"),
-        }
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Ready to answer; ended again behind the block."""
-        command = [sys.executable, "-m", "serve.cli", "up", "--quiet"]
-        with (
-            self.log.open("wb") as output,
-            subprocess.Popen(command, env=self.environment, stdout=output, stderr=output) as process,
-        ):
-            try:
-                self._wait_until_ready(process)
-                yield
-            finally:
-                process.send_signal(signal.SIGTERM)
-
-    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < deadline and process.poll() is None:
-            try:
-                if httpx.get(f"{self.address}/readyz").is_success:
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.5)
-        raise SystemExit(f"the server did not start:\n{self.log.read_text()}")
-
-    def tell(self, *arguments: str) -> Any:
-        """The JSON that a verb prints; its progress goes on to the terminal."""
-        done = subprocess.run(
-            [sys.executable, "-m", "serve.cli", *arguments, "--json"],
-            env=self.environment, stdout=subprocess.PIPE, text=True, timeout=NIGHT_TIMEOUT_S, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            raise SystemExit(f"nightschool {' '.join(arguments)} ended with {done.returncode}")
-        return json.loads(done.stdout)
-
-
-def take(data: Path, *, conversations: int, to: Path) -> int:
-    """Every len // conversations-th line of `data`, so that all of it is seen. How many there are."""
+def take(data: Path, *, conversations: int, to: Path) -> None:
+    """Every len // conversations-th line of `data`, so that all of it is seen."""
     written = data.read_bytes()
     rows = (gzip.decompress(written) if data.suffix == ".gz" else written).decode().splitlines(keepends=True)
-    chosen = rows[:: max(1, len(rows) // conversations)][:conversations]
-    to.write_text("".join(chosen))
-    return len(chosen)
+    to.write_text("".join(rows[:: max(1, len(rows) // conversations)][:conversations]))
 
 
 def measure(installation: Installation, data: Path) -> dict[str, Any]:
-    imported = installation.tell("import", str(data), "--bot", "support")
+    imported = installation.tell("import", str(data), "--bot", "support", timeout_s=NIGHT_TIMEOUT_S)
     began = time.monotonic()
-    verdict = installation.tell("night", "--bot", "support")
+    verdict = installation.tell("night", "--bot", "support", timeout_s=NIGHT_TIMEOUT_S)
     night_s = time.monotonic() - began
     [cycle] = (installation.home / "cycles" / "support").iterdir()
     return {
@@ -151,12 +91,6 @@ def report(figures: dict[str, Any]) -> None:
     print(json.dumps({name: round(value, 4) if isinstance(value, float) else value for name, value in figures.items()}))
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=SHIPPED, help="JSON lines with `messages`, gzipped or not")
@@ -173,8 +107,8 @@ def main() -> None:
         bot = BOT.format(epochs=options.epochs, max_tokens=options.max_tokens)
         data = folder / "conversations.jsonl"
         take(options.data, conversations=options.conversations, to=data)
-        installation = Installation(folder, bot=bot, port=free_port())
-        with installation.running():
+        installation = Installation(folder, bot=bot)
+        with installation.running(start_timeout_s=START_TIMEOUT_S):
             figures = measure(installation, data)
         if options.keep:
             shutil.copytree(installation.home / "cycles", options.keep)

@@ -12,11 +12,7 @@ import argparse
 import asyncio
 import json
 import os
-import signal
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -26,6 +22,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+
+from bench.common.installation import Installation
 
 START_TIMEOUT_S: Final = 120.0
 WORDS: Final = (3, 50, 150)
@@ -105,42 +103,9 @@ def question(words: int) -> str:
 @contextmanager
 def run_server(folder: Path) -> Iterator[Server]:
     """Ready, with the fake engine, shipped limits, and a data folder of its own."""
-    bots = folder / "bots"
-    bots.mkdir()
-    (bots / "support.toml").write_text(BOT)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    environment = {
-        **os.environ, "NIGHTSCHOOL_HOME": str(folder / "data"), "NIGHTSCHOOL_PORT": str(port),
-        "NIGHTSCHOOL_BOTS": str(bots), "NIGHTSCHOOL_ENGINE__KIND": "echo",
-    }  # fmt: skip
-    log = folder / "server.log"
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            [sys.executable, "-m", "serve.cli", "up", "--quiet"], env=environment, stdout=output, stderr=output
-        ) as process,
-    ):
-        try:
-            address = f"http://127.0.0.1:{port}"
-            _wait_until_ready(address, process, log)
-            key = (folder / "data" / "operator.key").read_text().strip()
-            yield Server(address, process.pid, key)
-        finally:
-            process.send_signal(signal.SIGTERM)
-
-
-def _wait_until_ready(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if httpx.get(f"{address}/readyz").is_success:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.2)
-    raise SystemExit(f"the server did not start:\n{log.read_text()}")
+    installation = Installation(folder, bot=BOT, settings={"NIGHTSCHOOL_ENGINE__KIND": "echo"})
+    with installation.running(start_timeout_s=START_TIMEOUT_S) as pid:
+        yield Server(installation.address, pid, installation.operator_key())
 
 
 async def measure_answers(server: Server, *, rounds: int) -> dict[str, float]:
