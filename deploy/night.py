@@ -30,7 +30,7 @@ from nightschool.bots import Bot
 from nightschool.files import publish, read_manifest
 from nightschool.home import Home
 from nightschool.records import Adapter, Event, Stage, new_id
-from tune.dataset import DatasetSummary, build_dataset
+from tune.dataset import DatasetSummary, build_dataset, is_usable
 from tune.progress import TrainingProgress
 from tune.recipe import RECIPE, write_recipe
 
@@ -77,10 +77,16 @@ class Night:
             await take_snapshot(self._school, self._bot, self._folder)
 
     async def has_dataset(self) -> bool:
-        return self._folder.dataset_file.exists()
+        """Whether it is built, in the form that is read today: one of before an upgrade is built anew."""
+        data = self._folder.read_dataset()
+        return data is not None and is_usable(self._school.home.dataset(self._bot.bot_name, data.content_hash))
 
     async def build_dataset(self) -> None:
         """Build it, keep for good which side each conversation is on, then say which dataset it is."""
+        # A run on rows that nobody can read any more begins anew.
+        shutil.rmtree(self._folder.run, ignore_errors=True)
+        if read_manifest(self._folder.snapshot) is None:
+            await take_snapshot(self._school, self._bot, self._folder)
         target = self._school.home.datasets(self._bot.bot_name)
         data = await make_dataset(self._school, self._bot, self._folder, target=target)
         dataset = target / data.folder_name

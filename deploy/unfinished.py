@@ -14,6 +14,7 @@ from deploy.plan import NightFolder
 from deploy.training import DONE, SPENT, TIMED_OUT
 from nightschool.errors import InvalidInput
 from nightschool.files import read_manifest, write_atomic
+from tune.dataset import is_usable
 from tune.recipe import read_recipe
 
 log = logging.getLogger(__name__)
@@ -77,6 +78,6 @@ def _times_taken(run: Path) -> int:
 
 def _has_its_dataset(run: Path) -> bool:
     try:
-        return Path(read_recipe(run).dataset).exists()
+        return is_usable(Path(read_recipe(run).dataset))
     except InvalidInput:
         return False

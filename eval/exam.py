@@ -11,9 +11,9 @@ from typing import Final, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from eval.suites import HELD_OUT, SuiteRow, choose_rows, read_held_out
-from nightschool.files import read_jsonl
+from nightschool.tables import read_rows
 
-TRAIN: Final = "sft_train.jsonl"
+TRAIN: Final = "sft_train.parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def read_exam(dataset: Path, *, max_rows: int, rotation: str, production_trained
     return Exam(rows, ExamFacts(len(asked & known), held_out.liked_rows))
 
 
-class _GroupedLine(BaseModel):
+class _GroupedRow(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     conversation_id: str
@@ -53,6 +53,6 @@ def _near_duplicates(dataset: Path, conversations: frozenset[str]) -> frozenset[
         return frozenset()
     groups: defaultdict[str, set[str]] = defaultdict(set)
     for name in (TRAIN, HELD_OUT):
-        for line in read_jsonl(dataset / name, _GroupedLine, row="a row of a dataset"):
-            groups[line.group].add(line.conversation_id)
+        for row in read_rows(dataset / name, _GroupedRow, row="a row of a dataset"):
+            groups[row.group].add(row.conversation_id)
     return frozenset().union(*(group for group in groups.values() if group & conversations))

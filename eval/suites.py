@@ -1,7 +1,7 @@
 """The held-out rows on which every contestant is asked: one row for each answer that a person wrote or approved.
 
-Reads `sft_held_out.jsonl` of a dataset folder and chooses by hash, so that the choice depends on nothing but the data
-and the rotation. Does not know who answers or how answers are judged.
+Reads `sft_held_out.parquet` of a dataset folder and chooses by hash, so that the choice depends on nothing but the
+data and the rotation. Does not know who answers or how answers are judged.
 """
 
 import hashlib
@@ -14,10 +14,10 @@ from typing import Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from nightschool.files import read_jsonl
 from nightschool.records import ChatMessage
+from nightschool.tables import read_rows
 
-HELD_OUT: Final = "sft_held_out.jsonl"
+HELD_OUT: Final = "sft_held_out.parquet"
 Origin = Literal["import", "correction", "approval", "like"]
 _BY_PEOPLE: Final = frozenset({"import", "correction", "approval"})
 """Whose texts are references. What somebody liked is a contestant's own text: it would judge by likeness to itself."""
@@ -102,7 +102,7 @@ class _SpokenMessage(BaseModel):
     origin: Origin = "import"
 
 
-class _HeldOutLine(BaseModel):
+class _HeldOutRow(BaseModel):
     # Datasets carry further keys for their own use (item, group): they are none of our business.
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -112,11 +112,11 @@ class _HeldOutLine(BaseModel):
 
 
 def _read_rows(file: Path) -> Iterator[tuple[Origin, SuiteRow]]:
-    for held_out in read_jsonl(file, _HeldOutLine, row="a held-out row"):
+    for held_out in read_rows(file, _HeldOutRow, row="a held-out row"):
         yield from _rows_of(held_out)
 
 
-def _rows_of(held_out: _HeldOutLine) -> Iterator[tuple[Origin, SuiteRow]]:
+def _rows_of(held_out: _HeldOutRow) -> Iterator[tuple[Origin, SuiteRow]]:
     spoken = tuple(ChatMessage(role=message.role, content=message.content) for message in held_out.messages)
     for position, message in enumerate(held_out.messages):
         if position > 0 and message.role == "assistant" and message.weight != 0:

@@ -8,15 +8,14 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from nightschool.errors import InvalidInput
 
-M = TypeVar("M", bound=BaseModel)
 MANIFEST: Final = "manifest.json"
 
 
@@ -119,24 +118,6 @@ def verify(folder: Path) -> Manifest:
             "differs from its manifest", subject=str(folder), remedy="Restore the folder or make it again."
         )
     return manifest
-
-
-def read_jsonl(file: Path, model: type[M], *, row: str) -> Iterator[M]:
-    """Each line of a dataset's file as `model`; `row` says what one is. Raises InvalidInput, which names the line."""
-    if not file.exists():
-        raise InvalidInput("is missing", subject=str(file), remedy="Build the dataset again.")
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                yield model.model_validate_json(line)
-            except ValidationError as error:
-                fault = error.errors(include_url=False)[0]
-                where = ".".join(map(str, fault["loc"])) or "line"
-                raise InvalidInput(
-                    f"is not {row} ({where}: {fault['msg']})",
-                    subject=f"{file}, line {number}",
-                    remedy="Build the dataset again.",
-                ) from error
 
 
 def _fsync(path: Path) -> None:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -22,10 +23,12 @@ from collect.store import Cursor
 from nightschool.records import BotName, Conversation, Finish, Message, Review, Source, Vote
 from tune.dataset import build_dataset
 
+from .tables import read_table
+
 BOT = BotName("support")
 START = datetime(2026, 3, 1, tzinfo=UTC)
 LATER = START + timedelta(days=30)
-FILES = ("sft_train.jsonl", "sft_held_out.jsonl", "preferences.jsonl", "votes.jsonl")
+FILES = ("sft_train.parquet", "sft_held_out.parquet", "pairs_train.parquet", "votes_train.parquet")
 SAID = [
     ("Where is my parcel number twelve?", "On its way."),
     ("Can I change the delivery address?", "Never."),
@@ -142,20 +145,20 @@ def read(lines: list[str]) -> list[ParsedConversation]:
     return [line for line in found if isinstance(line, ParsedConversation)]
 
 
-def taught(cursor: Cursor, folder: Path, *, bot: BotName = BOT) -> dict[str, list[str]]:
+def taught(cursor: Cursor, folder: Path, *, bot: BotName = BOT) -> dict[str, list[dict[str, Any]]]:
     write_snapshot(cursor, bot=bot, folder=folder / "snapshot", at=LATER)
     built = build_dataset(folder / "snapshot", folder / "sets", system_prompt="Be kind.", held_out_share=0.3, seed=17)
-    return {name: (folder / "sets" / built.folder_name / name).read_text().splitlines() for name in FILES}
+    return {name: read_table(folder / "sets" / built.folder_name / name) for name in FILES}
 
 
 @pytest.fixture
-def given(tmp_path: Path) -> tuple[list[str], dict[str, list[str]]]:
+def given(tmp_path: Path) -> tuple[list[str], dict[str, list[dict[str, Any]]]]:
     with record() as cursor:
         fill(cursor)
         return list(export_conversations(cursor, bot=BOT)), taught(cursor, tmp_path / "before")
 
 
-Given = tuple[list[str], dict[str, list[str]]]
+Given = tuple[list[str], dict[str, list[dict[str, Any]]]]
 Spoil = Callable[[dict[str, object]], object]
 
 
@@ -180,8 +183,8 @@ def test_it_comes_in_once_and_leaves_what_is_there_alone(given: Given, tmp_path:
         other = BotName("reviewer")
         assert import_conversations(cursor, bot=other, conversations=take_in, is_held_out=None, at=LATER) == first
         elsewhere = taught(cursor, tmp_path / "other", bot=other)
-        assert len(elsewhere["sft_train.jsonl"] + elsewhere["sft_held_out.jsonl"]) == len(
-            before["sft_train.jsonl"] + before["sft_held_out.jsonl"]
+        assert len(elsewhere["sft_train.parquet"] + elsewhere["sft_held_out.parquet"]) == len(
+            before["sft_train.parquet"] + before["sft_held_out.parquet"]
         )
 
 

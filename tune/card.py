@@ -18,8 +18,10 @@ class Counts:
     held_out_conversations: int
     held_out_answers: int
     pairs: int
+    held_out_pairs: int
     votes_up: int
     votes_down: int
+    held_out_votes: int
     conversations: int
     """Those that are split."""
     largest_group: int
@@ -41,8 +43,8 @@ def write_card(counts: Counts, bounds: Bounds, *, held_out_share: float, seed: i
         f"| training | {counts.train_rows} | {counts.train_conversations} | {counts.train_answers} |",
         f"| held out | {counts.held_out_rows} | {counts.held_out_conversations} | {counts.held_out_answers} |",
         "",
-        f"Preference pairs (training side): {counts.pairs}. "
-        f"Votes (training side): {counts.votes_up} up, {counts.votes_down} down.",
+        f"Preference pairs: {counts.pairs} to train on, {counts.held_out_pairs} held out. "
+        f"Votes: {counts.votes_up} up and {counts.votes_down} down to train on, {counts.held_out_votes} held out.",
         "",
         f"One person's share: at most {bounds.train_share:.0%} of the training rows (the largest has "
         f"{counts.most_of_one_person[0]}), {bounds.exam_share:.0%} of the exam rows (the largest has "
@@ -62,7 +64,7 @@ def write_card(counts: Counts, bounds: Bounds, *, held_out_share: float, seed: i
         f"Share held out where an import did not say: {held_out_share:g}; seed {seed}. A person's conversations "
         "stand on one side, and so do near-duplicates; where these two rules disagree the conversation is on neither. "
         "What an import marked as held out is never trained on, nor is a near-duplicate of it. Each row's sources are "
-        "in `items.jsonl`.",
+        "in `items.parquet`.",
         "",
     ]
     return "\n".join(lines)

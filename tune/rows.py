@@ -1,8 +1,9 @@
-"""The lines of a dataset's files, and the only place that knows their shape.
+"""The rows of a dataset's files, and the only place that knows their shape: Parquet, a file for each kind and side.
 
-A row of sft_*.jsonl is a chat that starts with the system prompt and ends with an answer; assistant messages of weight
-0 are context. preferences.jsonl and votes.jsonl have the shape that TRL's DPO and KTO trainers read. Each row has an
-item, a line of items.jsonl that says what it was made of.
+A row of sft_*.parquet is a chat that starts with the system prompt and ends with an answer; assistant messages of
+weight 0 are context. Rows of pairs_*.parquet and votes_*.parquet are a prompt with two answers, or with one and whether
+people liked it. Each row has a weight of its own, and an item, a row of items.parquet that says what it was made of.
+What is held out is never trained on. Does not know how rows are chosen.
 """
 
 import hashlib
@@ -12,42 +13,44 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
-from nightschool.files import read_jsonl
 from nightschool.records import ChatMessage
+from nightschool.tables import read_rows, write_rows
 from tune.select import Lesson, Pair, Rated
 from tune.split import Side
 
-TRAIN: Final = "sft_train.jsonl"
-HELD_OUT: Final = "sft_held_out.jsonl"
-PREFERENCES: Final = "preferences.jsonl"
-VOTES: Final = "votes.jsonl"
-ITEMS: Final = "items.jsonl"
-SIDES: Final = "sides.jsonl"
+TRAIN: Final = "sft_train.parquet"
+HELD_OUT: Final = "sft_held_out.parquet"
+ITEMS: Final = "items.parquet"
+SIDES: Final = "sides.parquet"
 CARD: Final = "card.md"
 
 Row = Lesson | Pair | Rated
+Kind = Literal["sft", "pairs", "votes"]
 
 
-class Item(BaseModel):
-    """A line of items.jsonl: what one row was made of."""
+class Learnt(BaseModel):
+    """Of a row of items.parquet what says whether an adapter learnt it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)
 
     item_id: str
-    kind: Literal["sft", "pair", "vote"]
+    kind: Kind
     side: Side
+
+
+class Placed(BaseModel):
+    """Of any row where it came from."""
+
+    model_config = ConfigDict(frozen=True)
+
     conversation_id: str
-    messages: tuple[str, ...]
-    votes: tuple[tuple[str, str], ...]
-    """Message and voter."""
-    reviews: tuple[str, ...]
-    """Messages whose review was used."""
 
 
 class Decided(BaseModel):
-    """A line of sides.jsonl: where one conversation stands, for good."""
+    """A row of sides.parquet: where one conversation stands, for good."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,7 +59,7 @@ class Decided(BaseModel):
 
 
 class SftRow(BaseModel):
-    """A line of sft_train.jsonl, as the trainer reads it."""
+    """A row of sft_*.parquet."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -64,7 +67,34 @@ class SftRow(BaseModel):
     conversation_id: str
     group: str
     topic: str | None = None
+    weight: float = 1.0
     messages: tuple[ChatMessage, ...]
+
+
+class PairRow(BaseModel):
+    """A row of pairs_*.parquet: two answers to one prompt."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    item_id: str
+    conversation_id: str
+    prompt: tuple[ChatMessage, ...]
+    chosen: str
+    rejected: str
+    weight: float = 1.0
+
+
+class VoteRow(BaseModel):
+    """A row of votes_*.parquet: an answer, and whether more people liked it than not."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    item_id: str
+    conversation_id: str
+    prompt: tuple[ChatMessage, ...]
+    answer: str
+    is_good: bool
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +103,42 @@ class Named:
 
     item_id: str
     row: Row
+
+
+def _field(name: str, kind: pa.DataType) -> pa.Field:
+    return pa.field(name, kind, nullable=False)
+
+
+_CONTEXT: Final = (_field("role", pa.string()), _field("content", pa.string()))
+_PROMPT: Final = _field("prompt", pa.list_(_field("item", pa.struct(_CONTEXT))))
+_MESSAGE: Final = pa.struct([*_CONTEXT, pa.field("weight", pa.int8()), pa.field("origin", pa.string())])
+_HEAD: Final = (
+    _field("item_id", pa.string()),
+    _field("conversation_id", pa.string()),
+    _field("group", pa.string()),
+    pa.field("topic", pa.string()),
+    _field("weight", pa.float64()),
+)
+_BODIES: Final[Mapping[Kind, tuple[pa.Field, ...]]] = {
+    "sft": (_field("messages", pa.list_(_field("item", _MESSAGE))),),
+    "pairs": (_PROMPT, _field("chosen", pa.string()), _field("rejected", pa.string())),
+    "votes": (_PROMPT, _field("answer", pa.string()), _field("is_good", pa.bool_())),
+}
+_NAMES: Final = pa.list_(_field("item", pa.string()))
+_ITEM: Final = pa.schema(
+    [
+        *(_field(name, pa.string()) for name in ("item_id", "kind", "side", "conversation_id")),
+        _field("messages", _NAMES),
+        _field("votes", pa.list_(_field("item", pa.struct([_field(n, pa.string()) for n in ("message_id", "voter")])))),
+        _field("reviews", _NAMES),
+    ]
+)
+_DECIDED: Final = pa.schema([_field("conversation_id", pa.string()), _field("side", pa.string())])
+
+
+def file_of(kind: Kind, side: Side) -> str:
+    """The file's name in a dataset's folder."""
+    return f"{kind}_{'train' if side is Side.TRAIN else 'held_out'}.parquet"
 
 
 def name_row(row: Row) -> Named:
@@ -84,87 +150,93 @@ def name_row(row: Row) -> Named:
     return Named(_hash("vote", row.lineage.messages[-1], row.answer, str(row.is_good)), row)
 
 
-def write_rows(
-    file: Path, rows: Iterable[Named], *, groups: Mapping[str, str], topics: Mapping[str, str | None]
+def write_kind(
+    folder: Path,
+    kind: Kind,
+    side: Side,
+    rows: Iterable[Named],
+    *,
+    groups: Mapping[str, str],
+    topics: Mapping[str, str | None],
 ) -> None:
-    """One line for each row; `groups` names the near-duplicates' group of each conversation."""
-    _write_lines(
-        file,
-        (
-            {
-                "item_id": named.item_id,
-                "conversation_id": named.row.conversation_id,
-                "group": _hash(groups[named.row.conversation_id]),
-                "topic": topics[named.row.conversation_id],
-                **_body(named.row),
-            }
-            for named in rows
-        ),
+    """The file of one kind and side; `groups` names the near-duplicates' group of each conversation."""
+    lines = (
+        {
+            "item_id": named.item_id,
+            "conversation_id": named.row.conversation_id,
+            "group": _hash(groups[named.row.conversation_id]),
+            "topic": topics[named.row.conversation_id],
+            "weight": named.row.weight,
+            **_body(named.row),
+        }
+        for named in rows
     )
+    write_rows(folder / file_of(kind, side), lines, schema=pa.schema([*_HEAD, *_BODIES[kind]]))
 
 
 def write_items(file: Path, rows: Mapping[Side, Sequence[Named]]) -> None:
-    _write_lines(file, (_item(named, side).model_dump(mode="json") for side, some in rows.items() for named in some))
+    write_rows(file, (_item(named, side) for side, some in rows.items() for named in some), schema=_ITEM)
 
 
 def write_sides(file: Path, sides: Mapping[str, Literal["train", "held-out"]]) -> None:
-    _write_lines(file, (Decided(conversation_id=name, side=side).model_dump() for name, side in sides.items()))
+    lines = ({"conversation_id": name, "side": side} for name, side in sides.items())
+    write_rows(file, lines, schema=_DECIDED)
 
 
 def read_decided(file: Path) -> Mapping[str, Literal["train", "held-out"]]:
-    with file.open("rb") as lines:
-        return {line.conversation_id: line.side for line in map(Decided.model_validate_json, lines)}
+    return {decided.conversation_id: decided.side for decided in read_rows(file, Decided, row="a decision")}
 
 
 def read_item_ids(file: Path) -> frozenset[str]:
-    """Ids of the training rows in items.jsonl."""
-    with file.open("rb") as lines:
-        items = map(Item.model_validate_json, lines)
-        return frozenset(item.item_id for item in items if item.kind == "sft" and item.side is Side.TRAIN)
+    """Ids of the training rows in items.parquet."""
+    items = read_rows(file, Learnt, row="an item")
+    return frozenset(item.item_id for item in items if item.kind == "sft" and item.side is Side.TRAIN)
+
+
+def read_conversations(file: Path) -> frozenset[str]:
+    """Whose rows a file holds."""
+    return frozenset(row.conversation_id for row in read_rows(file, Placed, row="a row"))
 
 
 def read_sft_rows(file: Path) -> Iterator[SftRow]:
-    """The rows of sft_train.jsonl. Raises InvalidInput, which names the line."""
-    return read_jsonl(file, SftRow, row="a training row")
+    """The rows of sft_train.parquet or sft_held_out.parquet. Raises InvalidInput, which names the row."""
+    return read_rows(file, SftRow, row="a training row")
+
+
+def read_pairs(folder: Path, split: Side) -> Iterator[PairRow]:
+    """A dataset's pairs of one side; what is held out measures and is never trained on. Raises InvalidInput."""
+    return read_rows(folder / file_of("pairs", split), PairRow, row="a pair of answers")
+
+
+def read_votes(folder: Path, split: Side) -> Iterator[VoteRow]:
+    """A dataset's votes of one side; what is held out measures and is never trained on. Raises InvalidInput."""
+    return read_rows(folder / file_of("votes", split), VoteRow, row="a vote on an answer")
 
 
 def _body(row: Row) -> dict[str, object]:
     if isinstance(row, Lesson):
         return {"messages": row.messages}
     if isinstance(row, Pair):
-        return {"prompt": _plain(row.prompt), "chosen": _answer(row.chosen), "rejected": _answer(row.rejected)}
-    return {"prompt": _plain(row.prompt), "completion": _answer(row.answer), "label": row.is_good}
+        return {"prompt": row.prompt, "chosen": row.chosen, "rejected": row.rejected}
+    return {"prompt": row.prompt, "answer": row.answer, "is_good": row.is_good}
 
 
-def _item(named: Named, side: Side) -> Item:
+def _item(named: Named, side: Side) -> dict[str, object]:
     row = named.row
-    return Item(
-        item_id=named.item_id,
-        kind="sft" if isinstance(row, Lesson) else "pair" if isinstance(row, Pair) else "vote",
-        side=side,
-        conversation_id=row.conversation_id,
-        messages=row.lineage.messages,
-        votes=tuple((vote.message_id, vote.voter) for vote in row.lineage.votes),
-        reviews=row.lineage.reviews,
-    )
+    return {
+        "item_id": named.item_id,
+        "kind": "sft" if isinstance(row, Lesson) else "pairs" if isinstance(row, Pair) else "votes",
+        "side": side.value,
+        "conversation_id": row.conversation_id,
+        "messages": row.lineage.messages,
+        "votes": [vote._asdict() for vote in row.lineage.votes],
+        "reviews": row.lineage.reviews,
+    }
 
 
 def _content(messages: Sequence[ChatMessage]) -> list[str]:
     return [part for m in messages[1:] for part in (m["role"], m["content"], str(m.get("weight", 1)))]
 
 
-def _plain(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
-    return [ChatMessage(role=m["role"], content=m["content"]) for m in messages]
-
-
-def _answer(content: str) -> list[ChatMessage]:
-    return [ChatMessage(role="assistant", content=content)]
-
-
 def _hash(*parts: str) -> str:
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:16]
-
-
-def _write_lines(file: Path, lines: Iterable[Mapping[str, object]]) -> None:
-    with file.open("w", encoding="utf-8") as out:
-        out.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)

@@ -32,6 +32,8 @@ class Lesson:
     conversation_id: str
     messages: tuple[ChatMessage, ...]
     lineage: Lineage
+    weight: float = 1.0
+    """How heavily it counts in training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Pair:
     chosen: str
     rejected: str
     lineage: Lineage
+    weight: float = 1.0
+    """How heavily it counts in training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,8 @@ class Rated:
     answer: str
     is_good: bool
     lineage: Lineage
+    weight: float = 1.0
+    """How heavily it counts in training."""
 
 
 @dataclass(frozen=True, slots=True)

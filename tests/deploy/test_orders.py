@@ -1,6 +1,5 @@
 """What a bot's file orders: sampling as served, an exam that is large enough, and who is compared."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,8 @@ from nightschool.bots import Bot, RecipePart
 from nightschool.records import Adapter, AdapterName, BotName, Event, Sampling, Stage
 from tune.bounds import Bounds
 from tune.dataset import DatasetSummary
+
+from ..tables import write_table
 
 SUPPORT = BotName("support")
 BOT = Bot(name="support", title="Fern", system_prompt="Help.")
@@ -45,13 +46,14 @@ def test_an_engine_without_seeds_takes_the_likeliest_word_under_the_same_penalty
 
 
 def data(folder: Path, *, conversations: int, origin: str = "import") -> DatasetSummary:
-    with (folder / "sft_held_out.jsonl").open("w") as file:
-        for number in range(conversations):
-            messages = [{"role": "user", "content": f"q{number}"}]
-            for turn in range(7):
-                messages += [{"role": "assistant", "content": f"a{turn}", "origin": origin}]
-                messages += [{"role": "user", "content": f"and {turn}?"}]
-            file.write(json.dumps({"conversation_id": f"c{number}", "messages": messages}) + "\n")
+    rows = []
+    for number in range(conversations):
+        messages = [{"role": "user", "content": f"q{number}"}]
+        for turn in range(7):
+            messages += [{"role": "assistant", "content": f"a{turn}", "origin": origin}]
+            messages += [{"role": "user", "content": f"and {turn}?"}]
+        rows.append({"conversation_id": f"c{number}", "messages": messages})
+    write_table(folder / "sft_held_out.parquet", rows)
     return DatasetSummary(
         content_hash="h",
         train_rows=500,

@@ -14,7 +14,7 @@ import pytest
 from collect import cycles, registry
 from collect.store import Store, open_store
 from deploy.night import STEPS, Night, NightStep
-from deploy.plan import Step
+from deploy.plan import NightFolder, Step
 from deploy.rollout import Rollout
 from nightschool.errors import Busy, EngineError, RecordError, Unavailable
 from nightschool.home import Home
@@ -221,6 +221,28 @@ async def test_force_outlives_a_kill(
         async with started(full, home, knowing):
             pass
     assert trainer.trained == 1
+
+
+async def test_a_night_that_an_upgrade_interrupts_builds_its_dataset_anew_and_trains_on_that(
+    full: Store, home: Home, knowing: KnowingEngine, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deploy.cycle.STEPS", kill_at(Step.REGISTER, is_done=False))
+    runner, _ = server_of(full, knowing, home)
+    cycle = await runner.claim(SUPPORT, trigger="operator", actor="ada")
+    with pytest.raises(Killed):
+        await runner.run(cycle)
+    night = NightFolder(home.cycle(SUPPORT, cycle.cycle_id))
+    data = night.read_dataset()
+    assert data is not None
+    older = home.dataset(SUPPORT, "0" * 64)
+    home.dataset(SUPPORT, data.content_hash).rename(older)
+    (older / "sft_train.parquet").rename(older / "sft_train.jsonl")
+    night.write_dataset(data.model_copy(update={"content_hash": "0" * 64}))
+    monkeypatch.setattr("deploy.cycle.STEPS", STEPS)
+    async with started(full, home, knowing):
+        ended = await last(full)
+    assert (ended.state, ended.outcome, trainer.trained) == (CycleState.DONE, Outcome.PROMOTE, 2)
+    assert night.read_dataset() == data
 
 
 def hiccup() -> EngineError:

@@ -144,6 +144,7 @@ ORDER = Order.of(BOT, base_model="base")
 def night_out_of_time(folder: Path) -> NightFolder:
     dataset = folder.parents[1] / "dataset"
     dataset.mkdir()
+    publish(dataset, kind="dataset")
     night = NightFolder(folder)
     write_recipe(night.run, recipe_of(BOT, base_model="base", dataset=dataset))
     night.write_dataset(DATA)
@@ -211,6 +212,6 @@ def test_another_order_or_a_lost_dataset_begins_anew(tmp_path: Path) -> None:
     new = NightFolder(tmp_path / "nights" / "two")
     changed = BOT.model_copy(update={"system_prompt": "Help well."})
     assert not take_over(tmp_path / "nights", into=new, order=Order.of(changed, base_model="base"))
-    (tmp_path / "dataset").rmdir()
+    (tmp_path / "dataset" / MANIFEST).unlink()
     assert not take_over(tmp_path / "nights", into=new, order=ORDER)
     assert not new.run.exists()

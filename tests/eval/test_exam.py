@@ -1,23 +1,25 @@
-import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from eval.exam import read_exam
 from nightschool.errors import InvalidInput
 
+from ..tables import write_table
 
-def line(conversation: str, group: str, *, origin: str = "import") -> str:
+
+def line(conversation: str, group: str, *, origin: str = "import") -> dict[str, Any]:
     messages = [
         {"role": "user", "content": f"refund for {conversation}?"},
         {"role": "assistant", "content": "30 days.", "origin": origin},
     ]
-    return json.dumps({"item_id": "i", "conversation_id": conversation, "group": group, "messages": messages})
+    return {"item_id": "i", "conversation_id": conversation, "group": group, "messages": messages}
 
 
-def write(folder: Path, *, train: list[str], held_out: list[str]) -> Path:
-    (folder / "sft_train.jsonl").write_text("".join(f"{line}\n" for line in train))
-    (folder / "sft_held_out.jsonl").write_text("".join(f"{line}\n" for line in held_out))
+def write(folder: Path, *, train: list[dict[str, Any]], held_out: list[dict[str, Any]]) -> Path:
+    write_table(folder / "sft_train.parquet", train)
+    write_table(folder / "sft_held_out.parquet", held_out)
     return folder
 
 
@@ -49,7 +51,7 @@ def test_liked_answers_are_counted_but_not_asked(tmp_path: Path) -> None:
     assert (exam.facts.liked_rows, exam.facts.production_overlap) == (1, 0)
 
 
-def test_a_spoilt_line_is_named(tmp_path: Path) -> None:
-    dataset = write(tmp_path, train=["{}"], held_out=[line("h1", "c")])
-    with pytest.raises(InvalidInput, match=r"sft_train\.jsonl, line 1"):
+def test_a_spoilt_row_is_named(tmp_path: Path) -> None:
+    dataset = write(tmp_path, train=[{"group": None}], held_out=[line("h1", "c")])
+    with pytest.raises(InvalidInput, match=r"sft_train\.parquet, row 1"):
         read_exam(dataset, max_rows=9, rotation="", production_trained=frozenset({"h1"}))

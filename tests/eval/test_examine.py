@@ -19,6 +19,8 @@ from nightschool.errors import EngineError, EvaluationFailed, InvalidInput
 from nightschool.files import publish, verify
 from nightschool.records import Finish, Outcome, Sampling
 
+from ..tables import write_table
+
 RULES = GateRules(draws=1_000, min_conversations=10)
 SAMPLING = Sampling(temperature=0.3, seed=17)
 CONTESTANTS = {
@@ -56,23 +58,19 @@ def _version(model: str) -> int:
 
 def make_dataset(folder: Path, *, conversations: int = 15) -> Path:
     folder.mkdir(parents=True)
-    with (folder / "sft_held_out.jsonl").open("w") as file:
-        for number in range(conversations):
-            messages = [
-                {"role": "system", "content": "Be kind."},
-                {"role": "user", "content": f"how do refunds work {number}"},
-                {"role": "assistant", "content": f"{REFERENCE} {number}"},
-                {"role": "user", "content": f"really {number + 1}"},
-                {"role": "assistant", "content": f"{REFERENCE} yes {number}"},
-            ]
-            line = {
-                "item_id": f"i{number}",
-                "conversation_id": f"c{number}",
-                "group": f"g{number}",
-                "messages": messages,
-            }
-            file.write(json.dumps(line | {"messages": messages}) + "\n")
-    (folder / "sft_train.jsonl").touch()
+    rows = []
+    for number in range(conversations):
+        messages = [
+            {"role": "system", "content": "Be kind."},
+            {"role": "user", "content": f"how do refunds work {number}"},
+            {"role": "assistant", "content": f"{REFERENCE} {number}"},
+            {"role": "user", "content": f"really {number + 1}"},
+            {"role": "assistant", "content": f"{REFERENCE} yes {number}"},
+        ]
+        row = {"item_id": f"i{number}", "conversation_id": f"c{number}", "group": f"g{number}", "messages": messages}
+        rows.append(row)
+    write_table(folder / "sft_held_out.parquet", rows)
+    write_table(folder / "sft_train.parquet", [])
     publish(folder, kind="dataset")
     return folder
 

@@ -1,23 +1,25 @@
-import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from eval.suites import read_held_out, read_suite
 from nightschool.errors import InvalidInput
 
+from ..tables import write_table
 
-def line(conversation: str, *turns: tuple[str, str, int]) -> str:
+
+def line(conversation: str, *turns: tuple[str, str, int]) -> dict[str, Any]:
     messages: list[dict[str, object]] = [{"role": "system", "content": "Be kind."}]
     for question, answer, weight in turns:
         messages.append({"role": "user", "content": question})
         messages.append({"role": "assistant", "content": answer, "weight": weight})
-    return json.dumps({"item_id": "i", "conversation_id": conversation, "group": "g", "messages": messages})
+    return {"item_id": "i", "conversation_id": conversation, "group": "g", "messages": messages}
 
 
-def write(folder: Path, *lines: str) -> Path:
-    (folder / "sft_held_out.jsonl").write_text("\n".join(lines) + "\n")
+def write(folder: Path, *lines: dict[str, Any]) -> Path:
+    write_table(folder / "sft_held_out.parquet", lines)
     return folder
 
 
@@ -38,7 +40,7 @@ def test_a_turn_shared_by_two_branches_counts_once(tmp_path: Path) -> None:
     assert Counter(row.reference for row in read_suite(tmp_path, max_rows=9)) == {"Hello.": 2, "a": 1, "b": 1}
 
 
-def many(conversations: int, *, turns: int) -> list[str]:
+def many(conversations: int, *, turns: int) -> list[dict[str, Any]]:
     return [line(f"c{i}", *((f"q{turn}", f"a{turn}", 1) for turn in range(turns))) for i in range(conversations)]
 
 
@@ -75,7 +77,7 @@ def test_the_exam_asks_what_people_wrote_or_approved_and_counts_likes_apart(tmp_
     for origin in ("import", "correction", "approval", "like", None):
         said = {"role": "assistant", "content": f"by {origin}", "weight": 1} | ({"origin": origin} if origin else {})
         messages += [said, {"role": "user", "content": "And?"}]  # type: ignore[list-item]
-    write(tmp_path, json.dumps({"conversation_id": "c", "topic": "returns", "messages": messages}))
+    write(tmp_path, {"conversation_id": "c", "topic": "returns", "messages": messages})
     held_out = read_held_out(tmp_path)
     assert {row.reference for row in held_out.rows} == {"by import", "by correction", "by approval", "by None"}
     assert held_out.liked_rows == 1
@@ -85,12 +87,12 @@ def test_the_exam_asks_what_people_wrote_or_approved_and_counts_likes_apart(tmp_
 
 
 def test_nothing_held_out_is_an_empty_suite(tmp_path: Path) -> None:
-    (tmp_path / "sft_held_out.jsonl").touch()
+    write(tmp_path)
     assert read_suite(tmp_path, max_rows=10) == ()
 
 
-def test_a_bad_line_is_named_by_its_number(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="line 2"):
-        read_suite(write(tmp_path, line("c", ("q", "a", 1)), '{"messages": []}'), max_rows=10)
+def test_a_bad_row_is_named_by_its_number(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="row 2"):
+        read_suite(write(tmp_path, line("c", ("q", "a", 1)), {"messages": []}), max_rows=10)
     with pytest.raises(InvalidInput, match="missing"):
         read_suite(tmp_path / "nowhere", max_rows=10)

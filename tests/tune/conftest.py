@@ -1,6 +1,5 @@
 """Builders for the tune tests: a snapshot as the record writes it, and a small random Llama with its own tokenizer."""
 
-import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from nightschool.files import publish
+
+from ..tables import write_table
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TIME = pa.timestamp("us", tz="UTC")
@@ -230,7 +231,7 @@ def chat_tokenizer() -> Any:
 def write_dataset(folder: Path) -> Path:
     """A finished dataset of 20 short rows of several lengths, in a new folder."""
     folder.mkdir()
-    lines = []
+    rows = []
     for number in range(20):
         messages = [
             {"role": "system", "content": "Be kind."},
@@ -238,8 +239,8 @@ def write_dataset(folder: Path) -> Path:
             {"role": "assistant", "content": f"yes {number % 3}, of course."},
         ]
         row = {"item_id": f"i{number:02}", "conversation_id": f"c{number}", "group": "g", "messages": messages}
-        lines.append(json.dumps(row) + "\n")
-    (folder / "sft_train.jsonl").write_text("".join(lines))
+        rows.append(row)
+    write_table(folder / "sft_train.parquet", rows)
     publish(folder, kind="dataset")
     return folder
 

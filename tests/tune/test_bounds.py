@@ -39,7 +39,7 @@ def test_one_browser_is_a_bounded_share_of_training(record: Any, tmp_path: Path,
     fill(record, "import", others)
     like(record, fill(record, "browser:eve", 60, start=500), "browser:eve")
     built = build(record, tmp_path / "sets", bounds=Bounds(votes_a_day=1_000))
-    taught = owners(built, "sft_train.jsonl")
+    taught = owners(built, "sft_train.parquet")
     assert taught.count("browser_eve") == expected
     assert expected <= max(5, 0.1 * len(taught))
     card = (built.folder / "card.md").read_text()
@@ -50,7 +50,7 @@ def test_one_browser_is_a_bounded_share_of_training(record: Any, tmp_path: Path,
 def test_the_oldest_rows_stay(record: Any, tmp_path: Path) -> None:
     fill(record, "import", 45)
     like(record, fill(record, "browser:eve", 9, start=500), "browser:eve")
-    names = [row["conversation_id"] for row in rows(build(record, tmp_path / "sets"), "sft_train.jsonl")]
+    names = [row["conversation_id"] for row in rows(build(record, tmp_path / "sets"), "sft_train.parquet")]
     assert [name for name in names if "eve" in name] == [f"browser_eve-{n}" for n in range(5)]
 
 
@@ -64,7 +64,7 @@ def test_an_application_is_no_person_and_what_an_operator_let_in_is_nobodys(reco
     like(record, fill(record, "key:shop", 20), "key:shop")
     for answer in fill(record, "browser:eve", 20, start=500):
         record.review(answer, approved=True)
-    taught = owners(build(record, tmp_path / "sets"), "sft_train.jsonl")
+    taught = owners(build(record, tmp_path / "sets"), "sft_train.parquet")
     assert (taught.count("key_shop"), taught.count("browser_eve")) == (20, 20)
 
 
@@ -77,7 +77,7 @@ def test_what_says_the_same_as_an_approved_answer_still_counts_for_its_person(re
         record.rows["conversations"][-1] |= {"owner": "browser:eve", "source": "chat", "is_held_out": False}
         for message in record.rows["messages"][-4:]:
             message["source"] = "chat"
-    taught = owners(build(record, tmp_path / "sets"), "sft_train.jsonl")
+    taught = owners(build(record, tmp_path / "sets"), "sft_train.parquet")
     assert taught.count("eve") == 5
 
 
@@ -86,7 +86,7 @@ def test_one_browser_is_a_bounded_share_of_the_exam(record: Any, tmp_path: Path)
     for answer in fill(record, "browser:eve", 40, start=500, held_out=True):
         record.review(answer, approved=True)
     built = build(record, tmp_path / "sets", bounds=Bounds(exam_share=0.2))
-    asked = owners(built, "sft_held_out.jsonl")
+    asked = owners(built, "sft_held_out.parquet")
     assert asked.count("browser_eve") == 7 <= 0.2 * len(asked)
     assert "| beyond one person's share of the exam | 33 |" in (built.folder / "card.md").read_text()
 
@@ -96,12 +96,12 @@ def test_a_person_has_so_many_votes_a_day(record: Any, tmp_path: Path) -> None:
     answers = fill(record, "key:shop", 10, start=100)
     like(record, answers, "browser:eve")
     built = build(record, tmp_path / "sets", bounds=Bounds(votes_a_day=5, train_share=1))
-    assert owners(built, "sft_train.jsonl").count("key_shop") == 2
+    assert owners(built, "sft_train.parquet").count("key_shop") == 2
     assert "| votes beyond one person's day | 8 |" in (built.folder / "card.md").read_text()
     for answer in answers:
         record.vote(answer, "up", voter="key:shop")
     again = build(record, tmp_path / "sets", name="again", bounds=Bounds(votes_a_day=5, train_share=1))
-    assert owners(again, "sft_train.jsonl").count("key_shop") == 10
+    assert owners(again, "sft_train.parquet").count("key_shop") == 10
 
 
 @pytest.mark.parametrize(("held_out", "taught"), [(False, 1), (True, 0)])

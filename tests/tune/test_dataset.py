@@ -1,13 +1,21 @@
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nightschool.errors import InvalidInput
-from nightschool.files import verify
-from tune.dataset import DatasetSummary, build_dataset, read_items, read_sides, read_trained
-from tune.rows import read_sft_rows
+from nightschool.files import publish, verify
+from nightschool.records import ChatMessage
+from tune.dataset import DatasetSummary, build_dataset, is_usable, read_items, read_sides, read_trained
+from tune.rows import PairRow, VoteRow, read_pairs, read_sft_rows, read_votes
+from tune.split import Side
+
+from ..tables import read_table
+from .conftest import SnapshotBuilder
 
 WORDS = "amber birch cedar dune elm fern grove heath iris jade kelp lotus moss nettle oak pine quince reed sage thyme"
 
@@ -32,7 +40,7 @@ def fill(record: Any, count: int, **options: Any) -> None:
 
 
 def rows(summary: Built, name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (summary.folder / name).read_text().splitlines()]
+    return read_table(summary.folder / name)
 
 
 def test_the_folder_holds_what_its_manifest_and_summary_say(record: Any, tmp_path: Path) -> None:
@@ -40,7 +48,7 @@ def test_the_folder_holds_what_its_manifest_and_summary_say(record: Any, tmp_pat
     summary = build(record, tmp_path / "sets")
     assert verify(summary.folder).kind == "dataset"
     assert summary.folder.name == summary.content_hash[:16]
-    train, held_out = rows(summary, "sft_train.jsonl"), rows(summary, "sft_held_out.jsonl")
+    train, held_out = rows(summary, "sft_train.parquet"), rows(summary, "sft_held_out.parquet")
     assert (len(train), len(held_out)) == (summary.train_rows, summary.held_out_rows)
     assert summary.held_out_conversations == len({row["conversation_id"] for row in held_out}) > 0
     assert not {row["group"] for row in train} & {row["group"] for row in held_out}
@@ -83,8 +91,8 @@ def test_what_repeats_a_held_out_question_is_not_trained_on_and_the_card_says_so
     record.talk("twin", "How do I return a planter?", "Send it back.", held_out=False)
     record.talk("exam", "How can I return a planter?", "Pack it up, then send it back to us.", held_out=True)
     summary = build(record, tmp_path / "sets")
-    assert {row["conversation_id"] for row in rows(summary, "sft_held_out.jsonl")} == {"exam"}
-    assert "twin" not in {row["conversation_id"] for row in rows(summary, "sft_train.jsonl")}
+    assert {row["conversation_id"] for row in rows(summary, "sft_held_out.parquet")} == {"exam"}
+    assert "twin" not in {row["conversation_id"] for row in rows(summary, "sft_train.parquet")}
     assert "| near-duplicate of the other side | 1 |" in (summary.folder / "card.md").read_text()
 
 
@@ -93,36 +101,88 @@ def test_an_equal_conversation_counts_once_but_never_against_the_exam(record: An
         text = "Where is my order now?" if name in {"c", "exam"} else "What does the Grove plan cost?"
         record.talk(name, text, "See the page.", held_out=mark)
     summary = build(record, tmp_path / "sets")
-    assert [row["conversation_id"] for row in rows(summary, "sft_train.jsonl")] == ["a"]
-    assert [row["conversation_id"] for row in rows(summary, "sft_held_out.jsonl")] == ["exam"]
+    assert [row["conversation_id"] for row in rows(summary, "sft_train.parquet")] == ["a"]
+    assert [row["conversation_id"] for row in rows(summary, "sft_held_out.parquet")] == ["exam"]
 
 
-def test_pairs_and_votes_have_trls_shape_and_their_sources(record: Any, tmp_path: Path) -> None:
+def test_pairs_and_votes_are_typed_rows_with_their_sources(record: Any, tmp_path: Path) -> None:
     question, worse = record.talk("c", "Refund?", "Never.", owner="browser:a", held_out=False)
     better = record.say("c", "Within 30 days.", role="assistant", parent=question)
     record.vote(worse, "down", voter="browser:x")
     record.vote(better, "up", voter="browser:y")
     summary = build(record, tmp_path / "sets")
     assert (summary.pairs, summary.votes) == (1, 2)
-    (pair,) = rows(summary, "preferences.jsonl")
-    assert pair["chosen"] == [{"role": "assistant", "content": "Within 30 days."}]
-    assert pair["rejected"] == [{"role": "assistant", "content": "Never."}]
-    assert [m["role"] for m in pair["prompt"]] == ["system", "user"]
-    assert {(v["completion"][0]["content"], v["label"]) for v in rows(summary, "votes.jsonl")} == {
-        ("Never.", False),
-        ("Within 30 days.", True),
-    }
-    items = {item["item_id"]: item for item in rows(summary, "items.jsonl")}
-    assert sorted(map(tuple, items[pair["item_id"]]["votes"])) == [(worse, "browser:x"), (better, "browser:y")]
-    assert set(items[pair["item_id"]]["messages"]) == {question, worse, better}
+    prompt = (ChatMessage(role="system", content="Be kind."), ChatMessage(role="user", content="Refund?"))
+    (pair,) = read_pairs(summary.folder, Side.TRAIN)
+    assert pair == PairRow(
+        item_id=pair.item_id, conversation_id="c", prompt=prompt, chosen="Within 30 days.", rejected="Never."
+    )
+    votes = list(read_votes(summary.folder, Side.TRAIN))
+    assert votes == [
+        VoteRow(item_id=vote.item_id, conversation_id="c", prompt=prompt, answer=answer, is_good=is_good)
+        for vote, (answer, is_good) in zip(votes, [("Never.", False), ("Within 30 days.", True)], strict=True)
+    ]
+    items = {item["item_id"]: item for item in rows(summary, "items.parquet")}
+    voted = [(vote["message_id"], vote["voter"]) for vote in items[pair.item_id]["votes"]]
+    assert sorted(voted) == [(worse, "browser:x"), (better, "browser:y")]
+    assert set(items[pair.item_id]["messages"]) == {question, worse, better}
 
 
-def test_nothing_of_the_held_out_side_is_in_pairs_or_votes(record: Any, tmp_path: Path) -> None:
+def test_pairs_and_votes_of_the_held_out_side_measure_and_are_not_trained_on(record: Any, tmp_path: Path) -> None:
     _, answer = record.talk("c", "Refund?", "Never.", owner="browser:a", held_out=True)
     record.vote(answer, "down")
     record.review(answer, approved=True, corrected="Within 30 days.")
     summary = build(record, tmp_path / "sets")
     assert (summary.held_out_rows, summary.train_rows, summary.pairs, summary.votes) == (1, 0, 0, 0)
+    assert (summary.held_out_pairs, summary.held_out_votes) == (1, 1)
+    assert not [*read_pairs(summary.folder, Side.TRAIN), *read_votes(summary.folder, Side.TRAIN)]
+    (pair,) = read_pairs(summary.folder, Side.HELD_OUT)
+    (vote,) = read_votes(summary.folder, Side.HELD_OUT)
+    assert (pair.chosen, pair.rejected, vote.answer, vote.is_good) == ("Within 30 days.", "Never.", "Never.", False)
+    assert "1 held out" in (summary.folder / "card.md").read_text()
+
+
+def test_the_manifest_says_counts_reasons_sources_and_versions(record: Any, tmp_path: Path) -> None:
+    fill(record, 5, held_out=False)
+    record.vote(record.talk("down", "What is the red one?", "Blue.", owner="browser:a", held_out=False)[1], "down")
+    manifest = verify(build(record, tmp_path / "sets").folder)
+    about = manifest.about
+    assert (about["schema"], about["rows.sft_train"], about["rows.votes_train"]) == (2, 5, 1)
+    assert (about["left_out.voted down"], about["source.import"], about["source.chat"]) == (1, 5, 1)
+    assert about.keys() >= {"nightschool", "pyarrow", "snapshot_hash", "seed", "held_out_share", "rows.pairs_held-out"}
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.randoms())
+def test_the_order_of_a_snapshots_rows_changes_no_byte(chance: Any) -> None:
+    with tempfile.TemporaryDirectory() as temp:
+        folder = Path(temp)
+        record = SnapshotBuilder(folder)
+        fill(record, 12)
+        for number, (owner, vote) in enumerate((("browser:a", "up"), ("browser:b", "down"), ("key:shop", "up"))):
+            question, answer = record.talk(f"t{number}", f"Is it {owner} or not at all?", "Yes.", owner=owner)
+            record.vote(answer, vote, voter=owner)
+            record.vote(record.say(f"t{number}", "No.", role="assistant", parent=question), "up", voter="browser:z")
+            record.review(answer, approved=bool(number), corrected="Maybe." if number == 2 else "")
+        first = build(record, folder / "sets")
+        for table in record.rows.values():
+            chance.shuffle(table)
+        again = build(record, folder / "sets", name="again")
+        assert again == first
+
+
+def test_a_dataset_of_json_lines_still_tells_what_was_learnt_from_it(record: Any, tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    learnt = {"item_id": "i1", "kind": "sft", "side": "train", "conversation_id": "c"}
+    lines = [learnt, learnt | {"item_id": "i2", "side": "held-out"}, learnt | {"item_id": "i3", "kind": "vote"}]
+    (tmp_path / "old" / "items.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "old" / "sft_train.jsonl").write_text(json.dumps({"item_id": "i1", "conversation_id": "c"}) + "\n")
+    publish(tmp_path / "old", kind="dataset")
+    assert (read_items(tmp_path / "old"), read_trained(tmp_path / "old")) == (frozenset({"i1"}), frozenset({"c"}))
+    assert not is_usable(tmp_path / "old")
+    with pytest.raises(InvalidInput, match="JSON lines, as version 0"):
+        list(read_sft_rows(tmp_path / "old" / "sft_train.parquet"))
+    assert is_usable(build(record, tmp_path / "sets").folder)
 
 
 def test_the_folder_tells_sides_topics_and_what_it_trains_on(record: Any, tmp_path: Path) -> None:
@@ -135,8 +195,8 @@ def test_the_folder_tells_sides_topics_and_what_it_trains_on(record: Any, tmp_pa
     record.talk("c", "Do you ship to Iceland by air?", "Yes.", held_out=False, topic="orders")
     built = build(record, tmp_path / "sets", name="next")
     assert read_trained(built.folder) == {"c"}
-    assert [row["topic"] for row in rows(built, "sft_train.jsonl")] == ["orders"]
-    assert {row["topic"] for row in rows(built, "sft_held_out.jsonl")} == {None}
+    assert [row["topic"] for row in rows(built, "sft_train.parquet")] == ["orders"]
+    assert not any("topic" in row for row in rows(built, "sft_held_out.parquet"))
 
 
 def test_each_learnt_answer_says_by_whose_word_and_the_trainer_reads_it(record: Any, tmp_path: Path) -> None:
@@ -149,7 +209,7 @@ def test_each_learnt_answer_says_by_whose_word_and_the_trainer_reads_it(record: 
         elif word != "import":
             record.review(answer, approved=True, corrected="Better." if word == "correction" else "")
     folder = build(record, tmp_path / "sets").folder
-    read = list(read_sft_rows(folder / "sft_train.jsonl"))
+    read = list(read_sft_rows(folder / "sft_train.parquet"))
     assert {row.conversation_id: row.messages[-1].get("origin") for row in read} == {word: word for word in words}
     assert all("origin" not in message for row in read for message in row.messages[:-1])
 

@@ -1,12 +1,13 @@
 """A dialogue over the API is one conversation: one side, one row, and what was answered in it is learnt once."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from tune.dataset import build_dataset, read_sides, read_trained
 from tune.dialogues import join_dialogues
 from tune.snapshot import read_snapshot
+
+from ..tables import read_table
 
 ONE = ("Where is my planter?", "On its way.")
 TWO = (*ONE, "When will it come?", "On Friday.")
@@ -16,8 +17,8 @@ THREE = (*TWO, "And where to?", "To your door.")
 def built(record: Any, folder: Path, *, name: str = "snapshot", **options: Any) -> tuple[Path, list[dict[str, Any]]]:
     given: dict[str, Any] = {"system_prompt": "Be kind.", "held_out_share": 0.01, "seed": 17} | options
     dataset = folder / "sets" / build_dataset(record.write(name), folder / "sets", **given).folder_name
-    texts = [(dataset / name).read_text() for name in ("sft_train.jsonl", "sft_held_out.jsonl")]
-    return dataset, [json.loads(line) for text in texts for line in text.splitlines()]
+    names = ("sft_train.parquet", "sft_held_out.parquet")
+    return dataset, [row for name in names for row in read_table(dataset / name)]
 
 
 def taught(row: dict[str, Any]) -> list[str]:

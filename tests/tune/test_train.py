@@ -76,8 +76,8 @@ def test_bad_input_is_one_clear_message_and_code_2(
 def test_a_dataset_whose_rows_were_changed_trains_nothing(
     tmp_path: Path, dataset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with (dataset / "sft_train.jsonl").open("a") as file:
-        file.write("{}\n")
+    with (dataset / "sft_train.parquet").open("ab") as file:
+        file.write(b"more")
     assert main([str(prepare(tmp_path / "run", base_model=tmp_path, dataset=dataset))]) == 2
     assert "differs from its manifest" in capsys.readouterr().err
 
