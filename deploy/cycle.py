@@ -12,10 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from collect import cycles
 from collect.store import Store
+from deploy.board import Board
 from deploy.judging import PAUSES_S, Judge
 from deploy.morning import write_morning_report
 from deploy.night import STEPS, Night, School, find_shortfall, make_dataset, take_snapshot
@@ -46,7 +48,7 @@ class NightLimits:
 
 
 class NightPlan(NamedTuple):
-    """What a night would do now (`--dry-run`)."""
+    """What a night would do now (`night --dry-run`, `dataset build`)."""
 
     data: DatasetSummary
     shortfall: str | None
@@ -78,6 +80,7 @@ class NightRunner:
         self._pauses_s = pauses_s
         self.queue = Queue()
         self.exams = Queue()
+        self.board = Board()
         self._school = School(
             store=store,
             rollout=rollout,
@@ -87,6 +90,7 @@ class NightRunner:
             training_timeout_s=limits.training_timeout_s,
             trainings=self.queue,
             exams=self.exams,
+            board=self.board,
             now=now,
         )
 
@@ -151,19 +155,29 @@ class NightRunner:
 
     async def plan(self, bot: BotName) -> NightPlan:
         """What a night would find now; leaves nothing behind."""
-        folder, order = NightFolder(self._home.temp / f"plan-{new_id()}"), self._shelf.find(bot)
-        try:
-            await take_snapshot(self._school, order, folder)
-            data = await make_dataset(self._school, order, folder, target=folder.root)
-            dataset = folder.root / data.folder_name
-            why = await find_shortfall(self._school, order, data, dataset=dataset, force=False)
-            return NightPlan(data, why)
-        finally:
-            shutil.rmtree(folder.root, ignore_errors=True)
+        return await self._look_ahead(self._shelf.find(bot), target=None)
+
+    async def build(self, bot: BotName) -> NightPlan:
+        """The same, and the dataset stays in the data folder. Raises Unavailable without room."""
+        order = self._shelf.find(bot)
+        self._check_room(order)
+        return await self._look_ahead(order, target=self._home.datasets(bot))
 
     async def interrupted(self) -> list[Cycle]:
         """Cycles that a dead server left running."""
         return await self._store.read(cycles.running_cycles)
+
+    async def _look_ahead(self, order: Bot, *, target: Path | None) -> NightPlan:
+        folder = NightFolder(self._home.temp / f"plan-{new_id()}")
+        try:
+            await take_snapshot(self._school, order, folder)
+            built_in = target or folder.root
+            data = await make_dataset(self._school, order, folder, target=built_in)
+            dataset = built_in / data.folder_name
+            why = await find_shortfall(self._school, order, data, dataset=dataset, force=False)
+            return NightPlan(data, why)
+        finally:
+            shutil.rmtree(folder.root, ignore_errors=True)
 
     async def _walk(self, reporter: Reporter) -> None:
         """Every step that is not done yet, until the night is decided."""

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from collect import registry
 from collect.snapshot import write_snapshot
 from collect.store import Store
+from deploy.board import Board
 from deploy.judging import Judge, Paper
 from deploy.known import Order, find_changes, find_known_items, find_trained, keep_decided, keep_order
 from deploy.orders import bounds_of, insufficient, recipe_of, shortfall
@@ -47,6 +48,7 @@ class School:
     training_timeout_s: float
     trainings: Queue
     exams: Queue
+    board: Board
     now: Callable[[], datetime]
 
 
@@ -109,7 +111,8 @@ class Night:
             write_recipe(run, recipe_of(self._bot, base_model=self._school.base_model, dataset=dataset))
         give_time(run)
         async with self._school.trainings.turn(self._bot.bot_name):
-            await train(run, timeout_s=self._school.training_timeout_s, on_progress=self._show_training)
+            with self._school.board.training(self._bot.bot_name):
+                await train(run, timeout_s=self._school.training_timeout_s, on_progress=self._show_training)
 
     async def is_registered(self) -> bool:
         """Whether the record has the night's candidate; the cycle names it from then on."""
@@ -169,7 +172,8 @@ class Night:
         return data
 
     def _show_training(self, progress: TrainingProgress) -> None:
-        self._reporter.advance(progress.step / max(progress.steps, 1))
+        self._reporter.advance(progress.share)
+        self._school.board.show(self._bot.bot_name, progress)
 
     async def _find_candidate(self) -> Adapter | None:
         adapters = await self._school.store.read(partial(registry.adapters, bot=self._bot.bot_name))

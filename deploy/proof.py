@@ -86,6 +86,11 @@ class Prover(Protocol):
 
 async def prove_load(engine: Engine, model: str, folder: Path) -> None:
     """See `Prover`. Raises InvalidInput where the folder was never finished or has no proof."""
+    await measure_load(engine, model, folder)
+
+
+async def measure_load(engine: Engine, model: str, folder: Path) -> Distances:
+    """How near a load that proves itself is to what it should be; else raises what `prove_load` does."""
     if read_manifest(folder) is None:
         raise InvalidInput("has no manifest", subject=str(folder), remedy="It was never finished; train it again.")
     path = folder / PROOF
@@ -112,6 +117,7 @@ async def prove_load(engine: Engine, model: str, folder: Path) -> None:
     unseen = [part for part, way in found.from_parts.items() if not way.is_told_apart]
     if unseen:
         log.info("adapter=%s proved, but for parts that do too little to be seen: %s", model, ", ".join(unseen))
+    return found
 
 
 async def measure_distances(engine: Engine, model: str, proof: Proof) -> Distances:

@@ -15,6 +15,7 @@ from typing import Final, Literal, NamedTuple, Protocol
 
 from collect import cycles, schedules
 from collect.store import Store
+from deploy.board import Board
 from deploy.cycle import NightPlan
 from deploy.queue import Queue
 from nightschool.bots import Bot, BotShelf, SchedulePart
@@ -40,6 +41,9 @@ class Runner(Protocol):
     @property
     def exams(self) -> Queue: ...
 
+    @property
+    def board(self) -> Board: ...
+
     async def claim(
         self, bot: BotName, *, trigger: Trigger, actor: str, force: bool, local_date: date | None
     ) -> Cycle: ...
@@ -47,6 +51,8 @@ class Runner(Protocol):
     async def run(self, cycle: Cycle) -> Cycle: ...
 
     async def plan(self, bot: BotName) -> NightPlan: ...
+
+    async def build(self, bot: BotName) -> NightPlan: ...
 
     async def interrupted(self) -> list[Cycle]: ...
 
@@ -94,6 +100,12 @@ class Nights:
         self._shelf.find(bot)
         return await self._runner.plan(bot)
 
+    async def build(self, bot: BotName) -> NightPlan:
+        """The dataset that a cycle would learn from now, kept in the data folder. Raises Unavailable without room."""
+        self._shelf.look()
+        self._shelf.find(bot)
+        return await self._runner.build(bot)
+
     @property
     def queue(self) -> Queue:
         """Whose turn it is to train."""
@@ -103,6 +115,11 @@ class Nights:
     def exams(self) -> Queue:
         """Whose turn it is to be examined."""
         return self._runner.exams
+
+    @property
+    def board(self) -> Board:
+        """How far the trainings under way are."""
+        return self._runner.board
 
     def ahead_of(self, bot: BotName) -> BotName | None:
         """Whose training or exam the bot waits for; None where it waits for nobody's."""

@@ -19,7 +19,7 @@ from deploy.patience import NICENESS, WINDOW_S, is_starving, read_sample
 from nightschool.child import Child, run_child
 from nightschool.errors import TrainingFailed
 from nightschool.files import write_atomic
-from tune.progress import TrainingProgress, read_progress
+from tune.progress import StepFollower, TrainingProgress
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ async def _follow(
 ) -> bool:
     """True once it has ended, False where it starves. Raises TrainingFailed out of time."""
     before_s, started_s = _read_spent(run), time.monotonic()
-    kept_s, first = before_s, None
+    kept_s, first, steps = before_s, None, StepFollower(run)
     try:
         while child.is_running:
             now_s = time.monotonic()
@@ -73,7 +73,7 @@ async def _follow(
             if spent_s - kept_s > SPENT_PERIOD_S:
                 kept_s = spent_s
                 _write_spent(run, kept_s)
-            if progress := read_progress(run):
+            if progress := steps.progress():
                 on_progress(progress)
             sample = read_sample(child.pid, at_s=now_s) if child.pid else None
             first = first or sample

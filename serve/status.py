@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict
 
 from collect import cycles, holds, registry, status
 from nightschool.bots import Bot
-from nightschool.records import BASE, AdapterName, BotName, Cycle, CycleState, Outcome
+from nightschool.records import BASE, AdapterName, Cycle, CycleState, Outcome
 from serve.disk import DiskView, look_at_disk
 from serve.parts import Parts
 from serve.vllm.supervisor import EngineState
+from tune.progress import TrainingProgress
 
 RECENT_CYCLES = 5
 
@@ -31,6 +32,23 @@ class EngineView(_Part):
     """How often it was started since the server runs; a promotion does not add to it."""
 
 
+class TrainingView(_Part):
+    """How far a training under way is; what its method does not measure is null."""
+
+    phase: str
+    """The method that trains now: `sft`, `dpo`, ..."""
+    step: int
+    """Of the phase."""
+    steps: int
+    loss: float
+    learning_rate: float
+    tokens_per_s: float
+    left_s: float
+    rewards_margin: float | None
+    rewards_accuracy: float | None
+    memory_mb: float | None
+
+
 class CycleView(_Part):
     cycle: str
     bot: str
@@ -46,6 +64,8 @@ class CycleView(_Part):
     verdict: Outcome | None
     reasons: tuple[str, ...]
     figures: dict[str, float]
+    training: TrainingView | None = None
+    """While it trains, from its first step on."""
 
 
 class HoldView(_Part):
@@ -107,7 +127,7 @@ async def _bot_view(parts: Parts, bot: Bot) -> BotView:
     adapters = await parts.store.read(partial(registry.adapters, bot=name))
     counts = await parts.store.read(partial(status.count, bot=name))
     hold = await parts.store.read(partial(holds.find_hold, bot=name))
-    views = tuple(view_cycle(cycle) for cycle in recent)
+    views = tuple(view_cycle(parts, cycle) for cycle in recent)
     return BotView(
         bot=name,
         title=bot.title,
@@ -116,7 +136,7 @@ async def _bot_view(parts: Parts, bot: Bot) -> BotView:
         schedule=f"{bot.schedule.cron} {bot.schedule.time_zone}" if bot.schedule.enabled else "off",
         next_night=parts.nights.next_runs().get(name),
         held=HoldView(by=hold.armed_by, reason=hold.reason, since=hold.armed_at) if hold else None,
-        running=next((_queued(parts, view) for view in views if view.state is CycleState.RUNNING), None),
+        running=next((view for view in views if view.state is CycleState.RUNNING), None),
         recent=views,
         conversations=counts.conversations,
         answers=counts.answers,
@@ -126,21 +146,18 @@ async def _bot_view(parts: Parts, bot: Bot) -> BotView:
     )
 
 
-def _queued(parts: Parts, view: CycleView) -> CycleView:
-    """The night, whose step says for whose training or exam it waits where it does."""
-    other = parts.nights.ahead_of(BotName(view.bot))
-    return view.model_copy(update={"step": f"waits for {other}"}) if other else view
-
-
-def view_cycle(cycle: Cycle) -> CycleView:
-    """A cycle as people and programs read it."""
+def view_cycle(parts: Parts, cycle: Cycle) -> CycleView:
+    """A cycle as people and programs read it; of a running one also for whom it waits, and how far its training is."""
+    is_running = cycle.state is CycleState.RUNNING
+    other = parts.nights.ahead_of(cycle.bot) if is_running else None
+    progress = parts.nights.board.shown.get(cycle.bot) if is_running else None
     return CycleView(
         cycle=cycle.cycle_id,
         bot=cycle.bot,
         trigger=cycle.trigger,
         local_date=cycle.local_date.isoformat() if cycle.local_date else None,
         state=cycle.state,
-        step=cycle.step,
+        step=f"waits for {other}" if other else cycle.step,
         progress=cycle.progress,
         started_at=cycle.started_at,
         finished_at=cycle.finished_at,
@@ -148,4 +165,20 @@ def view_cycle(cycle: Cycle) -> CycleView:
         verdict=cycle.outcome,
         reasons=cycle.reasons,
         figures=json.loads(cycle.figures_json),
+        training=_view_training(progress) if progress else None,
+    )
+
+
+def _view_training(progress: TrainingProgress) -> TrainingView:
+    return TrainingView(
+        phase=progress.phase,
+        step=progress.step,
+        steps=progress.steps,
+        loss=progress.loss,
+        learning_rate=progress.learning_rate,
+        tokens_per_s=progress.tokens_per_s,
+        left_s=progress.eta_s,
+        rewards_margin=progress.rewards_margin,
+        rewards_accuracy=progress.rewards_accuracy,
+        memory_mb=progress.memory_mb,
     )

@@ -88,6 +88,7 @@ def health_router(parts: Parts) -> APIRouter:
     @router.get("/metrics")
     async def metrics() -> Response:
         parts.metrics.set_engine_ready(parts.engine_status().state is EngineState.READY)
+        parts.metrics.set_training(parts.nights.board.shown)
         return Response(parts.metrics.render(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return router

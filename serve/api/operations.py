@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from collect import cycles, events, keys, registry
 from collect.waiting import Waiting, list_waiting
+from deploy.cycle import NightPlan
+from deploy.in_use import prove_in_use
+from deploy.proof import measure_load
 from nightschool.errors import NotFound
 from nightschool.records import Adapter, BotName, utc_now
 from serve.api.auth import Authority, Caller, require_operator
@@ -33,6 +36,10 @@ class NightBody(_Body):
     bot: str
     force: bool = False
     dry_run: bool = False
+
+
+class DatasetBody(_Body):
+    bot: str
 
 
 class MoveBody(_Body):
@@ -61,6 +68,7 @@ def operations_router(parts: Parts) -> APIRouter:
     router = APIRouter(prefix="/ops", dependencies=[Depends(operator)])
     _add_looks(router, parts)
     _add_nights(router, parts, operator)
+    _add_proofs(router, parts)
     _add_moves(router, parts, operator)
     _add_keys(router, parts, operator)
     add_transfer(router, parts, operator)
@@ -106,25 +114,44 @@ def _add_nights(router: APIRouter, parts: Parts, operator: Authority) -> None:
         body = await read_body(request, NightBody, max_bytes=MAX_BODY_BYTES)
         name = parts.shelf.find(body.bot).bot_name
         if not body.dry_run:
-            return view_cycle(await parts.nights.start(name, actor=caller.owner, force=body.force))
-        plan = await parts.nights.plan(name)
-        return {
-            "bot": name,
-            "would_train": plan.shortfall is None,
-            "reason": plan.shortfall,
-            **plan.data.model_dump(),
-        }
+            return view_cycle(parts, await parts.nights.start(name, actor=caller.owner, force=body.force))
+        return _view_plan(name, await parts.nights.plan(name))
+
+    @router.post("/datasets")
+    async def build_dataset(request: Request) -> dict[str, Any]:
+        body = await read_body(request, DatasetBody, max_bytes=MAX_BODY_BYTES)
+        name = parts.shelf.find(body.bot).bot_name
+        plan = await parts.nights.build(name)
+        return {"hash": plan.data.content_hash, **_view_plan(name, plan)}
 
     @router.get("/cycles")
     async def list_cycles(
         bot: str | None = None, limit: Annotated[int, Query(ge=1, le=1_000)] = 20
     ) -> Sequence[CycleView]:
         found = await parts.store.read(partial(cycles.list_cycles, bot=_known(parts, bot), limit=limit))
-        return [view_cycle(cycle) for cycle in found]
+        return [view_cycle(parts, cycle) for cycle in found]
 
     @router.get("/cycles/{cycle_id}")
     async def one_cycle(cycle_id: str) -> CycleView:
-        return view_cycle(await parts.store.read(partial(cycles.cycle, cycle_id=cycle_id)))
+        return view_cycle(parts, await parts.store.read(partial(cycles.cycle, cycle_id=cycle_id)))
+
+
+def _add_proofs(router: APIRouter, parts: Parts) -> None:
+    measure = None if parts.settings.engine.kind == "echo" else measure_load
+
+    @router.get("/prove/{bot}")
+    async def prove(bot: str) -> dict[str, Any]:
+        name = parts.shelf.find(bot).bot_name
+        found = await prove_in_use(parts.engine, parts.store, parts.rollout, home=parts.home, bot=name, measure=measure)
+        distances = found.distances
+        return {
+            "bot": name,
+            "live": str(found.name),
+            "hash": found.content_hash,
+            "is_proved": distances is not None,
+            "to_adapter": distances.to_adapter if distances else None,
+            "to_base": distances.to_base if distances else None,
+        }
 
 
 def _add_moves(router: APIRouter, parts: Parts, operator: Authority) -> None:
@@ -172,6 +199,15 @@ def _add_keys(router: APIRouter, parts: Parts, operator: Authority) -> None:
     @router.delete("/keys/{name:path}")
     async def revoke(name: str, caller: Caller = Depends(operator)) -> dict[str, Any]:
         return _key_row(await parts.store.write(partial(revoke_key, name=name, actor=caller.owner, at=utc_now())))
+
+
+def _view_plan(bot: BotName, plan: NightPlan) -> dict[str, Any]:
+    return {
+        "bot": bot,
+        "would_train": plan.shortfall is None,
+        "reason": plan.shortfall,
+        **plan.data.model_dump(),
+    }
 
 
 def _known(parts: Parts, bot: str | None) -> BotName | None:

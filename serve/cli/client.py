@@ -23,6 +23,7 @@ from nightschool.errors import (
     Unavailable,
 )
 from nightschool.home import Home
+from serve.cli.training import TrainingRow
 
 VERSION_HEADER: Final = "x-nightschool-version"
 LOOK_TIMEOUT_S: Final = 5.0
@@ -52,6 +53,7 @@ class CycleRow(TypedDict):
     verdict: str | None
     reasons: list[str]
     figures: dict[str, float]
+    training: TrainingRow | None
 
 
 class BadLineRow(TypedDict):

@@ -12,16 +12,19 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
+    Task,
     TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
-from nightschool.errors import TrainingFailed
+from nightschool.errors import NotFound, TrainingFailed
 from serve.cli.client import CycleRow, Server
 from serve.cli.talk import say
+from serve.cli.training import describe_training
 
 FIRST_PAUSE_S: Final = 0.05
 LAST_PAUSE_S: Final = 1.0
@@ -39,8 +42,8 @@ WORDS: Final = {
     "report": "writing the report",
 }
 
-Show = Callable[[str, float], None]
-"""Takes the step and how much of it is done, 0..1."""
+Show = Callable[[CycleRow], None]
+"""Takes the cycle as it stands."""
 
 
 class Verdict(TypedDict):
@@ -59,7 +62,7 @@ def follow_night(server: Server, cycle_id: str) -> Verdict:
     try:
         with _showing() as show:
             while (cycle := _look(server, cycle_id))["state"] == "running":
-                show(cycle["step"], cycle["progress"])
+                show(cycle)
                 time.sleep(pause_s)
                 pause_s = min(LAST_PAUSE_S, 1.5 * pause_s)
     except KeyboardInterrupt:
@@ -76,6 +79,15 @@ def follow_night(server: Server, cycle_id: str) -> Verdict:
     )
 
 
+def find_running(server: Server, bot: str) -> str:
+    """The id of the bot's night under way. Raises NotFound where none is."""
+    cycles: list[CycleRow] = server.get("/ops/cycles", bot=bot, limit=1)
+    for cycle in cycles:
+        if cycle["state"] == "running":
+            return cycle["cycle"]
+    raise NotFound("is not at school", subject=bot, remedy="`nightschool night` without --watch begins a night.")
+
+
 def _look(server: Server, cycle_id: str) -> CycleRow:
     cycle: CycleRow = server.get(f"/ops/cycles/{cycle_id}")
     return cycle
@@ -88,6 +100,13 @@ def _failure(cycle: CycleRow) -> TrainingFailed:
     )
 
 
+class _LeftColumn(TimeRemainingColumn):
+    """Of a training the trainer itself says how long it takes."""
+
+    def render(self, task: Task) -> Text:
+        return Text() if task.fields["live"] else Text.assemble("left ", super().render(task))
+
+
 @contextmanager
 def _showing() -> Iterator[Show]:
     console = Console(stderr=True)
@@ -96,7 +115,7 @@ def _showing() -> Iterator[Show]:
         return
     columns = (
         TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
-        TextColumn("left"), TimeRemainingColumn(),
+        _LeftColumn(), TextColumn("{task.fields[live]}"),
     )  # fmt: skip
     with Progress(*columns, console=console) as progress:
         show, finish = _drawing(progress)
@@ -109,13 +128,14 @@ def _drawing(progress: Progress) -> tuple[Show, Callable[[], None]]:
 
     def finish() -> None:
         for task in tasks.values():
-            progress.update(task, completed=1.0)
+            progress.update(task, completed=1.0, live="")
 
-    def show(step: str, share: float) -> None:
+    def show(cycle: CycleRow) -> None:
+        step = cycle["step"]
         if step not in tasks:
             finish()
-            tasks[step] = progress.add_task(WORDS.get(step, step), total=1.0)
-        progress.update(tasks[step], completed=share)
+            tasks[step] = progress.add_task(WORDS.get(step, step), total=1.0, live="")
+        progress.update(tasks[step], completed=cycle["progress"], live=_live(cycle), refresh=True)
 
     return show, finish
 
@@ -123,10 +143,16 @@ def _drawing(progress: Progress) -> tuple[Show, Callable[[], None]]:
 def _telling() -> Show:
     told = ("", 0.0)
 
-    def show(step: str, share: float) -> None:
+    def show(cycle: CycleRow) -> None:
         nonlocal told
+        step, share = cycle["step"], cycle["progress"]
         if step != told[0] or share >= told[1] + TOLD_SHARE:
             told = (step, share)
-            say(f"{WORDS.get(step, step)}: {share:.0%}" if share else WORDS.get(step, step))
+            line = f"{WORDS.get(step, step)}: {share:.0%}" if share else WORDS.get(step, step)
+            say(" ".join([line, _live(cycle)]).rstrip())
 
     return show
+
+
+def _live(cycle: CycleRow) -> str:
+    return f"({describe_training(cycle['training'])})" if cycle["training"] else ""

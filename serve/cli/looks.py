@@ -1,10 +1,10 @@
-"""Verbs that look: status, waiting, adapters, events, report."""
+"""Verbs that look: status, waiting, adapters, prove, events, report."""
 
 from typing import Annotated, Any
 
 import typer
 
-from serve.cli.options import AnyBotOption, JsonFlag, server_of
+from serve.cli.options import AnyBotOption, BotOption, JsonFlag, server_of
 from serve.cli.talk import give, give_json, give_table, local_time
 
 
@@ -12,12 +12,15 @@ def add_looking_verbs(app: typer.Typer) -> None:
     app.command("status")(status)
     app.command("waiting")(waiting)
     app.command("adapters")(adapters)
+    app.command("prove")(prove)
     app.command("events")(events)
     app.command("report")(report)
 
 
 def status(context: typer.Context, as_json: JsonFlag = False) -> None:
     """Show engine, live versions, schedules and nights."""
+    from serve.cli.training import describe_training  # noqa: PLC0415
+
     with server_of(context) as server:
         found = server.get("/ops/status")
     if as_json:
@@ -37,6 +40,8 @@ def status(context: typer.Context, as_json: JsonFlag = False) -> None:
     }  # fmt: skip
     give_table(rows, columns, empty="no bots")
     for bot in found["bots"]:
+        if bot["running"] and bot["running"]["training"]:
+            give(f"{bot['bot']} trains: {describe_training(bot['running']['training'])}")
         if bot["held"]:
             give(_held(bot["bot"], bot["held"]))
     give("")
@@ -88,6 +93,29 @@ def adapters(context: typer.Context, bot: AnyBotOption = None, as_json: JsonFlag
         for row in rows
     ]
     give_table(shown, columns, empty="no adapters yet")
+
+
+def prove(context: typer.Context, bot: BotOption, as_json: JsonFlag = False) -> None:
+    """Prove that what answers is the adapter in production.
+
+    Its files must be those that the record knows, and the engine must give its proof texts the log-probabilities that
+    training measured. Exit 6 where the engine answers as somebody else, 2 where the files were changed.
+    """
+    from urllib.parse import quote  # noqa: PLC0415
+
+    with server_of(context) as server:
+        found = server.get(f"/ops/prove/{quote(bot, safe='')}")
+    if as_json:
+        give_json(found)
+    elif not found["hash"]:
+        give(f"{found['live']} answers: no adapter is live")
+    elif not found["is_proved"]:
+        give(f"{found['live']} answers by files of {found['hash'][:12]}; the echo engine has no weights to prove")
+    else:
+        give(
+            f"{found['live']} is in use: the engine answers as adapter {found['hash'][:12]} does "
+            f"({found['to_adapter']:.3f} nats a token from it, {found['to_base']:.3f} from the base model)"
+        )
 
 
 def events(

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nightschool.errors import InvalidInput
 from serve.cli.options import BotOption, JsonFlag, ReasonOption, VersionOption, WayDownOption, server_of
 from serve.cli.talk import give, give_json
 
@@ -19,23 +20,31 @@ def add_moving_verbs(app: typer.Typer) -> None:
 def night(
     context: typer.Context,
     bot: BotOption,
+    *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would do.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Train also where nothing is new.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Begin none: follow the one under way.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Run one cycle now and follow it until it ends.
 
     Builds the dataset, trains, evaluates, and promotes what passes the gate. Ctrl-C leaves the cycle running in the
-    server. Whatever the verdict, exit 0; a cycle that failed exits 1.
+    server, and --watch follows it again. Whatever the verdict, exit 0; a cycle that failed exits 1.
     """
-    from serve.cli.follow import follow_night  # noqa: PLC0415
+    from serve.cli.follow import find_running, follow_night  # noqa: PLC0415
 
+    if watch and (dry_run or force):
+        raise InvalidInput("begins nothing", subject="--watch", remedy="Leave --dry-run and --force out.")
     with server_of(context) as server:
-        begun = server.post("/ops/night", {"bot": bot, "force": force, "dry_run": dry_run})
-        if dry_run:
-            _give_plan(begun, as_json=as_json)
-            return
-        verdict = follow_night(server, begun["cycle"])
+        if watch:
+            cycle = find_running(server, bot)
+        else:
+            begun = server.post("/ops/night", {"bot": bot, "force": force, "dry_run": dry_run})
+            if dry_run:
+                _give_plan(begun, as_json=as_json)
+                return
+            cycle = begun["cycle"]
+        verdict = follow_night(server, cycle)
     if as_json:
         give_json(verdict)
         return

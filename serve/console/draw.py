@@ -9,7 +9,7 @@ from typing import Final
 from collect.holds import Hold
 from deploy.plan import Step
 from nightschool.records import AdapterName, Cycle, CycleState, Event, Outcome
-from serve.console.handlers import AdapterRow, Night
+from serve.console.handlers import AdapterRow
 from serve.markup import draw_markdown
 
 STEPS: Final = tuple(step for step in Step if step is not Step.FINISHED)
@@ -82,7 +82,8 @@ def draw_cycle(cycle: Cycle) -> str:
 
 def draw_progress(*, step: str, share: float) -> str:
     """Every step of a running night, and how far (0..1) the present one is."""
-    now = STEPS.index(step) if step in STEPS else len(STEPS)
+    # A night that waits for another's training or exam says so in place of its step.
+    now = STEPS.index(step) if step in STEPS else -1
     steps = "".join(
         f'<li class="{"ns-done" if index < now else "ns-now" if index == now else ""}">{name}</li>'
         for index, name in enumerate(STEPS)
@@ -107,17 +108,6 @@ def draw_figures(figures_json: str) -> str:
     return part("Figures") + compared + (facts(rest) if rest else "")
 
 
-def draw_night(night: Night) -> str:
-    """The whole of a chosen night but its report's words."""
-    losses = part("Training loss") + draw_losses(night.losses) if len(night.losses) > 1 else ""
-    picture = (
-        f'<img class="ns-report" alt="Charts of the evaluation" src="data:image/png;base64,{night.picture_base64}">'
-        if night.picture_base64
-        else ""
-    )
-    return draw_cycle(night.cycle) + losses + picture
-
-
 def draw_report(markdown: str) -> str:
     """A report's words: they quote what people wrote and models answered, so nothing in them is alive."""
     return _without_template(draw_markdown(markdown, css_class="ns-words"))
@@ -129,21 +119,6 @@ def draw_hold(hold: Hold | None) -> str:
     return (
         f'<p class="ns-held"><strong>{text(hold.bot)} is held</strong>: no version goes live by itself until it is '
         f"released. {when(hold.armed_at)}, by {text(hold.armed_by)}: {text(hold.reason)}</p>"
-    )
-
-
-def draw_losses(losses: Sequence[float], *, width: int = 640, height: int = 160) -> str:
-    """The loss of each logged step as one line; a drawing of 640 by 160 units that scales with the page."""
-    low, high = min(losses), max(losses)
-    span = (high - low) or 1.0
-    points = " ".join(
-        f"{index * width / (len(losses) - 1):.1f},{8 + (high - loss) / span * (height - 16):.1f}"
-        for index, loss in enumerate(losses)
-    )
-    title = f"Training loss over {len(losses)} logged steps: from {losses[0]:.3f} to {losses[-1]:.3f}"
-    return (
-        f'<figure class="ns-plot"><svg viewBox="0 0 {width} {height}" role="img" aria-label="{title}" '
-        f'preserveAspectRatio="none"><polyline points="{points}"/></svg><figcaption>{title}</figcaption></figure>'
     )
 
 

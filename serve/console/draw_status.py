@@ -7,8 +7,9 @@ from typing import Final
 
 from nightschool.records import Outcome
 from serve.console.draw import badge, draw_progress, facts, text, when
-from serve.status import BotView, CycleView, EngineView, Status
+from serve.status import BotView, CycleView, EngineView, Status, TrainingView
 from serve.vllm.supervisor import EngineState
+from tune.progress import describe_seconds
 
 TONES: Final = {EngineState.READY: "good", EngineState.STARTING: "warn", EngineState.DOWN: "bad"}
 
@@ -45,6 +46,8 @@ def _bot(bot: BotView) -> str:
     if last:
         pairs.append(("Last night", _last(last)))
     running = draw_progress(step=bot.running.step, share=bot.running.progress) if bot.running else ""
+    if bot.running and bot.running.training:
+        running += _training(bot.running.training)
     return f'<section class="ns-card"><h2>{text(bot.title)}</h2>{facts(pairs)}{running}</section>'
 
 
@@ -52,3 +55,11 @@ def _last(cycle: CycleView) -> str:
     tone = "good" if cycle.verdict is Outcome.PROMOTE else "plain" if cycle.verdict else "bad"
     reason = f"<br>{text(cycle.reasons[0])}" if cycle.reasons else ""
     return f"{badge(cycle.verdict or cycle.state, tone=tone)} {when(cycle.finished_at)}{reason}"
+
+
+def _training(at: TrainingView) -> str:
+    parts = [
+        f"{at.phase} {at.step} of {at.steps}", f"loss {at.loss:.3f}", f"{at.tokens_per_s:,.0f} tokens a second",
+        f"{describe_seconds(at.left_s)} left",
+    ]  # fmt: skip
+    return f'<p class="ns-fine">{text(", ".join(parts))}</p>'

@@ -5,7 +5,6 @@ Every change names its actor, so that the audit tells a click in the console fro
 
 import asyncio
 import base64
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +15,7 @@ from collect import cycles, events, registry
 from collect.holds import Hold, find_hold
 from collect.store import Store
 from deploy.morning import NAME as MORNING
-from deploy.plan import NightFolder
+from deploy.plan import NightFolder, Step
 from deploy.rollout import Rollout
 from deploy.schedule import Nights
 from nightschool.bots import BotShelf
@@ -25,6 +24,7 @@ from nightschool.home import Home
 from nightschool.records import Adapter, BotName, Cycle, CycleState, Event, Review, utc_now
 from serve.console.login import ACTOR
 from serve.console.rulings import LIST_LIMIT, Key, Listed, Row, Shown, find_row, list_rows, record_ruling
+from tune.progress import StepFollower, StepLine, TrainingProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,10 @@ class Night:
     """Markdown; empty where there is none."""
     picture_base64: str
     """PNG; empty where there is none."""
-    losses: tuple[float, ...]
+    steps: Sequence[StepLine]
+    """Of its training, as far as it is."""
+    training: TrainingProgress | None
+    """While it trains, from its first step on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,9 @@ class ConsoleHandlers:
         self._shelf = shelf
         self._home = home
         self._now = now
+        # Of the night that was looked at last: a running one is read on from where the look before it ended.
+        self._followed: tuple[Path, StepFollower] | None = None
+        self._reading = asyncio.Lock()
         # Two clicks on one question: the second finds the bot moved.
         self._moving = asyncio.Lock()
 
@@ -106,7 +112,8 @@ class ConsoleHandlers:
         """Raises NotFound."""
         cycle = await self._store.read(partial(cycles.cycle, cycle_id=cycle_id))
         folder = NightFolder(self._home.cycle(cycle.bot, cycle_id))
-        return await asyncio.to_thread(_read_night, cycle, folder)
+        async with self._reading:
+            return await asyncio.to_thread(_read_night, cycle, folder, self._follower(folder.run))
 
     async def start_night(self, bot: str, *, is_forced: bool) -> Cycle:
         """Begin a cycle now. Raises Busy where one of the bot runs."""
@@ -169,6 +176,11 @@ class ConsoleHandlers:
         self.check_reason(reason)
         await self._rollout.release(self._shelf.find(bot).bot_name, actor=ACTOR, reason=reason.strip())
 
+    def _follower(self, run: Path) -> StepFollower:
+        if self._followed is None or self._followed[0] != run:
+            self._followed = (run, StepFollower(run))
+        return self._followed[1]
+
     def _check_live(self, bot: BotName, while_live: str) -> None:
         if (now := self.live(bot)) != while_live:
             raise Busy(
@@ -182,20 +194,13 @@ def _verdict(adapter: Adapter, outcome: str | None) -> str:
     return "promote" if adapter.has_passing_verdict else "none"
 
 
-def _read_night(cycle: Cycle, folder: NightFolder) -> Night:
+def _read_night(cycle: Cycle, folder: NightFolder, follower: StepFollower) -> Night:
+    is_training = cycle.state is CycleState.RUNNING and cycle.step == Step.TRAIN
     pages, picture = (folder.root / MORNING, folder.evaluation / "report.md"), folder.evaluation / "report.png"
     return Night(
         cycle=cycle,
         report="\n\n".join(page.read_text() for page in pages if page.exists()),
         picture_base64=base64.b64encode(picture.read_bytes()).decode() if picture.exists() else "",
-        losses=_read_losses(folder.run / "metrics.jsonl"),
+        steps=tuple(follower.read()),
+        training=follower.progress() if is_training else None,
     )
-
-
-def _read_losses(file: Path) -> tuple[float, ...]:
-    """The losses logged so far; the trainer may be writing the last line now."""
-    if not file.exists():
-        return ()
-    whole_lines = file.read_text().rpartition("\n")[0].splitlines()
-    steps = (json.loads(line) for line in whole_lines)
-    return tuple(float(step["loss"]) for step in steps if step.get("loss") is not None)

@@ -8,11 +8,8 @@ from collections.abc import Awaitable, Callable
 
 import gradio as gr
 
-from serve.console.draw import (
-    cycle_label,
-    draw_night,
-    draw_report,
-)
+from serve.console.draw import cycle_label, draw_report
+from serve.console.draw_night import draw_night
 from serve.console.draw_status import draw_status
 from serve.console.handlers import ConsoleHandlers
 from serve.console.layout import ALL, ConsoleLayout, build_console

@@ -6,8 +6,8 @@ import shutil
 import socket
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
-from contextlib import nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -17,15 +17,27 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from collect import conversations, feedback, registry
+from collect import conversations, cycles, feedback, registry
 from collect.store import Cursor
+from deploy.plan import NightFolder
 from nightschool.engine import ChatRequest, Delta
 from nightschool.errors import EngineError
-from nightschool.records import Adapter, BotName, Event, Feedback, Message, Stage, utc_now
+from nightschool.records import (
+    Adapter,
+    BotName,
+    Cycle,
+    CycleState,
+    Event,
+    Feedback,
+    Message,
+    Stage,
+    utc_now,
+)
 from nightschool.settings import Settings
 from serve.app import build_app, open_parts
 from serve.parts import Parts
 from serve.secrets import open_secrets
+from tune.progress import StepLine, append_step
 
 T = TypeVar("T")
 FLAGS: Final = (
@@ -162,6 +174,33 @@ def ruled(site: Site) -> Callable[[str], str | None]:
         return next(row.ruled_text for row in rows if row.question == question)
 
     return read
+
+
+@pytest.fixture
+def train(site: Site) -> Callable[[str], AbstractContextManager[Callable[[int, float], None]]]:
+    """A night that trains for the length of the block; each call is a step with its loss, as the trainer writes it."""
+
+    @contextmanager
+    def train(cycle_id: str) -> Iterator[Callable[[int, float], None]]:
+        night = Cycle(cycle_id, BOT, "operator", None, CycleState.RUNNING, "train", 0.25, utc_now())
+        site.run(site.parts.store.write(partial(cycles.start_cycle, cycle=night)))
+        run = NightFolder(site.parts.home.cycle(BOT, cycle_id)).run
+        run.mkdir(parents=True)
+
+        def take_step(number: int, loss: float) -> None:
+            step = StepLine(
+                phase="sft", step=number, steps=40, epoch=0.1, loss=loss, learning_rate=2e-4, tokens=900,
+                tokens_per_s=450.0, seconds=2.0, left_s=130.0, memory_mb=2_100.0,
+            )  # fmt: skip
+            append_step(run, step)
+
+        try:
+            yield take_step
+        finally:
+            over = replace(night, state=CycleState.DONE, step="finished", finished_at=utc_now())
+            site.run(site.parts.store.write(partial(cycles.update_cycle, cycle=over)))
+
+    return train
 
 
 @pytest.fixture

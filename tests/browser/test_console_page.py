@@ -1,6 +1,8 @@
 """The console as an operator uses it."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Literal
 
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
@@ -13,6 +15,7 @@ pytestmark = [
 ]
 
 Ruled = Callable[[str], str | None]
+Train = Callable[[str], AbstractContextManager[Callable[[int, float], None]]]
 
 OVERFLOW = "document.documentElement.scrollWidth - window.innerWidth"
 
@@ -213,3 +216,59 @@ def move(page: Page, button: str, *, reason: str) -> None:
     page.get_by_role("button", name=button).click()
     page.get_by_role("button", name="Yes, do it").click()
     expect(page.locator("#ns-confirm")).to_be_hidden()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_training_is_followed_while_it_goes_on(
+    console: Page, train: Train, width: int, scheme: Literal["light", "dark"]
+) -> None:
+    console.set_viewport_size({"width": width, "height": 844})
+    console.emulate_media(color_scheme=scheme)
+    with train(f"{width}-{scheme}") as take_step:
+        take_step(1, 3.0)
+        take_step(2, 2.5)
+        console.get_by_role("tab", name="Nights").click()
+        night = console.locator("#ns-night")
+        expect(night).to_contain_text("sft: loss over 2 steps: from 3.000 to 2.500")
+        take_step(3, 1.25)
+        # By itself: nobody clicks.
+        expect(night).to_contain_text("sft: loss over 3 steps: from 3.000 to 1.250")
+        expect(night).to_contain_text("3 of 40")
+        expect(night).to_contain_text("2 min 10 s")
+        curve = night.get_by_role("img", name="sft: loss over 3 steps").bounding_box()
+        assert curve
+        assert 0 <= curve["x"] < curve["x"] + curve["width"] <= width
+        assert curve["height"] >= 100
+        assert console.evaluate(OVERFLOW) == 0
+        for part in ("polyline:not(.ns-raw)", "figcaption", ".ns-axis-y span"):
+            assert contrast(night.locator(f".ns-plot {part}").first) >= 3
+    expect(night).not_to_contain_text("Time left")
+    expect(night).to_contain_text("sft: loss over 3 steps")
+
+
+def contrast(shown: Locator) -> float:
+    """Of a line or a text against the page behind it, by WCAG."""
+    ratio: float = shown.evaluate(
+        """element => {
+            const channels = colour => {
+                const canvas = Object.assign(document.createElement('canvas'), {width: 1, height: 1}).getContext('2d');
+                canvas.fillStyle = colour;
+                canvas.fillRect(0, 0, 1, 1);
+                return [...canvas.getImageData(0, 0, 1, 1).data];
+            };
+            const style = getComputedStyle(element);
+            let behind = element;
+            while (behind.parentElement && channels(getComputedStyle(behind).backgroundColor)[3] < 255)
+                behind = behind.parentElement;
+            const light = colour => {
+                const [r, g, b] = channels(colour).map(
+                    c => (c /= 255) <= .03928 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4);
+                return .2126 * r + .7152 * g + .0722 * b;
+            };
+            const both = [light(style.stroke === 'none' ? style.color : style.stroke),
+                light(getComputedStyle(behind).backgroundColor)].sort((a, b) => b - a);
+            return (both[0] + .05) / (both[1] + .05);
+        }"""
+    )
+    return ratio

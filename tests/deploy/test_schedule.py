@@ -11,6 +11,7 @@ import pytest
 
 from collect import cycles
 from collect.store import Store
+from deploy.board import Board
 from deploy.cycle import NightPlan
 from deploy.queue import Queue
 from deploy.schedule import Nights, Trigger, run_nights
@@ -28,7 +29,7 @@ class School:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.queue, self.exams = Queue(), Queue()
+        self.queue, self.exams, self.board = Queue(), Queue(), Board()
         self.lasts = False
         self.fails: type[Exception] | None = None
         self.ran: list[str] = []
@@ -51,6 +52,9 @@ class School:
         return done
 
     async def plan(self, bot: BotName) -> NightPlan:
+        raise NotImplementedError
+
+    async def build(self, bot: BotName) -> NightPlan:
         raise NotImplementedError
 
     async def interrupted(self) -> list[Cycle]:

@@ -61,7 +61,7 @@ def train_sft(
     checkpoints = run / CHECKPOINTS
     found = _newest_checkpoint(checkpoints)
     done = _step_of(found) if found else 0
-    forget_steps_after(run, done)
+    forget_steps_after(run, done, phase=PHASE)
     last = checkpoints / f"checkpoint-{plan.steps}"
     if found == last:
         return last

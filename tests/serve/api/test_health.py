@@ -10,9 +10,11 @@ from fastapi import FastAPI
 from nightschool.echo import EchoEngine
 from nightschool.engine import Engine
 from nightschool.errors import EngineError, RecordError, Unavailable
+from nightschool.records import BotName
 from serve.api.health import FRESH_S, Readiness
 from serve.parts import Parts
 from serve.vllm.supervisor import EngineState, EngineStatus
+from tune.progress import TrainingProgress
 
 
 class CountingEngine(EchoEngine):
@@ -106,3 +108,25 @@ async def test_not_ready_with_a_record_that_is_closed(parts: Parts, anonymous: h
         await parts.store.write(fill_the_disk)
     reply = await anonymous.get("/readyz")
     assert (reply.status_code, reply.json()["error"]["code"]) == (503, "unavailable")
+
+
+async def test_metrics_tell_of_a_training_while_it_lasts(parts: Parts, anonymous: httpx.AsyncClient) -> None:
+    bot, board = BotName("support"), parts.nights.board
+    assert "nightschool_training_loss{" not in (await anonymous.get("/metrics")).text
+    with board.training(bot):
+        board.show(bot, TrainingProgress("sft", 3, 40, 1.25, 2e-4, 512.0, 6.0, 74.0, memory_mb=1_500.0))
+        text = (await anonymous.get("/metrics")).text
+        for figure, value in (
+            ("step", 3.0), ("steps", 40.0), ("loss", 1.25), ("learning_rate", 0.0002), ("tokens_per_second", 512.0),
+            ("left_seconds", 74.0), ("memory_bytes", "1.5e+09"),
+        ):  # fmt: skip
+            assert f'nightschool_training_{figure}{{bot="support",phase="sft"}} {value}' in text
+        assert "nightschool_training_rewards_margin{" not in text
+        board.show(
+            bot, TrainingProgress("dpo", 1, 9, 0.7, 5e-6, 99.0, 80.0, 9.0, rewards_margin=-0.5, rewards_accuracy=0.25)
+        )
+        text = (await anonymous.get("/metrics")).text
+        assert 'phase="sft"' not in text
+        for figure, value in (("rewards_margin", -0.5), ("rewards_accuracy_ratio", 0.25)):
+            assert f'nightschool_training_{figure}{{bot="support",phase="dpo"}} {value}' in text
+    assert "nightschool_training_loss{" not in (await anonymous.get("/metrics")).text

@@ -25,6 +25,8 @@ ENDPOINTS = [
     ("POST", "/ops/import?bot=support"),
     ("GET", "/ops/export?bot=support"),
     ("POST", "/ops/night"),
+    ("POST", "/ops/datasets"),
+    ("GET", "/ops/prove/support"),
     ("GET", "/ops/cycles"),
     ("GET", "/ops/cycles/some-cycle"),
     ("GET", "/ops/adapters"),
@@ -212,3 +214,12 @@ async def running_step(operator: httpx.AsyncClient) -> str:
     bots = (await operator.get("/ops/status")).json()["bots"]
     step: str = next(bot["running"]["step"] for bot in bots if bot["bot"] == "support")
     return step
+
+
+async def test_a_dataset_is_built_without_a_night_and_stays(parts: Parts, operator: httpx.AsyncClient) -> None:
+    built = [(await operator.post("/ops/datasets", json={"bot": "support"})).json() for _ in range(2)]
+    assert built[0] == built[1]
+    assert (built[0]["bot"], built[0]["would_train"], built[0]["train_rows"]) == ("support", False, 0)
+    assert (parts.home.dataset(SUPPORT, built[0]["hash"]) / "card.md").exists()
+    assert (await operator.get("/ops/cycles")).json() == []
+    assert (await operator.post("/ops/datasets", json={"bot": "nobody"})).status_code == 404

@@ -10,6 +10,7 @@ from nightschool.records import Adapter, BotName, Cycle, CycleState, Outcome, Re
 from nightschool.settings import Settings
 from serve.parts import Parts
 from serve.votes import Opinion
+from tune.progress import TrainingProgress
 
 Nightschool = Callable[..., Awaitable[Any]]
 Register = Callable[..., Awaitable[Adapter]]
@@ -41,6 +42,25 @@ async def test_status_shows_engine_bots_and_nights(nightschool: Nightschool, par
     for word in ("engine: ready (echo", "answers are fake", "support@base", "train 40%", "reject", "failed: too short"):
         assert word in shown.out
     assert "it learned" not in shown.out
+
+
+async def test_status_says_how_far_a_training_is(nightschool: Nightschool, parts: Parts) -> None:
+    bot, board = BotName("support"), parts.nights.board
+    await parts.store.write(partial(cycles.start_cycle, cycle=a_cycle(progress=0.4)))
+    with board.training(bot):
+        board.show(bot, TrainingProgress("dpo", 12, 40, 0.6931, 5e-6, 1512.4, 60.0, 130.0, 0.25, 0.75, 3_100.0))
+        found = (await nightschool("status", "--json")).json
+        support = next(row for row in found["bots"] if row["bot"] == "support")
+        assert support["running"]["training"] == {
+            "phase": "dpo", "step": 12, "steps": 40, "loss": 0.6931, "learning_rate": 5e-6, "tokens_per_s": 1512.4,
+            "left_s": 130.0, "rewards_margin": 0.25, "rewards_accuracy": 0.75, "memory_mb": 3_100.0,
+        }  # fmt: skip
+        line = (
+            "support trains: dpo 12/40, loss 0.693, margin +0.250, 75% of pairs right, lr 5.0e-06, 1,512 tokens/s, "
+            "3.1 GB, 2 min 10 s left\n"
+        )
+        assert line in (await nightschool("status")).out
+    assert "trains" not in (await nightschool("status")).out
 
 
 async def test_adapters_name_stage_and_hash(nightschool: Nightschool, register: Register) -> None:
@@ -86,6 +106,24 @@ async def test_events_tell_who_did_what_and_why(nightschool: Nightschool, regist
     shown = (await nightschool("events")).out
     assert "better on [refunds][31m" in shown
     assert "\x1b" not in shown
+
+
+async def test_who_answers_is_proved_as_far_as_the_engine_can(
+    nightschool: Nightschool, register: Register, parts: Parts
+) -> None:
+    assert (await nightschool("prove", "--bot", "support")).out == "support@base answers: no adapter is live\n"
+    adapter = await register("support", version=1)
+    await nightschool("promote", "--bot", "support", "--reason", "better")
+    found = (await nightschool("prove", "--bot", "support", "--json")).json
+    assert found == {
+        "bot": "support", "live": "support@1", "hash": adapter.content_hash, "is_proved": False, "to_adapter": None,
+        "to_base": None,
+    }  # fmt: skip
+    assert "the echo engine has no weights to prove" in (await nightschool("prove", "--bot", "support")).out
+    (parts.home.root / adapter.folder / "adapter_model.safetensors").write_bytes(b"other weights")
+    changed = await nightschool("prove", "--bot", "support")
+    assert (changed.code, changed.out, "differs from its manifest" in changed.err) == (2, "", True)
+    assert (await nightschool("prove", "--bot", "no/body")).code == 3
 
 
 async def test_a_report_is_printed_and_a_missing_one_named(nightschool: Nightschool) -> None:

@@ -1,13 +1,18 @@
+import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from collect import cycles
 from nightschool.errors import TrainingFailed
-from nightschool.records import Adapter, Stage
+from nightschool.records import Adapter, BotName, Cycle, CycleState, Outcome, Stage, utc_now
 from serve.cli.client import Server
 from serve.cli.follow import follow_night
 from serve.parts import Parts
@@ -136,6 +141,7 @@ def a_server(looks: Iterator[dict[str, Any] | BaseException]) -> Server:
             "verdict": None,
             "reasons": [],
             "figures": {},
+            "training": None,
         }
         return httpx.Response(200, content=json.dumps(usual | look))
 
@@ -167,3 +173,56 @@ def test_ctrl_c_leaves_the_night_running_and_says_so(capsys: pytest.CaptureFixtu
     with pytest.raises(KeyboardInterrupt):
         follow_night(a_server(iter([running("train", 0.1), KeyboardInterrupt()])), "c1")
     assert "the night goes on without you" in capsys.readouterr().err
+
+
+TRAINING = {
+    "phase": "sft", "step": 12, "steps": 40, "loss": 1.2345, "learning_rate": 1.8e-4, "tokens_per_s": 512.3,
+    "left_s": 59.9, "rewards_margin": None, "rewards_accuracy": None, "memory_mb": None,
+}  # fmt: skip
+DONE = {"state": "done", "step": "finished", "progress": 1.0, "verdict": "promote", "candidate": 3}
+
+
+def test_a_training_is_told_with_its_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    looks = [running("train", 0.0), running("train", 0.3) | {"training": TRAINING}, DONE]
+    follow_night(a_server(iter(looks)), "c1")
+    figures = "(sft 12/40, loss 1.234, lr 1.8e-04, 512 tokens/s, 1 min left)"
+    assert capsys.readouterr().err.splitlines() == ["training", f"training: 30% {figures}"]
+
+
+def test_a_terminal_shows_the_figures_beside_the_bar(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "180")
+    looks = [running("train", 0.3) | {"training": TRAINING}, running("evaluate", 0.5), DONE]
+    follow_night(a_server(iter(looks)), "c1")
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().err)
+    assert "(sft 12/40, loss 1.234, lr 1.8e-04, 512 tokens/s, 1 min left)" in shown
+    assert "comparing base, production and candidate" in shown
+
+
+async def test_a_night_under_way_is_watched_and_none_is_begun(
+    nightschool: Nightschool, parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = ("night", "--bot", "support", "--watch")
+    nobody = await nightschool(*watch)
+    assert (nobody.code, nobody.out) == (3, "")
+    assert "support: is not at school" in nobody.err
+    both = await nightschool(*watch, "--force")
+    assert (both.code, "--watch: begins nothing" in both.err) == (2, True)
+    assert (await nightschool("status", "--json")).json["bots"][0]["recent"] == []
+    night = Cycle("c1", BotName("support"), "schedule", None, CycleState.RUNNING, "train", 0.5, utc_now())
+    await parts.store.write(partial(cycles.start_cycle, cycle=night))
+    looked, read = asyncio.Event(), parts.store.read
+
+    async def read_and_tell(question: Any) -> Any:
+        if getattr(question, "func", None) is cycles.cycle:
+            looked.set()
+        return await read(question)
+
+    monkeypatch.setattr(parts.store, "read", read_and_tell)
+    watching = asyncio.ensure_future(nightschool(*watch, "--json"))
+    await looked.wait()
+    ended = replace(night, state=CycleState.DONE, outcome=Outcome.REJECT, reasons=("failed: worse",))
+    await parts.store.write(partial(cycles.update_cycle, cycle=ended))
+    assert (await watching).json["verdict"] == "reject"

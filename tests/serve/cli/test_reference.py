@@ -35,6 +35,7 @@ What `--json` prints:
 | `import` | `{"imported", "skipped", "moved", "bad_lines": [{"line", "reason"}]}` |
 | `night` | `{"cycle", "candidate", "verdict": "promote"\\|"hold"\\|"reject"\\|"insufficient-data", ...` |
 | `night --dry-run` | `{"bot", "would_train", "reason", "train_rows", "new_rows", "held_out_rows", ...}` |
+| `prove` | `{"bot", "live", "hash", "is_proved", "to_adapter", "to_base"}` |
 | `adapters` | `[{"bot", "version", "stage", "hash", "folder", "has_passing_verdict", "cycle", "dataset", ...}]` |
 | `promote` | `{"bot", "live", "stage"}` |
 | `rollback` | `{"bot", "live"}` |

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import math
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -12,12 +14,14 @@ from collect import cycles, reviews
 from deploy.plan import NightFolder
 from nightschool.errors import Busy, InvalidInput, NotFound
 from nightschool.records import Adapter, BotName, Cycle, CycleState, Outcome, Review, Vote, utc_now
-from serve.console.draw import cycle_label, draw_adapters, draw_events, draw_hold, draw_night, draw_report
+from serve.console.draw import cycle_label, draw_adapters, draw_events, draw_hold, draw_progress, draw_report
 from serve.console.draw_feedback import draw_answer, draw_opinion, draw_proposal, row_label
+from serve.console.draw_night import draw_night, draw_training
 from serve.console.handlers import ConsoleHandlers
 from serve.console.rulings import WAITING, Shown, read_key, row_key, shown_of
 from serve.parts import Parts
 from serve.votes import Opinion
+from tune.progress import METRICS, StepLine, append_step
 
 SUPPORT = BotName("support")
 BASE_NAME = "support@base"
@@ -41,6 +45,13 @@ async def voted(
         pass
     await parts.votes.cast(turn.answer_id, Opinion(vote, comment=comment, ideal_answer=ideal_answer), owner=owner)
     return turn.answer_id
+
+
+def a_step(phase: str, step: int, *, loss: float, **more: float) -> StepLine:
+    return StepLine(
+        phase=phase, step=step, steps=40, epoch=0.1, loss=loss, learning_rate=1.5e-4, tokens=1_000, tokens_per_s=500.0,
+        seconds=2.0, **more,
+    )  # fmt: skip
 
 
 async def record_night(parts: Parts) -> Cycle:
@@ -226,20 +237,59 @@ async def test_adapters_show_the_verdict_of_their_night(
     assert row.adapter.content_hash[:12] in drawn
 
 
-async def test_a_running_night_shows_its_step_and_its_losses(parts: Parts, handlers: ConsoleHandlers) -> None:
+async def test_a_running_night_shows_its_step_and_its_curves(parts: Parts, handlers: ConsoleHandlers) -> None:
     night = await record_night(parts)
-    folder = NightFolder(parts.home.cycle(SUPPORT, night.cycle_id))
-    folder.run.mkdir(parents=True)
-    lines = [json.dumps({"step": step, "loss": loss}) for step, loss in ((1, 3.0), (2, 1.5))]
-    (folder.run / "metrics.jsonl").write_text("\n".join([*lines, json.dumps({"phase": "saving"}), '{"step": 3, "lo']))
+    run = NightFolder(parts.home.cycle(SUPPORT, night.cycle_id)).run
+    run.mkdir(parents=True)
     shown = await handlers.night(night.cycle_id)
-    assert shown.losses == (3.0, 1.5)
-    drawn = draw_night(shown)
+    assert (shown.training, "Training" in draw_night(shown)) == (None, False)
+    for number, loss in enumerate((3.0, 1.5), start=1):
+        append_step(run, a_step("sft", number, loss=loss, left_s=130.0, memory_mb=1_500.0))
+    with (run / METRICS).open("a") as file:
+        file.write('{"phase": "sft", "step": 3, "lo')
+    drawn = draw_night(await handlers.night(night.cycle_id))
     assert "train: 40%" in drawn
-    assert "from 3.000 to 1.500" in drawn
+    assert "sft: loss over 2 steps: from 3.000 to 1.500" in drawn
+    for figure in ("2 of 40", "2 min 10 s", "1.50 GB", "1.50e-04", "500 tokens a second"):
+        assert figure in drawn
+    assert "reward" not in drawn
     assert await handlers.is_running()
     with pytest.raises(Busy):
         await handlers.start_night("support", is_forced=False)
+
+
+async def test_each_method_has_a_curve_of_its_own(parts: Parts, handlers: ConsoleHandlers) -> None:
+    night = await record_night(parts)
+    run = NightFolder(parts.home.cycle(SUPPORT, night.cycle_id)).run
+    run.mkdir(parents=True)
+    for number in range(1, 1_001):
+        append_step(run, a_step("sft", number, loss=4.0 / number))
+    append_step(run, a_step("dpo", 1, loss=0.69, rewards_margin=0.0))
+    append_step(run, a_step("dpo", 2, loss=0.5, rewards_margin=0.25, rewards_accuracy=0.75))
+    drawn = draw_night(await handlers.night(night.cycle_id))
+    titles = (
+        "sft: loss over 1000 steps",
+        "dpo: loss over 2 steps",
+        "dpo: reward margin over 2 steps: from 0.000 to 0.250",
+    )
+    assert [drawn.index(title) for title in titles] == sorted(drawn.index(title) for title in titles)
+    assert max(len(points.split()) for points in re.findall(r'points="([^"]*)"', drawn)) <= 320
+    assert "+0.2500" in drawn
+    assert "75%" in drawn
+    # Once it is over the curves stay, and nothing is said to be going on.
+    await parts.store.write(partial(cycles.update_cycle, cycle=replace(night, state=CycleState.DONE)))
+    over = draw_night(await handlers.night(night.cycle_id))
+    assert "dpo: loss" in over
+    assert "Time left" not in over
+
+
+def test_a_loss_that_is_no_number_is_left_out_of_its_curve() -> None:
+    steps = [a_step("sft", number, loss=loss) for number, loss in enumerate((2.0, math.inf, 1.0), start=1)]
+    assert "sft: loss over 2 steps: from 2.000 to 1.000" in draw_training(None, steps)
+    assert draw_training(None, steps[:2]) == ""
+    flat = draw_training(None, [a_step("<b>", number, loss=1.0) for number in (1, 2, 3)])
+    assert "&lt;b&gt;: loss" in flat
+    assert "nan" not in flat
 
 
 async def test_a_finished_night_shows_reasons_figures_and_report(parts: Parts, handlers: ConsoleHandlers) -> None:
@@ -265,3 +315,8 @@ async def test_a_finished_night_shows_reasons_figures_and_report(parts: Parts, h
     assert "data:image/png;base64,iVBORw==" in drawn
     with pytest.raises(NotFound):
         await handlers.night("never")
+
+
+def test_a_night_that_waits_for_another_has_done_none_of_its_steps() -> None:
+    assert "ns-done" not in draw_progress(step="waits for reviewer", share=0.0)
+    assert "ns-done" in draw_progress(step="train", share=0.5)
