@@ -1,8 +1,8 @@
 """Turn a bot's snapshot into a dataset folder: what to train on, what to examine on, and where each row came from.
 
 In: the snapshot's folder. Out: `<target>/<content hash>/` with a Parquet file for each kind of row and side, items and
-sides (`tune.rows`), card.md and, last, its manifest; the same snapshot and settings give the same bytes. Does not know
-tokens, models or when a night has enough.
+sides (`tune.rows`), card.md with its picture and, last, its manifest; the same snapshot and settings give the same
+bytes. Does not know tokens, models or when a night has enough.
 """
 
 import shutil
@@ -10,6 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +27,7 @@ from tune.dialogues import join_dialogues
 from tune.older import is_older, read_older_items, read_older_trained
 from tune.parts import KINDS, Parts, count_parts, part_rows
 from tune.parts import SIDES as BOTH
+from tune.plots import draw_card_plots
 from tune.rows import (
     CARD,
     ITEMS,
@@ -38,7 +40,7 @@ from tune.rows import (
     write_kind,
     write_sides,
 )
-from tune.select import select_rows
+from tune.select import Lesson, select_rows
 from tune.snapshot import Snapshot, read_snapshot
 from tune.split import Side, split_conversations
 
@@ -109,7 +111,8 @@ def build_dataset(
     draft = Path(tempfile.mkdtemp(dir=target, prefix=".draft-"))
     try:
         _write(draft, parts)
-        (draft / CARD).write_text(write_card(counts, bounds, held_out_share=held_out_share, seed=seed))
+        card = write_card(counts, bounds, held_out_share=held_out_share, seed=seed)
+        (draft / CARD).write_text(card + "\n" + "\n".join(_draw(draft, parts)))
         about = _about(taken, parts, counts) | {"held_out_share": held_out_share, "seed": seed}
         content_hash = publish(draft, kind=KIND, about=about).content_hash
         summary = DatasetSummary(
@@ -126,11 +129,20 @@ def build_dataset(
             largest_group=counts.largest_group,
         )
         folder = target / summary.folder_name
-        if not folder.exists():
-            draft.rename(folder)
+        _settle(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return summary
+
+
+def _settle(draft: Path, folder: Path) -> None:
+    """Give the draft its name, unless it is there; who builds the same at the same time may be first."""
+    try:
+        if not folder.exists():
+            draft.rename(folder)
+    except OSError:
+        if not folder.exists():
+            raise
 
 
 def is_usable(folder: Path) -> bool:
@@ -173,6 +185,21 @@ def _write(folder: Path, parts: Parts) -> None:
             write_kind(folder, kind, side, parts.rows[kind, side], groups=parts.groups, topics=topics)
     write_sides(folder / SIDES, dict(parts.decided()))
     write_items(folder / ITEMS, {side: parts.of_side(side) for side in BOTH})
+
+
+def _draw(folder: Path, parts: Parts) -> list[str]:
+    """What the rows to imitate and to be examined on look like; the lines of the card that show it."""
+    rows = [named.row for side in BOTH for named in parts.rows["sft", side] if isinstance(named.row, Lesson)]
+    talks = [parts.talks[row.conversation_id] for row in rows]
+    newest = max((talk.created_at for talk in talks), default=None)
+    return draw_card_plots(
+        folder,
+        # The system prompt is the same for all.
+        words=(sum(m["content"].count(" ") + 1 for m in row.messages if m["role"] != "system") for row in rows),
+        ages_days=((newest - talk.created_at) / timedelta(days=1) for talk in talks if newest),
+        topics=(talk.topic for talk in talks),
+        origins=(row.messages[-1].get("origin", "") for row in rows),
+    )
 
 
 def _about(snapshot: Snapshot, parts: Parts, counts: Counts) -> dict[str, str | int | float | None]:

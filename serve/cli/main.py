@@ -11,6 +11,7 @@ import typer
 
 from nightschool.errors import NightschoolError
 from serve.cli.data import add_data_verbs
+from serve.cli.dataset import dataset_app
 from serve.cli.keys import keys_app
 from serve.cli.local import add_local_verbs
 from serve.cli.looks import add_looking_verbs
@@ -33,6 +34,7 @@ def make_app() -> typer.Typer:
     add_looking_verbs(app)
     add_data_verbs(app)
     add_moving_verbs(app)
+    app.add_typer(dataset_app(), name="dataset")
     app.add_typer(keys_app(), name="keys")
     return app
 

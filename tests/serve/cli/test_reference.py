@@ -10,7 +10,7 @@ from serve.cli.main import main
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "cli.md"
-KEYS = ("create", "list", "revoke")
+GROUPS = {"dataset": ("build", "show", "diff"), "keys": ("create", "list", "revoke")}
 HEAD = """# The command line
 
 `nightschool VERB` (`.venv/bin/nightschool`, or `python -m serve.cli`). Verbs that need a server speak to the one that
@@ -36,6 +36,9 @@ What `--json` prints:
 | `night` | `{"cycle", "candidate", "verdict": "promote"\\|"hold"\\|"reject"\\|"insufficient-data", ...` |
 | `night --dry-run` | `{"bot", "would_train", "reason", "train_rows", "new_rows", "held_out_rows", ...}` |
 | `prove` | `{"bot", "live", "hash", "is_proved", "to_adapter", "to_base"}` |
+| `dataset build` | what `night --dry-run` prints, and what `dataset show` does |
+| `dataset show` | `{"hash", "folder", "built_at", "rows", "about", "card", "samples": [...]}` |
+| `dataset diff` | `{"before", "after", "counts", "rows", "about", "added": [...], "removed": [...]}` |
 | `adapters` | `[{"bot", "version", "stage", "hash", "folder", "has_passing_verdict", "cycle", "dataset", ...}]` |
 | `promote` | `{"bot", "live", "stage"}` |
 | `rollback` | `{"bot", "live"}` |
@@ -62,7 +65,9 @@ def help_of(*verb: str) -> str:
 def verbs(top: str) -> list[tuple[str, ...]]:
     """Every verb that the top's help names, in its order."""
     listed = [line.split()[0] for line in top.partition("Commands:\n")[2].splitlines() if line[2:3].strip()]
-    return [path for name in listed for path in ([(name, sub) for sub in KEYS] if name == "keys" else [(name,)])]
+    return [
+        path for name in listed for path in ([(name, sub) for sub in GROUPS[name]] if name in GROUPS else [(name,)])
+    ]
 
 
 def render() -> str:
