@@ -10,6 +10,8 @@ from collect.store import Cursor
 from nightschool.files import MANIFEST, Manifest, publish
 from nightschool.records import BotName
 
+ROWS_AT_ONCE: Final = 50_000
+"""So much is in the server's memory, however long the record."""
 TABLES: Final = {
     "conversations": """
 select c.conversation_id, c.owner, c.source, c.created_at, c.is_held_out, c.topic, s.side
@@ -39,8 +41,10 @@ def write_snapshot(cursor: Cursor, *, bot: BotName, folder: Path, at: datetime) 
     cursor.begin()
     try:
         for name, question in TABLES.items():
-            table = cursor.execute(question, {"bot": bot, "at": at}).to_arrow_table()
-            pq.write_table(table, folder / f"{name}.parquet")
+            rows = cursor.execute(question, {"bot": bot, "at": at}).to_arrow_reader(ROWS_AT_ONCE)
+            with pq.ParquetWriter(folder / f"{name}.parquet", rows.schema) as file:
+                for batch in rows:
+                    file.write_batch(batch)
     finally:
         cursor.rollback()
     return publish(folder, kind="snapshot", about={"bot": bot, "taken_at": at.isoformat()})

@@ -2,9 +2,8 @@
 
 Two conversations are near-duplicates where their whole texts, or the question that opens one and any of the other,
 share half of their words in the same order: Jaccard over sets of words and word pairs (questions) or word triples
-(texts), numbers masked. Two later questions tie nothing, since what they mean hangs on what was said before. Scripts
-that write no blanks (Chinese, Japanese, Thai and the like) are read by characters. MinHash with banding (Broder 1997;
-Leskovec et al., Mining of Massive Datasets, ch. 3) proposes the pairs, the exact figure decides.
+(texts), numbers masked (`tune.shingles`, `tune.alike`). Two later questions tie nothing, since what they mean hangs on
+what was said before.
 
 A question that many conversations hold, in these words or alike, ties none of them: their texts alone may. Ties are
 drawn from the most alike down, and none makes a group larger than a bound, so that one conversation that asks
@@ -13,16 +12,18 @@ Only whole texts that nearly repeat may make a larger group. Does not find one q
 what is done with a group.
 """
 
-import itertools
-import re
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, Generic, NamedTuple, TypeVar
 
-from rensa import RMinHash, RMinHashLSH
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
-Shingles = frozenset[str]
+from tune.alike import Alike, find_alike
+from tune.shingles import Ints, Sets, Shingler, distinct, sort_once
+
+N = TypeVar("N", bound=Hashable)
 
 QUESTION_JACCARD: Final = 0.5
 TEXT_JACCARD: Final = 0.5
@@ -30,19 +31,12 @@ REPEATED: Final = 0.8
 """From here on one text repeats the other."""
 MIN_QUESTION_WORDS: Final = 4
 """Shorter questions ("hi", "and then?") are alike without meaning the same; their whole text decides alone."""
-BANDS: Final = 42
-ROWS: Final = 3
-"""Hashes per band: a pair of similarity .5 is proposed with probability 1 - (1 - .5^3)^42 = .996."""
-SEED: Final = 20240229
 FEW: Final = 5
 """So many conversations are never too many: a share of a small record would be none."""
 MANY_SHARE: Final = 0.01
 """A question that more conversations than this ask alike is a habit or a starter, and ties none of them."""
 GROUP_SHARE: Final = 0.02
 """Largest group that half-alike texts and questions may make, and the most conversations that are decided together."""
-UNSPACED: Final = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
-WORD: Final = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
-NUMBER: Final = re.compile(r"\d{3,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,35 +48,38 @@ class Spoken:
     """Questions and answers, without the system prompt."""
 
 
-class _Tie(NamedTuple):
-    likeness: float
-    one: str
-    other: str
+class _Ties(NamedTuple):
+    """Places of conversations, by twos."""
 
+    one: Ints
+    other: Ints
+    likeness: NDArray[np.float64]
 
-@dataclass(slots=True)
-class _Asked:
-    """Who asks a question, oldest first."""
-
-    names: dict[str, None] = field(default_factory=dict)
-    opens: str | None = None
-    """The first conversation that begins with it."""
+    def above(self, least: float) -> Iterator[tuple[int, int]]:
+        """From the most alike down."""
+        order = np.argsort(-self.likeness, kind="stable")
+        order = order[self.likeness[order] >= least]
+        return zip(self.one[order].tolist(), self.other[order].tolist(), strict=True)
 
 
 def group_duplicates(spoken: Mapping[str, Spoken]) -> dict[str, str]:
     """For each conversation the first of its group, in the order of `spoken`; its own id where it has no duplicate."""
-    forest = Forest(spoken)
-    texts = list(_ties_of_texts(spoken))
-    for tie in texts:
-        if tie.likeness >= REPEATED:
-            forest.unite(tie.one, tie.other, most=len(spoken))
-    most = largest_share(len(spoken))
-    for tie in sorted([*texts, *_ties_of_questions(spoken)], key=lambda tie: -tie.likeness):
-        forest.unite(tie.one, tie.other, most=most)
-    firsts: dict[str, str] = {}
-    for name in spoken:
-        firsts.setdefault(forest.find(name), name)
-    return {name: firsts[forest.find(name)] for name in spoken}
+    names = list(spoken)
+    if not names:
+        return {}
+    shingler = Shingler()
+    texts = _ties_of_texts(shingler.triples(said.text for said in spoken.values()))
+    questions = _ties_of_questions(_ask(shingler, spoken.values()), conversations=len(names))
+    forest = Forest(range(len(names)))
+    for one, other in texts.above(REPEATED):
+        forest.unite(one, other, most=len(names))
+    most = largest_share(len(names))
+    for one, other in _joined(texts, questions).above(0.0):
+        forest.unite(one, other, most=most)
+    firsts: dict[int, str] = {}
+    for place, name in enumerate(names):
+        firsts.setdefault(forest.find(place), name)
+    return {name: firsts[forest.find(place)] for place, name in enumerate(names)}
 
 
 def largest_share(conversations: int) -> int:
@@ -90,115 +87,103 @@ def largest_share(conversations: int) -> int:
     return max(FEW, round(GROUP_SHARE * conversations))
 
 
-def _ties_of_texts(spoken: Mapping[str, Spoken]) -> Iterator[_Tie]:
+def _ties_of_texts(texts: Sets) -> _Ties:
     # Equal texts are compared once: one that everybody says would cost its count squared.
-    texts: dict[Shingles, list[str]] = {}
-    for name, said in spoken.items():
-        if triples := _triples(said.text):
-            texts.setdefault(triples, []).append(name)
-    for names in texts.values():
-        yield from (_Tie(1.0, names[0], other) for other in names[1:])
-    for one, other in _similar(list(texts), threshold=TEXT_JACCARD):
-        yield _Tie(jaccard(one, other), texts[one][0], texts[other][0])
+    told = np.flatnonzero(texts.sizes)
+    sets, first, which = distinct(texts.take(told))
+    alike = find_alike(sets, threshold=TEXT_JACCARD)
+    return _joined(
+        _equal(told[first][which], told), _Ties(told[first][alike.one], told[first][alike.other], alike.likeness)
+    )
 
 
-def _ties_of_questions(spoken: Mapping[str, Spoken]) -> Iterator[_Tie]:
-    asked = _questions(spoken)
-    alike = list(_similar(list(asked), threshold=QUESTION_JACCARD))
-    rare = _rare(asked, alike, many=max(FEW, round(MANY_SHARE * len(spoken))))
-    for shingles in asked:
-        opens = asked[shingles].opens
-        if shingles in rare and opens:
-            yield from (_Tie(1.0, opens, other) for other in asked[shingles].names if other != opens)
-    for one, other in alike:
-        if one in rare and other in rare:
-            for opening, any_place in ((asked[one], asked[other]), (asked[other], asked[one])):
-                if opening.opens:
-                    yield _Tie(jaccard(one, other), opening.opens, next(iter(any_place.names)))
+class _Asked(NamedTuple):
+    """Every telling question of every conversation, each once."""
+
+    sets: Sets
+    """Distinct ones."""
+    question: Ints
+    """Of each time that one is asked: which."""
+    asker: Ints
+    opens: NDArray[np.bool_]
+    """Whether the asker begins with it."""
 
 
-def _questions(spoken: Mapping[str, Spoken]) -> dict[Shingles, _Asked]:
-    asked: dict[Shingles, _Asked] = {}
-    for name, said in spoken.items():
-        for place, question in enumerate(dict.fromkeys(said.questions)):
-            if _is_telling(question):
-                found = asked.setdefault(_pairs(question), _Asked())
-                found.names[name] = None
-                if place == 0 and found.opens is None:
-                    found.opens = name
-    return asked
+def _ask(shingler: Shingler, spoken: Iterable[Spoken]) -> _Asked:
+    asked = [dict.fromkeys(said.questions) for said in spoken]
+    every = shingler.pairs((question for own in asked for question in own), least_words=MIN_QUESTION_WORDS)
+    asker = np.repeat(np.arange(len(asked)), [len(own) for own in asked])
+    opens = np.concatenate([np.ones(1, bool), asker[1:] != asker[:-1]])[: len(asker)]
+    telling = np.flatnonzero(every.sizes)
+    found = distinct(every.take(telling))
+    return _Asked(found.sets, found.which, asker[telling], opens[telling])
 
 
-def _rare(asked: Mapping[Shingles, _Asked], alike: Iterable[tuple[Shingles, Shingles]], *, many: int) -> set[Shingles]:
-    """Questions that no more than `many` conversations ask, in these words or alike."""
-    askers = {shingles: set(itertools.islice(found.names, many + 1)) for shingles, found in asked.items()}
-    for one, other in alike:
-        for mine, theirs in ((one, other), (other, one)):
-            if len(askers[mine]) <= many:
-                askers[mine].update(itertools.islice(asked[theirs].names, many + 1))
-    return {shingles for shingles, names in askers.items() if len(names) <= many}
+def _ties_of_questions(asked: _Asked, *, conversations: int) -> _Ties:
+    alike = find_alike(asked.sets, threshold=QUESTION_JACCARD)
+    rare = _find_rare(asked, alike, conversations=conversations, many=max(FEW, round(MANY_SHARE * conversations)))
+    nobody = conversations
+    first, opener = (np.full(len(asked.sets), nobody) for _ in range(2))
+    np.minimum.at(first, asked.question, asked.asker)
+    np.minimum.at(opener, asked.question[asked.opens], asked.asker[asked.opens])
+    is_tied = rare[asked.question] & (opener[asked.question] < nobody)
+    same = _equal(opener[asked.question[is_tied]], asked.asker[is_tied])
+    ties = [same]
+    both = rare[alike.one] & rare[alike.other]
+    for opening, any_place in ((alike.one, alike.other), (alike.other, alike.one)):
+        chosen = both & (opener[opening] < nobody)
+        ties.append(_Ties(opener[opening[chosen]], first[any_place[chosen]], alike.likeness[chosen]))
+    return _joined(*ties)
 
 
-def _similar(shingles: Sequence[Shingles], *, threshold: float) -> Iterator[tuple[Shingles, Shingles]]:
-    if not shingles:
-        return
-    # Sorted, since the order of a set changes from process to process.
-    hashes = RMinHash.from_token_sets([sorted(s) for s in shingles], BANDS * ROWS, SEED)
-    index = RMinHashLSH(threshold, BANDS * ROWS, BANDS)
-    index.insert_many(hashes)
-    for position, candidates in enumerate(index.query_all(hashes)):
-        for other in candidates:
-            if other > position and jaccard(shingles[position], shingles[other]) >= threshold:
-                yield shingles[position], shingles[other]
+def _find_rare(asked: _Asked, alike: Alike, *, conversations: int, many: int) -> NDArray[np.bool_]:
+    """Of each question whether no more than `many` conversations ask it, in these words or alike."""
+    count = len(asked.sets)
+    pairs = sort_once(asked.question * conversations + asked.asker)
+    question, asker = np.divmod(pairs, max(conversations, 1))
+    frequent = np.bincount(question, minlength=count) > many
+    # Who is alike to a frequent one is frequent; so the sets of askers that are united here are small.
+    near = frequent.copy()
+    near[alike.one[frequent[alike.other]]] = True
+    near[alike.other[frequent[alike.one]]] = True
+    here = np.flatnonzero(~near[alike.one] & ~near[alike.other])
+    one, other, own = alike.one[here], alike.other[here], np.arange(count)
+    rows, columns = np.concatenate([own, one, other]), np.concatenate([own, other, one])
+    links = csr_array((np.ones(len(rows), np.int32), (rows, columns)), shape=(count, count))
+    asks = csr_array((np.ones(len(question), np.int32), (question, asker)), shape=(count, conversations))
+    return ~near & (np.diff((links @ asks).indptr) <= many)
 
 
-def jaccard(one: Shingles, other: Shingles) -> float:
-    """|one & other| / |one | other|; 0..1, 0 where both are empty."""
-    union = len(one | other)
-    return len(one & other) / union if union else 0.0
+def _equal(one: Ints, other: Ints) -> _Ties:
+    differ = one != other
+    return _Ties(one[differ], other[differ], np.ones(np.count_nonzero(differ)))
 
 
-def _words(text: str) -> list[str]:
-    return WORD.findall(NUMBER.sub("0", unicodedata.normalize("NFKC", text).casefold()))
+def _joined(*ties: _Ties) -> _Ties:
+    return _Ties(*(np.concatenate(parts) for parts in zip(*ties, strict=True)))
 
 
-def _is_telling(question: str) -> bool:
-    return len(_words(question)) >= MIN_QUESTION_WORDS
-
-
-def _pairs(text: str) -> Shingles:
-    words = _words(text)
-    return frozenset([*words, *map(" ".join, itertools.pairwise(words))])
-
-
-def _triples(text: str) -> Shingles:
-    words = _words(text)
-    if len(words) < 3:
-        return frozenset([" ".join(words)] if words else [])
-    return frozenset(map(" ".join, zip(words, words[1:], words[2:], strict=False)))
-
-
-class Forest:
+class Forest(Generic[N]):
     """Groups that grow together, and how large each is."""
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Iterable[N]) -> None:
         self._leaders = {name: name for name in names}
         self._sizes = dict.fromkeys(self._leaders, 1)
 
     def __len__(self) -> int:
         return len(self._leaders)
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[N]:
         return iter(self._leaders)
 
-    def find(self, name: str) -> str:
+    def find(self, name: N) -> N:
         leaders = self._leaders
         while leaders[name] != name:
             leaders[name] = leaders[leaders[name]]
             name = leaders[name]
         return name
 
-    def unite(self, one: str, other: str, *, most: int) -> None:
+    def unite(self, one: N, other: N, *, most: int) -> None:
         """Make one group of two, unless it would hold more than `most` names."""
         one, other = self.find(one), self.find(other)
         if one != other and self._sizes[one] + self._sizes[other] <= most:

@@ -3,19 +3,32 @@
 The only module that knows the files' columns. Does not know what will be selected from them.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from nightschool.errors import InvalidInput
 from nightschool.files import read_manifest
+from nightschool.text import fold
 
 T = TypeVar("T")
+
+MESSAGES: Final = "messages.parquet"
+TALK: Final = ("conversation_id", "owner", "source", "created_at", "is_held_out", "topic", "side")
+SAID: Final = (
+    "message_id", "conversation_id", "parent_id", "role", "content", "source", "created_at", "finish", "weight",
+)  # fmt: skip
+OPINION: Final = ("message_id", "voter", "vote", "ideal_answer", "voted_at")
+RULING: Final = ("message_id", "reviewer", "approved", "corrected_answer", "reviewed_at")
+"""Columns, in the order of the rows' fields."""
+ROWS_AT_ONCE: Final = 50_000
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,59 +99,107 @@ class Snapshot:
 
 
 def read_snapshot(folder: Path) -> Snapshot:
-    """The snapshot in `folder`. Raises InvalidInput where it was never finished or holds other columns."""
+    """What the snapshot in `folder` holds of conversations that may teach or examine.
+
+    Raises InvalidInput where it was never finished or holds other columns.
+    """
     manifest = read_manifest(folder)
     if manifest is None or manifest.kind != "snapshot":
         raise InvalidInput("is not a finished snapshot", subject=str(folder), remedy="Take the snapshot again.")
-    talks = sorted(_rows(folder / "conversations.parquet", _talk), key=lambda t: (t.created_at, t.conversation_id))
-    said = sorted(_rows(folder / "messages.parquet", _said), key=lambda m: (m.created_at, m.message_id))
-    opinions = sorted(_rows(folder / "feedback.parquet", _opinion), key=lambda o: (o.voted_at, o.voter))
-    rulings = sorted(_rows(folder / "reviews.parquet", _ruling), key=lambda r: (r.reviewed_at, r.reviewer))
+    opinions = [_opinion(row) for row in _rows(folder / "feedback.parquet", OPINION)]
+    rulings = [_ruling(row) for row in _rows(folder / "reviews.parquet", RULING)]
+    voted = sorted((o for o in opinions if o.vote != "none"), key=lambda o: (o.voted_at, o.voter))
+    ruled = sorted(rulings, key=lambda r: (r.reviewed_at, r.reviewer))
+    talks = [Talk(*row) for row in _rows(folder / "conversations.parquet", TALK)]
+    names = _find_concerned(folder / MESSAGES, talks, voted, ruled)
+    kept = sorted((t for t in talks if t.conversation_id in names), key=lambda t: (t.created_at, t.conversation_id))
+    said = _by(map(_said, _rows(folder / MESSAGES, SAID, only=("conversation_id", names))), lambda m: m.conversation_id)
     return Snapshot(
         content_hash=manifest.content_hash,
-        talks={talk.conversation_id: talk for talk in talks},
-        messages=_by(said, lambda message: message.conversation_id),
-        opinions=_by([o for o in opinions if o.vote != "none"], lambda opinion: opinion.message_id),
-        rulings={ruling.message_id: ruling for ruling in rulings},
+        talks={talk.conversation_id: talk for talk in kept},
+        messages={
+            talk.conversation_id: tuple(sorted(said[talk.conversation_id], key=lambda m: (m.created_at, m.message_id)))
+            for talk in kept
+            if talk.conversation_id in said
+        },
+        opinions={name: tuple(own) for name, own in _by(voted, lambda opinion: opinion.message_id).items()},
+        rulings={ruling.message_id: ruling for ruling in ruled},
     )
 
 
-def _by(rows: list[T], key: Callable[[T], str]) -> dict[str, tuple[T, ...]]:
+def _find_concerned(
+    messages: Path, talks: Iterable[Talk], opinions: Iterable[Opinion], rulings: Sequence[Ruling]
+) -> frozenset[str]:
+    """Conversations that may have a row; the others, mostly chats that nobody judged, are not read.
+
+    Those with an opinion or a ruling, what an import brought, calls over the API, whose answers a later call repeats,
+    and those that say what an operator ruled on elsewhere.
+    """
+    names = {talk.conversation_id for talk in talks if talk.source == "api"}
+    reviewed = frozenset(ruling.message_id for ruling in rulings)
+    judged = reviewed.union(opinion.message_id for opinion in opinions)
+    names.update(row[0] for row in _rows(messages, ("conversation_id",), only=("message_id", judged)))
+    brought = _rows(messages, ("conversation_id", "weight"), only=("source", frozenset({"import"})))
+    names.update(name for name, weight in brought if weight != 0)
+    texts = {fold(row[0]) for row in _rows(messages, ("content",), only=("message_id", reviewed))}
+    texts.update(fold(ruling.corrected_answer) for ruling in rulings if ruling.corrected_answer)
+    if texts:
+        answers = _rows(messages, ("conversation_id", "content"), only=("role", frozenset({"assistant"})))
+        names.update(name for name, content in answers if name not in names and fold(content) in texts)
+    return frozenset(names)
+
+
+def _by(rows: Iterable[T], key: Callable[[T], str]) -> dict[str, list[T]]:
     groups: dict[str, list[T]] = {}
     for row in rows:
         groups.setdefault(key(row), []).append(row)
-    return {name: tuple(members) for name, members in groups.items()}
+    return groups
 
 
-def _rows(file: Path, convert: Callable[[dict[str, Any]], T]) -> Iterator[T]:
+def _rows(
+    file: Path, columns: Sequence[str], *, only: tuple[str, frozenset[str]] | None = None
+) -> Iterator[tuple[Any, ...]]:
+    """The columns by rows; with `only` of those rows whose column is one of the values."""
     try:
-        for row in pq.read_table(file).to_pylist():
-            yield convert(row)
-    except (KeyError, FileNotFoundError, pa.ArrowInvalid) as error:
+        with pq.ParquetFile(file) as parquet:
+            wanted = [*columns, only[0]] if only and only[0] not in columns else list(columns)
+            if missing := [name for name in wanted if name not in parquet.schema_arrow.names]:
+                raise pa.ArrowKeyError(f"no column {missing[0]}")
+            values = pa.array(sorted(only[1]), pa.string()) if only else None
+            for batch in parquet.iter_batches(ROWS_AT_ONCE, columns=wanted):
+                some = batch.filter(pc.is_in(batch[only[0]], value_set=values)) if only else batch
+                yield from zip(*[_values(some[name]) for name in columns], strict=True)
+    except (pa.ArrowException, OSError) as error:
         raise InvalidInput(
             f"does not hold what a snapshot holds ({error})", subject=str(file), remedy="Take the snapshot again."
         ) from error
 
 
-def _talk(row: dict[str, Any]) -> Talk:
-    return Talk(
-        row["conversation_id"], row["owner"], row["source"], row["created_at"], row["is_held_out"], row["topic"],
-        row["side"],
-    )  # fmt: skip
+def _values(column: pa.Array) -> list[Any]:
+    """As Python's objects: equal strings that follow one another are one object, and times are aware."""
+    if pa.types.is_timestamp(column.type):
+        ticks = column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_pylist()
+        return [EPOCH + timedelta(microseconds=tick) for tick in ticks]
+    if pa.types.is_string(column.type) and len(column):
+        encoded = column.dictionary_encode()
+        words = [*encoded.dictionary.to_pylist(), None]
+        return [words[place] for place in encoded.indices.fill_null(len(words) - 1).to_pylist()]
+    return list(column.to_pylist())
 
 
-def _said(row: dict[str, Any]) -> Said:
-    weight = 1 if row["weight"] is None else row["weight"]
+def _said(row: tuple[Any, ...]) -> Said:
+    message_id, conversation_id, parent_id, role, content, source, created_at, finish, weight = row
     return Said(
-        row["message_id"], row["conversation_id"], row["parent_id"], row["role"], row["content"], row["source"],
-        row["created_at"], row["finish"], weight,
+        message_id, conversation_id, parent_id, role, content, source, created_at, finish,
+        1 if weight is None else weight,
     )  # fmt: skip
 
 
-def _opinion(row: dict[str, Any]) -> Opinion:
-    return Opinion(row["message_id"], row["voter"], row["vote"], (row["ideal_answer"] or "").strip(), row["voted_at"])
+def _opinion(row: tuple[Any, ...]) -> Opinion:
+    message_id, voter, vote, ideal_answer, voted_at = row
+    return Opinion(message_id, voter, vote, (ideal_answer or "").strip(), voted_at)
 
 
-def _ruling(row: dict[str, Any]) -> Ruling:
-    corrected = (row["corrected_answer"] or "").strip()
-    return Ruling(row["message_id"], row["reviewer"], row["approved"], corrected, row["reviewed_at"])
+def _ruling(row: tuple[Any, ...]) -> Ruling:
+    message_id, reviewer, is_approved, corrected_answer, reviewed_at = row
+    return Ruling(message_id, reviewer, is_approved, (corrected_answer or "").strip(), reviewed_at)

@@ -2,19 +2,22 @@
 
 A person's conversations stand on one side, and so do near-duplicates. What hangs together by either rule is decided
 together as long as it is a small part of all; where the rules then disagree, the conversation is left out of both
-sides. What production was trained on is never examined, what an import marked as held out is never learnt, and what an
-earlier night decided stays. All else is drawn anew, the share being that of the conversations which are new: so nothing
-here says where a conversation will stand another night, and whoever calls keeps what was decided. Does not know what
-was selected from a conversation.
+sides (`tune.contested` sees that these are few and the share comes out). What production was trained on is never
+examined, what an import marked as held out is never learnt, and what an earlier night decided stays. All else is drawn
+anew, the share being that of the conversations which are new: so nothing here says where a conversation will stand
+another night, and whoever calls keeps what was decided. Does not know what was selected from a conversation.
 """
 
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
+import numpy as np
+
+from tune.contested import FREE, Knots, settle_contested
 from tune.duplicates import Forest, largest_share
 from tune.snapshot import Talk
 
@@ -29,6 +32,43 @@ class Side(StrEnum):
     """A near-duplicate stands on the other side."""
 
 
+class _Chosen(NamedTuple):
+    persons: Mapping[str, Side]
+    groups: Mapping[str, Side]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ties:
+    """What hangs together, and what is fixed of it."""
+
+    person_of: Mapping[str, str]
+    group_of: Mapping[str, str]
+    persons: Mapping[str, list[str]]
+    groups: Mapping[str, list[str]]
+    fixed: Mapping[str, Side]
+
+    def side_of_person(self, person: str) -> Side | None:
+        """Fixed by their own conversations, else by near-duplicates of those."""
+        members = self.persons[person]
+        kin = (name for group in dict.fromkeys(self.group_of[own] for own in members) for name in self.groups[group])
+        return _marked(members, self.fixed) or _marked(kin, self.fixed)
+
+    def side_of_group(self, group: str) -> Side | None:
+        return _marked(self.groups[group], self.fixed)
+
+    def settle(self, drawn: Mapping[str, Side], chosen: Mapping[str, Side]) -> dict[str, Side]:
+        """What was drawn of persons and `chosen` of groups, bent by what is fixed; a group else follows most of it."""
+        own: dict[str, Side] = {}
+        for person, members in self.persons.items():
+            side = self.side_of_person(person) or drawn[members[0]]
+            own |= {name: self.fixed.get(name, side) for name in members}
+        sides: dict[str, Side] = {}
+        for group, members in self.groups.items():
+            side = self.side_of_group(group) or chosen.get(group) or _most(own[name] for name in members)
+            sides |= {name: side if own[name] is side else Side.NEITHER for name in members}
+        return sides
+
+
 def split_conversations(
     talks: Mapping[str, Talk],
     leaders: Mapping[str, str],
@@ -40,49 +80,57 @@ def split_conversations(
     """The side of every conversation of `leaders`, which maps each to the first conversation of its duplicates' group.
 
     A group stands on the held-out side if any of it was put there by an import or an earlier night, else on the
-    training side if any was put there, else where most of it falls. `held_out_share` is 0..1; `trained_before` names
-    the conversations of production's dataset.
+    training side if any was put there, else where it is needed. `held_out_share` is 0..1; `trained_before` names the
+    conversations of production's dataset.
     """
     fixed = {name: side for name in leaders if (side := _fixed_side(talks[name], trained_before))}
-    groups = _members(leaders)
-    persons = _members({name: _person(talks[name]) or f"\0{name}" for name in leaders})
-    settle = partial(_settle, leaders, groups, persons.values(), fixed)
+    person_of = {name: _person(talks[name]) or f"\0{name}" for name in leaders}
+    ties = _Ties(person_of, leaders, _members(person_of), _members(leaders), fixed)
     drawn: dict[str, Side] = {}
     free: list[list[str]] = []
-    for members in _bundle(leaders, persons=persons.values(), groups=groups.values()):
+    for members in _bundle(leaders, persons=ties.persons.values(), groups=ties.groups.values()):
         if marks := [fixed[name] for name in members if name in fixed]:
             drawn |= dict.fromkeys(members, _most(marks))
         else:
             free.append(members)
-    # Whoever meets a near-duplicate on the other side is lost, and that is mostly to the exam, since it is the smaller
-    # side. So what meets none is drawn last, and with the share that is then wanting.
+    # What crosses comes first; what meets no near-duplicate elsewhere is drawn with the share that is then wanting.
     whole, contested = _part(free, leaders)
-    drawn |= _draw(contested, share=held_out_share, seed=seed)
-    sides = settle(drawn | {name: Side.TRAIN for members in whole for name in members})
-    held_out = sum(sides[name] is Side.HELD_OUT for members in contested for name in members)
+    chosen = _choose(ties, contested, share=held_out_share, seed=seed)
+    drawn |= {name: chosen.persons[person_of[name]] for name in contested}
+    sides = ties.settle(drawn | {name: Side.TRAIN for members in whole for name in members}, chosen.groups)
+    held_out = sum(sides[name] is Side.HELD_OUT for name in contested)
     wanting = held_out_share * sum(map(len, free)) - held_out
     share = min(max(wanting / max(sum(map(len, whole)), 1), 0.0), 1.0)
-    return settle(drawn | _draw(whole, share=share, seed=seed))
+    return ties.settle(drawn | _draw(whole, share=share, seed=seed), chosen.groups)
 
 
-def _settle(
-    leaders: Mapping[str, str],
-    groups: Mapping[str, Sequence[str]],
-    persons: Iterable[Sequence[str]],
-    fixed: Mapping[str, Side],
-    drawn: Mapping[str, Side],
-) -> dict[str, Side]:
-    """What was drawn, bent by what is fixed of a person and of near-duplicates."""
-    own: dict[str, Side] = {}
-    for members in persons:
-        kin = [name for leader in {leaders[name] for name in members} for name in groups[leader]]
-        side = _marked(members, fixed) or _marked(kin, fixed) or drawn[members[0]]
-        own |= {name: fixed.get(name, side) for name in members}
-    sides: dict[str, Side] = {}
-    for members in groups.values():
-        side = _marked(members, fixed) or _most(own[name] for name in members)
-        sides |= {name: side if own[name] is side else Side.NEITHER for name in members}
-    return sides
+def _choose(ties: _Ties, names: Sequence[str], *, share: float, seed: int) -> _Chosen:
+    """Sides of the persons and groups of contested conversations."""
+
+    def knots(of: Mapping[str, str], places: Mapping[str, int], fixed: Iterable[Side | None]) -> Knots:
+        marks = [FREE if side is None else int(side is Side.HELD_OUT) for side in fixed]
+        return Knots(
+            of=np.array([places[of[name]] for name in names], np.int64),
+            fixed=np.array(marks, np.int64),
+            order=np.array([_fraction(seed, place) for place in places]),
+        )
+
+    persons, groups = (_number(of[name] for name in names) for of in (ties.person_of, ties.group_of))
+    held = settle_contested(
+        knots(ties.person_of, persons, map(ties.side_of_person, persons)),
+        knots(ties.group_of, groups, map(ties.side_of_group, groups)),
+        wanted=share * len(names),
+    )
+    return _Chosen(_sides(persons, held.persons.tolist()), _sides(groups, held.groups.tolist()))
+
+
+def _number(names: Iterable[str]) -> dict[str, int]:
+    """Each once, in order, with its place."""
+    return {name: place for place, name in enumerate(dict.fromkeys(names))}
+
+
+def _sides(names: Iterable[str], held: Iterable[bool]) -> dict[str, Side]:
+    return {name: Side.HELD_OUT if is_held else Side.TRAIN for name, is_held in zip(names, held, strict=True)}
 
 
 def _members(leaders: Mapping[str, str]) -> dict[str, list[str]]:
@@ -104,15 +152,23 @@ def _bundle(names: Iterable[str], *, persons: Iterable[list[str]], groups: Itera
     return list(_members({name: forest.find(name) for name in forest}).values())
 
 
-def _part(bundles: Iterable[list[str]], leaders: Mapping[str, str]) -> tuple[list[list[str]], list[list[str]]]:
-    """Bundles that hold all near-duplicates of theirs, and those of which some are elsewhere."""
+class _Parted(NamedTuple):
+    whole: list[list[str]]
+    """Bundles that hold all near-duplicates of theirs."""
+    contested: list[str]
+    """Conversations of bundles whose near-duplicates are partly elsewhere."""
+
+
+def _part(bundles: Iterable[list[str]], leaders: Mapping[str, str]) -> _Parted:
     sizes = Counter(leaders.values())
-    whole: list[list[str]] = []
-    contested: list[list[str]] = []
+    parted = _Parted([], [])
     for members in bundles:
         inside = Counter(leaders[name] for name in members)
-        (whole if all(sizes[leader] == count for leader, count in inside.items()) else contested).append(members)
-    return whole, contested
+        if all(sizes[leader] == count for leader, count in inside.items()):
+            parted.whole.append(members)
+        else:
+            parted.contested.extend(members)
+    return parted
 
 
 def _draw(bundles: Sequence[Sequence[str]], *, share: float, seed: int) -> dict[str, Side]:

@@ -59,7 +59,7 @@ def test_another_key_another_history_and_the_chat_page_are_other_conversations(r
     record.talk("first", *ONE, owner="key:shop")
     record.talk("other key", *TWO, owner="key:desk")
     record.talk("other answer", ONE[0], "It is lost.", *TWO[2:], owner="key:shop")
-    record.talk("page", *TWO, owner="browser:a")
+    record.vote(record.talk("page", *TWO, owner="browser:a")[1], "up")
     record.talk("import", *TWO)
     joined = join_dialogues(read_snapshot(record.write()))
     assert list(joined.talks) == ["first", "other key", "other answer", "page", "import"]

@@ -128,3 +128,20 @@ def test_a_near_duplicate_follows_what_was_decided_before() -> None:
 def test_what_production_was_trained_on_is_never_examined_whatever_else_is_said() -> None:
     talks = [talk("marked", held_out=True), talk("decided", side="held-out")]
     assert split(*talks, share=0.999, trained=frozenset({"marked", "decided"})) == {"marked": TRAIN, "decided": TRAIN}
+
+
+@pytest.mark.parametrize("members", [2, 6, 12])
+@pytest.mark.parametrize("count", [200, 300, 1000])
+def test_the_share_comes_out_and_most_stays_where_every_chat_is_a_filled_in_form(count: int, members: int) -> None:
+    """Each browser's three chats repeat other browsers'. Groups that followed their majority held out 4.5 %, not 15."""
+    chance = random.Random(count)
+    names = [f"{n // 3}-{n}" for n in range(count)]
+    shuffled = chance.sample(names, count)
+    first: dict[int, str] = {}
+    of = {name: place // members for place, name in enumerate(shuffled)}
+    leaders = {name: first.setdefault(of[name], name) for name in names}
+    talks = [talk(name, owner=f"browser:{name.split('-')[0]}") for name in names]
+    sides = split(*talks, groups=leaders, share=0.15)
+    assert abs(sum(side is HELD_OUT for side in sides.values()) / count - 0.15) < 0.03
+    assert sum(side is NEITHER for side in sides.values()) / count < 0.25
+    assert split(*talks, groups=leaders, share=0.15) == sides
