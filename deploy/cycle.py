@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple
 from collect import cycles
 from collect.store import Store
 from deploy.board import Board
+from deploy.doubts import weigh_follow_ups
 from deploy.judging import PAUSES_S, Judge
 from deploy.morning import write_morning_report
 from deploy.night import STEPS, Night, School, find_shortfall, make_dataset, take_snapshot
@@ -45,6 +46,8 @@ class NightLimits:
     training_timeout_s: float
     min_free_gib: float
     max_lora_rank: int
+    follow_ups: int = 0
+    """How many of what was said next the engine weighs behind each night."""
 
 
 class NightPlan(NamedTuple):
@@ -73,6 +76,7 @@ class NightRunner:
     ) -> None:
         """`pauses_s`: before each further try of an exam, or of the closing write, for which the longest repeats."""
         self._store = store
+        self._engine = engine
         self._shelf = shelf
         self._home = home
         self._limits = limits
@@ -151,7 +155,9 @@ class NightRunner:
             # A fault of ours ends the night, not the server.
             log.exception("bot=%s cycle=%s failed", cycle.bot, cycle.cycle_id)
             reporter.fail(f"internal error: {error!r}. The server's log has the details.")
-        return await self._close(reporter)
+        ended = await self._close(reporter)
+        await self._weigh_follow_ups(ended)
+        return ended
 
     async def plan(self, bot: BotName) -> NightPlan:
         """What a night would find now; leaves nothing behind."""
@@ -212,6 +218,16 @@ class NightRunner:
                 log.error("cycle=%s its end is recorded again in %g s: %s", ended.cycle_id, pause_s, error)
                 await asyncio.sleep(pause_s)
         raise AssertionError("the last pause repeats for ever")
+
+    async def _weigh_follow_ups(self, cycle: Cycle) -> None:
+        """Behind the night, whose outcome stands: where it fails, the next one goes on."""
+        try:
+            bot, limit = self._shelf.find(cycle.bot), self._limits.follow_ups
+            weighed = await weigh_follow_ups(self._store, self._engine, bot=bot, limit=limit)
+        except NightschoolError as error:
+            log.warning("bot=%s follow-ups are not weighed on: %s", cycle.bot, error)
+        else:
+            log.info("bot=%s follow_ups=%d weighed", cycle.bot, weighed)
 
     def _folder(self, cycle: Cycle) -> NightFolder:
         return NightFolder(self._home.cycle(cycle.bot, cycle.cycle_id))

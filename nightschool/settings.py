@@ -142,6 +142,8 @@ class NightSettings(Section):
     """Nights of each bot that are kept whole; of older ones verdict, report and metrics stay."""
     keep_days: int = Field(default=14, ge=0, le=36_500)
     """Nothing younger than this is tidied away, however many nights there were."""
+    follow_ups: int = Field(default=0, ge=0, le=100_000)
+    """So many of the newest next turns are weighed by the base model behind each night of a bot (docs/signals.md)."""
 
 
 class Settings(Section):

@@ -19,6 +19,7 @@ from typing import Literal
 from fastapi import FastAPI
 
 from collect import keys
+from collect.signals.found import listen
 from collect.store import Store, open_store
 from deploy.cycle import NightLimits, NightRunner
 from deploy.proof import Prover, prove_load, take_on_trust
@@ -99,6 +100,7 @@ async def open_parts(
         await stack.enter_async_context(_owned_task(rollout.keep_settled()))
         watching = watch_disk(home.root, min_free_gib=settings.night.min_free_gib)
         await stack.enter_async_context(_owned_task(watching))
+        await stack.enter_async_context(_owned_task(listen(store)))
         # Last in, first out: answers end and are recorded while engine and record are still there.
         stack.push_async_callback(turns.stop, grace_s=settings.server.drain_s)
         yield Parts(
@@ -122,6 +124,7 @@ def _night_limits(settings: Settings) -> NightLimits:
         training_timeout_s=settings.night.training_timeout_s,
         min_free_gib=settings.night.min_free_gib,
         max_lora_rank=settings.engine.max_lora_rank,
+        follow_ups=settings.night.follow_ups,
     )
 
 

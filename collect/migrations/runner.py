@@ -15,6 +15,7 @@ from collect.migrations.m003_sides import SIDES
 from collect.migrations.m004_review_history import REVIEW_HISTORY
 from collect.migrations.m005_holds import HOLDS
 from collect.migrations.m006_schedules import SCHEDULES
+from collect.migrations.m007_signals import SIGNALS
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
@@ -32,6 +33,7 @@ MIGRATIONS: Final = (
     Migration("m004_review_history", REVIEW_HISTORY),
     Migration("m005_holds", HOLDS),
     Migration("m006_schedules", SCHEDULES),
+    Migration("m007_signals", SIGNALS),
 )
 """Oldest first. A released one is never edited."""
 

@@ -12,6 +12,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from collect import cycles, events, keys, registry
+from collect.gaps import Gap, list_gaps
 from collect.waiting import Waiting, list_waiting
 from deploy.cycle import NightPlan
 from deploy.in_use import prove_in_use
@@ -91,6 +92,10 @@ def _add_looks(router: APIRouter, parts: Parts) -> None:
     @router.get("/waiting")
     async def waiting(bot: str | None = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> list[Waiting]:
         return await parts.store.read(partial(list_waiting, bot=_known(parts, bot), limit=limit))
+
+    @router.get("/gaps")
+    async def gaps(bot: str | None = None, limit: Annotated[int, Query(ge=1, le=1_000)] = 100) -> list[Gap]:
+        return await parts.store.read(partial(list_gaps, bot=_known(parts, bot), limit=limit))
 
     @router.get("/adapters")
     async def list_adapters(bot: str | None = None) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Verbs that look: status, waiting, adapters, prove, events, report."""
+"""Verbs that look: status, waiting, gaps, adapters, prove, events, report."""
 
 from typing import Annotated, Any
 
@@ -11,6 +11,7 @@ from serve.cli.talk import give, give_json, give_table, local_time
 def add_looking_verbs(app: typer.Typer) -> None:
     app.command("status")(status)
     app.command("waiting")(waiting)
+    app.command("gaps")(gaps)
     app.command("adapters")(adapters)
     app.command("prove")(prove)
     app.command("events")(events)
@@ -73,6 +74,26 @@ def waiting(
         "proposal": "suggested",
     }  # fmt: skip
     give_table([row | {"when": local_time(row["first_at"])} for row in rows], columns, empty="nothing waits")
+
+
+def gaps(
+    context: typer.Context,
+    bot: AnyBotOption = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1_000, help="How many.")] = 50,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show what is answered badly and nothing in the record answers.
+
+    Questions with thumbs down, or that people came back to, and that neither an imported conversation nor an answer
+    that was let in asks alike: what somebody should write down. What was asked most comes first.
+    """
+    with server_of(context) as server:
+        rows = server.get("/ops/gaps", bot=bot, limit=limit)
+    if as_json:
+        give_json(rows)
+        return
+    columns = {"times": "times", "when": "last asked", "bot": "bot", "question": "question", "answer": "answered"}
+    give_table([row | {"when": local_time(row["last_at"])} for row in rows], columns, empty="no gaps")
 
 
 def adapters(context: typer.Context, bot: AnyBotOption = None, as_json: JsonFlag = False) -> None:

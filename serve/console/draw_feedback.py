@@ -8,6 +8,8 @@ from difflib import SequenceMatcher
 from typing import Final
 
 from collect.feedback import FeedbackRow
+from collect.gaps import Gap
+from collect.review_queue import Queued
 from collect.waiting import Waiting
 from nightschool.records import AdapterName, Vote
 from serve.console.draw import NOTHING, badge, facts, quote, text, when
@@ -28,6 +30,10 @@ def row_label(row: Row) -> str:
             return f"{VOTES[said.vote]} · {_short(row.question, 70)} · {AdapterName(said.bot, row.version)}{done}"
         case Waiting():
             return f"{_persons(row.persons)} · {_short(row.question, 70)} · {row.bot}"
+        case Queued():
+            return f"{', '.join(row.reasons)} · {_short(row.question, 70)} · {AdapterName(row.bot, row.version)}"
+        case Gap():
+            return f"{_times(row.times)} · {_short(row.question, 70)} · {row.bot}"
 
 
 def draw_opinion(row: Row) -> str:
@@ -49,6 +55,23 @@ def draw_opinion(row: Row) -> str:
                 ("Proposed by", text(_persons(row.persons))),
                 ("Waits since", when(row.first_at)),
                 ("Bot", text(row.bot)),
+            ]
+            return facts(head) + quote("Question", row.question)
+        case Queued():
+            head = [
+                ("Why", " ".join(badge(reason, tone="bad") for reason in row.reasons)),
+                ("Answered by", f"<code>{text(AdapterName(row.bot, row.version))}</code>"),
+                ("When", when(row.last_at)),
+            ]
+            reply = quote("What was said next", row.follow_up) if row.follow_up else ""
+            return facts(head) + quote("Question", row.question) + reply
+        case Gap():
+            head = [
+                ("Answered badly", text(_times(row.times))),
+                ("Last asked", when(row.last_at)),
+                ("Bot", text(row.bot)),
+                ("Nearest known question", text(f"holds {row.coverage:.0%} of it")),
+                ("Review", text(REVIEWED[row.is_approved])),
             ]
             return facts(head) + quote("Question", row.question)
 
@@ -75,6 +98,10 @@ def _marked(words: str, *, against: str) -> str:
 
 def _persons(count: int) -> str:
     return "1 person" if count == 1 else f"{count} people"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _short(words: str, length: int) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from collect import cycles, events, registry
 from collect.holds import Hold, find_hold
+from collect.signals.detect import Kind
 from collect.store import Store
 from deploy.morning import NAME as MORNING
 from deploy.plan import NightFolder, Step
@@ -76,14 +77,14 @@ class ConsoleHandlers:
     def bots(self) -> tuple[BotName, ...]:
         return tuple(self._shelf.bots)
 
-    async def rows(self, bot: str | None, show: str) -> Sequence[Row]:
-        """One of the lists of `serve.console.rulings`, of one bot or of all."""
-        listed = Listed(BotName(bot) if bot else None, show)
-        return await self._store.read(partial(list_rows, listed=listed))
+    async def rows(self, bot: str | None, show: str, signal: str = "") -> Sequence[Row]:
+        """One of the lists of `serve.console.rulings`, of one bot or of all; of the queue, of one signal or of all."""
+        listed = Listed(BotName(bot) if bot else None, show, Kind(signal) if signal else None)
+        return await self._store.read(partial(list_rows, listed=listed, now=self._now()))
 
     async def row(self, key: Key) -> Row:
         """Raises NotFound where it was taken back or ruled on."""
-        return await self._store.read(partial(find_row, key=key))
+        return await self._store.read(partial(find_row, key=key, now=self._now()))
 
     async def review(self, shown: Shown, *, approved_text: str | None) -> Review:
         """Let a text into training in an answer's place, or keep the answer out.

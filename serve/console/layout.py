@@ -4,11 +4,26 @@ from typing import Final, NamedTuple
 
 import gradio as gr
 
+from collect.signals.detect import Kind
 from nightschool.records import Vote
-from serve.console.rulings import WAITING
+from serve.console.rulings import GAPS, QUEUE, WAITING
 
 ALL: Final = ""
-LISTS: Final = [("All", ALL), ("Disliked", Vote.DOWN.value), ("Liked", Vote.UP.value), ("Waiting", WAITING)]
+LISTS: Final = [
+    ("To review", QUEUE),
+    ("All", ALL),
+    ("Disliked", Vote.DOWN.value),
+    ("Liked", Vote.UP.value),
+    ("Waiting", WAITING),
+    ("Gaps", GAPS),
+]
+SIGNALS: Final = [
+    ("Any reason", ALL),
+    ("Said that it is wrong", Kind.CORRECTION.value),
+    ("Asked again", Kind.REPHRASE.value),
+    ("Asked for somebody else", Kind.ESCALATION.value),
+    ("Made unlikely by the reply", Kind.DOUBT.value),
+]
 CHOOSE: Final = '<p class="ns-empty">Choose a line to read the whole of it.</p>'
 HEAD: Final = """
 <div class="ns-console-head">
@@ -33,6 +48,7 @@ class FeedbackTab(NamedTuple):
     tab: gr.Tab
     bot: gr.Dropdown
     show: gr.Radio
+    signal: gr.Dropdown
     rows: gr.Radio
     empty: gr.HTML
     detail: gr.HTML
@@ -106,7 +122,8 @@ def _feedback(shown: gr.Textbox) -> FeedbackTab:
     with gr.Tab("Feedback") as tab:
         with gr.Row(elem_classes="ns-filters"):
             bot = gr.Dropdown([("All bots", ALL)], value=ALL, label="Bot", filterable=False, min_width=160)
-            show = gr.Radio(LISTS, value=ALL, label="Show", min_width=200)
+            show = gr.Radio(LISTS, value=QUEUE, label="Show", min_width=200)
+            signal = gr.Dropdown(SIGNALS, value=ALL, label="Because", filterable=False, min_width=160)
         with gr.Row(elem_classes="ns-split"):
             with gr.Column(scale=2, min_width=280):
                 empty = gr.HTML('<p class="ns-empty">Nothing here.</p>', padding=False, visible=False)
@@ -128,6 +145,7 @@ def _feedback(shown: gr.Textbox) -> FeedbackTab:
         tab,
         bot,
         show,
+        signal,
         rows,
         empty,
         detail,

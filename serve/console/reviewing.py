@@ -1,4 +1,4 @@
-"""The Feedback tab: what people said of answers and what they propose, and an operator's word on it.
+"""The Feedback tab: what wants a look, what people said, and an operator's word on it.
 
 Answer and proposal stand side by side, each with its own button. A ruling is about the texts that were shown, which the
 page hands back with it. Does not know what a ruling does (`serve.console.rulings`).
@@ -12,7 +12,7 @@ from nightschool.errors import InvalidInput
 from serve.console.draw_feedback import draw_answer, draw_opinion, draw_proposal, row_label
 from serve.console.handlers import ConsoleHandlers
 from serve.console.layout import CHOOSE, FeedbackTab
-from serve.console.rulings import Shown, read_key, row_key, shown_of
+from serve.console.rulings import QUEUE, Shown, read_key, row_key, shown_of
 from serve.console.told import QUIET, Given, Updates, told
 
 
@@ -25,10 +25,10 @@ class FeedbackWires:
 
     def connect(self) -> None:
         at = self._at
-        filters: set[Block] = {at.bot, at.show}
+        filters: set[Block] = {at.bot, at.show, at.signal}
         read = [at.detail, at.actions, at.answer, at.proposed, at.proposal, at.own_text, at.shown]
-        listed = [at.rows, at.empty, *read]
-        for trigger in (at.tab.select, at.bot.input, at.show.input):
+        listed = [at.signal, at.rows, at.empty, *read]
+        for trigger in (at.tab.select, at.bot.input, at.show.input, at.signal.input):
             trigger(self._list, filters, listed, **QUIET)
         at.rows.input(self._read, {at.rows}, read, **QUIET)
         given: set[Block] = {*filters, at.shown}
@@ -40,8 +40,9 @@ class FeedbackWires:
     async def _list(self, given: Given, request: gr.Request) -> Updates:
         at = self._at
         with told(request):
-            rows = await self._handlers.rows(given[at.bot] or None, given[at.show])
+            rows = await self._handlers.rows(given[at.bot] or None, given[at.show], given[at.signal])
         return {
+            at.signal: gr.update(visible=given[at.show] == QUEUE),
             at.rows: gr.update(choices=[(row_label(row), row_key(row)) for row in rows], value=None),
             at.empty: gr.update(visible=not rows),
             at.detail: CHOOSE,

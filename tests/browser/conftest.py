@@ -18,6 +18,8 @@ import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from collect import conversations, cycles, feedback, registry
+from collect.signals.found import catch_up
+from collect.signals.phrases import read_phrases
 from collect.store import Cursor
 from deploy.plan import NightFolder
 from nightschool.engine import ChatRequest, Delta
@@ -201,6 +203,12 @@ def train(site: Site) -> Callable[[str], AbstractContextManager[Callable[[int, f
             site.run(site.parts.store.write(partial(cycles.update_cycle, cycle=over)))
 
     return train
+
+
+@pytest.fixture
+def look_through(site: Site) -> Callable[[], None]:
+    """Find what the last turns gave away, now and not in five seconds."""
+    return lambda: site.run(catch_up(site.parts.store, phrases=read_phrases()))
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The console as an operator uses it."""
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Literal
@@ -106,12 +107,25 @@ def propose(context: BrowserContext, question: str, proposal: str) -> None:
     chat.close()
 
 
+def ask(context: BrowserContext, *texts: str) -> None:
+    """A visitor says one thing after the other."""
+    chat = context.new_page()
+    chat.goto("/")
+    chat.wait_for_selector("#ns-title h1")
+    for text in texts:
+        chat.get_by_label("Your message").fill(text)
+        chat.get_by_label("Your message").press("Enter")
+        expect(chat.locator("#ns-chat .bot-row").last).to_contain_text(text)
+        chat.wait_for_selector("#ns-send:visible")
+    chat.close()
+
+
 def open_line(console: Page, words: str, *, show: str = "All") -> Locator:
     console.get_by_role("tab", name="Feedback").click()
     console.get_by_label(show, exact=True).check()
     # Until then the list that was shown before stands there.
-    listed = "person" if show == "Waiting" else "liked"
-    expect(console.locator("#ns-feedback label").first).to_contain_text(listed)
+    listed = {"Waiting": "person", "Gaps": "once|times"}.get(show, "liked")
+    expect(console.locator("#ns-feedback label").first).to_contain_text(re.compile(listed))
     line = console.locator("#ns-feedback label", has_text=words).first
     line.click()
     expect(console.locator("#ns-said")).to_contain_text(words)
@@ -182,6 +196,47 @@ def test_what_waits_is_approved_or_refused(console: Page, context: BrowserContex
         console.get_by_role("button", name=button).click()
         expect(line).to_have_count(0)
     assert [ruled(question) for question in asked.values()] == ["It does not.", ""]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_what_wants_a_look_is_ordered_filtered_and_says_why(
+    console: Page, context: BrowserContext, look_through: Callable[[], None], width: int
+) -> None:
+    console.set_viewport_size({"width": width, "height": 844})
+    question = f"Will planters of {width} centimetres float?"
+    ask(context, question, "That is not what I asked. Connect me to a human!")
+    look_through()
+    console.get_by_role("tab", name="Feedback").click()
+    console.get_by_label("To review", exact=True).check()
+    choose(console, "Because", "Asked for somebody else")
+    lines = console.locator("#ns-feedback label")
+    expect(lines.filter(has_not_text="somebody else")).to_have_count(0)
+    line = lines.filter(has_text=question)
+    expect(line).to_contain_text("asked for somebody else")
+    assert console.evaluate(OVERFLOW) == 0
+    line.click()
+    expect(console.locator("#ns-said")).to_contain_text("said that it is wrong")
+    expect(console.locator("#ns-said")).to_contain_text("Connect me to a human!")
+    assert console.evaluate(OVERFLOW) == 0
+    console.get_by_role("button", name="Keep out of training").click()
+    expect(line).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_question_that_nothing_answers_is_a_gap_until_somebody_writes_it(
+    console: Page, context: BrowserContext, ruled: Ruled, width: int
+) -> None:
+    console.set_viewport_size({"width": width, "height": 844})
+    question = {1280: "Who painted your submarine yellow?", 390: "Which opera do goldfish prefer?"}[width]
+    propose(context, question, "Nobody.")
+    line = open_line(console, question, show="Gaps")
+    expect(line).to_contain_text("once")
+    expect(console.locator("#ns-said")).to_contain_text("Nearest known question")
+    assert console.evaluate(OVERFLOW) == 0
+    console.get_by_label("A text of your own").fill("Somebody did.")
+    console.get_by_role("button", name="Train on my text").click()
+    expect(line).to_have_count(0)
+    assert ruled(question) == "Somebody did."
 
 
 def test_a_night_started_here_says_what_came_of_it(console: Page) -> None:

@@ -22,6 +22,7 @@ RELEASED = {
     "m004_review_history": "6446c959720eb1c2",
     "m005_holds": "f1e2736b54186e02",
     "m006_schedules": "ece0c74512653bce",
+    "m007_signals": "4e7203693cd30ca5",
 }
 
 

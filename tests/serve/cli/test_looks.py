@@ -76,7 +76,7 @@ async def test_adapters_name_stage_and_hash(nightschool: Nightschool, register: 
     assert "reviewer\t7\tcandidate" in (await nightschool("adapters")).out
 
 
-@pytest.mark.parametrize("verb", ["adapters", "events", "waiting"])
+@pytest.mark.parametrize("verb", ["adapters", "events", "waiting", "gaps"])
 async def test_a_bot_that_is_not_there_is_named(nightschool: Nightschool, verb: str) -> None:
     said = await nightschool(verb, "--bot", "nobody")
     assert (said.code, said.out) == (3, "")
@@ -96,6 +96,22 @@ async def test_what_waits_is_shown_until_an_operator_ruled(nightschool: Nightsch
     review = Review(turn.answer_id, BotName("support"), "boss", True, "Good day.", (), utc_now())
     await parts.store.write(partial(record_review, review=review))
     assert (await nightschool("waiting", "--json")).json == []
+
+
+async def test_what_nothing_answers_is_shown_until_somebody_wrote_it(nightschool: Nightschool, parts: Parts) -> None:
+    assert "no gaps" in (await nightschool("gaps")).err
+    text = "Do you deliver to the moon?"
+    turn = await parts.turns.begin_chat(parts.shelf.find("support"), owner="browser:a", conversation_id=None, text=text)
+    async for _ in parts.turns.answer(turn):
+        pass
+    await parts.votes.cast(turn.answer_id, Opinion(Vote.DOWN), owner="browser:a")
+    [row] = (await nightschool("gaps", "--bot", "support", "--json")).json
+    shown = ("bot", "question", "times", "message_id", "coverage", "is_approved")
+    assert [row[key] for key in shown] == ["support", text, 1, turn.answer_id, 0.0, None]
+    assert f"support\t{text}" in (await nightschool("gaps")).out
+    review = Review(turn.answer_id, BotName("support"), "boss", True, "Not yet.", (), utc_now())
+    await parts.store.write(partial(record_review, review=review))
+    assert (await nightschool("gaps", "--json")).json == []
 
 
 async def test_events_tell_who_did_what_and_why(nightschool: Nightschool, register: Register) -> None:

@@ -47,6 +47,7 @@ What `--json` prints:
 | `keys list` | `[{"name", "scope", "created_at", "revoked_at"}]` |
 | `status` | `{"version", "engine", "bots": [{"bot", "live", "next_night", "held", "running", ...}]}` |
 | `waiting` | `[{"message_id", "bot", "question", "answer", "proposal", "persons", "first_at"}]` |
+| `gaps` | `[{"bot", "question", "times", "last_at", "message_id", "answer", "coverage", ...}]` |
 | `events` | `[{"at", "bot", "actor", "action", "subject", "reason"}]` |
 | `settings` | `[{"key", "value", "origin", "help"}]` |
 | `doctor` | `[{"mark": "ok"\\|"warn"\\|"fail", "what", "found", "remedy"}]` |

@@ -11,6 +11,9 @@ from functools import partial
 import pytest
 
 from collect import cycles, reviews
+from collect.conversations import message
+from collect.signals.found import catch_up
+from collect.signals.phrases import read_phrases
 from deploy.plan import NightFolder
 from nightschool.errors import Busy, InvalidInput, NotFound
 from nightschool.records import Adapter, BotName, Cycle, CycleState, Outcome, Review, Vote, utc_now
@@ -18,7 +21,7 @@ from serve.console.draw import cycle_label, draw_adapters, draw_events, draw_hol
 from serve.console.draw_feedback import draw_answer, draw_opinion, draw_proposal, row_label
 from serve.console.draw_night import draw_night, draw_training
 from serve.console.handlers import ConsoleHandlers
-from serve.console.rulings import WAITING, Shown, read_key, row_key, shown_of
+from serve.console.rulings import GAPS, QUEUE, WAITING, Shown, read_key, row_key, shown_of
 from serve.parts import Parts
 from serve.votes import Opinion
 from tune.progress import METRICS, StepLine, append_step
@@ -78,7 +81,7 @@ async def test_feedback_is_listed_by_bot_and_vote(parts: Parts, handlers: Consol
     assert await questions(handlers, "reviewer", "") == []
 
 
-@pytest.mark.parametrize("show", ["", WAITING])
+@pytest.mark.parametrize("show", ["", WAITING, QUEUE])
 async def test_what_is_stored_is_the_text_that_was_approved(parts: Parts, handlers: ConsoleHandlers, show: str) -> None:
     for question, approved in (("one", "answer"), ("two", "proposal"), ("three", " Mine. "), ("four", None)):
         answer_id = await voted(parts, question, Vote.DOWN, ideal_answer=f"POISON {NASTY}")
@@ -143,9 +146,61 @@ async def test_what_many_propose_comes_first(parts: Parts, handlers: ConsoleHand
     assert row_label((await handlers.rows(None, WAITING))[0]) == "2 people · agreed · support"
 
 
+async def said_next(parts: Parts, answer_id: str, text: str) -> None:
+    """The person goes on, and the record is looked through."""
+    about = await parts.store.read(partial(message, message_id=answer_id))
+    turn = await parts.turns.begin_chat(
+        parts.shelf.find("support"), owner="browser:anna", conversation_id=about.conversation_id, text=text
+    )
+    async for _ in parts.turns.answer(turn):
+        pass
+    await catch_up(parts.store, phrases=read_phrases())
+
+
+async def test_what_next_turns_give_away_orders_the_queue(parts: Parts, handlers: ConsoleHandlers) -> None:
+    await voted(parts, "disliked", Vote.DOWN)
+    told = await voted(parts, "told off", Vote.DOWN, ideal_answer="Better.")
+    await said_next(parts, told, "That is not what I asked, connect me to a human")
+    assert await questions(handlers, None, QUEUE) == ["told off", "disliked"]
+    assert [row.question for row in await handlers.rows(None, QUEUE, "escalation")] == ["told off"]
+    assert [row.question for row in await handlers.rows(None, QUEUE, "rephrase")] == []
+    row = (await handlers.rows(None, QUEUE))[0]
+    assert row_label(row).startswith('1 thumb down, asked for somebody else ("connect me to a human"), said that')
+    drawn = draw_opinion(row)
+    assert "What was said next" in drawn
+    assert "1 better answer suggested" in drawn
+    shown = shown_of(row)
+    assert (shown.proposal, shown.answer) == ("Better.", "[echo base] told off")
+    await handlers.review(shown, approved_text=shown.proposal)
+    assert await ruling(parts, told) == (True, "Better.")
+    with pytest.raises(Busy, match="changed while you read it"):
+        await handlers.review(shown, approved_text="another")
+    assert await questions(handlers, None, QUEUE) == ["disliked"]
+    with pytest.raises(NotFound):
+        await handlers.row(read_key(row_key(row)))
+
+
+async def test_a_gap_is_closed_by_writing_what_lacks(parts: Parts, handlers: ConsoleHandlers) -> None:
+    question = f"Do you deliver to the moon {NASTY}?"
+    answer_id = await voted(parts, question, Vote.DOWN)
+    [row] = await handlers.rows(None, GAPS)
+    assert row == await handlers.row(read_key(row_key(row)))
+    assert row_label(row).startswith("once · Do you deliver")
+    drawn = draw_opinion(row)
+    assert "holds 0% of it" in drawn
+    assert "<img" not in drawn
+    shown = shown_of(row)
+    await handlers.review(shown, approved_text="Not yet.")
+    assert await ruling(parts, answer_id) == (True, "Not yet.")
+    assert await questions(handlers, None, GAPS) == []
+    for text in ("another", None):
+        with pytest.raises(Busy, match="nothing was stored"):
+            await handlers.review(shown, approved_text=text)
+
+
 async def test_what_people_wrote_is_inert_in_the_console(parts: Parts, handlers: ConsoleHandlers) -> None:
     await voted(parts, NASTY, Vote.DOWN, comment=NASTY, ideal_answer=f"{NASTY} or <form>")
-    for show in ("", WAITING):
+    for show in ("", WAITING, QUEUE, GAPS):
         [row] = await handlers.rows(None, show)
         drawn = draw_opinion(row) + draw_answer(shown_of(row)) + draw_proposal(shown_of(row))
         for alive in ("<img", "<form", "${", "{{"):

@@ -1,0 +1,240 @@
+"""Answers that want an operator's look, what is most telling first: votes, suggestions and what next turns gave away.
+
+One line for each answer that nobody ruled on. What counts how much stands in WEIGHTS; it halves every two weeks, since
+what goes wrong now can still be mended. Each line says in words why it is there. What stands here is not learnt: only
+an operator's ruling is. Does not know how signals are found (`collect.signals`).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from collect.signals.detect import Kind
+from collect.store import Cursor
+from nightschool.errors import NotFound
+from nightschool.records import BotName
+
+WEIGHTS: Final[Mapping[str, float]] = MappingProxyType(
+    {
+        "down": 2.0,
+        "proposal": 1.0,
+        "contradiction": 1.0,
+        Kind.ESCALATION: 2.0,
+        Kind.CORRECTION: 1.5,
+        Kind.REPHRASE: 1.0,
+        Kind.DOUBT: 1.0,
+    }
+)
+MOST_PERSONS: Final = 3
+"""More thumbs down on one answer, or more suggestions, weigh as these: a crowd must not bury all the rest."""
+HALF_LIFE_DAYS: Final = 14.0
+
+# Numbers first, over the small tables; the texts of those that are shown come after.
+CHOSEN: Final = """
+with opinions as (
+    select message_id, bot,
+        count(*) filter (vote = 'down') as downs,
+        count(*) filter (vote = 'up') as ups,
+        count(*) filter (trim(ideal_answer) <> '') as proposals,
+        max(voted_at) filter (vote = 'down' or trim(ideal_answer) <> '') as said_at
+    from feedback
+    where vote <> 'none' and ($bot is null or bot = $bot) and ($message_id is null or message_id = $message_id)
+    group by message_id, bot
+),
+gave_away as (
+    select message_id, bot,
+        coalesce(max(strength) filter (kind = 'correction'), 0) as correction,
+        coalesce(max(strength) filter (kind = 'rephrase'), 0) as rephrase,
+        coalesce(max(strength) filter (kind = 'escalation'), 0) as escalation,
+        coalesce(max(strength) filter (kind = 'doubt'), 0) as doubt,
+        max(said_at) as said_at
+    from signals
+    where strength > 0 and ($bot is null or bot = $bot) and ($message_id is null or message_id = $message_id)
+    group by message_id, bot
+),
+counted as (
+    select message_id, coalesce(o.bot, g.bot) as bot,
+        coalesce(o.downs, 0) as downs, coalesce(o.ups, 0) as ups, coalesce(o.proposals, 0) as proposals,
+        coalesce(g.correction, 0) as correction, coalesce(g.rephrase, 0) as rephrase,
+        coalesce(g.escalation, 0) as escalation, coalesce(g.doubt, 0) as doubt,
+        greatest(o.said_at, g.said_at) as last_at
+    from opinions as o full join gave_away as g using (message_id)
+    anti join reviews using (message_id)
+),
+weighed as (
+    select message_id, bot, downs, ups, proposals, correction, rephrase, escalation, doubt, last_at,
+        $down * least(downs, $most) + $proposal * least(proposals, $most)
+            + $contradiction * (ups > 0 and greatest(downs, correction, rephrase, escalation, doubt) > 0)::int
+            + $correction * correction + $rephrase * rephrase + $escalation * escalation + $doubt * doubt as weight
+    from counted
+    where last_at is not null and ($kind is null
+        or ($kind = 'correction' and correction > 0) or ($kind = 'rephrase' and rephrase > 0)
+        or ($kind = 'escalation' and escalation > 0) or ($kind = 'doubt' and doubt > 0))
+)
+select message_id, bot, downs, ups, proposals, correction, rephrase, escalation, doubt, last_at,
+    weight * pow(0.5, greatest(epoch($now::timestamptz) - epoch(last_at), 0) / $half_life_s) as score
+from weighed
+order by score desc, last_at, message_id
+limit $limit
+"""
+TEXTS: Final = """
+with answers as (
+    select message_id, parent_id, content, version from messages where message_id in (select unnest($names::text[]))
+),
+questions as (
+    select message_id, content from messages where message_id in (select parent_id from answers)
+)
+select a.message_id, coalesce(q.content, ''), a.content, a.version
+from answers as a left join questions as q on q.message_id = a.parent_id
+"""
+PROPOSALS: Final = """
+select message_id, arg_max(ideal_answer, voted_at) from feedback
+where message_id in (select unnest($names::text[])) and vote <> 'none' and trim(ideal_answer) <> ''
+group by message_id
+"""
+FOLLOW_UPS: Final = """
+with telling as (
+    select message_id, follow_up_id, kind, evidence, strength, said_at from signals
+    where message_id in (select unnest($names::text[]))
+),
+texts as (
+    select message_id, content from messages where message_id in (select follow_up_id from telling)
+)
+select t.message_id, t.kind, t.evidence, c.content
+from telling as t join texts as c on c.message_id = t.follow_up_id
+order by t.strength, t.said_at, t.follow_up_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """An answer, and why it waits for an operator."""
+
+    message_id: str
+    bot: BotName
+    version: int | None
+    question: str
+    answer: str
+    proposal: str
+    """What somebody last wrote that it should have been; empty where nobody did."""
+    follow_up: str
+    """The most telling thing that was said next; empty where nothing was."""
+    reasons: tuple[str, ...]
+    """In words, the heaviest first."""
+    last_at: datetime
+    score: float
+
+
+class _Counted(NamedTuple):
+    message_id: str
+    bot: str
+    downs: int
+    ups: int
+    proposals: int
+    correction: float
+    rephrase: float
+    escalation: float
+    doubt: float
+    last_at: datetime
+    score: float
+
+
+class _Texts(NamedTuple):
+    question: str
+    answer: str
+    version: int | None
+
+
+class _Told(NamedTuple):
+    evidence: Mapping[str, str]
+    """By kind: the phrase that was met."""
+    follow_up: str
+
+
+def list_queue(
+    cursor: Cursor, *, now: datetime, bot: BotName | None = None, kind: Kind | None = None, limit: int = 100
+) -> list[Queued]:
+    """The heaviest first; of one signal, where `kind` names it."""
+    return _queued(cursor, bot=bot, kind=kind, message_id=None, now=now, limit=limit)
+
+
+def find_queued(cursor: Cursor, *, message_id: str, now: datetime) -> Queued:
+    """One line of it. Raises NotFound where nothing speaks against the answer any more, or somebody ruled on it."""
+    for found in _queued(cursor, bot=None, kind=None, message_id=message_id, now=now, limit=1):
+        return found
+    raise NotFound("waits no more", subject="this answer", remedy="Choose another one.")
+
+
+def _queued(
+    cursor: Cursor, *, bot: BotName | None, kind: Kind | None, message_id: str | None, now: datetime, limit: int
+) -> list[Queued]:
+    asked = {
+        **WEIGHTS,
+        "most": MOST_PERSONS,
+        "half_life_s": HALF_LIFE_DAYS * 24 * 3600,
+        "bot": bot,
+        "kind": kind,
+        "message_id": message_id,
+        "now": now,
+        "limit": limit,
+    }
+    rows = [_Counted(*row) for row in cursor.execute(CHOSEN, asked).fetchall()]
+    names = [row.message_id for row in rows]
+    texts = {row[0]: _Texts(*row[1:]) for row in cursor.execute(TEXTS, {"names": names}).fetchall()}
+    proposals: dict[str, str] = dict(cursor.execute(PROPOSALS, {"names": names}).fetchall())
+    told = _told(cursor.execute(FOLLOW_UPS, {"names": names}).fetchall())
+    nothing = _Told({}, "")
+    return [
+        _line(row, texts[row.message_id], proposals.get(row.message_id, ""), told.get(row.message_id, nothing))
+        for row in rows
+    ]
+
+
+def _told(rows: Iterable[tuple[str, str, str, str]]) -> dict[str, _Told]:
+    """By answer; the last row of each is the most telling one."""
+    evidence: dict[str, dict[str, str]] = {}
+    follow_ups: dict[str, str] = {}
+    for message_id, kind, phrase, follow_up in rows:
+        evidence.setdefault(message_id, {})[kind] = phrase
+        follow_ups[message_id] = follow_up
+    return {name: _Told(evidence[name], follow_ups[name]) for name in evidence}
+
+
+def _line(row: _Counted, texts: _Texts, proposal: str, told: _Told) -> Queued:
+    return Queued(
+        message_id=row.message_id,
+        bot=BotName(row.bot),
+        version=texts.version,
+        question=texts.question,
+        answer=texts.answer,
+        proposal=proposal,
+        follow_up=told.follow_up,
+        reasons=tuple(_reasons(row, told.evidence)),
+        last_at=row.last_at.astimezone(UTC),
+        score=round(row.score, 3),
+    )
+
+
+def _reasons(row: _Counted, evidence: Mapping[str, str]) -> list[str]:
+    weighed: list[tuple[float, str]] = []
+    if row.downs:
+        weighed.append((WEIGHTS["down"] * row.downs, _many(row.downs, "thumb down", "thumbs down")))
+    if row.escalation:
+        weighed.append((WEIGHTS[Kind.ESCALATION], f'asked for somebody else ("{evidence[Kind.ESCALATION]}")'))
+    if row.correction:
+        weighed.append((WEIGHTS[Kind.CORRECTION], f'said that it is wrong ("{evidence[Kind.CORRECTION]}")'))
+    if row.rephrase:
+        weighed.append((WEIGHTS[Kind.REPHRASE], "asked again"))
+    if row.doubt:
+        weighed.append((WEIGHTS[Kind.DOUBT], "the reply makes the answer less likely"))
+    if row.proposals:
+        weighed.append((WEIGHTS["proposal"], _many(row.proposals, "better answer", "better answers") + " suggested"))
+    if row.ups:
+        weighed.append((WEIGHTS["contradiction"] / 2, f"yet {_many(row.ups, 'thumb up', 'thumbs up')}"))
+    return [words for _, words in sorted(weighed, key=lambda one: -one[0])]
+
+
+def _many(count: int, one: str, more: str) -> str:
+    return f"{count} {one if count == 1 else more}"
