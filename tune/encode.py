@@ -182,7 +182,7 @@ def _fit(
     """The chat as a row of at most `max_tokens`, less as many of its oldest turns as that takes."""
     kept, lost, lost_answers = list(chat), 0, 0
     row = encode_chat(item_id, kept, tokenizer, ends=ends)
-    while len(row.input_ids) > max_tokens and (shorter := _without_oldest_turn(kept)):
+    while len(row.input_ids) > max_tokens and (shorter := without_oldest_turn(kept)):
         lost += 1
         lost_answers += _is_target(kept[_body(kept) + 1])
         kept = shorter
@@ -243,7 +243,7 @@ def _body(chat: Sequence[ChatMessage]) -> int:
     return 1 if chat[0]["role"] == "system" else 0
 
 
-def _without_oldest_turn(chat: Sequence[ChatMessage]) -> list[ChatMessage] | None:
+def without_oldest_turn(chat: Sequence[ChatMessage]) -> list[ChatMessage] | None:
     """The chat less its first question and answer; None where only one is left."""
     body = _body(chat)
     return [*chat[:body], *chat[body + 2 :]] if len(chat) - body > 2 else None
