@@ -39,11 +39,11 @@ class Order(BaseModel):
     system_prompt: str
     """Its hash."""
     base_model: str
-    recipe: dict[str, str | int | float]
+    recipe: dict[str, str | int | float | tuple[str, ...]]
 
     @classmethod
     def of(cls, bot: Bot, *, base_model: str) -> Self:
-        recipe = recipe_of(bot, base_model=base_model, dataset=Path())
+        recipe = recipe_of(bot, base_model=base_model, dataset=Path(), production=Path())
         return cls(
             system_prompt=_digest(bot.system_prompt.encode()),
             base_model=_name_of(base_model),

@@ -20,7 +20,7 @@ from collect.store import Store
 from deploy.board import Board
 from deploy.judging import Judge, Paper
 from deploy.known import Order, find_changes, find_known_items, find_trained, keep_decided, keep_order
-from deploy.orders import bounds_of, insufficient, recipe_of, shortfall
+from deploy.orders import bounds_of, in_production, insufficient, recipe_of, shortfall
 from deploy.plan import NightFolder, Step, Terms
 from deploy.queue import Queue
 from deploy.reporter import Reporter
@@ -33,7 +33,7 @@ from nightschool.home import Home
 from nightschool.records import Adapter, Event, Stage, new_id
 from tune.dataset import DatasetSummary, build_dataset, is_usable
 from tune.progress import TrainingProgress
-from tune.recipe import RECIPE, write_recipe
+from tune.recipe import RECIPE, Recipe, write_recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class Night:
                 self._reporter.decide(insufficient(data, why))
                 return
             keep_order(self._folder.root, self._order())
-            write_recipe(run, recipe_of(self._bot, base_model=self._school.base_model, dataset=dataset))
+            write_recipe(run, await self._recipe(dataset))
         give_time(run)
         async with self._school.trainings.turn(self._bot.bot_name):
             with self._school.board.training(self._bot.bot_name):
@@ -162,6 +162,12 @@ class Night:
 
     async def decide(self) -> None:
         self._reporter.decide(await self._school.judge.decide(await self._paper()))
+
+    async def _recipe(self, dataset: Path) -> Recipe:
+        school = self._school
+        live = in_production(await school.store.read(partial(registry.adapters, bot=self._bot.bot_name)))
+        folder = school.home.root / live.folder if live else None
+        return recipe_of(self._bot, base_model=school.base_model, dataset=dataset, production=folder)
 
     def _order(self) -> Order:
         return Order.of(self._bot, base_model=self._school.base_model)

@@ -24,22 +24,11 @@ GATE: Final = "gate"
 """Who moved a version, where no person did."""
 
 
-def recipe_of(bot: Bot, *, base_model: str, dataset: Path) -> Recipe:
-    """How the night trains."""
-    wanted = bot.recipe
-    return Recipe(
-        base_model=base_model,
-        dataset=str(dataset),
-        epochs=wanted.epochs,
-        learning_rate=wanted.learning_rate,
-        rank=wanted.rank,
-        alpha=wanted.alpha,
-        batch_size=wanted.batch_size,
-        micro_batch_size=wanted.micro_batch_size,
-        max_tokens=wanted.max_tokens,
-        seed=wanted.seed,
-        device=wanted.device,
-    )
+def recipe_of(bot: Bot, *, base_model: str, dataset: Path, production: Path | None = None) -> Recipe:
+    """How the night trains; `production` is the folder of the adapter that is live, None for the base model."""
+    wanted = bot.recipe.model_dump(include=Recipe.model_fields.keys() - {"start"})
+    start = str(production) if production and bot.recipe.start == "production" else ""
+    return Recipe(base_model=base_model, dataset=str(dataset), start=start, **wanted)
 
 
 def bounds_of(bot: Bot) -> Bounds:
@@ -112,9 +101,15 @@ def contestants(candidate: Adapter, *, production: Route, anchor: Adapter | None
     return asked if anchor is None else asked | {"anchor": _contestant("anchor", anchor)}
 
 
+def in_production(adapters: Iterable[Adapter]) -> Adapter | None:
+    """The version that the record has in production; None for the base model."""
+    return next((adapter for adapter in adapters if adapter.stage is Stage.PRODUCTION), None)
+
+
 def hash_in_production(adapters: Iterable[Adapter]) -> str:
-    """Of the weights that the record has in production; empty for the base model."""
-    return next((adapter.content_hash for adapter in adapters if adapter.stage is Stage.PRODUCTION), "")
+    """Of its weights; empty for the base model."""
+    live = in_production(adapters)
+    return live.content_hash if live else ""
 
 
 def anchor_of(adapters: Iterable[Adapter], moves: Iterable[Event]) -> Adapter | None:

@@ -20,6 +20,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from nightschool.cron import Slot, read_cron
 from nightschool.errors import InvalidSettings, UnknownModel
 from nightschool.faults import describe_faults
+from nightschool.recipe_part import RecipePart
 from nightschool.records import BOT_NAME_PATTERN, BotName, Sampling
 from nightschool.section import Section, read_toml
 from nightschool.text import OperatorsText
@@ -49,44 +50,6 @@ class SamplingPart(Section):
 
     def to_sampling(self) -> Sampling:
         return Sampling(**self.model_dump())
-
-
-class RecipePart(Section):
-    """How a night trains (LoRA, SFT)."""
-
-    epochs: float = Field(default=2, gt=0, le=20)
-    """Passes over the training rows."""
-    learning_rate: float = Field(default=2e-4, gt=0, lt=1)
-    rank: Literal[1, 2, 4, 8, 16, 32, 64, 128] = 16
-    """LoRA rank; must not exceed the engine's `max_lora_rank`."""
-    alpha: int = Field(default=32, ge=1, le=4096)
-    """LoRA scale: the update is multiplied by alpha / rank."""
-    batch_size: int = Field(default=16, ge=1, le=4096)
-    """Rows per optimizer step."""
-    micro_batch_size: int = Field(default=4, ge=1)
-    """Rows computed at once; smaller takes less memory and gives the same result."""
-    max_tokens: int = Field(default=512, ge=32, le=2**20)
-    """Longest row; longer ones lose their oldest turns."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where it trains; auto takes a GPU where there is one."""
-    seed: int = Field(default=17, ge=0, lt=2**32)
-    """Of the adapter's first weights and the order of rows."""
-    split_seed: int = Field(default=17, ge=0, lt=2**32)
-    """Of the choice which conversations are kept for evaluation; another one moves only those that have no side yet."""
-    min_examples: int = Field(default=50, ge=1)
-    """With fewer training rows the night says "insufficient-data" and production stays."""
-    min_new_examples: int = Field(default=1, ge=0)
-    """With fewer rows than this that the last trained adapter has not seen, the night does the same."""
-    held_out_share: float = Field(default=0.15, gt=0, lt=1)
-    """Share of conversations kept for evaluation, where an import did not say."""
-    person_train_share: float = Field(default=0.1, gt=0, le=1)
-    """Largest share of training rows that comes from one browser; five rows are never too many."""
-    person_exam_share: float = Field(default=0.1, gt=0, le=1)
-    """Largest share of held-out rows that comes from one browser; five rows are never too many."""
-    votes_a_day: int = Field(default=50, ge=1)
-    """So many votes of one browser and day count, the first ones."""
-    agreeing_persons: int = Field(default=0, ge=0)
-    """So many persons who suggest nearly the same let it into training (2 at least) without an operator; 0: never."""
 
 
 class GatePart(Section):

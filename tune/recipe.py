@@ -3,13 +3,14 @@
 import json
 import tomllib
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from nightschool.errors import InvalidInput
 from nightschool.faults import describe_faults
 from nightschool.files import write_atomic
+from nightschool.methods import METHODS, Method, check_methods
 
 RECIPE: Final = "recipe.toml"
 
@@ -18,11 +19,14 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     schema_version: Literal[1] = 1
-    method: Literal["sft"] = "sft"
+    methods: tuple[Method, ...] = ("sft",)
+    """Which methods the run may use, one behind the other; each runs where there is enough for it."""
     base_model: str = Field(min_length=1)
     """Hugging Face id or folder of the frozen base model."""
     dataset: str = Field(min_length=1)
     """Folder of a finished dataset."""
+    start: str = ""
+    """Folder of the adapter that training goes on from; empty: it starts as the base model."""
     epochs: float = Field(default=2, gt=0)
     """Passes over the training rows; fractions are allowed."""
     learning_rate: float = Field(default=2e-4, gt=0, lt=1)
@@ -39,6 +43,38 @@ class Recipe(BaseModel):
     checkpoint_steps: int = Field(default=5, ge=1)
     """Optimizer steps between two checkpoints: so many are lost at most by a kill."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    min_pairs: int = Field(default=50, ge=1)
+    """With fewer pairs there is no DPO."""
+    min_votes: int = Field(default=100, ge=2)
+    """With fewer votes there is no KTO."""
+    min_votes_each: int = Field(default=20, ge=1)
+    """Nor with fewer votes up, or fewer down."""
+    dpo_epochs: float = Field(default=1, gt=0)
+    dpo_learning_rate: float = Field(default=1e-5, gt=0, lt=1)
+    dpo_beta: float = Field(default=0.1, gt=0)
+    """How strongly DPO is held to where it started."""
+    dpo_sft_weight: float = Field(default=0.2, ge=0)
+    """Share of the better answer's own likelihood in DPO's loss."""
+    dpo_label_smoothing: float = Field(default=0.1, ge=0, lt=0.5)
+    """So many pairs are thought to be the wrong way round."""
+    kto_epochs: float = Field(default=1, gt=0)
+    kto_learning_rate: float = Field(default=5e-6, gt=0, lt=1)
+    kto_beta: float = Field(default=0.1, gt=0)
+    """How strongly KTO is held to where it started."""
+    kto_loss: Literal["kto", "apo_zero_unpaired"] = "kto"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_one_method(cls, given: Any) -> Any:
+        """A night that was cut off by an upgrade goes on: until 0.1 a recipe had one method."""
+        if isinstance(given, dict) and given.get("method") in METHODS:
+            return {"methods": [given["method"]], **{key: value for key, value in given.items() if key != "method"}}
+        return given
+
+    @field_validator("methods")
+    @classmethod
+    def _in_order(cls, methods: tuple[Method, ...]) -> tuple[Method, ...]:
+        return check_methods(methods)
 
 
 def write_recipe(folder: Path, recipe: Recipe) -> None:

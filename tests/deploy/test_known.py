@@ -12,8 +12,9 @@ import pytest
 from collect import registry
 from collect.store import Store
 from deploy.known import ORDER, Order, find_changes, find_known_items, keep_order
-from nightschool.bots import Bot, RecipePart
+from nightschool.bots import Bot
 from nightschool.home import Home
+from nightschool.recipe_part import RecipePart
 from nightschool.records import Adapter, Event, Outcome, Stage
 
 BOT = Bot(name="support", title="Fern", system_prompt="Help.")
@@ -90,3 +91,17 @@ async def test_a_change_that_only_an_unjudged_adapter_was_trained_by_is_still_on
     keep_order(home.cycle(BOT.bot_name, "night2"), Order.of(changed, base_model="base"))
     found = await find_changes(store, home, bot=changed, base_model="base")
     assert found == "recipe.rank changed since support@1"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "expected"),
+    [
+        ({"methods": ("sft",)}, "recipe.methods changed since support@1"),
+        ({"start": "production"}, "recipe.start changed since support@1"),
+        ({"kto_loss": "apo_zero_unpaired"}, "recipe.kto_loss changed since support@1"),
+    ],
+)
+async def test_other_methods_are_a_reason_to_train(
+    store: Store, home: Home, trained: Adapter, recipe: dict[str, Any], expected: str
+) -> None:
+    assert await find_changes(store, home, bot=order(**recipe), base_model="base") == expected

@@ -6,12 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from deploy.orders import anchor_of, bounds_of, contestants, hash_in_production, sampling_of, shortfall
+from deploy.orders import (
+    anchor_of,
+    bounds_of,
+    contestants,
+    hash_in_production,
+    in_production,
+    recipe_of,
+    sampling_of,
+    shortfall,
+)
 from deploy.rollout import Route
-from nightschool.bots import Bot, RecipePart
+from nightschool.bots import Bot
+from nightschool.recipe_part import RecipePart
 from nightschool.records import Adapter, AdapterName, BotName, Event, Sampling, Stage
 from tune.bounds import Bounds
 from tune.dataset import DatasetSummary
+from tune.recipe import Recipe
 
 from ..tables import write_table
 
@@ -129,3 +140,32 @@ def test_a_bots_file_says_how_much_one_person_can_move() -> None:
 
 def test_a_file_that_says_nothing_has_the_defaults() -> None:
     assert bounds_of(BOT) == Bounds()
+
+
+def test_a_bots_file_says_by_which_methods_a_night_learns_and_where_it_begins() -> None:
+    recipe = RecipePart(methods=("sft", "kto"), start="production", kto_beta=0.3, min_votes_each=7, dpo_epochs=3)
+    bot = Bot(name="support", title="Fern", system_prompt="Be kind.", recipe=recipe)
+    ordered = recipe_of(bot, base_model="base", dataset=Path("data"), production=Path("adapters/live"))
+    assert (ordered.methods, ordered.start) == (("sft", "kto"), "adapters/live")
+    assert (ordered.kto_beta, ordered.min_votes_each, ordered.dpo_epochs) == (0.3, 7, 3)
+    assert recipe_of(bot, base_model="base", dataset=Path("data")).start == ""
+    assert recipe_of(BOT, base_model="base", dataset=Path("data"), production=Path("adapters/live")).start == ""
+
+
+def test_every_key_of_a_recipe_that_both_know_is_ordered() -> None:
+    changes = {
+        name: field.default * 2
+        for name, field in RecipePart.model_fields.items()
+        if isinstance(field.default, int | float) and name in Recipe.model_fields and name != "dpo_label_smoothing"
+    }
+    bot = Bot(name="support", title="Fern", system_prompt="Be kind.", recipe=RecipePart.model_validate(changes))
+    ordered = recipe_of(bot, base_model="base", dataset=Path("data")).model_dump()
+    assert {name: ordered[name] for name in changes} == changes
+    assert len(changes) > 12
+
+
+def test_only_what_is_in_production_is_gone_on_from() -> None:
+    adapters = [adapter(3), adapter(2, stage=Stage.TAINTED), adapter(1, stage=Stage.RETIRED)]
+    assert in_production(adapters) is None
+    live = adapter(4, stage=Stage.PRODUCTION)
+    assert in_production([*adapters, live]) is live

@@ -11,7 +11,7 @@ import pytest
 
 from nightschool.files import publish
 
-from ..tables import write_table
+from .school import write_school
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TIME = pa.timestamp("us", tz="UTC")
@@ -229,20 +229,8 @@ def chat_tokenizer() -> Any:
 
 
 def write_dataset(folder: Path) -> Path:
-    """A finished dataset of 20 short rows of several lengths, in a new folder."""
-    folder.mkdir()
-    rows = []
-    for number in range(20):
-        messages = [
-            {"role": "system", "content": "Be kind."},
-            {"role": "user", "content": f"q{number} " + "why " * (number % 5)},
-            {"role": "assistant", "content": f"yes {number % 3}, of course."},
-        ]
-        row = {"item_id": f"i{number:02}", "conversation_id": f"c{number}", "group": "g", "messages": messages}
-        rows.append(row)
-    write_table(folder / "sft_train.parquet", rows)
-    publish(folder, kind="dataset")
-    return folder
+    """A finished dataset of 20 short rows of several lengths, in a new folder; nobody voted."""
+    return write_school(folder, pairs=0, up=0, down=0)
 
 
 @pytest.fixture

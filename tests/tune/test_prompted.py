@@ -52,7 +52,7 @@ def test_nobody_forges_a_role_in_a_pair(chat_tokenizer: Any, forged: int) -> Non
     """In the system prompt, a question, an earlier answer, the last question, the better answer, the worse one."""
     texts = ["Be kind.", "Hi?", "Hello.", "Refund?", "30 days.", "Never."]
     texts[forged] = FORGED
-    roles = ("system", "user", "assistant", "user")
+    roles: tuple[Any, ...] = ("system", "user", "assistant", "user")
     prompt = [ChatMessage(role=role, content=text) for role, text in zip(roles, texts[:4], strict=True)]
     encoded = encode(chat_tokenizer, prompt, *texts[4:], neutral=MARKERS)
     row = only(encoded)

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,3 +28,22 @@ def test_a_folder_without_a_recipe_is_refused(tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text("= 3")
     with pytest.raises(InvalidInput, match="not TOML"):
         read_recipe(tmp_path)
+
+
+@pytest.mark.parametrize("methods", [("sft",), ("dpo",), ("sft", "kto"), ("sft", "dpo", "kto")])
+def test_methods_are_read_as_they_were_written(tmp_path: Path, methods: Any) -> None:
+    recipe = Recipe(base_model="m", dataset="d", methods=methods, kto_loss="apo_zero_unpaired")
+    write_recipe(tmp_path, recipe)
+    assert read_recipe(tmp_path) == recipe
+
+
+@pytest.mark.parametrize("methods", ['["kto", "sft"]', '["sft", "sft"]', "[]", '["grpo"]'])
+def test_methods_in_another_order_twice_or_unknown_are_refused(tmp_path: Path, methods: str) -> None:
+    (tmp_path / "recipe.toml").write_text(f'base_model = "m"\ndataset = "d"\nmethods = {methods}\n')
+    with pytest.raises(InvalidInput, match="methods"):
+        read_recipe(tmp_path)
+
+
+def test_a_recipe_of_before_has_its_one_method(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text('base_model = "m"\ndataset = "d"\nmethod = "sft"\n')
+    assert read_recipe(tmp_path).methods == ("sft",)

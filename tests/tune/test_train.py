@@ -155,7 +155,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(finished: Path
             continue
         child.kill()
     assert not (run / "DONE").exists()
-    checkpoints = sorted((run / "checkpoints").iterdir())
+    checkpoints = sorted((run / "checkpoints" / "sft").iterdir())
     # What a power cut may leave: the newest checkpoint is there, but not whole.
     whole = [folder for folder in checkpoints if read_manifest(folder)]
     assert len(whole) >= 1
@@ -183,7 +183,7 @@ def test_a_run_that_ended_before_its_adapter_was_whole_trains_nothing_again(
             train(run)
     assert not (run / "DONE").exists()
     with monkeypatch.context() as patched:
-        patched.setattr("tune.methods.sft.SFTTrainer.train", fail)
+        patched.setattr("tune.methods.steps.Trainer.train", fail)
         train(run)
     assert verify(run / "adapter").content_hash == verify(finished / "adapter").content_hash
     assert len(losses(run)) == 30
@@ -233,12 +233,12 @@ def test_a_loss_that_is_no_number_ends_the_run(base_model: Path, tmp_path: Path)
 
 
 @train_tier
-def test_the_lean_arithmetic_is_trls_own(
+def test_the_lean_arithmetic_is_the_models_own(
     finished: Path, base_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tune.methods import sft
+    from tune.methods import arithmetic
 
-    monkeypatch.setattr(sft, "can_share", lambda _: False)
+    monkeypatch.setattr(arithmetic, "can_share", lambda _: False)
     run = prepare(tmp_path / "run", base_model=base_model, dataset=write_dataset(tmp_path / "data"))
     train(run)
     assert losses(run) == pytest.approx(losses(finished), abs=1e-3)

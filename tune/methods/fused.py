@@ -51,27 +51,27 @@ class _LoraLinear(Function):
 
 
 class _HeadLoss(Function):
-    """Sum of -log p(label), for hidden (n, d), the head's weight (v, d), labels (n,); the head is frozen."""
+    """-log p(label) of each token (n,), for hidden (n, d), the frozen head's weight (v, d), labels (n,)."""
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, labels: Tensor) -> Tensor:
-        total = torch.zeros((), dtype=torch.float32)
+        losses = torch.empty(len(labels), dtype=torch.float32)
         grad = torch.empty_like(hidden)
         for start in range(0, len(labels), SLICE):
             part, wanted = hidden[start : start + SLICE], labels[start : start + SLICE, None]
             log_probs = torch.log_softmax(linear(part, weight).float(), dim=-1)
-            total -= log_probs.gather(1, wanted).sum()
+            losses[start : start + SLICE] = -log_probs.gather(1, wanted)[:, 0]
             # d(-log p)/d logits = p - onehot
             probs = log_probs.exp_()
             probs.scatter_add_(1, wanted, probs.new_full(wanted.shape, -1.0))
             torch.mm(probs.to(weight.dtype), weight, out=grad[start : start + SLICE])
         ctx.save_for_backward(grad)
-        return total
+        return losses
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (grad,) = ctx.saved_tensors
-        return grad * grads[0].to(grad.dtype), None, None
+        return grad * grads[0].to(grad.dtype)[:, None], None, None
 
 
 def has_plain_head(model: PreTrainedModel) -> bool:
@@ -89,10 +89,10 @@ def fuse_adapter(model: PeftModel) -> None:
             layer.forward = MethodType(_forward, layer)  # type: ignore[method-assign]
 
 
-def head_loss(hidden: Tensor, labels: Tensor, *, head: torch.nn.Linear) -> Tensor:
-    """Sum of the negative log-likelihoods of `labels` (n,), in nats, given the last hidden states (n, d)."""
-    loss: Tensor = _HeadLoss.apply(hidden, head.weight, labels)  # type: ignore[no-untyped-call]
-    return loss
+def head_losses(hidden: Tensor, labels: Tensor, *, head: torch.nn.Linear) -> Tensor:
+    """(n,) negative log-likelihoods of `labels` (n,), in nats, given the last hidden states (n, d)."""
+    losses: Tensor = _HeadLoss.apply(hidden, head.weight, labels)  # type: ignore[no-untyped-call]
+    return losses
 
 
 def _has_no_bias(layer: Any) -> bool:

@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import AttentionInterface, PreTrainedModel
 
 from tune.encode import IGNORED
-from tune.methods.fused import head_loss
+from tune.methods.fused import head_losses
 
 NAME: Final = "nightschool_shared_prefix"
 PLAIN_MODELS: Final = frozenset({"llama"})
@@ -70,8 +70,8 @@ def pack(rows: Sequence[Sequence[int]], labels: Sequence[Sequence[int]], *, pref
     )
 
 
-def packed_loss(model: PeftModel, packed: Packed) -> Tensor:
-    """Sum of the negative log-likelihoods of the labelled tokens, in nats."""
+def packed_losses(model: PeftModel, packed: Packed) -> Tensor:
+    """(b,) negative log-likelihoods of each row's labelled tokens, in nats."""
     base = cast(PreTrainedModel, model.get_base_model())
     backbone = getattr(base, base.base_model_prefix)
     states = backbone(
@@ -85,7 +85,19 @@ def packed_loss(model: PeftModel, packed: Packed) -> Tensor:
     states = states.view(*packed.labels.shape, -1)[:, :-1]
     wanted = packed.labels[:, 1:]
     head = base.get_output_embeddings()  # type: ignore[no-untyped-call]
-    return head_loss(states[wanted != IGNORED], wanted[wanted != IGNORED], head=head)
+    learnt = wanted != IGNORED
+    return sum_by_row(head_losses(states[learnt], wanted[learnt], head=head), learnt)
+
+
+def packed_loss(model: PeftModel, packed: Packed) -> Tensor:
+    """Their sum."""
+    return packed_losses(model, packed).sum()
+
+
+def sum_by_row(losses: Tensor, learnt: Tensor) -> Tensor:
+    """(b,) sums of the losses (n,) of those places, row by row, that are true in `learnt` (b, s)."""
+    parts = torch.split(losses, learnt.sum(dim=1).tolist())
+    return torch.stack([part.sum() for part in parts])
 
 
 class _Attended(NamedTuple):

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from tune.batches import plan_order
 from tune.encode import Encoded
+from tune.lessons import Imitated
 from tune.recipe import Recipe
 
 pytestmark = pytest.mark.train
@@ -31,18 +33,25 @@ def test_what_a_model_would_add_for_its_router_changes_no_adapter(
     import torch
     from safetensors.torch import load_file
 
-    from tune.methods.sft import train_sft
+    from tune.methods.arithmetic import Plain
+    from tune.methods.memory import Appetite
+    from tune.methods.sft import Sft
+    from tune.methods.steps import Course, take_steps
     from tune.model import WEIGHTS, add_adapter
 
     rows = [Encoded(f"i{n}", tuple(range(40, 52 + n)), (-100,) * 6 + tuple(range(46, 52 + n))) for n in range(6)]
     recipe = Recipe(
         base_model="tiny", dataset="d", rank=2, epochs=1, batch_size=2, micro_batch_size=1, learning_rate=1e-2
     )
+    course = Course("sft", plan_order([12] * len(rows), epochs=1, batch_size=2, seed=17), 1e-2, 0)
     learnt = []
     for name, coefficient in (("plain", 0.0), ("balanced", 10.0)):
         router = {"output_router_logits": coefficient > 0, "router_aux_loss_coef": coefficient}
         model = add_adapter(tiny_experts(family, vocabulary=len(chat_tokenizer), **router), recipe)
-        last = train_sft(model, chat_tokenizer, rows, recipe=recipe, run=tmp_path / name, device="cpu")
+        last = take_steps(
+            model, Sft([Imitated(row) for row in rows]), course, arithmetic=Plain("cpu"), appetite=Appetite(1),
+            recipe=recipe, run=tmp_path / name, device="cpu",
+        )  # fmt: skip
         learnt.append(load_file(last / WEIGHTS))
     plain, balanced = learnt
     assert any(weight.abs().max() > 0 for name, weight in plain.items() if "lora_B" in name)

@@ -1,0 +1,80 @@
+"""The section `[recipe]` of a bot's file: what a night learns from and how it trains.
+
+Plain values with their bounds; what they order is filled in by `deploy.orders`. Does not know tune.
+"""
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from nightschool.methods import METHODS, Method, check_methods
+from nightschool.section import Section
+
+
+class RecipePart(Section):
+    """How a night trains (LoRA)."""
+
+    methods: tuple[Method, ...] = METHODS
+    """What a night may use, one behind the other: answers to imitate, pairs, votes; each where there is enough."""
+    start: Literal["base", "production"] = "base"
+    """Each night from the base model, or from the adapter in production; without one from the base model."""
+    epochs: float = Field(default=2, gt=0, le=20)
+    """Passes over the training rows."""
+    learning_rate: float = Field(default=2e-4, gt=0, lt=1)
+    rank: Literal[1, 2, 4, 8, 16, 32, 64, 128] = 16
+    """LoRA rank; must not exceed the engine's `max_lora_rank`."""
+    alpha: int = Field(default=32, ge=1, le=4096)
+    """LoRA scale: the update is multiplied by alpha / rank."""
+    batch_size: int = Field(default=16, ge=1, le=4096)
+    """Rows per optimizer step."""
+    micro_batch_size: int = Field(default=4, ge=1)
+    """Rows computed at once; smaller takes less memory and gives the same result."""
+    max_tokens: int = Field(default=512, ge=32, le=2**20)
+    """Longest row; longer ones lose their oldest turns."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where it trains; auto takes a GPU where there is one."""
+    seed: int = Field(default=17, ge=0, lt=2**32)
+    """Of the adapter's first weights and the order of rows."""
+    split_seed: int = Field(default=17, ge=0, lt=2**32)
+    """Of the choice which conversations are kept for evaluation; another one moves only those that have no side yet."""
+    min_examples: int = Field(default=50, ge=1)
+    """With fewer training rows the night says "insufficient-data" and production stays."""
+    min_new_examples: int = Field(default=1, ge=0)
+    """With fewer rows than this that the last trained adapter has not seen, the night does the same."""
+    held_out_share: float = Field(default=0.15, gt=0, lt=1)
+    """Share of conversations kept for evaluation, where an import did not say."""
+    person_train_share: float = Field(default=0.1, gt=0, le=1)
+    """Largest share of training rows that comes from one browser; five rows are never too many."""
+    person_exam_share: float = Field(default=0.1, gt=0, le=1)
+    """Largest share of held-out rows that comes from one browser; five rows are never too many."""
+    votes_a_day: int = Field(default=50, ge=1)
+    """So many votes of one browser and day count, the first ones."""
+    agreeing_persons: int = Field(default=0, ge=0)
+    """So many persons who suggest nearly the same let it into training (2 at least) without an operator; 0: never."""
+    min_pairs: int = Field(default=50, ge=1)
+    """With fewer training pairs a night leaves DPO out."""
+    min_votes: int = Field(default=100, ge=2)
+    """With fewer training votes a night leaves KTO out."""
+    min_votes_each: int = Field(default=20, ge=1)
+    """So does a night with fewer votes up, or fewer votes down."""
+    dpo_epochs: float = Field(default=1, gt=0, le=20)
+    """Passes over the pairs."""
+    dpo_learning_rate: float = Field(default=1e-5, gt=0, lt=1)
+    dpo_beta: float = Field(default=0.1, gt=0, le=10)
+    """How strongly DPO is held to the adapter that it began with; lower moves further."""
+    dpo_sft_weight: float = Field(default=0.2, ge=0, le=10)
+    """How much the better answer's own likelihood counts beside the comparison."""
+    dpo_label_smoothing: float = Field(default=0.1, ge=0, lt=0.5)
+    """Share of pairs that are thought to be the wrong way round."""
+    kto_epochs: float = Field(default=1, gt=0, le=20)
+    """Passes over the votes."""
+    kto_learning_rate: float = Field(default=5e-6, gt=0, lt=1)
+    kto_beta: float = Field(default=0.1, gt=0, le=10)
+    """How strongly KTO is held to the adapter that it began with; lower moves further."""
+    kto_loss: Literal["kto", "apo_zero_unpaired"] = "kto"
+    """The other one measures no drift: half the work, and steps with few votes count alike."""
+
+    @field_validator("methods")
+    @classmethod
+    def _in_order(cls, methods: tuple[Method, ...]) -> tuple[Method, ...]:
+        return check_methods(methods)

@@ -1,0 +1,62 @@
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tune.encode import IGNORED, Encoded
+
+pytestmark = pytest.mark.train
+
+
+def row(number: int, *, name: str = "") -> Encoded:
+    return Encoded(name or f"i{number}", (1, 2, number), (IGNORED, 2, number))
+
+
+class Counting:
+    """Measures rows by their last token, and counts how many it was asked for."""
+
+    def __init__(self, *, breaks_at: int = 10_000) -> None:
+        self.asked = 0
+        self._breaks_at = breaks_at
+
+    def __call__(self, rows: Sequence[Encoded]) -> Any:
+        import torch
+
+        self.asked += len(rows)
+        if self.asked > self._breaks_at:
+            raise KeyboardInterrupt
+        return torch.tensor([row.input_ids[-1] / 3 for row in rows])
+
+
+def test_each_answer_is_measured_once_and_the_very_same_numbers_come_back(tmp_path: Path) -> None:
+    from tune.methods.reference import ask_reference
+
+    rows = [row(number) for number in range(150)]
+    first = Counting()
+    found = ask_reference(tmp_path / "kept" / "a.jsonl", [*rows, *rows, row(3, name="another name")], first)
+    again = Counting()
+    kept = ask_reference(tmp_path / "kept" / "a.jsonl", rows, again)
+    assert (first.asked, again.asked) == (150, 0)
+    assert kept.of(rows) == found.of(rows) == pytest.approx([number / 3 for number in range(150)])
+
+
+def test_what_was_broken_off_is_measured_again_as_a_whole_group(tmp_path: Path) -> None:
+    from tune.methods.reference import GROUP, ask_reference
+
+    file, rows = tmp_path / "a.jsonl", [row(number) for number in range(150)]
+    with pytest.raises(KeyboardInterrupt):
+        ask_reference(file, rows, Counting(breaks_at=GROUP))
+    # A power cut in the second group.
+    with file.open("a") as half:
+        half.write('["abc", 1.0]\n["def", 2.')
+    again = Counting()
+    found = ask_reference(file, rows, again)
+    assert again.asked == 150 - GROUP
+    assert found.of(rows) == pytest.approx([number / 3 for number in range(150)])
+
+
+def test_where_the_answer_begins_is_part_of_what_is_asked() -> None:
+    from tune.methods.reference import key_of
+
+    assert key_of(Encoded("i", (1, 2, 3), (IGNORED, 2, 3))) != key_of(Encoded("i", (1, 2, 3), (IGNORED, IGNORED, 3)))

@@ -1,0 +1,47 @@
+"""A dataset folder with answers, pairs and votes in it, as the night writes one, for tests that train on it."""
+
+from pathlib import Path
+
+from nightschool.files import publish
+from nightschool.records import ChatMessage
+from tune.parts import KINDS
+from tune.rows import Named, name_row, write_kind
+from tune.select import Lesson, Lineage, Pair, Rated
+from tune.split import Side
+
+LINEAGE = Lineage(messages=("m",), votes=(), reviews=(), is_let_in=True)
+
+
+def write_school(folder: Path, *, lessons: int = 20, pairs: int = 12, up: int = 8, down: int = 6) -> Path:
+    """A finished dataset of short rows of several lengths, all of them of the training side."""
+    folder.mkdir()
+    rows: dict[str, list[Named]] = {
+        "sft": [name_row(_lesson(number)) for number in range(lessons)],
+        "pairs": [name_row(_pair(number)) for number in range(pairs)],
+        "votes": [name_row(_rated(number, is_good=number < up)) for number in range(up + down)],
+    }
+    names = {named.row.conversation_id: named.row.conversation_id for some in rows.values() for named in some}
+    for kind in KINDS:
+        for side, some in ((Side.TRAIN, rows[kind]), (Side.HELD_OUT, [])):
+            write_kind(folder, kind, side, some, groups=names, topics=dict.fromkeys(names))
+    publish(folder, kind="dataset")
+    return folder
+
+
+def _lesson(number: int) -> Lesson:
+    answer = ChatMessage(role="assistant", content=f"yes {number % 3}, of course.")
+    return Lesson(f"l{number}", (*_prompt(number), answer), LINEAGE)
+
+
+def _pair(number: int) -> Pair:
+    return Pair(f"p{number}", _prompt(number), f"yes {number % 3}, of course.", "no" + "." * (number % 4), LINEAGE)
+
+
+def _rated(number: int, *, is_good: bool) -> Rated:
+    lineage = LINEAGE._replace(messages=(f"m{number}",))
+    return Rated(f"v{number}", _prompt(number), f"it {'is' if is_good else 'was'} {number % 5}.", is_good, lineage)
+
+
+def _prompt(number: int) -> tuple[ChatMessage, ...]:
+    question = f"q{number} " + "why " * (number % 5)
+    return ChatMessage(role="system", content="Be kind."), ChatMessage(role="user", content=question)

@@ -1,0 +1,56 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tune.recipe import Recipe
+from tune.stages import RowCounts, StageLine, choose_stages, read_stages, write_stages
+
+ALL = ("sft", "dpo", "kto")
+
+
+def recipe(**changes: Any) -> Recipe:
+    return Recipe(**{"base_model": "m", "dataset": "d", "methods": ALL} | changes)
+
+
+@pytest.mark.parametrize(
+    ("counts", "methods", "expected"),
+    [
+        (RowCounts(60, 50, 80, 20), ALL, ALL),
+        (RowCounts(60, 49, 80, 20), ALL, ("sft", "kto")),
+        (RowCounts(60, 50, 80, 19), ALL, ("sft", "dpo")),  # 99 votes
+        (RowCounts(60, 50, 200, 0), ALL, ("sft", "dpo")),  # one-sided
+        (RowCounts(60, 50, 0, 200), ALL, ("sft", "dpo")),
+        (RowCounts(60, 50, 181, 19), ALL, ("sft", "dpo")),
+        (RowCounts(60, 0, 0, 0), ALL, ("sft",)),
+        (RowCounts(0, 50, 0, 0), ALL, ("dpo",)),
+        (RowCounts(60, 50, 80, 20), ("kto",), ("kto",)),
+        (RowCounts(0, 0, 0, 0), ALL, ()),
+    ],
+)
+def test_a_night_chooses_by_what_there_is(counts: RowCounts, methods: Any, expected: tuple[str, ...]) -> None:
+    choices = choose_stages(recipe(methods=methods), counts)
+    assert [choice.method for choice in choices] == list(ALL)
+    assert tuple(choice.method for choice in choices if choice.runs) == expected
+
+
+def test_each_choice_says_why() -> None:
+    choices = choose_stages(recipe(methods=("sft", "kto")), RowCounts(3, 7, 200, 0))
+    assert [(choice.why, choice.rows) for choice in choices] == [
+        ("3 rows with answers to imitate", 3),
+        ("recipe.methods leaves it out", 7),
+        ("200 votes up and 0 down; recipe.min_votes_each asks for 20 of either kind", 200),
+    ]
+    few = choose_stages(recipe(), RowCounts(3, 7, 30, 30))
+    assert few[1].why == "7 pairs; recipe.min_pairs asks for 50"
+    assert few[2].why == "60 votes; recipe.min_votes asks for 100"
+
+
+def test_what_was_told_is_read_again(tmp_path: Path) -> None:
+    assert read_stages(tmp_path) == []
+    lines = [
+        StageLine(method="sft", ran=True, why="3 rows", rows=3, steps=4, seconds=1.5),
+        StageLine(method="dpo", ran=False, why="no pair", rows=0, steps=0, seconds=0),
+    ]
+    write_stages(tmp_path, lines)
+    assert read_stages(tmp_path) == lines

@@ -1,0 +1,145 @@
+"""A dataset's training rows as token ids: what the methods learn from, how heavily, and what was lost on the way.
+
+In: the dataset's folder and the base model's tokenizer. Out: the rows of all three kinds, and `encoding.json` in the
+run folder. Weights are made to have the mean 1 over a kind, so that they say how rows compare and change no learning
+rate. Does not know torch, nor which rows are used.
+"""
+
+import json
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from nightschool.files import write_atomic
+from nightschool.prompt import Neutraliser
+from nightschool.records import ChatMessage
+from tune.encode import IGNORED, ChatTokenizer, Encoded, EncodeReport, encode_rows
+from tune.prompted import Prompted, PromptedReport, encode_answers
+from tune.rows import TRAIN, PairRow, SftRow, VoteRow, read_pairs, read_sft_rows, read_votes
+from tune.split import Side
+
+log = logging.getLogger(__name__)
+
+ENCODING: Final = "encoding.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Imitated:
+    """A chat whose answers are to be imitated."""
+
+    row: Encoded
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Two answers to one prompt."""
+
+    chosen: Encoded
+    rejected: Encoded
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Voted:
+    """An answer that people liked or did not."""
+
+    row: Encoded
+    is_good: bool
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    imitated: tuple[Imitated, ...]
+    compared: tuple[Compared, ...]
+    voted: tuple[Voted, ...]
+    imitated_report: EncodeReport
+    compared_report: PromptedReport
+    voted_report: PromptedReport
+
+    def texts(self) -> list[Encoded]:
+        """Rows to tell an adapter from its base by: those to imitate, or of the first kind that there is."""
+        imitated = [given.row for given in self.imitated]
+        return imitated or [pair.chosen for pair in self.compared] or [vote.row for vote in self.voted]
+
+
+class Reader:
+    """Encodes rows as the base model is served."""
+
+    def __init__(
+        self, tokenizer: ChatTokenizer, *, ends: Collection[str], max_tokens: int, neutraliser: Neutraliser
+    ) -> None:
+        self._tokenizer, self._ends = tokenizer, ends
+        self._max_tokens, self._neutraliser = max_tokens, neutraliser
+
+    def read(self, dataset: Path) -> Lessons:
+        """All of the dataset's training side. Raises InvalidInput."""
+        imitated, imitated_report = self._imitated(list(read_sft_rows(dataset / TRAIN)))
+        compared, compared_report = self._compared(list(read_pairs(dataset, Side.TRAIN)))
+        voted, voted_report = self._voted(list(read_votes(dataset, Side.TRAIN)))
+        return Lessons(imitated, compared, voted, imitated_report, compared_report, voted_report)
+
+    def _imitated(self, rows: Sequence[SftRow]) -> tuple[tuple[Imitated, ...], EncodeReport]:
+        encoded, report = encode_rows(
+            ((row.item_id, row.messages) for row in rows),
+            self._tokenizer,
+            ends=self._ends,
+            max_tokens=self._max_tokens,
+            neutraliser=self._neutraliser,
+        )
+        weight = _weigh(rows, kept=[row.item_id for row in encoded])
+        return tuple(Imitated(row, weight[row.item_id]) for row in encoded), report
+
+    def _compared(self, rows: Sequence[PairRow]) -> tuple[tuple[Compared, ...], PromptedReport]:
+        encoded, report = self._answers((row.item_id, row.prompt, (row.chosen, row.rejected)) for row in rows)
+        weight = _weigh(rows, kept=[row.item_id for row in encoded])
+        return tuple(Compared(_row(row, 0), _row(row, 1), weight[row.item_id]) for row in encoded), report
+
+    def _voted(self, rows: Sequence[VoteRow]) -> tuple[tuple[Voted, ...], PromptedReport]:
+        encoded, report = self._answers((row.item_id, row.prompt, (row.answer,)) for row in rows)
+        weight = _weigh(rows, kept=[row.item_id for row in encoded])
+        good = {row.item_id: row.is_good for row in rows}
+        return tuple(Voted(_row(row, 0), good[row.item_id], weight[row.item_id]) for row in encoded), report
+
+    def _answers(
+        self, rows: Iterable[tuple[str, Sequence[ChatMessage], Sequence[str]]]
+    ) -> tuple[tuple[Prompted, ...], PromptedReport]:
+        return encode_answers(
+            rows, self._tokenizer, ends=self._ends, max_tokens=self._max_tokens, neutraliser=self._neutraliser
+        )
+
+
+def tell_encoding(run: Path, lessons: Lessons, *, max_tokens: int) -> None:
+    """Write encoding.json, and into the log what had to be cut."""
+    report = lessons.imitated_report
+    others = {"pairs": lessons.compared_report, "votes": lessons.voted_report}
+    told = asdict(report) | {kind: asdict(other) for kind, other in others.items()}
+    write_atomic(run / ENCODING, json.dumps(told, indent=2) + "\n")
+    if neutralised := report.neutralised_rows + sum(other.neutralised_rows for other in others.values()):
+        log.warning("control tokens of the chat template were broken up in %d rows", neutralised)
+    if report.truncated_rows or report.too_long_rows:
+        log.warning(
+            "max_tokens=%d: %d rows lost %d of their oldest turns (%d answers), %d rows were too long and left out",
+            max_tokens, report.truncated_rows, report.lost_turns, report.lost_answers, report.too_long_rows,
+        )  # fmt: skip
+    for kind, other in others.items():
+        if other.truncated_rows or other.too_long_rows or other.equal_rows:
+            log.warning(
+                "max_tokens=%d: %d %s lost their oldest turns, %d were too long and left out, %d had equal answers",
+                max_tokens, other.truncated_rows, kind, other.too_long_rows, other.equal_rows,
+            )  # fmt: skip
+
+
+def _row(prompted: Prompted, answer: int) -> Encoded:
+    prompt, ids = prompted.prompt_ids, prompted.answers[answer]
+    return Encoded(prompted.item_id, (*prompt, *ids), (*[IGNORED] * len(prompt), *ids))
+
+
+def _weigh(rows: Sequence[SftRow | PairRow | VoteRow], *, kept: Sequence[str]) -> Mapping[str, float]:
+    """By item, with the mean 1 over the rows that were kept."""
+    given = {row.item_id: row.weight for row in rows}
+    mean = sum(given[item_id] for item_id in kept) / max(len(kept), 1)
+    return {item_id: given[item_id] / mean for item_id in kept}

@@ -1,0 +1,114 @@
+"""Log-likelihoods of answers, row by row, which every method's loss is made of: by the model's own code, or leaner.
+
+The leaner arithmetic (`tune.methods.fused`, `tune.methods.prefix`) gives the same for the models that it is used for.
+Knows how rows are cut into micro-batches, since the two want it differently; does not know what is made of the numbers.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple, Protocol, cast
+
+import torch
+from peft import PeftModel
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedModel
+
+from tune.batches import cut_by_length
+from tune.encode import IGNORED, Encoded
+from tune.methods.fused import fuse_adapter, has_plain_head
+from tune.methods.prefix import can_share, common_prefix, pack, packed_losses, share_prefix, sum_by_row
+
+TOKENS_AT_ONCE: Final = 1024
+"""Padded tokens of a micro-batch on a CPU: more costs memory and gains nothing."""
+
+Unit = tuple[Encoded, ...]
+"""Rows that are computed together, since one loss is made of them."""
+
+
+class Arithmetic(Protocol):
+    def cut(self, units: Sequence[Unit], *, rows_at_once: int) -> Iterator[list[int]]:
+        """Positions of the units, which are of one size, in micro-batches."""
+        ...
+
+    def measure(self, model: Any, rows: Sequence[Encoded], /) -> Tensor:
+        """(b,) negative log-likelihoods of the rows' answers, in nats, each the sum over its tokens."""
+        ...
+
+
+def choose_arithmetic(model: PeftModel, *, device: str) -> Arithmetic:
+    """The fastest that is right for `model`, which may compute by nothing else from then on."""
+    base = cast(PreTrainedModel, model.get_base_model())
+    if device == "cpu" and has_plain_head(base) and can_share(base):
+        return Lean(model)
+    return Plain(device)
+
+
+class Plain:
+    """The model's own forward pass over padded rows; logits are kept for answers only."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+
+    def cut(self, units: Sequence[Unit], *, rows_at_once: int) -> Iterator[list[int]]:
+        lengths = [max(len(row.input_ids) for row in unit) for unit in units]
+        return cut_by_length(lengths, rows_at_once=max(1, rows_at_once // len(units[0])), tokens_at_once=None)
+
+    def measure(self, model: Any, rows: Sequence[Encoded]) -> Tensor:
+        batch = _pad(rows, device=self._device)
+        # What stands before the first answer of all rows predicts nothing that counts.
+        first = max(1, min(row.first_label for row in rows))
+        logits = model(
+            input_ids=batch.input_ids,
+            attention_mask=batch.attention_mask,
+            use_cache=False,
+            logits_to_keep=batch.input_ids.shape[1] - first + 1,
+        ).logits[:, :-1]
+        wanted = batch.labels[:, first:]
+        learnt = wanted != IGNORED
+        losses = cross_entropy(logits[learnt].float(), wanted[learnt], reduction="none")
+        return sum_by_row(losses, learnt)
+
+
+class Lean:
+    """Rows packed behind what they begin with in common, through fused layers; on a CPU."""
+
+    def __init__(self, model: PeftModel) -> None:
+        fuse_adapter(model)
+        share_prefix(cast(PreTrainedModel, model.get_base_model()))
+        self._model = model
+
+    def cut(self, units: Sequence[Unit], *, rows_at_once: int) -> Iterator[list[int]]:
+        if len(units[0]) > 1:  # each has a whole prompt in common, and with others little
+            return iter([[number] for number in range(len(units))])
+        rows = [unit[0] for unit in units]
+        return cut_by_length(
+            [len(row.input_ids) for row in rows],
+            rows_at_once=rows_at_once,
+            tokens_at_once=TOKENS_AT_ONCE,
+            shared_tokens=common_prefix([list(row.input_ids) for row in rows], [list(row.labels) for row in rows]),
+        )
+
+    def measure(self, _model: Any, rows: Sequence[Encoded]) -> Tensor:
+        ids, labels = [list(row.input_ids) for row in rows], [list(row.labels) for row in rows]
+        return packed_losses(self._model, pack(ids, labels, prefix_tokens=common_prefix(ids, labels)))
+
+
+class _Padded(NamedTuple):
+    """(b, longest) each."""
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    labels: Tensor
+
+
+def _pad(rows: Sequence[Encoded], *, device: str) -> _Padded:
+    longest = max(len(row.input_ids) for row in rows)
+
+    def fill(values: Sequence[int], filler: int) -> list[int]:
+        return [*values, *[filler] * (longest - len(values))]
+
+    return _Padded(
+        input_ids=torch.tensor([fill(row.input_ids, 0) for row in rows], device=device),
+        attention_mask=torch.tensor([fill([1] * len(row.input_ids), 0) for row in rows], device=device),
+        labels=torch.tensor([fill(row.labels, IGNORED) for row in rows], device=device),
+    )

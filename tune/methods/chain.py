@@ -1,0 +1,216 @@
+"""Run a recipe's methods one behind the other, each from the adapter that the one before it ended with.
+
+In: rows as tokens. Out: the checkpoint to publish, and `stages.json`, written anew whenever a stage ends. Each stage
+loads the base model afresh, since its arithmetic may rebuild it. Started again, the chain goes on within the stage
+that was broken off. A method that fails behind another is given up in words, and what the other left is the result.
+"""
+
+import gc
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from peft import PeftModel
+
+from nightschool.errors import InvalidInput, TrainingFailed
+from nightschool.files import hash_file
+from nightschool.methods import METHODS, Method
+from tune import model as models
+from tune.batches import Plan, plan_order
+from tune.lessons import Lessons
+from tune.methods.arithmetic import choose_arithmetic
+from tune.methods.dpo import Dpo
+from tune.methods.kto import Kto, all_mismatches
+from tune.methods.memory import Appetite
+from tune.methods.reference import ask_reference
+from tune.methods.sft import Sft
+from tune.methods.steps import Course, Measure, Objective, find_checkpoint, measure_frozen, take_steps
+from tune.progress import read_steps
+from tune.recipe import Recipe
+from tune.stages import Choice, RowCounts, StageLine, choose_stages, read_stages, write_stages
+from tune.start import Start
+
+log = logging.getLogger(__name__)
+
+REFERENCES: Final = "references"
+
+
+def train_chain(lessons: Lessons, recipe: Recipe, start: Start, *, run: Path, device: str) -> Path:
+    """The last checkpoint, once every method for which there is enough took its steps.
+
+    Raises InvalidInput where there is enough for none, and TrainingFailed where the first one fails.
+    """
+    choices = choose_stages(recipe, count_rows(lessons))
+    courses = _plan(choices, lessons, recipe)
+    told = _begin(run, choices)
+    remarks: tuple[str, ...] = (start.remark,) if start.remark else ()
+    checkpoint: Path | None = None
+    for choice in choices:
+        if choice.method in told and not told[choice.method].ran:
+            continue
+        stage = _Stage(lessons, recipe, courses[choice.method], run=run, device=device)
+        try:
+            checkpoint = stage.train(checkpoint or start.folder)
+            ran = True
+        except TrainingFailed as error:
+            if checkpoint is None:
+                raise
+            log.warning("phase=%s is given up: %s", choice.method, error.problem)
+            ran, remarks = False, (*remarks, f"given up: {error.problem}")
+        line = _line(choice, run, ran=ran, remarks=(*remarks, *stage.remarks))
+        # What a former start of the run told of a finished stage is not to be had again.
+        told.setdefault(choice.method, line)
+        write_stages(run, [told[method] for method in METHODS if method in told])
+        remarks = ()
+        gc.collect()  # or two stages' models would be in memory at once
+    assert checkpoint is not None, "a first method that fails raises"
+    return checkpoint
+
+
+def count_rows(lessons: Lessons) -> RowCounts:
+    good = sum(vote.is_good for vote in lessons.voted)
+    return RowCounts(len(lessons.imitated), len(lessons.compared), good, len(lessons.voted) - good)
+
+
+def _plan(choices: Sequence[Choice], lessons: Lessons, recipe: Recipe) -> Mapping[Method, Course]:
+    """The steps of each method that is used. Raises InvalidInput where none is."""
+    courses: dict[Method, Course] = {}
+    for choice in reversed(choices):
+        if choice.runs:
+            behind = sum(course.plan.steps for course in courses.values())
+            courses[choice.method] = _course(choice.method, lessons, recipe, steps_behind=behind)
+    if not courses:
+        why = "; ".join(f"{choice.method}: {choice.why}" for choice in choices)
+        raise InvalidInput(
+            f"holds too little to train on ({why})",
+            subject=recipe.dataset,
+            remedy="Import conversations, or change recipe.methods, its minimums or max_tokens.",
+        )
+    return courses
+
+
+def _course(method: Method, lessons: Lessons, recipe: Recipe, *, steps_behind: int) -> Course:
+    def plan(lengths: list[int], epochs: float) -> Plan:
+        return plan_order(lengths, epochs=epochs, batch_size=recipe.batch_size, seed=recipe.seed)
+
+    if method == "sft":
+        lengths = [len(given.row.input_ids) for given in lessons.imitated]
+        return Course(method, plan(lengths, recipe.epochs), recipe.learning_rate, steps_behind)
+    if method == "dpo":
+        lengths = [max(len(pair.chosen.input_ids), len(pair.rejected.input_ids)) for pair in lessons.compared]
+        return Course(method, plan(lengths, recipe.dpo_epochs), recipe.dpo_learning_rate, steps_behind)
+    lengths = [len(vote.row.input_ids) for vote in lessons.voted]
+    return Course(method, plan(lengths, recipe.kto_epochs), recipe.kto_learning_rate, steps_behind)
+
+
+def _begin(run: Path, choices: Sequence[Choice]) -> dict[Method, StageLine]:
+    """What is known already: which methods are not used, and what a former start of the run ended."""
+    told: dict[Method, StageLine] = {line.method: line for line in read_stages(run)}
+    for choice in choices:
+        if not choice.runs:
+            log.info("phase=%s is left out: %s", choice.method, choice.why)
+            told[choice.method] = _line(choice, run, ran=False, remarks=())
+    write_stages(run, [told[method] for method in METHODS if method in told])
+    return told
+
+
+def _line(choice: Choice, run: Path, *, ran: bool, remarks: Sequence[str]) -> StageLine:
+    steps = [line for line in read_steps(run) if line.phase == choice.method]
+    return StageLine(
+        method=choice.method,
+        ran=ran,
+        why="; ".join((choice.why, *remarks)),
+        rows=choice.rows,
+        steps=len(steps),
+        seconds=sum(line.seconds for line in steps),
+    )
+
+
+class _Stage:
+    """One method's turn."""
+
+    def __init__(self, lessons: Lessons, recipe: Recipe, course: Course, *, run: Path, device: str) -> None:
+        self._lessons, self._recipe, self._course = lessons, recipe, course
+        self._run, self._device = run, device
+        self._appetite = Appetite(recipe.micro_batch_size)
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What went otherwise than ordered."""
+        return self._appetite.remarks
+
+    def train(self, start: Path | None) -> Path:
+        """The last checkpoint; `start` holds the adapter to go on from, None begins as the base model."""
+        phase, steps = self._course.phase, self._course.plan.steps
+        found = find_checkpoint(self._run, phase)
+        if found and found.name == f"checkpoint-{steps}":
+            return found
+        model = _load(self._recipe, start, device=self._device)
+        if phase != "sft":
+            # A margin between two passes would be their dice's.
+            _switch_off_dropout(model)
+        arithmetic = choose_arithmetic(model, device=self._device)
+
+        def measure(rows: Any) -> torch.Tensor:
+            def compute(rows_at_once: int) -> torch.Tensor:
+                return measure_frozen(model, rows, arithmetic=arithmetic, rows_at_once=rows_at_once)
+
+            return self._appetite.feed(compute, where=f"the reference of {phase}")
+
+        objective = self._objective(start, measure)
+        return take_steps(
+            model, objective, self._course, arithmetic=arithmetic, appetite=self._appetite, recipe=self._recipe,
+            run=self._run, device=self._device,
+        )  # fmt: skip
+
+    def _objective(self, start: Path | None, measure: Measure) -> Objective:
+        lessons, recipe, phase = self._lessons, self._recipe, self._course.phase
+        if phase == "sft":
+            return Sft(lessons.imitated)
+        name = hash_file(start / models.WEIGHTS)[:16] if start else "base"
+        file = self._run / REFERENCES / f"{phase}-{name}.jsonl"
+        if phase == "dpo":
+            rows = [row for pair in lessons.compared for row in (pair.chosen, pair.rejected)]
+            return Dpo(
+                lessons.compared,
+                ask_reference(file, rows, measure),
+                beta=recipe.dpo_beta,
+                sft_weight=recipe.dpo_sft_weight,
+                label_smoothing=recipe.dpo_label_smoothing,
+            )
+        return self._kto(file, measure)
+
+    def _kto(self, file: Path, measure: Measure) -> Kto:
+        votes, recipe = self._lessons.voted, self._recipe
+        rows = [vote.row for vote in votes]
+        measures_drift = recipe.kto_loss == "kto"
+        if measures_drift:
+            rows += all_mismatches(votes, self._course.plan, max_tokens=recipe.max_tokens)
+        return Kto(
+            votes,
+            ask_reference(file, rows, measure),
+            beta=recipe.kto_beta,
+            measures_drift=measures_drift,
+            max_tokens=recipe.max_tokens,
+        )
+
+
+def _load(recipe: Recipe, start: Path | None, *, device: str) -> PeftModel:
+    base = models.load_base(recipe.base_model, device=device, dtype=models.choose_dtype(device))
+    if start is None:
+        return models.add_adapter(base, recipe)
+    model = PeftModel.from_pretrained(base, start, is_trainable=True)
+    # A published adapter names no path; PEFT would look for the model in the hub with every checkpoint.
+    model.peft_config["default"].base_model_name_or_path = recipe.base_model
+    return model
+
+
+def _switch_off_dropout(model: PeftModel) -> None:
+    modules: Iterable[Any] = model.modules()
+    for module in modules:
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        elif getattr(module, "attention_dropout", 0.0):
+            module.attention_dropout = 0.0

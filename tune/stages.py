@@ -1,0 +1,104 @@
+"""Which methods a run uses and what became of each: SFT, then DPO, then KTO, chosen by what there is to learn from.
+
+In: the recipe's methods and minimums, and how many rows were left once they were tokens. Out: `stages.json` in the run
+folder, a line for each method, for the morning page and the console to read. Imports no torch.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from nightschool.files import write_atomic
+from nightschool.methods import METHODS, Method
+from tune.recipe import Recipe
+
+STAGES: Final = "stages.json"
+
+
+class StageLine(BaseModel):
+    """What became of one method."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    method: Method
+    ran: bool
+    """Whether the run's adapter learnt by it; not where it was given up."""
+    why: str
+    """In a person's words: why it ran or did not, and what went otherwise than ordered."""
+    rows: int
+    """Rows that it could learn from."""
+    steps: int
+    """Optimizer steps it took."""
+    seconds: float
+    """Of these steps."""
+
+
+class Choice(NamedTuple):
+    method: Method
+    runs: bool
+    why: str
+    rows: int
+
+
+class RowCounts(NamedTuple):
+    """Training rows, as they are left after encoding."""
+
+    lessons: int
+    pairs: int
+    good: int
+    bad: int
+
+
+def choose_stages(recipe: Recipe, counts: RowCounts) -> tuple[Choice, ...]:
+    """For each method, in their order, whether it is used. Pure."""
+    found = {
+        "sft": _choose_sft(counts),
+        "dpo": _choose_dpo(recipe, counts),
+        "kto": _choose_kto(recipe, counts),
+    }
+    return tuple(
+        found[method]
+        if method in recipe.methods
+        else Choice(method, runs=False, why="recipe.methods leaves it out", rows=found[method].rows)
+        for method in METHODS
+    )
+
+
+def _choose_sft(counts: RowCounts) -> Choice:
+    runs = counts.lessons > 0
+    return Choice("sft", runs, f"{counts.lessons} rows with answers to imitate" if runs else "no row", counts.lessons)
+
+
+def _choose_dpo(recipe: Recipe, counts: RowCounts) -> Choice:
+    why = f"{counts.pairs} pairs; recipe.min_pairs asks for {recipe.min_pairs}"
+    return Choice("dpo", counts.pairs >= recipe.min_pairs, why, counts.pairs)
+
+
+def _choose_kto(recipe: Recipe, counts: RowCounts) -> Choice:
+    votes = counts.good + counts.bad
+    why = f"{votes} votes; recipe.min_votes asks for {recipe.min_votes}"
+    runs = votes >= recipe.min_votes
+    if runs:
+        # Votes of one kind alone say nothing about what is better than what.
+        why = (
+            f"{counts.good} votes up and {counts.bad} down; "
+            f"recipe.min_votes_each asks for {recipe.min_votes_each} of either kind"
+        )
+        runs = min(counts.good, counts.bad) >= recipe.min_votes_each
+    return Choice("kto", runs, why, votes)
+
+
+_LINES: Final = TypeAdapter(list[StageLine])
+
+
+def write_stages(run: Path, lines: Sequence[StageLine]) -> None:
+    write_atomic(run / STAGES, json.dumps([line.model_dump() for line in lines], indent=2) + "\n")
+
+
+def read_stages(run: Path) -> list[StageLine]:
+    """What is known so far, in the order of the chain; nothing of a run that has not encoded its rows yet."""
+    file = run / STAGES
+    return _LINES.validate_json(file.read_bytes()) if file.exists() else []

@@ -1,0 +1,50 @@
+"""Find the adapter that a run goes on from, where its recipe names one that fits; what does not fit is left, in words.
+
+Imports no torch. Does not know who chose the adapter.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from nightschool.errors import InvalidInput
+from nightschool.files import verify
+from tune.recipe import Recipe
+
+CONFIG: Final = "adapter_config.json"
+
+
+class Start(NamedTuple):
+    folder: Path | None
+    """None: from the base model."""
+    content_hash: str
+    """Of the folder; empty for the base model."""
+    remark: str
+    """Where it is otherwise than the recipe ordered, why."""
+
+
+def find_start(recipe: Recipe) -> Start:
+    """What the recipe orders, or the base model where that cannot be gone on from."""
+    if not recipe.start:
+        return Start(None, "", "")
+    folder = Path(recipe.start)
+    try:
+        manifest = verify(folder)
+    except InvalidInput as error:
+        return _from_base(f"{folder.name} {error.problem}")
+    if manifest.kind != "adapter":
+        return _from_base(f"{folder.name} is no adapter")
+    config: dict[str, Any] = json.loads((folder / CONFIG).read_text())
+    found = {
+        "base model": (manifest.about.get("base_model"), Path(recipe.base_model).name),
+        "rank": (config["r"], recipe.rank),
+        "alpha": (config["lora_alpha"], recipe.alpha),
+    }
+    other = [f"{name} {is_} instead of {wanted}" for name, (is_, wanted) in found.items() if is_ != wanted]
+    if other:
+        return _from_base(f"{folder.name} has {', '.join(other)}")
+    return Start(folder, manifest.content_hash, "")
+
+
+def _from_base(why: str) -> Start:
+    return Start(None, "", f"begun from the base model, since {why}")
