@@ -3,8 +3,9 @@
 A tokenizer reads `<|im_end|>` in a message as the end of that message, so whoever writes it could speak as somebody
 else. A word joiner (U+2060, no width) behind the first character keeps the look and leaves plain letters. Serving
 (`serve.vllm.client`) and training (`tune.encode`) do the same to the same text, so both see the same token ids; the
-record keeps what was written. Knows nothing of tokenizers but their lists of tokens. Not covered: templates whose roles
-are plain words ("USER:"), which any text may hold.
+record keeps what was written. Where a template takes no system prompt, both put it before the first question. Knows
+nothing of tokenizers but their lists of tokens. Not covered: templates whose roles are plain words ("USER:"), which any
+text may hold.
 """
 
 import re
@@ -48,6 +49,13 @@ def control_tokens(added: Iterable[Token], *, template: str) -> tuple[str, ...]:
     )
 
 
+class Template(NamedTuple):
+    """What serving must know of a base model's chat template to ask it what training did."""
+
+    control_tokens: tuple[str, ...] = ()
+    takes_system: bool = True
+
+
 class Neutraliser:
     """Breaks up the `tokens` of one model, and whatever looks like a control token, in people's words."""
 
@@ -63,3 +71,21 @@ class Neutraliser:
     def chat(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
         """The messages with neutral contents; all else of them stays."""
         return [ChatMessage(**{**message, "content": self.text(message["content"])}) for message in messages]
+
+
+def merge_system(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+    """The messages as a template takes them that knows no system prompt: it goes before the next question.
+
+    One behind which nobody asks becomes a question itself.
+    """
+    merged: list[ChatMessage] = []
+    waiting: list[str] = []
+    for message in messages:
+        if message["role"] == "system":
+            waiting.append(message["content"])
+        elif message["role"] == "user" and waiting:
+            merged.append(ChatMessage(**{**message, "content": "\n\n".join([*waiting, message["content"]])}))
+            waiting = []
+        else:
+            merged.append(message)
+    return merged + ([ChatMessage(role="user", content="\n\n".join(waiting))] if waiting else [])

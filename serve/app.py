@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution
@@ -32,6 +32,7 @@ from nightschool.echo import EchoEngine
 from nightschool.engine import Engine
 from nightschool.files import write_atomic
 from nightschool.home import Home
+from nightschool.prompt import Template
 from nightschool.records import BASE, utc_now
 from nightschool.settings import EngineSettings, Settings
 from serve.api.completions import completions_router
@@ -58,10 +59,10 @@ log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def open_parts(
-    settings: Settings, *, base_model: str, control_tokens: Sequence[str], secrets: Secrets
+    settings: Settings, *, base_model: str, template: Template, secrets: Secrets
 ) -> AsyncIterator[Parts]:
-    """Every part of a server for the length of the block. `base_model` is a folder or a hub's id, and `control_tokens`
-    are those that training breaks up too (`tune.probe`).
+    """Every part of a server for the length of the block. `base_model` is a folder or a hub's id, and `template` what
+    training knows of its chat template too (`tune.probe`).
     """
     home = settings.paths
     shelf = BotShelf(settings.bots)
@@ -73,7 +74,7 @@ async def open_parts(
         # A record that was closed by a failure ends the server, so that whoever supervises it starts it again.
         await stack.enter_async_context(_owned_task(store.until_failure()))
         await _write_operator_key(store, home)
-        engine, socket = await _connect(settings.engine, stack, control_tokens=control_tokens)
+        engine, socket = await _connect(settings.engine, stack, template=template)
         prove: Prover = take_on_trust if settings.engine.kind == "echo" else prove_load
         rollout = Rollout(store, engine, home=home, max_adapters=settings.engine.max_adapters, prove=prove)
         if shortage := slots_shortage(len(shelf.bots), max_adapters=settings.engine.max_adapters):
@@ -139,7 +140,7 @@ def build_app(parts: Parts) -> FastAPI:
 
 
 async def _connect(
-    settings: EngineSettings, stack: AsyncExitStack, *, control_tokens: Sequence[str]
+    settings: EngineSettings, stack: AsyncExitStack, *, template: Template
 ) -> tuple[Engine, Path | None]:
     if settings.kind == "echo":
         return EchoEngine(delay_s=0.02), None
@@ -154,7 +155,7 @@ async def _connect(
         url=settings.url,
         api_key=key,
         timeout_s=settings.request_timeout_s,
-        control_tokens=control_tokens,
+        template=template,
         takes_seeds=socket is None or installed_flavor() == "gpu",
     )
     return await stack.enter_async_context(connection), socket

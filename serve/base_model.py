@@ -58,6 +58,8 @@ def check_probe(probe: Probe) -> None:
 def describe_probe(probe: Probe) -> str:
     """What a person wants to see of a model that can be used, in one line."""
     said = [f"learns {' and '.join(map(repr, probe.learnt))} of {probe.rendered!r}"]
+    if not probe.takes_system:
+        said.append("its system prompt goes before the first question")
     if probe.is_cut:
         said.append("one answer of a chat at a time")
     said.append(f"adapters on {', '.join(probe.adapted)}")

@@ -5,8 +5,8 @@ to and with the token at which the engine stops: a template that has none there 
 from it would never end. All else is context. Control tokens in people's text are broken up as at serving
 (`nightschool.prompt`). Text is tokenised in pieces that end where a prompt ends, since an answer's first token is drawn
 after a finished prompt. A template that renders earlier turns differently once a chat goes on can mark one answer only:
-its chats become a row for each answer. A row that is too long loses its oldest turns, never its system prompt, and the
-report says so. Does not know torch.
+its chats become a row for each answer. One that takes no system prompt gets it with the first question, as at serving.
+A row that is too long loses its oldest turns, never its system prompt, and the report says so. Does not know torch.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from jinja2 import TemplateError
 
 from nightschool.errors import InvalidInput
-from nightschool.prompt import Neutraliser
+from nightschool.prompt import Neutraliser, merge_system
 from nightschool.records import ChatMessage
 
 IGNORED: Final = -100
@@ -32,6 +32,21 @@ class ChatTokenizer(Protocol):
         ...
 
     def __call__(self, text: str, *, add_special_tokens: bool) -> Mapping[str, Any]: ...
+
+
+class _WithoutSystem:
+    """A tokenizer whose template takes no system prompt, given chats as serving gives them."""
+
+    def __init__(self, tokenizer: ChatTokenizer) -> None:
+        self._tokenizer = tokenizer
+
+    def apply_chat_template(self, conversation: Any, *, tokenize: bool, add_generation_prompt: bool) -> Any:
+        return self._tokenizer.apply_chat_template(
+            merge_system(conversation), tokenize=tokenize, add_generation_prompt=add_generation_prompt
+        )
+
+    def __call__(self, text: str, *, add_special_tokens: bool) -> Mapping[str, Any]:
+        return self._tokenizer(text, add_special_tokens=add_special_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +111,7 @@ def encode_rows(
 
     Raises InvalidInput where the template cannot render a chat, or teaches no end of a turn.
     """
+    tokenizer = as_served(tokenizer)
     encoded: list[Encoded] = []
     truncated = lost_turns = lost_answers = too_long = cut = neutralised = 0
     for item_id, chat in rows:
@@ -226,7 +242,7 @@ def render_chat(item_id: str, chat: Sequence[ChatMessage], tokenizer: ChatTokeni
         raise InvalidInput(
             f"cannot be rendered by the model's chat template ({error})",
             subject=f"row {item_id}",
-            remedy="Choose a base model with a chat template that takes a system prompt.",
+            remedy="Choose another base model, or mend its chat template.",
         ) from error
 
 
@@ -247,3 +263,18 @@ def without_oldest_turn(chat: Sequence[ChatMessage]) -> list[ChatMessage] | None
     """The chat less its first question and answer; None where only one is left."""
     body = _body(chat)
     return [*chat[:body], *chat[body + 2 :]] if len(chat) - body > 2 else None
+
+
+def takes_system(tokenizer: ChatTokenizer) -> bool:
+    """Whether the template renders a system prompt: some refuse one, some leave it out without a word."""
+    question = ChatMessage(role="user", content="May I return it?")
+    system = ChatMessage(role="system", content="You answer for a shop.")
+    try:
+        return system["content"] in render_chat("with a system prompt", [system, question], tokenizer, is_prompt=True)
+    except InvalidInput:
+        return False
+
+
+def as_served(tokenizer: ChatTokenizer) -> ChatTokenizer:
+    """The tokenizer, which renders chats as serving has them rendered."""
+    return tokenizer if takes_system(tokenizer) else _WithoutSystem(tokenizer)

@@ -15,7 +15,7 @@ from typing import Final
 from nightschool.files import write_atomic
 from nightschool.prompt import Neutraliser
 from nightschool.records import ChatMessage
-from tune.encode import IGNORED, ChatTokenizer, Encoded, EncodeReport, encode_rows
+from tune.encode import IGNORED, ChatTokenizer, Encoded, EncodeReport, as_served, encode_rows
 from tune.prompted import Prompted, PromptedReport, encode_answers
 from tune.rows import TRAIN, PairRow, SftRow, VoteRow, read_pairs, read_sft_rows, read_votes
 from tune.split import Side
@@ -72,7 +72,7 @@ class Reader:
     def __init__(
         self, tokenizer: ChatTokenizer, *, ends: Collection[str], max_tokens: int, neutraliser: Neutraliser
     ) -> None:
-        self._tokenizer, self._ends = tokenizer, ends
+        self._tokenizer, self._ends = as_served(tokenizer), ends
         self._max_tokens, self._neutraliser = max_tokens, neutraliser
 
     def read(self, dataset: Path) -> Lessons:

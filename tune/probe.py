@@ -21,7 +21,7 @@ from nightschool.errors import InvalidInput
 from nightschool.files import hash_file, write_atomic
 from nightschool.prompt import Neutraliser
 from nightschool.records import ChatMessage
-from tune.encode import IGNORED, ChatTokenizer, encode_rows, render_chat
+from tune.encode import IGNORED, ChatTokenizer, as_served, encode_rows, render_chat, takes_system
 
 CHAT: Final = (
     ChatMessage(role="system", content="You answer for a shop."),
@@ -53,6 +53,8 @@ class Probe(BaseModel):
     adapted: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     """Matrices that get no adapter."""
+    takes_system: bool = True
+    """Whether the template renders a system prompt; else it goes before the first question."""
     is_cut: bool = False
     """Whether a chat becomes a row for each answer, since the template can mark no more than one."""
     problem: str = ""
@@ -93,7 +95,8 @@ def probe_model(model: str) -> Probe:
         probe = probe.model_copy(
             update={
                 "control_tokens": models.read_control_tokens(tokenizer),
-                "rendered": render_chat("of the probe", CHAT, tokenizer),
+                "takes_system": takes_system(tokenizer),
+                "rendered": render_chat("of the probe", CHAT, as_served(tokenizer)),
             }
         )
         probe = probe.model_copy(update=_lesson(tokenizer, ends=ends))

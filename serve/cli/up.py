@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
 from logging.handlers import RotatingFileHandler
@@ -26,6 +25,7 @@ from nightschool.errors import NightschoolError, Unavailable
 from nightschool.files import free_bytes, write_atomic
 from nightschool.folder import hold_folder
 from nightschool.home import Home
+from nightschool.prompt import Template
 from nightschool.records import utc_now
 from nightschool.settings import Settings
 from serve.app import build_app, open_parts
@@ -96,8 +96,8 @@ async def _serve(settings: Settings, *, say: _Talk) -> int:
     if opened.new_password:
         # At once and in any case: it is kept nowhere, and an engine that never comes up must not take it along.
         say.aloud(f"console password: {opened.new_password}   (shown once; `nightschool password` makes a new one)")
-    control = await _control_tokens(settings, base_model, say=say)
-    async with open_parts(settings, base_model=base_model, control_tokens=control, secrets=opened.secrets) as parts:
+    template = await _template(settings, base_model, say=say)
+    async with open_parts(settings, base_model=base_model, template=template, secrets=opened.secrets) as parts:
         server = uvicorn.Server(
             uvicorn.Config(
                 build_app(parts),
@@ -185,16 +185,16 @@ async def _base_model(settings: Settings, *, say: _Talk) -> str:
     return str(home.base_model)
 
 
-async def _control_tokens(settings: Settings, base_model: str, *, say: _Talk) -> Sequence[str]:
+async def _template(settings: Settings, base_model: str, *, say: _Talk) -> Template:
     """Of the base model, once it was seen that adapters of it can learn and end. Raises InvalidInput, Unavailable."""
     if settings.engine.kind == "echo":
-        return ()
+        return Template()
     say(f"model: {base_model}")
     probe = await probe_base(base_model, file=settings.paths.probe, logs=settings.paths.logs)
     check_probe(probe)
     if probe.left_out:
         say(f"model: not adapted: {', '.join(probe.left_out)}")
-    return probe.control_tokens
+    return Template(probe.control_tokens, probe.takes_system)
 
 
 def _check_port(host: str, port: int) -> None:

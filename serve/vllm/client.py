@@ -17,7 +17,7 @@ import httpx
 
 from nightschool.engine import ChatRequest, Delta, TokenizedChat
 from nightschool.errors import Busy, EngineError
-from nightschool.prompt import Neutraliser
+from nightschool.prompt import Neutraliser, Template, merge_system
 from nightschool.records import BASE, ChatMessage, Finish, Sampling
 from serve.vllm.replies import (
     FINISHES,
@@ -52,12 +52,13 @@ class VllmEngine:
         http: httpx.AsyncClient,
         *,
         takes_seeds: bool = True,
-        control_tokens: Sequence[str] = (),
+        template: Template = Template(),
         answer_timeout_s: float = 300,
     ) -> None:
         self._http = http
         self._takes_seeds = takes_seeds
-        self._neutral = Neutraliser(control_tokens)
+        self._neutral = Neutraliser(template.control_tokens)
+        self._takes_system = template.takes_system
         self._answer_timeout_s = answer_timeout_s
 
     @property
@@ -183,7 +184,9 @@ class VllmEngine:
 
     def _as_openai(self, messages: Sequence[ChatMessage]) -> list[dict[str, str]]:
         """vLLM tokenises control tokens in a message as such, so what people wrote goes out without any."""
-        return [{"role": m["role"], "content": m["content"]} for m in self._neutral.chat(messages)]
+        neutral = self._neutral.chat(messages)
+        chat = neutral if self._takes_system else merge_system(neutral)
+        return [{"role": m["role"], "content": m["content"]} for m in chat]
 
     async def _move(self, verb: str, body: Mapping[str, str]) -> None:
         """Load or unload. Only operators and nights come here, so the engine's own words help and harm nobody."""
@@ -216,12 +219,12 @@ async def connect_engine(
     api_key: str | None = None,
     timeout_s: float,
     takes_seeds: bool = True,
-    control_tokens: Sequence[str] = (),
+    template: Template = Template(),
 ) -> AsyncIterator[VllmEngine]:
     """An engine for the length of the block; `socket` or `url` says where it listens. It need not be up yet.
 
     `timeout_s` is how long one answer may take. `takes_seeds` False keeps a request's seed from an engine that cannot
-    bear one. `control_tokens` are the base model's: in what people wrote they are broken up (`nightschool.prompt`).
+    bear one. `template` is the base model's: what people wrote is made fit for it (`nightschool.prompt`).
     """
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     # No cap on connections: the gateway limits askers, and a queue here would be invisible to vLLM's scheduler.
@@ -231,7 +234,7 @@ async def connect_engine(
     async with httpx.AsyncClient(
         base_url=url or "http://engine", headers=headers, transport=transport, timeout=timeout_s, limits=limits
     ) as http:
-        yield VllmEngine(http, takes_seeds=takes_seeds, control_tokens=control_tokens, answer_timeout_s=timeout_s)
+        yield VllmEngine(http, takes_seeds=takes_seeds, template=template, answer_timeout_s=timeout_s)
 
 
 def _end_of_turn(token_strs: Sequence[str]) -> int:

@@ -24,6 +24,7 @@ from collect.store import Cursor
 from deploy.plan import NightFolder
 from nightschool.engine import ChatRequest, Delta
 from nightschool.errors import EngineError
+from nightschool.prompt import Template
 from nightschool.records import (
     Adapter,
     BotName,
@@ -98,7 +99,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 async def _serve(settings: Settings, started: list[Site], is_up: threading.Event, may_end: threading.Event) -> None:
     settings.paths.create()
     opened = open_secrets(settings.paths)
-    async with open_parts(settings, base_model="echo", control_tokens=(), secrets=opened.secrets) as parts:
+    async with open_parts(settings, base_model="echo", template=Template(), secrets=opened.secrets) as parts:
         for version in (1, 2):
             await _register(parts, version)
         config = uvicorn.Config(build_app(parts), host="127.0.0.1", port=settings.server.port, log_level="error")

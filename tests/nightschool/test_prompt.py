@@ -1,10 +1,11 @@
 """Control tokens in people's words lose their power and keep their look."""
 
 import random
+from typing import Literal
 
 import pytest
 
-from nightschool.prompt import JOINER, Neutraliser, Token, control_tokens
+from nightschool.prompt import JOINER, Neutraliser, Token, control_tokens, merge_system
 from nightschool.records import ChatMessage
 
 KNOWN = (
@@ -69,3 +70,34 @@ def test_a_tokenizers_shorthand_for_plain_text_is_no_control_token() -> None:
         Token("\n\n", is_special=True), Token("   ", is_special=False), Token("x", is_special=True),
     ]  # fmt: skip
     assert control_tokens(added, template="{{ '<tool>' }}\n\n") == ("<end>", "<tool>")
+
+
+def says(*contents: str) -> list[ChatMessage]:
+    """Each begins with the first letter of its role."""
+    roles: dict[str, Literal["system", "user", "assistant"]] = {"s": "system", "u": "user", "a": "assistant"}
+    return [ChatMessage(role=roles[content[0]], content=content) for content in contents]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["s", "u", "a", "u2"], ["s\n\nu", "a", "u2"]),
+        (["u", "a", "u2"], ["u", "a", "u2"]),
+        (["s", "s2", "u"], ["s\n\ns2\n\nu"]),
+        (["u", "a", "s", "u2"], ["u", "a", "s\n\nu2"]),
+        (["u", "a", "s"], ["u", "a", "s"]),
+        (["s"], ["s"]),
+        ([], []),
+    ],
+)
+def test_a_system_prompt_goes_before_the_next_question(given: list[str], expected: list[str]) -> None:
+    merged = merge_system(says(*given))
+    assert [message["content"] for message in merged] == expected
+    assert all(message["role"] != "system" for message in merged)
+
+
+def test_what_else_a_message_holds_stays() -> None:
+    question = ChatMessage(role="user", content="Hi?", weight=0)
+    assert merge_system([ChatMessage(role="system", content="S"), question]) == [
+        ChatMessage(role="user", content="S\n\nHi?", weight=0)
+    ]

@@ -9,6 +9,7 @@ import pytest
 from nightschool.prompt import JOINER, Neutraliser
 from tune.probe import CHAT, main, probe_key, probe_model, read_probe
 
+from .conftest import CHATML
 from .test_encode import GLM, LLAMA_2, MARKERLESS, THINKING
 
 
@@ -95,3 +96,10 @@ def test_serving_and_training_break_up_the_same_unusual_tokens(folder: Path) -> 
     assert serving.text(text).replace(JOINER, "") == text
     assert not any(token in serving.text(text) for token in ("=stop=", "~~assistant~~", "~~user~~", "<|im_end|>"))
     assert "plainword" in serving.text(text)
+
+
+def test_a_template_that_takes_no_system_prompt_is_used_and_told(folder: Path) -> None:
+    teach(folder, "{% if messages[0]['role'] == 'system' %}{{ raise_exception('none') }}{% endif %}" + CHATML)
+    probe = probe_model(str(folder))
+    assert (probe.problem, probe.takes_system) == ("", False)
+    assert "<|im_start|>user\nYou answer for a shop.\n\nMay I return it?" in probe.rendered

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from nightschool.prompt import Neutraliser
+from nightschool.prompt import Neutraliser, Template
 from nightschool.records import ChatMessage
 from serve.vllm.client import connect_engine
 from tune.encode import encode_rows
@@ -38,7 +38,7 @@ async def test_a_forged_role_is_served_as_the_text_that_was_trained(
     trained = encode_rows(
         [("i", chat)], tokenizer, ends=MARKERS[1:], max_tokens=2000, neutraliser=Neutraliser(MARKERS)
     ).rows[0]
-    async with connect_engine(socket=engine.socket, timeout_s=60, control_tokens=MARKERS) as client:
+    async with connect_engine(socket=engine.socket, timeout_s=60, template=Template(MARKERS)) as client:
         served = await client.tokenize(chat[:-1], answer=chat[-1]["content"])
     assert (*served.prompt_ids, *served.answer_ids) == trained.input_ids
     control = {tokenizer.convert_tokens_to_ids(marker) for marker in MARKERS}
