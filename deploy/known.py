@@ -20,6 +20,7 @@ from deploy.orders import recipe_of
 from nightschool.bots import Bot
 from nightschool.files import read_manifest, write_atomic
 from nightschool.home import Home
+from nightschool.identity import identify_base
 from nightschool.records import BotName, Stage
 from tune.dataset import read_items, read_sides, read_trained
 
@@ -46,7 +47,7 @@ class Order(BaseModel):
         recipe = recipe_of(bot, base_model=base_model, dataset=Path(), production=Path())
         return cls(
             system_prompt=_digest(bot.system_prompt.encode()),
-            base_model=_name_of(base_model),
+            base_model=identify_base(base_model),
             recipe=recipe.model_dump(exclude=set(WITHOUT_EFFECT)),
         )
 
@@ -103,16 +104,6 @@ async def find_changes(store: Store, home: Home, *, bot: Bot, base_model: str) -
         return None
     changed = Order.of(bot, base_model=base_model).changes_since(before)
     return f"{', '.join(changed)} changed since {adapter.name}" if changed else None
-
-
-def _name_of(base_model: str) -> str:
-    """A hub's id as it is; of a folder what is in it, wherever it lies."""
-    folder = Path(base_model)
-    if not folder.is_dir():
-        return base_model
-    config = folder / "config.json"
-    weights = sorted((file.name, file.stat().st_size) for file in folder.glob("*.safetensors"))
-    return _digest((config.read_bytes() if config.exists() else b"") + repr(weights).encode())
 
 
 def _digest(raw: bytes) -> str:

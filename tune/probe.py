@@ -11,14 +11,15 @@ import argparse
 import hashlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nightschool.errors import InvalidInput
-from nightschool.files import hash_file, write_atomic
+from nightschool.files import write_atomic
+from nightschool.identity import find_upload, identify_base
 from nightschool.prompt import Neutraliser
 from nightschool.records import ChatMessage
 from tune.encode import IGNORED, ChatTokenizer, as_served, encode_rows, render_chat, takes_system
@@ -31,8 +32,6 @@ CHAT: Final = (
     ChatMessage(role="assistant", content="Then we repair it."),
 )
 MAX_TOKENS: Final = 4096
-SMALL_BYTES: Final = 64 * 2**20
-"""Weights lie in larger files than what is probed; those of a tiny model do no harm."""
 CODE: Final = ("probe.py", "encode.py", "model.py", "../nightschool/prompt.py", "../nightschool/layers.py")
 
 
@@ -62,16 +61,13 @@ class Probe(BaseModel):
     remedy: str = ""
 
 
-def probe_key(model: str) -> str:
-    """Changes with what is probed and with the code; for an id of a hub, whose files are not here, with its name."""
+def probe_key(model: str, *, find_upload: Callable[[str], str] = find_upload) -> str:
+    """Changes with what is probed and with the code; for an id of a hub with each upload under it."""
     digest = hashlib.sha256(model.encode(errors="surrogateescape"))
     for name in CODE:
         digest.update((Path(__file__).parent / name).read_bytes())
-    folder = Path(model)
-    if folder.is_dir():
-        for file in sorted(folder.iterdir()):
-            if file.is_file() and file.stat().st_size <= SMALL_BYTES:
-                digest.update(f"{file.name} {hash_file(file)}\n".encode(errors="surrogateescape"))
+    what = identify_base(model) if Path(model).is_dir() else find_upload(model)
+    digest.update(what.encode())
     return digest.hexdigest()
 
 
