@@ -3,7 +3,9 @@
 vLLM ignores unknown modules silently and never checks the base model's identity, so a load is proved: the engine's
 log-probabilities of fixed texts must agree with those that PEFT computed after training (`proof.json` beside the
 weights), by a bound relative to how far the adapter moved, and lie nearer to them than to those of the adapter less
-any one kind of layer or part of its depth. What cannot be told from the base model is refused.
+any one kind of layer, part of its depth, or the last steps of its training. What cannot be told from the base model is
+refused. Neighbours that lie nearer to one another than `SEPARATION` noises over all tokens of the proof are alike to
+it: which of the two is loaded is then known by the files' hash and the engine's word only, and the log says so.
 """
 
 import asyncio

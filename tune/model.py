@@ -10,11 +10,13 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
+from safetensors.torch import load_file
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -191,10 +193,18 @@ def export_adapter(checkpoint: Path, target: Path, *, base_model: str) -> None:
     (target / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
-def measure_log_probs(base_model: str, adapter: Path, texts: Sequence[Sequence[int]], *, device: str) -> list[LogProbs]:
+def measure_log_probs(
+    base_model: str,
+    adapter: Path,
+    texts: Sequence[Sequence[int]],
+    *,
+    device: str,
+    earlier: Mapping[str, Path] = MappingProxyType({}),
+) -> list[LogProbs]:
     """Log-probabilities of token sequences under base and adapter, and under the adapter less each of its parts.
 
-    In fp32 on CPU, in bf16 on a GPU. A part is a kind of layer (`q_proj`) or a sixth of the model's depth.
+    In fp32 on CPU, in bf16 on a GPU. A part is a kind of layer (`q_proj`), a sixth of the model's depth, or what it
+    learnt since a checkpoint of `earlier`.
     """
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
     model = PeftModel.from_pretrained(load_base(base_model, device=device, dtype=dtype), adapter).eval()
@@ -210,6 +220,9 @@ def measure_log_probs(base_model: str, adapter: Path, texts: Sequence[Sequence[i
         for part, layers in _parts(model).items():
             with _switched_off(layers):
                 without[part] = measure()
+        for part, checkpoint in earlier.items():
+            set_peft_model_state_dict(model, load_file(checkpoint / WEIGHTS))
+            without[part] = measure()
     return [
         LogProbs(base, adapted, {part: values[number] for part, values in without.items()})
         for number, (base, adapted) in enumerate(zip(under_base, under_adapter, strict=True))

@@ -1,12 +1,13 @@
 """A load is proved: only an engine that serves the adapter's own weights passes."""
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from deploy.proof import load_proved, prove_load
+from deploy.proof import NOISE, SEPARATION, load_proved, prove_load
 from nightschool.echo import EchoEngine
 from nightschool.errors import Busy, EngineError, InvalidInput
 from nightschool.files import publish, read_manifest
@@ -128,3 +129,21 @@ async def test_a_name_that_is_loaded_already_is_proved_all_the_same(folder: Path
     with pytest.raises(EngineError, match="not those of this adapter"):
         await load(engine, folder)
     assert await engine.loaded_adapters() == {}
+
+
+@pytest.mark.parametrize("apart", [0.07, 0.01])
+async def test_a_neighbouring_checkpoint_is_refused_where_it_can_be_told(
+    tmp_path: Path, apart: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Over 60 tokens .07 nats are told apart and .01 are not: that is the limit, and it is said."""
+    base, adapter = BASE * 20, ADAPTER * 20
+    step = {"the steps behind 10": [value + apart * (1 if place % 2 else -1) for place, value in enumerate(adapter)]}
+    folder = write_proof(tmp_path, base_logprobs=base, adapter_logprobs=adapter, without=step)
+    neighbour = ServingEngine(step["the steps behind 10"])
+    if apart * len(adapter) ** 0.5 / NOISE < SEPARATION:
+        with caplog.at_level(logging.INFO):
+            await load(neighbour, folder)
+        assert "too little to be seen: the steps behind 10" in caplog.text
+    else:
+        with pytest.raises(EngineError, match="it lacks the steps behind 10"):
+            await load(neighbour, folder)
