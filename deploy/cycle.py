@@ -48,6 +48,7 @@ class NightLimits:
     max_lora_rank: int
     follow_ups: int = 0
     """How many of what was said next the engine weighs behind each night."""
+    training_memory_gib: float | None = None
 
 
 class NightPlan(NamedTuple):
@@ -92,6 +93,7 @@ class NightRunner:
             home=home,
             base_model=base_model,
             training_timeout_s=limits.training_timeout_s,
+            training_memory_gib=limits.training_memory_gib,
             trainings=self.queue,
             exams=self.exams,
             board=self.board,

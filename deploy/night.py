@@ -20,7 +20,7 @@ from collect.store import Store
 from deploy.board import Board
 from deploy.judging import Judge, Paper
 from deploy.known import Order, find_changes, find_known_items, find_trained, keep_decided, keep_order
-from deploy.orders import bounds_of, in_production, insufficient, recipe_of, shortfall
+from deploy.orders import bounds_of, in_production, insufficient, recipe_of, shortfall, training_ends
 from deploy.plan import NightFolder, Step, Terms
 from deploy.queue import Queue
 from deploy.reporter import Reporter
@@ -46,6 +46,7 @@ class School:
     home: Home
     base_model: str
     training_timeout_s: float
+    training_memory_gib: float | None
     trainings: Queue
     exams: Queue
     board: Board
@@ -112,7 +113,13 @@ class Night:
         give_time(run)
         async with self._school.trainings.turn(self._bot.bot_name):
             with self._school.board.training(self._bot.bot_name):
-                await train(run, timeout_s=self._school.training_timeout_s, on_progress=self._show_training)
+                await train(
+                    run,
+                    timeout_s=self._school.training_timeout_s,
+                    on_progress=self._show_training,
+                    done_by=training_ends(self._bot.schedule, began=self._reporter.cycle.started_at),
+                    memory_gib=self._school.training_memory_gib,
+                )
 
     async def is_registered(self) -> bool:
         """Whether the record has the night's candidate; the cycle names it from then on."""

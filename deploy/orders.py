@@ -6,6 +6,7 @@ The rooms below know no bots; here their own words are filled in from the bot's.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -16,10 +17,13 @@ from eval.rules import GateRules
 from eval.suites import read_suite
 from nightschool.bots import Bot
 from nightschool.records import BASE, Adapter, Event, Outcome, Sampling, Stage
+from nightschool.timetable import SchedulePart
 from tune.bounds import Bounds
 from tune.dataset import DatasetSummary
 from tune.recipe import Recipe
 
+EXAM_SHARE: Final = 0.2
+"""Of the time a night has: what comes behind training wants that."""
 GATE: Final = "gate"
 """Who moved a version, where no person did."""
 
@@ -29,6 +33,13 @@ def recipe_of(bot: Bot, *, base_model: str, dataset: Path, production: Path | No
     wanted = bot.recipe.model_dump(include=Recipe.model_fields.keys() - {"start"})
     start = str(production) if production and bot.recipe.start == "production" else ""
     return Recipe(base_model=base_model, dataset=str(dataset), start=start, **wanted)
+
+
+def training_ends(schedule: SchedulePart, *, began: datetime) -> datetime | None:
+    """When a training must be done so that the exam behind it is by `schedule.done_by` too; None where it may take its
+    time."""
+    due = schedule.due_at(after=began)
+    return due and due - EXAM_SHARE * (due - began)
 
 
 def bounds_of(bot: Bot) -> Bounds:

@@ -18,9 +18,10 @@ from collect.store import Store
 from deploy.board import Board
 from deploy.cycle import NightPlan
 from deploy.queue import Queue
-from nightschool.bots import Bot, BotShelf, SchedulePart
+from nightschool.bots import Bot, BotShelf
 from nightschool.errors import Busy, NightschoolError
 from nightschool.records import BotName, Cycle, utc_now
+from nightschool.timetable import SchedulePart
 
 Trigger = Literal["schedule", "catch-up", "operator"]
 Tidy = Callable[[], Awaitable[object]]

@@ -12,13 +12,16 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from deploy.patience import NICENESS, WINDOW_S, is_starving, read_sample
+from deploy.patience import NICENESS, Patience, Windows, read_sample
 from nightschool.child import Child, run_child
 from nightschool.errors import TrainingFailed
 from nightschool.files import write_atomic
+from nightschool.records import utc_now
+from tune.pace import DEADLINE, count_cut, write_deadline
 from tune.progress import StepFollower, TrainingProgress
 
 log = logging.getLogger(__name__)
@@ -30,6 +33,7 @@ SPENT: Final = "spent_s"
 SPENT_PERIOD_S: Final = 10.0
 """So much of the time spent is forgotten at most, when a kill takes the server."""
 TIMED_OUT: Final = "TIMED-OUT"
+GIB: Final = 2**30
 
 
 async def train(
@@ -37,33 +41,42 @@ async def train(
     *,
     timeout_s: float,
     on_progress: Callable[[TrainingProgress], None],
+    done_by: datetime | None = None,
+    memory_gib: float | None = None,
     command: Sequence[str] = TRAINER,
-    window_s: float = WINDOW_S,
+    windows: Windows = Windows(),
 ) -> None:
     """Returns once `run/DONE` stands. Raises TrainingFailed, which quotes the log's last lines.
 
-    `timeout_s` counts over every start of the run.
+    `timeout_s` counts over every start of the run. By `done_by` the trainer itself ends with the steps that fit.
     """
     if (run / DONE).exists():
         return
+    _tell_deadline(run, done_by)
+    if done_by is not None:
+        windows = windows.within((done_by - utc_now()).total_seconds())
     for niceness in NICENESS:
-        watched_s = window_s if niceness else math.inf
+        patience = Patience(windows if niceness else Windows(math.inf, math.inf))
         async with run_child(
-            [*command, str(run)], log=run / "train.log", environment=_environment(), niceness=niceness
+            [*command, str(run)],
+            log=run / "train.log",
+            environment=_environment(),
+            niceness=niceness,
+            memory_bytes=int(memory_gib * GIB) if memory_gib else None,
         ) as child:
-            if await _follow(child, run, timeout_s=timeout_s, on_progress=on_progress, window_s=watched_s):
+            if await _follow(child, run, timeout_s=timeout_s, on_progress=on_progress, patience=patience):
                 _check_end(child, await child.wait(), run)
                 return
-        log.warning("run=%s starved at niceness %d and is started again", run, niceness)
+        log.warning("run=%s was held up at niceness %d and is started again at a better one", run, niceness)
     raise AssertionError("at the last niceness nobody starves")
 
 
 async def _follow(
-    child: Child, run: Path, *, timeout_s: float, on_progress: Callable[[TrainingProgress], None], window_s: float
+    child: Child, run: Path, *, timeout_s: float, on_progress: Callable[[TrainingProgress], None], patience: Patience
 ) -> bool:
-    """True once it has ended, False where it starves. Raises TrainingFailed out of time."""
+    """True once it has ended, False where it wants a better place. Raises TrainingFailed out of time."""
     before_s, started_s = _read_spent(run), time.monotonic()
-    kept_s, first, steps = before_s, None, StepFollower(run)
+    kept_s, steps = before_s, StepFollower(run)
     try:
         while child.is_running:
             now_s = time.monotonic()
@@ -76,15 +89,19 @@ async def _follow(
             if progress := steps.progress():
                 on_progress(progress)
             sample = read_sample(child.pid, at_s=now_s) if child.pid else None
-            first = first or sample
-            if sample and first and sample.at_s - first.at_s >= window_s:
-                if is_starving(first, sample):
-                    return False
-                first = sample
+            if sample and patience.ends_with(sample, cut_steps=count_cut(run)):
+                return False
             await asyncio.sleep(POLL_S)
     finally:
         _write_spent(run, before_s + time.monotonic() - started_s)
     return True
+
+
+def _tell_deadline(run: Path, done_by: datetime | None) -> None:
+    if done_by is None:
+        (run / DEADLINE).unlink(missing_ok=True)
+    else:
+        write_deadline(run, done_by.timestamp())
 
 
 def _environment() -> dict[str, str]:

@@ -9,21 +9,19 @@ import stat
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from nightschool.cron import Slot, read_cron
 from nightschool.errors import InvalidSettings, UnknownModel
 from nightschool.faults import describe_faults
 from nightschool.recipe_part import RecipePart
 from nightschool.records import BOT_NAME_PATTERN, BotName, Sampling
 from nightschool.section import Section, read_toml
 from nightschool.text import OperatorsText
+from nightschool.timetable import SchedulePart
 
 log = logging.getLogger(__name__)
 
@@ -88,41 +86,6 @@ class GatePart(Section):
         if not 0 <= bounds[0] < bounds[1]:
             raise ValueError("must be two numbers, the lower one first")
         return bounds
-
-
-class SchedulePart(Section):
-    enabled: bool = True
-    """Off: the bot goes to school only when told to."""
-    cron: str = "0 3 * * *"
-    """Minute, hour, day, month, weekday (names such as sun, not numbers); one time a day."""
-    time_zone: str = "UTC"
-    """IANA name, for example Europe/Berlin."""
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError("is not a time zone; use a name such as Europe/Berlin") from error
-        return name
-
-    @field_validator("cron")
-    @classmethod
-    def _understood(cls, line: str) -> str:
-        read_cron(line)
-        return line
-
-    @property
-    def zone(self) -> ZoneInfo:
-        return ZoneInfo(self.time_zone)
-
-    def newest_slot(self, *, after: datetime, until: datetime) -> Slot | None:
-        """The last night that was due after the one moment and until the other, whether `enabled` or not."""
-        return read_cron(self.cron).newest_slot(self.zone, after=after, until=until)
-
-    def next_slot(self, *, after: datetime) -> Slot:
-        return read_cron(self.cron).next_slot(self.zone, after=after)
 
 
 class Bot(Section):

@@ -72,17 +72,20 @@ async def run_child(
     environment: Mapping[str, str] | None = None,
     grace_s: float = 5.0,
     niceness: int | None = None,
+    memory_bytes: int | None = None,
 ) -> AsyncIterator[Child]:
     """Run `command` for the length of the block; at its end the group gets SIGTERM, and after `grace_s` SIGKILL.
 
     What a former run with the same log left behind is ended first. A `niceness` of 0 to 19 lets others go before, and
-    whatever it is makes the child the first to go when memory is short.
+    whatever it is makes the child the first to go when memory is short. `memory_bytes` is the most that each of its
+    processes gets.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     mark = log.with_suffix(".pid")
     await asyncio.to_thread(_clear_the_way, log, mark)
     options = ["--mark", str(mark), "--grace-s", str(grace_s)]
     options += ["--niceness", str(niceness)] if niceness is not None else []
+    options += ["--memory-bytes", str(memory_bytes)] if memory_bytes is not None else []
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", WARDEN, *options, "--", *command,

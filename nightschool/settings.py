@@ -138,6 +138,8 @@ class NightSettings(Section):
     """A cycle does not start with less free disk than this; the log, `nightschool status` and /readyz tell of it."""
     training_timeout_s: float = Field(default=6 * 3600, ge=60, le=30 * DAY_S)
     """A training that takes longer, over all its starts, ends the night; the next one goes on with it."""
+    training_memory_gib: float | None = Field(default=None, ge=1, le=65_536)
+    """Most memory that a training may take; it then computes fewer rows at once. None: what the machine has."""
     keep_nights: int = Field(default=14, ge=0, le=36_500)
     """Nights of each bot that are kept whole; of older ones verdict, report and metrics stay."""
     keep_days: int = Field(default=14, ge=0, le=36_500)

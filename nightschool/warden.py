@@ -2,7 +2,7 @@
 
 Knows nothing of what it guards. Ends as the child ended: with its exit code, or by its signal. Killed itself, it takes
 the child along (PR_SET_PDEATHSIG); what is left of the group is for whoever finds the mark (`nightschool.leftovers`).
-Run: python -m nightschool.warden --mark FILE [--grace-s S] [--niceness N] -- COMMAND...
+Run: python -m nightschool.warden --mark FILE [--grace-s S] [--niceness N] [--memory-bytes N] -- COMMAND...
 """
 
 import argparse
@@ -31,6 +31,7 @@ def main() -> int:
     parser.add_argument("--mark", type=Path, required=True)
     parser.add_argument("--grace-s", type=float, default=5.0)
     parser.add_argument("--niceness", type=int)
+    parser.add_argument("--memory-bytes", type=int)
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
     # A signal to the terminal's group is the parent's to interpret; ours is the pipe. Handlers that do nothing,
@@ -45,7 +46,7 @@ def main() -> int:
         options.command,
         stdin=subprocess.DEVNULL,
         process_group=0,
-        preexec_fn=_before_exec(niceness=options.niceness),  # noqa: PLW1509
+        preexec_fn=_before_exec(niceness=options.niceness, memory_bytes=options.memory_bytes),  # noqa: PLW1509
     )
     with suppress(OSError):  # a full disk takes the mark and nothing else
         write_mark(options.mark, warden=os.getpid(), child=child.pid)
@@ -60,7 +61,7 @@ def main() -> int:
     return _end_like(child.returncode)
 
 
-def _before_exec(*, niceness: int | None) -> Callable[[], None]:
+def _before_exec(*, niceness: int | None, memory_bytes: int | None) -> Callable[[], None]:
     """What the child does to itself first, so that whatever it starts has it from the beginning."""
     libc = ctypes.CDLL(None, use_errno=True)
     warden = os.getpid()
@@ -69,6 +70,9 @@ def _before_exec(*, niceness: int | None) -> Callable[[], None]:
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != warden:
             os._exit(1)  # the warden died before it was heard
+        if memory_bytes is not None:
+            # What it allocates; files that it only reads, as weights are, are not counted.
+            resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
         if niceness is not None:
             # Never below our own: that would take privileges, and whoever started us nicely meant it.
             os.setpriority(os.PRIO_PROCESS, 0, max(niceness, os.getpriority(os.PRIO_PROCESS, 0)))

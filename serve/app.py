@@ -126,6 +126,7 @@ def _night_limits(settings: Settings) -> NightLimits:
         min_free_gib=settings.night.min_free_gib,
         max_lora_rank=settings.engine.max_lora_rank,
         follow_ups=settings.night.follow_ups,
+        training_memory_gib=settings.night.training_memory_gib,
     )
 
 

@@ -2,19 +2,22 @@
 
 import asyncio
 import os
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from deploy.known import Order, keep_order, read_order
-from deploy.orders import recipe_of
-from deploy.patience import NICENESS, Sample, is_starving, read_sample
+from deploy.orders import recipe_of, training_ends
+from deploy.patience import HELD_UP_SHARE, NICENESS, STARVED_SHARE, Patience, Sample, Windows, has_waited, read_sample
 from deploy.plan import NightFolder
 from deploy.training import DONE, SPENT, TIMED_OUT, train
 from deploy.unfinished import give_time, take_over
 from nightschool.bots import Bot
 from nightschool.errors import TrainingFailed
 from nightschool.files import MANIFEST, publish
+from nightschool.timetable import SchedulePart
 from tune.dataset import DatasetSummary
 from tune.progress import TrainingProgress
 from tune.recipe import write_recipe
@@ -30,12 +33,12 @@ async def run(
     script: str,
     *,
     timeout_s: float = 20,
-    window_s: float = 600,
+    windows: Windows = Windows(),
     steps: list[TrainingProgress] | None = None,
 ) -> None:
     folder.mkdir(exist_ok=True)
     seen = steps if steps is not None else []
-    await train(folder, timeout_s=timeout_s, on_progress=seen.append, command=trainer(script), window_s=window_s)
+    await train(folder, timeout_s=timeout_s, on_progress=seen.append, command=trainer(script), windows=windows)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +104,34 @@ async def test_a_kill_in_the_middle_does_not_forget_the_time(tmp_path: Path) -> 
 )
 def test_who_starves(ran_s: float, waited_s: float, expected: bool) -> None:
     first = Sample(at_s=1_000, ran_s=50, waited_s=70)
-    assert is_starving(first, Sample(1_600, 50 + ran_s, 70 + waited_s)) is expected
+    assert has_waited(first, Sample(1_600, 50 + ran_s, 70 + waited_s), share=STARVED_SHARE) is expected
+
+
+@pytest.mark.parametrize(
+    ("cut_steps", "waited_s", "ended_at"),
+    [
+        (0, 0.9, 1800),  # starves
+        (0, 0.5, None),  # gets on, with time enough
+        (7, 0.5, 120),  # gives up steps for want of a processor
+        (7, 0.1, None),  # gives up steps, and nobody is in its way
+    ],
+)
+def test_with_a_deadline_it_is_helped_sooner(cut_steps: int, waited_s: float, ended_at: int | None) -> None:
+    """`waited_s` of each second were spent waiting; the clock is ours."""
+    patience = Patience(Windows())
+    ends = [
+        at_s
+        for at_s in range(0, 4000, 30)
+        if patience.ends_with(Sample(at_s, at_s * (1 - waited_s), at_s * waited_s), cut_steps=cut_steps)
+    ]
+    assert ends[:1] == ([ended_at] if ended_at else [])
+
+
+def test_the_nearer_the_deadline_the_sooner_it_is_looked_at() -> None:
+    assert Windows().within(24 * 3600).starving_s == 1800
+    assert Windows().within(3600).starving_s == 540
+    assert Windows().within(-5).starving_s == Windows().late_s
+    assert 0 < HELD_UP_SHARE < STARVED_SHARE
 
 
 async def test_a_trainer_that_starves_is_started_again_with_a_better_place(tmp_path: Path) -> None:
@@ -115,7 +145,7 @@ async def test_a_trainer_that_starves_is_started_again_with_a_better_place(tmp_p
         for _ in "ab"
     ]
     try:
-        await run(tmp_path / "run", script, window_s=3)
+        await run(tmp_path / "run", script, windows=Windows(starving_s=3))
     finally:
         for process in busy:
             process.kill()
@@ -215,3 +245,51 @@ def test_another_order_or_a_lost_dataset_begins_anew(tmp_path: Path) -> None:
     (tmp_path / "dataset" / MANIFEST).unlink()
     assert not take_over(tmp_path / "nights", into=new, order=ORDER)
     assert not new.run.exists()
+
+
+async def test_a_trainer_that_gives_up_steps_gets_a_better_place_before_it_starves(tmp_path: Path) -> None:
+    """Beside one busy loop on its core it has half of it, which is no starving; its deadline is told by a file."""
+    core = min(os.sched_getaffinity(0))
+    bend = '{"phase": "sft", "step": 3, "share": 0.1, "steps": 9, "planned": 30}'
+    script = f"""taskset -pc {core} $$ > /dev/null; nice >> places; cp deadline seen; echo '{bend}' > pace.jsonl
+        [ $(nice) = 10 ] && touch DONE && exit; while :; do :; done"""
+    busy = await asyncio.create_subprocess_exec(
+        "taskset", "-c", str(core), "nice", "-n", "19", "bash", "-c", "while :; do :; done"
+    )
+    folder = tmp_path / "run"
+    folder.mkdir()
+    due = datetime.fromtimestamp(2_000_000_000, UTC)
+    try:
+        await train(
+            folder, timeout_s=60, on_progress=lambda _: None, command=trainer(script), done_by=due,
+            windows=Windows(late_s=2),
+        )  # fmt: skip
+    finally:
+        busy.kill()
+        await busy.wait()
+    assert (folder / "places").read_text().split() == ["19", "10"]
+    assert (folder / "seen").read_text() == "2000000000\n"
+
+
+async def test_a_cap_on_memory_is_the_trainers_own(tmp_path: Path) -> None:
+    """What asks for more is told so, and nothing is killed."""
+    script = f"ulimit -d > cap; {sys.executable} -c 'bytearray(3 * 2**30)' 2> words; touch DONE"
+    (tmp_path / "run").mkdir()
+    await train(tmp_path / "run", timeout_s=60, on_progress=lambda _: None, command=trainer(script), memory_gib=1)
+    assert (tmp_path / "run" / "cap").read_text() == f"{2**20}\n"
+    assert "MemoryError" in (tmp_path / "run" / "words").read_text()
+
+
+@pytest.mark.parametrize(
+    ("done_by", "zone", "expected"),
+    [
+        ("", "UTC", None),
+        ("06:00", "UTC", "05:24"),  # of three hours the last fifth is the exam's
+        ("06:00", "Europe/Berlin", "04:36"),
+        ("02:30", "UTC", "21:48"),  # tomorrow's
+    ],
+)
+def test_a_training_ends_before_the_night_is_to(done_by: str, zone: str, expected: str | None) -> None:
+    schedule = SchedulePart(done_by=done_by, time_zone=zone)
+    ends = training_ends(schedule, began=datetime(2026, 1, 10, 3, tzinfo=UTC))
+    assert (ends.strftime("%H:%M") if ends else None) == expected

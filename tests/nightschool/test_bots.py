@@ -38,6 +38,8 @@ def test_the_shipped_bots_are_sound() -> None:
         ("[schedule]\ncron = '0 3,15 * * *'\n", "once a day"),
         ("[schedule]\ntime_zone = 'Mars/Olympus'\n", "is not a time zone"),
         ("[schedule]\ntime_zone = 'Europe'\n", "is not a time zone"),
+        ("[schedule]\ndone_by = '6 am'\n", "time of day"),
+        ("[schedule]\ndone_by = '24:00'\n", "time of day"),
         ("[recipe]\nrnak = 3\n", "did you mean recipe.rank"),
         ("[recipe]\nbatch_size = 2\nmicro_batch_size = 4\n", "micro_batch_size is larger"),
         ("[sampling\n", "is not TOML"),
