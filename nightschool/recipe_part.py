@@ -7,15 +7,15 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from nightschool.methods import METHODS, Method, check_methods
+from nightschool.methods import CHAIN, Method, check_methods
 from nightschool.section import Section
 
 
 class RecipePart(Section):
     """How a night trains (LoRA)."""
 
-    methods: tuple[Method, ...] = METHODS
-    """What a night may use, one behind the other: answers to imitate, pairs, votes; each where there is enough."""
+    methods: tuple[Method, ...] = CHAIN
+    """What a night may use, in this order: answers to imitate, pairs, votes; "reward" trains a judge of answers."""
     start: Literal["base", "production"] = "base"
     """Each night from the base model, or from the adapter in production; without one from the base model."""
     epochs: float = Field(default=2, gt=0, le=20)
@@ -73,6 +73,9 @@ class RecipePart(Section):
     """How strongly KTO is held to the adapter that it began with; lower moves further."""
     kto_loss: Literal["kto", "apo_zero_unpaired"] = "kto"
     """The other one measures no drift: half the work, and steps with few votes count alike."""
+    reward_epochs: float = Field(default=1, gt=0, le=20)
+    """Passes over the pairs, for a reward model."""
+    reward_learning_rate: float = Field(default=1e-4, gt=0, lt=1)
 
     @field_validator("methods")
     @classmethod

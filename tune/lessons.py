@@ -56,6 +56,8 @@ class Lessons:
     imitated: tuple[Imitated, ...]
     compared: tuple[Compared, ...]
     voted: tuple[Voted, ...]
+    held_out: tuple[Compared, ...]
+    """Pairs that measure and are never trained on; only where they are asked for."""
     imitated_report: EncodeReport
     compared_report: PromptedReport
     voted_report: PromptedReport
@@ -75,12 +77,13 @@ class Reader:
         self._tokenizer, self._ends = as_served(tokenizer), ends
         self._max_tokens, self._neutraliser = max_tokens, neutraliser
 
-    def read(self, dataset: Path) -> Lessons:
-        """All of the dataset's training side. Raises InvalidInput."""
+    def read(self, dataset: Path, *, with_held_out: bool = False) -> Lessons:
+        """All of the dataset's training side, and on demand its held-out pairs. Raises InvalidInput."""
         imitated, imitated_report = self._imitated(list(read_sft_rows(dataset / TRAIN)))
         compared, compared_report = self._compared(list(read_pairs(dataset, Side.TRAIN)))
         voted, voted_report = self._voted(list(read_votes(dataset, Side.TRAIN)))
-        return Lessons(imitated, compared, voted, imitated_report, compared_report, voted_report)
+        held_out = self._compared(list(read_pairs(dataset, Side.HELD_OUT)))[0] if with_held_out else ()
+        return Lessons(imitated, compared, voted, held_out, imitated_report, compared_report, voted_report)
 
     def _imitated(self, rows: Sequence[SftRow]) -> tuple[tuple[Imitated, ...], EncodeReport]:
         encoded, report = encode_rows(

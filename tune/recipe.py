@@ -20,7 +20,7 @@ class Recipe(BaseModel):
 
     schema_version: Literal[1] = 1
     methods: tuple[Method, ...] = ("sft",)
-    """Which methods the run may use, one behind the other; each runs where there is enough for it."""
+    """Which methods the run may use, in their order; each runs where there is enough for it."""
     base_model: str = Field(min_length=1)
     """Hugging Face id or folder of the frozen base model."""
     dataset: str = Field(min_length=1)
@@ -62,6 +62,8 @@ class Recipe(BaseModel):
     kto_beta: float = Field(default=0.1, gt=0)
     """How strongly KTO is held to where it started."""
     kto_loss: Literal["kto", "apo_zero_unpaired"] = "kto"
+    reward_epochs: float = Field(default=1, gt=0)
+    reward_learning_rate: float = Field(default=1e-4, gt=0, lt=1)
 
     @model_validator(mode="before")
     @classmethod

@@ -25,7 +25,7 @@ class StageLine(BaseModel):
 
     method: Method
     ran: bool
-    """Whether the run's adapter learnt by it; not where it was given up."""
+    """Whether it took its steps; not where it was given up."""
     why: str
     """In a person's words: why it ran or did not, and what went otherwise than ordered."""
     rows: int
@@ -56,8 +56,9 @@ def choose_stages(recipe: Recipe, counts: RowCounts) -> tuple[Choice, ...]:
     """For each method, in their order, whether it is used. Pure."""
     found = {
         "sft": _choose_sft(counts),
-        "dpo": _choose_dpo(recipe, counts),
+        "dpo": _choose_by_pairs(recipe, counts, "dpo"),
         "kto": _choose_kto(recipe, counts),
+        "reward": _choose_by_pairs(recipe, counts, "reward"),
     }
     return tuple(
         found[method]
@@ -72,9 +73,9 @@ def _choose_sft(counts: RowCounts) -> Choice:
     return Choice("sft", runs, f"{counts.lessons} rows with answers to imitate" if runs else "no row", counts.lessons)
 
 
-def _choose_dpo(recipe: Recipe, counts: RowCounts) -> Choice:
+def _choose_by_pairs(recipe: Recipe, counts: RowCounts, method: Method) -> Choice:
     why = f"{counts.pairs} pairs; recipe.min_pairs asks for {recipe.min_pairs}"
-    return Choice("dpo", counts.pairs >= recipe.min_pairs, why, counts.pairs)
+    return Choice(method, counts.pairs >= recipe.min_pairs, why, counts.pairs)
 
 
 def _choose_kto(recipe: Recipe, counts: RowCounts) -> Choice:

@@ -1,9 +1,9 @@
 """Train one adapter: all it knows is its run folder.
 
 In: recipe.toml and the dataset folder it names. Out: metrics.jsonl (a line for each step), encoding.json (what was
-cut), stages.json (which methods ran, and why others did not), checkpoints/, adapter/ (published; with proof.json) and,
-last, DONE. Killable at any moment: started again it goes on from its last whole checkpoint, and a finished run returns
-at once. Does not know bots, cycles or the engine.
+cut), stages.json (which methods ran, and why others did not), checkpoints/, reward/ (where it is ordered), adapter/
+(published; with proof.json) and, last, DONE. Killable at any moment: started again it goes on from its last whole
+checkpoint, and a finished run returns at once. Does not know bots, cycles or the engine.
 Run: python -m tune.train RUN_DIR. Exit code 0 done, 2 bad input, 1 anything else; one clear line on stderr.
 """
 
@@ -21,6 +21,7 @@ from typing import Final
 
 from nightschool.errors import InvalidInput, NightschoolError
 from nightschool.files import publish, read_manifest, verify, write_atomic
+from nightschool.methods import CHAIN
 from nightschool.prompt import Neutraliser
 from tune.encode import Encoded
 from tune.lessons import Lessons, Reader, tell_encoding
@@ -58,7 +59,7 @@ def train(run: Path) -> None:
         max_tokens=recipe.max_tokens,
         neutraliser=Neutraliser(models.read_control_tokens(tokenizer)),
     )
-    lessons = reader.read(dataset)
+    lessons = reader.read(dataset, with_held_out="reward" in recipe.methods)
     tell_encoding(run, lessons, max_tokens=recipe.max_tokens)
     start = find_start(recipe)
     last = train_chain(lessons, recipe, start, run=run, device=device)
@@ -106,7 +107,7 @@ def _about(run: Path, recipe: Recipe, lessons: Lessons, start: Start) -> dict[st
         "base_model": Path(recipe.base_model).name,
         "dataset": Path(recipe.dataset).name,
         "start": start.content_hash[:16] or "base",
-        "methods": "+".join(line.method for line in read_stages(run) if line.ran),
+        "methods": "+".join(line.method for line in read_stages(run) if line.ran and line.method in CHAIN),
         "rank": recipe.rank,
         "alpha": recipe.alpha,
         **asdict(lessons.imitated_report),

@@ -54,7 +54,7 @@ class Plain:
         return cut_by_length(lengths, rows_at_once=max(1, rows_at_once // len(units[0])), tokens_at_once=None)
 
     def measure(self, model: Any, rows: Sequence[Encoded]) -> Tensor:
-        batch = _pad(rows, device=self._device)
+        batch = pad_rows(rows, device=self._device)
         # What stands before the first answer of all rows predicts nothing that counts.
         first = max(1, min(row.first_label for row in rows))
         logits = model(
@@ -93,7 +93,7 @@ class Lean:
         return packed_losses(self._model, pack(ids, labels, prefix_tokens=common_prefix(ids, labels)))
 
 
-class _Padded(NamedTuple):
+class Padded(NamedTuple):
     """(b, longest) each."""
 
     input_ids: Tensor
@@ -101,14 +101,15 @@ class _Padded(NamedTuple):
     labels: Tensor
 
 
-def _pad(rows: Sequence[Encoded], *, device: str) -> _Padded:
+def pad_rows(rows: Sequence[Encoded], *, device: str, filler: int = 0) -> Padded:
+    """The rows side by side, filled up behind their ends."""
     longest = max(len(row.input_ids) for row in rows)
 
-    def fill(values: Sequence[int], filler: int) -> list[int]:
-        return [*values, *[filler] * (longest - len(values))]
+    def fill(values: Sequence[int], rest: int) -> list[int]:
+        return [*values, *[rest] * (longest - len(values))]
 
-    return _Padded(
-        input_ids=torch.tensor([fill(row.input_ids, 0) for row in rows], device=device),
+    return Padded(
+        input_ids=torch.tensor([fill(row.input_ids, filler) for row in rows], device=device),
         attention_mask=torch.tensor([fill([1] * len(row.input_ids), 0) for row in rows], device=device),
         labels=torch.tensor([fill(row.labels, IGNORED) for row in rows], device=device),
     )

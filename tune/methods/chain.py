@@ -16,7 +16,7 @@ from peft import PeftModel
 
 from nightschool.errors import InvalidInput, TrainingFailed
 from nightschool.files import hash_file
-from nightschool.methods import METHODS, Method
+from nightschool.methods import CHAIN, METHODS, Method
 from tune import model as models
 from tune.batches import Plan, plan_order
 from tune.lessons import Lessons
@@ -25,6 +25,7 @@ from tune.methods.dpo import Dpo
 from tune.methods.kto import Kto, all_mismatches
 from tune.methods.memory import Appetite
 from tune.methods.reference import ask_reference
+from tune.methods.reward import RewardStage
 from tune.methods.sft import Sft
 from tune.methods.steps import Course, Measure, Objective, find_checkpoint, measure_frozen, take_steps
 from tune.progress import read_steps
@@ -50,9 +51,10 @@ def train_chain(lessons: Lessons, recipe: Recipe, start: Start, *, run: Path, de
     for choice in choices:
         if choice.method in told and not told[choice.method].ran:
             continue
-        stage = _Stage(lessons, recipe, courses[choice.method], run=run, device=device)
+        kind = RewardStage if choice.method == "reward" else _Stage
+        stage = kind(lessons, recipe, courses[choice.method], run=run, device=device)
         try:
-            checkpoint = stage.train(checkpoint or start.folder)
+            checkpoint = stage.train(checkpoint or start.folder) or checkpoint
             ran = True
         except TrainingFailed as error:
             if checkpoint is None:
@@ -81,7 +83,7 @@ def _plan(choices: Sequence[Choice], lessons: Lessons, recipe: Recipe) -> Mappin
         if choice.runs:
             behind = sum(course.plan.steps for course in courses.values())
             courses[choice.method] = _course(choice.method, lessons, recipe, steps_behind=behind)
-    if not courses:
+    if not courses.keys() & set(CHAIN):
         why = "; ".join(f"{choice.method}: {choice.why}" for choice in choices)
         raise InvalidInput(
             f"holds too little to train on ({why})",
@@ -98,9 +100,11 @@ def _course(method: Method, lessons: Lessons, recipe: Recipe, *, steps_behind: i
     if method == "sft":
         lengths = [len(given.row.input_ids) for given in lessons.imitated]
         return Course(method, plan(lengths, recipe.epochs), recipe.learning_rate, steps_behind)
-    if method == "dpo":
+    if method in {"dpo", "reward"}:
         lengths = [max(len(pair.chosen.input_ids), len(pair.rejected.input_ids)) for pair in lessons.compared]
-        return Course(method, plan(lengths, recipe.dpo_epochs), recipe.dpo_learning_rate, steps_behind)
+        if method == "dpo":
+            return Course(method, plan(lengths, recipe.dpo_epochs), recipe.dpo_learning_rate, steps_behind)
+        return Course(method, plan(lengths, recipe.reward_epochs), recipe.reward_learning_rate, steps_behind)
     lengths = [len(vote.row.input_ids) for vote in lessons.voted]
     return Course(method, plan(lengths, recipe.kto_epochs), recipe.kto_learning_rate, steps_behind)
 

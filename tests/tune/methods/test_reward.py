@@ -1,0 +1,121 @@
+"""A reward model learns what people prefer, says how often it is right, and stands where it was broken off."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nightschool.files import publish, read_manifest
+from nightschool.records import ChatMessage
+from tune.progress import read_steps
+from tune.recipe import Recipe, write_recipe
+from tune.rows import name_row, write_kind
+from tune.select import Pair
+from tune.split import Side
+from tune.stages import read_stages
+from tune.train import train
+
+from ..school import LINEAGE, write_school
+
+pytestmark = pytest.mark.train
+
+
+def pair(number: int) -> Pair:
+    """People here like answers that say thanks."""
+    dice = random.Random(number)
+    words = "".join(dice.choice("abcdefgh ") for _ in range(8))
+    prompt = (ChatMessage(role="user", content=f"q{number}"),)
+    return Pair(f"p{number}", prompt, f"{words} thanks", f"{words} pff{number}", LINEAGE)
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    folder = write_school(tmp_path / "dataset", lessons=4, pairs=0, up=0, down=0)
+    for side, numbers in ((Side.TRAIN, range(40)), (Side.HELD_OUT, range(100, 130))):
+        names = {f"p{number}": f"p{number}" for number in numbers}
+        rows = [name_row(pair(number)) for number in numbers]
+        write_kind(folder, "pairs", side, rows, groups=names, topics=dict.fromkeys(names))
+    publish(folder, kind="dataset")
+    return folder
+
+
+def begin(run: Path, base_model: Path, dataset: Path, **changes: Any) -> Path:
+    given: dict[str, Any] = {
+        "base_model": str(base_model), "dataset": str(dataset), "methods": ("sft", "reward"), "epochs": 1,
+        "reward_epochs": 4, "reward_learning_rate": 2e-2, "rank": 4, "alpha": 8, "batch_size": 8, "min_pairs": 10,
+        "micro_batch_size": 4, "checkpoint_steps": 3, "device": "cpu",
+    }  # fmt: skip
+    write_recipe(run, Recipe.model_validate(given | changes))
+    return run
+
+
+def test_it_ranks_held_out_pairs_as_people_did_and_says_so(
+    base_model: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    run = begin(tmp_path / "run", base_model, dataset)
+    train(run)
+    manifest = read_manifest(run / "reward")
+    assert manifest is not None
+    assert (manifest.kind, manifest.about["held_out_pairs"]) == ("reward", 30)
+    right = manifest.about["held_out_right"]
+    assert isinstance(right, int)
+    assert right >= 24
+    line = read_stages(run)[3]
+    assert (line.method, line.ran, line.steps) == ("reward", True, 20)
+    assert f"ranks {right / 30:.0%} (" in line.why
+    assert "of 30 held-out pairs as people did" in line.why
+    # It judges, and taught the adapter that answers nothing.
+    adapter = read_manifest(run / "adapter")
+    assert adapter is not None
+    assert adapter.about["methods"] == "sft"
+    alone = begin(tmp_path / "alone", base_model, dataset, methods=("sft",))
+    train(alone)
+    assert (alone / "adapter" / "adapter_model.safetensors").read_bytes() == (
+        run / "adapter" / "adapter_model.safetensors"
+    ).read_bytes()
+
+    class Killed(BaseException):
+        pass
+
+    from tune import progress
+    from tune.methods import steps
+
+    append = progress.append_step
+
+    def write(folder: Path, line: Any) -> None:
+        append(folder, line)
+        if (line.phase, line.step) == ("reward", 8):
+            raise Killed
+
+    broken = begin(tmp_path / "broken", base_model, dataset)
+    with monkeypatch.context() as patched:
+        patched.setattr(steps, "append_step", write)
+        with pytest.raises(Killed):
+            train(broken)
+    train(broken)
+    assert [step.loss for step in read_steps(broken)] == [step.loss for step in read_steps(run)]
+    again = read_manifest(broken / "reward")
+    assert again is not None
+    assert again.content_hash == manifest.content_hash
+
+
+@pytest.mark.parametrize(("pairs", "right", "bounds"), [(30, 24, (0.627, 0.905)), (10, 10, (0.722, 1.0))])
+def test_the_interval_is_wilsons(pairs: int, right: int, bounds: tuple[float, float]) -> None:
+    from tune.methods.reward import Agreement
+
+    assert Agreement(pairs, right).bounds == pytest.approx(bounds, abs=1e-3)
+    assert Agreement(0, 0).describe() == "no held-out pair says how good it is"
+
+
+@pytest.mark.parametrize("ends", [{0}, {0, 1, 2}, {7}])
+def test_no_row_ends_with_what_fills_rows_up(ends: set[int]) -> None:
+    from tune.encode import Encoded
+    from tune.lessons import Compared
+    from tune.methods.reward import Scores
+
+    rows = [Encoded("i", (5, end), (-100, end)) for end in ends]
+    assert Scores([Compared(row, row) for row in rows], device="cpu").filler not in ends
