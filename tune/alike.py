@@ -13,11 +13,12 @@ from typing import Final, NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from tune.shingles import Ints, Sets, sort_once
+from tune.shingles import Hashes, Ints, Sets, sort_once
 
 CROWD: Final = 64
 """So many neighbours a member proposes to each set that has it."""
 PAIRS_AT_ONCE: Final = 50_000
+MEMBERS_AT_ONCE: Final = 1_000_000
 
 
 class Alike(NamedTuple):
@@ -41,16 +42,31 @@ def find_alike(sets: Sets, *, threshold: float) -> Alike:
 
 def _by_rarity(sets: Sets) -> csr_array:
     """(sets, members): the members that several sets hold, each row's rarest first."""
-    members, column, counts = np.unique(sets.members, return_inverse=True, return_counts=True)
-    is_shared = counts > 1
-    rank = np.empty(len(members), np.int32)
-    rank[np.argsort(np.where(is_shared, counts, np.iinfo(np.int64).max), kind="stable")] = np.arange(len(members))
+    shared, counts = _find_shared(sets.members)
+    rank = np.empty(len(shared), np.int32)
+    rank[np.argsort(counts, kind="stable")] = np.arange(len(shared))
     row = np.repeat(np.arange(len(sets), dtype=np.int32), sets.sizes)
-    kept = is_shared[column]
-    entries = (np.ones(np.count_nonzero(kept), np.int8), (row[kept], rank[column[kept]]))
-    matrix = csr_array(entries, shape=(len(sets), max(np.count_nonzero(is_shared), 1)))
+    rows, columns = [], []
+    for start in range(0, len(sets.members), MEMBERS_AT_ONCE):
+        some = sets.members[start : start + MEMBERS_AT_ONCE]
+        place = np.searchsorted(shared, some)
+        place[place == len(shared)] = 0
+        kept = shared[place] == some if len(shared) else np.zeros(len(some), np.bool_)
+        rows.append(row[start : start + MEMBERS_AT_ONCE][kept])
+        columns.append(rank[place[kept]])
+    row, column = (np.concatenate([np.empty(0, np.int32), *parts]) for parts in (rows, columns))
+    matrix = csr_array((np.ones(len(row), np.int8), (row, column)), shape=(len(sets), max(len(shared), 1)))
     matrix.sort_indices()
     return matrix
+
+
+def _find_shared(members: Hashes) -> tuple[Hashes, Ints]:
+    """What stands there more than once, in order, and how often."""
+    ordered = np.sort(members)
+    begins = np.flatnonzero(np.concatenate([np.ones(1, np.bool_), ordered[1:] != ordered[:-1], np.ones(1, np.bool_)]))
+    counts = np.diff(begins)
+    is_shared = counts > 1
+    return ordered[begins[:-1][is_shared]], counts[is_shared]
 
 
 def _propose(matrix: csr_array, sizes: Ints, *, threshold: float) -> Ints:

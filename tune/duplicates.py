@@ -90,7 +90,7 @@ def largest_share(conversations: int) -> int:
 def _ties_of_texts(texts: Sets) -> _Ties:
     # Equal texts are compared once: one that everybody says would cost its count squared.
     told = np.flatnonzero(texts.sizes)
-    sets, first, which = distinct(texts.take(told))
+    sets, first, which = distinct(texts.only(told))
     alike = find_alike(sets, threshold=TEXT_JACCARD)
     return _joined(
         _equal(told[first][which], told), _Ties(told[first][alike.one], told[first][alike.other], alike.likeness)
@@ -115,7 +115,7 @@ def _ask(shingler: Shingler, spoken: Iterable[Spoken]) -> _Asked:
     asker = np.repeat(np.arange(len(asked)), [len(own) for own in asked])
     opens = np.concatenate([np.ones(1, bool), asker[1:] != asker[:-1]])[: len(asker)]
     telling = np.flatnonzero(every.sizes)
-    found = distinct(every.take(telling))
+    found = distinct(every.only(telling))
     return _Asked(found.sets, found.which, asker[telling], opens[telling])
 
 

@@ -23,6 +23,7 @@ Number = TypeVar("Number", np.int64, np.uint64)
 
 UNSPACED: Final = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 WORD: Final = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
+ASCII_WORD: Final = re.compile(r"\w+", re.ASCII)
 NUMBER: Final = re.compile(r"\d{3,}")
 TEXTS_AT_ONCE: Final = 4_096
 HASH_BITS: Final = np.uint64(52)
@@ -47,7 +48,10 @@ class Sets:
     def sizes(self) -> Ints:
         return np.diff(self.starts)
 
-    def take(self, chosen: Ints) -> "Sets":
+    def only(self, chosen: Ints) -> "Sets":
+        """Some of them; `chosen` in ascending order."""
+        if len(chosen) == len(self):
+            return self
         sizes = self.sizes[chosen]
         starts = _starts(sizes)
         places = np.repeat(self.starts[:-1][chosen] - starts[:-1], sizes) + np.arange(starts[-1])
@@ -69,7 +73,7 @@ def distinct(sets: Sets) -> Distinct:
     order = np.argsort(first)
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
-    return Distinct(sets.take(first[order]), first[order], place[which])
+    return Distinct(sets.only(first[order]), first[order], place[which])
 
 
 class Shingler:
@@ -117,10 +121,11 @@ class Shingler:
 
 
 class _WordHashes(dict[str, int]):
-    """64 bits of each word, the same in every process."""
+    """64 bits of each word, numbers masked; the same in every process."""
 
     def __missing__(self, word: str) -> int:
-        value = int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest())
+        masked = NUMBER.sub("0", word)
+        value = int.from_bytes(hashlib.blake2b(masked.encode(), digest_size=8).digest())
         self[word] = value
         return value
 
@@ -134,6 +139,8 @@ def sort_once(numbers: NDArray[Number]) -> NDArray[Number]:
 
 
 def split_words(text: str) -> list[str]:
+    if text.isascii():
+        return ASCII_WORD.findall(text.lower())
     return WORD.findall(NUMBER.sub("0", unicodedata.normalize("NFKC", text).casefold()))
 
 

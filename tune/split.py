@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 
@@ -46,25 +46,31 @@ class _Ties:
     persons: Mapping[str, list[str]]
     groups: Mapping[str, list[str]]
     fixed: Mapping[str, Side]
+    """Conversations."""
+    fixed_groups: Mapping[str, Side]
+    fixed_persons: Mapping[str, Side]
+    """By their own conversations, else by near-duplicates of those."""
 
-    def side_of_person(self, person: str) -> Side | None:
-        """Fixed by their own conversations, else by near-duplicates of those."""
-        members = self.persons[person]
-        kin = (name for group in dict.fromkeys(self.group_of[own] for own in members) for name in self.groups[group])
-        return _marked(members, self.fixed) or _marked(kin, self.fixed)
-
-    def side_of_group(self, group: str) -> Side | None:
-        return _marked(self.groups[group], self.fixed)
+    @classmethod
+    def of(cls, person_of: Mapping[str, str], group_of: Mapping[str, str], fixed: Mapping[str, Side]) -> Self:
+        persons, groups = _members(person_of), _members(group_of)
+        fixed_groups = {group: side for group, own in groups.items() if (side := _first_mark(map(fixed.get, own)))}
+        fixed_persons: dict[str, Side] = {}
+        for person, own in persons.items():
+            kin = (fixed_groups.get(group_of[name]) for name in own)
+            if side := _first_mark(map(fixed.get, own)) or _first_mark(kin):
+                fixed_persons[person] = side
+        return cls(person_of, group_of, persons, groups, fixed, fixed_groups, fixed_persons)
 
     def settle(self, drawn: Mapping[str, Side], chosen: Mapping[str, Side]) -> dict[str, Side]:
         """What was drawn of persons and `chosen` of groups, bent by what is fixed; a group else follows most of it."""
         own: dict[str, Side] = {}
         for person, members in self.persons.items():
-            side = self.side_of_person(person) or drawn[members[0]]
+            side = self.fixed_persons.get(person) or drawn[members[0]]
             own |= {name: self.fixed.get(name, side) for name in members}
         sides: dict[str, Side] = {}
         for group, members in self.groups.items():
-            side = self.side_of_group(group) or chosen.get(group) or _most(own[name] for name in members)
+            side = self.fixed_groups.get(group) or chosen.get(group) or _most(own[name] for name in members)
             sides |= {name: side if own[name] is side else Side.NEITHER for name in members}
         return sides
 
@@ -85,7 +91,7 @@ def split_conversations(
     """
     fixed = {name: side for name in leaders if (side := _fixed_side(talks[name], trained_before))}
     person_of = {name: _person(talks[name]) or f"\0{name}" for name in leaders}
-    ties = _Ties(person_of, leaders, _members(person_of), _members(leaders), fixed)
+    ties = _Ties.of(person_of, leaders, fixed)
     drawn: dict[str, Side] = {}
     free: list[list[str]] = []
     for members in _bundle(leaders, persons=ties.persons.values(), groups=ties.groups.values()):
@@ -117,8 +123,8 @@ def _choose(ties: _Ties, names: Sequence[str], *, share: float, seed: int) -> _C
 
     persons, groups = (_number(of[name] for name in names) for of in (ties.person_of, ties.group_of))
     held = settle_contested(
-        knots(ties.person_of, persons, map(ties.side_of_person, persons)),
-        knots(ties.group_of, groups, map(ties.side_of_group, groups)),
+        knots(ties.person_of, persons, map(ties.fixed_persons.get, persons)),
+        knots(ties.group_of, groups, map(ties.fixed_groups.get, groups)),
         wanted=share * len(names),
     )
     return _Chosen(_sides(persons, held.persons.tolist()), _sides(groups, held.groups.tolist()))
@@ -186,9 +192,9 @@ def _draw(bundles: Sequence[Sequence[str]], *, share: float, seed: int) -> dict[
     return sides
 
 
-def _marked(names: Iterable[str], fixed: Mapping[str, Side]) -> Side | None:
-    """Where imports and earlier nights put these; what examines comes before what teaches."""
-    marks = {fixed.get(name) for name in names}
+def _first_mark(sides: Iterable[Side | None]) -> Side | None:
+    """What examines comes before what teaches."""
+    marks = set(sides)
     return next((side for side in (Side.HELD_OUT, Side.TRAIN) if side in marks), None)
 
 
