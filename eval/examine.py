@@ -190,9 +190,9 @@ def _write_down(folder: Path, examined: _Examined, *, question: Question) -> Ver
         folder, verdict, scores=scores, rules=question.rules, samples=_samples(examined),
         skipped_rows=len(examined.skipped_rows),
     )  # fmt: skip
-    if _draft(folder).exists():
-        shutil.rmtree(_draft(folder))
     publish(folder, kind=KIND, about={"outcome": verdict.outcome.value, "dataset_hash": question.dataset_hash})
+    # Behind the manifest: cut off before it, nobody is asked again.
+    shutil.rmtree(_draft(folder), ignore_errors=True)
     return verdict
 
 

@@ -77,11 +77,13 @@ def hash_file(path: Path) -> str:
 
 
 def describe_files(folder: Path) -> tuple[FileEntry, ...]:
-    """Every file under `folder` but the manifest and hidden ones, sorted by name."""
-    found = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST and not p.name.startswith("."))
+    """Every file under `folder` but the manifest and what is hidden, as file or by a folder, sorted by name."""
+    found = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+    names = {p: p.relative_to(folder) for p in found}
     return tuple(
-        FileEntry(name=p.relative_to(folder).as_posix(), size_bytes=p.stat().st_size, sha256=hash_file(p))
-        for p in found
+        FileEntry(name=name.as_posix(), size_bytes=p.stat().st_size, sha256=hash_file(p))
+        for p, name in names.items()
+        if not any(part.startswith(".") for part in name.parts)
     )
 
 
@@ -93,13 +95,41 @@ def content_hash(entries: Iterable[FileEntry]) -> str:
 
 
 def publish(folder: Path, *, kind: str, about: dict[str, str | int | float | None] | None = None) -> Manifest:
-    """Make a finished folder visible by writing its manifest last, after every file has reached the disk."""
+    """Make a finished folder visible by writing its manifest last, after all in it has reached the disk."""
     entries = describe_files(folder)
-    for entry in entries:
-        _fsync(folder / entry.name)
+    settle(folder)
     manifest = Manifest(kind=kind, content_hash=content_hash(entries), files=entries, about=about or {})
     write_atomic(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
     return manifest
+
+
+def settle(folder: Path) -> None:
+    """Returns once all of a folder is on the disk: every file, and what each folder in it says of them."""
+    for path in folder.rglob("*"):
+        _fsync(path)
+    _fsync(folder)
+
+
+def put_in_place(draft: Path, target: Path) -> None:
+    """Give a whole folder its name, which nobody has, for good: it is on the disk before the name is."""
+    settle(draft)
+    draft.rename(target)
+    # The folder that holds it may be new as well.
+    _fsync(target.parent)
+    _fsync(target.parent.parent)
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """`target` as a copy of a published folder, whole or absent, also after a power cut."""
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
+    try:
+        shutil.copytree(source, draft, dirs_exist_ok=True)
+        put_in_place(draft, target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def read_manifest(folder: Path) -> Manifest | None:

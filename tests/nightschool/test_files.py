@@ -1,11 +1,13 @@
 """Atomic writes and manifest-last folders."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from nightschool.errors import InvalidInput
-from nightschool.files import MANIFEST, free_bytes, publish, read_manifest, verify, write_atomic
+from nightschool.files import MANIFEST, copy_whole, free_bytes, publish, read_manifest, verify, write_atomic
 
 
 def test_a_write_replaces_the_whole_file_and_leaves_no_draft(tmp_path: Path) -> None:
@@ -67,3 +69,74 @@ def test_verify_notices_every_change(tmp_path: Path, change: str) -> None:
 def test_a_folder_that_is_gone_has_no_room(tmp_path: Path) -> None:
     assert free_bytes(tmp_path) > 0
     assert free_bytes(tmp_path / "gone") == 0
+
+
+class Acts:
+    """What reaches the disk and what gets its name, in order, by path below `root`."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seen: list[str] = []
+        sync, rename = os.fsync, os.rename
+
+        def note_sync(handle: int) -> None:
+            self.seen.append(self._name(Path(f"/proc/self/fd/{handle}").readlink(), root))
+            sync(handle)
+
+        def note_rename(source: Path, target: Path) -> None:
+            self.seen.append(f"name {self._name(Path(target), root)}")
+            rename(source, target)
+
+        monkeypatch.setattr(os, "fsync", note_sync)
+        monkeypatch.setattr(os, "rename", note_rename)
+
+    def _name(self, path: Path, root: Path) -> str:
+        """A draft is called by the name that it is to have."""
+        parts = path.relative_to(root).parts if path.is_relative_to(root) else ("beyond",)
+        return "/".join(part.removeprefix(".").split("-")[0] for part in parts)
+
+
+def test_what_is_published_is_on_the_disk_with_every_folder_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = fill(tmp_path / "one")
+    acts = Acts(tmp_path, monkeypatch)
+    publish(folder, kind="dataset")
+    written = next(n for n, name in enumerate(acts.seen) if "manifest" in name)
+    assert {"one/a.txt", "one/inner", "one/inner/b.txt", "one"} == set(acts.seen[:written])
+
+
+def test_a_copy_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = fill(tmp_path / "one")
+    published = publish(source, kind="adapter")
+    acts = Acts(tmp_path, monkeypatch)
+    target = tmp_path / "adapters" / "support" / "hash"
+    for _ in range(2):
+        copy_whole(source, target)
+    named = acts.seen.index("name adapters/support/hash")
+    below = ("", "/a.txt", "/inner", "/inner/b.txt", "/manifest.json")
+    assert {f"adapters/support/hash{name}" for name in below} == set(acts.seen[:named])
+    assert set(acts.seen[named + 1 :]) == {"adapters/support", "adapters"}
+    assert verify(target) == published
+    assert [path.name for path in target.parent.iterdir()] == ["hash"]
+
+
+def test_a_copy_on_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = fill(tmp_path / "one")
+    publish(source, kind="adapter")
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        copy_whole(source, tmp_path / "adapters" / "hash")
+    assert list((tmp_path / "adapters").iterdir()) == []
+
+
+def test_what_is_hidden_is_no_part_of_it(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "one")
+    published = publish(folder, kind="evaluation")
+    (folder / ".answers").mkdir()
+    (folder / ".answers" / "one.jsonl").write_text("{}")
+    (folder / ".hidden").write_text("x")
+    assert verify(folder) == published
