@@ -135,19 +135,6 @@ def record_opinion(cursor: Cursor, *, message_id: str, voter: str, opinion: Opin
     return _keep(cursor, _without_echo(now, about), stored)
 
 
-def record_vote(cursor: Cursor, *, feedback: Feedback) -> Feedback:
-    """Keep a whole opinion and its history; what stands afterwards, which is the stored one where that is newer.
-
-    A vote that is taken back is `Vote.NONE`: the row stays, and what was said before stays in the history. Raises
-    NotFound, InvalidInput for no answer of ours.
-    """
-    about = _votable(message(cursor, message_id=feedback.message_id, bot=feedback.bot))
-    stored = _stored(cursor, message_id=feedback.message_id, voter=feedback.voter)
-    if stored and feedback.voted_at < stored.feedback.voted_at:
-        return stored.feedback
-    return _keep(cursor, _without_echo(feedback, about), stored).feedback
-
-
 def feedback_of(cursor: Cursor, *, message_id: str, voter: str) -> Feedback | None:
     stored = _stored(cursor, message_id=message_id, voter=voter)
     return stored.feedback if stored else None

@@ -30,10 +30,6 @@ ONE: Final = """
 select message_id, bot, reviewer, approved, corrected_answer, tags, reviewed_at
 from reviews where message_id = $message_id
 """
-HISTORY: Final = """
-select message_id, bot, reviewer, approved, corrected_answer, tags, reviewed_at
-from review_history where message_id = $message_id order by reviewed_at
-"""
 WHOLE: Final = frozenset({None, Finish.STOP})
 """How an answer ends that can be approved as it is; any other was cut off."""
 
@@ -63,11 +59,6 @@ def record_review(cursor: Cursor, *, review: Review) -> Review:
 def review_of(cursor: Cursor, *, message_id: str) -> Review | None:
     row = cursor.execute(ONE, {"message_id": message_id}).fetchone()
     return None if row is None else _review(row)
-
-
-def earlier_reviews(cursor: Cursor, *, message_id: str) -> list[Review]:
-    """What was ruled before the word that stands, oldest first."""
-    return [_review(row) for row in cursor.execute(HISTORY, {"message_id": message_id}).fetchall()]
 
 
 def _ruled_text(review: Review, about: Message) -> str:

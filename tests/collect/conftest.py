@@ -18,9 +18,10 @@ import duckdb
 import pytest
 
 from collect.conversations import record_turn
+from collect.feedback import Opinion, record_opinion
 from collect.migrations.runner import migrate
 from collect.store import Cursor, Store, open_store
-from nightschool.records import BotName, Conversation, Finish, Message, Source, new_id
+from nightschool.records import BotName, Conversation, Feedback, Finish, Message, Source, new_id
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BOT = BotName("support")
@@ -33,6 +34,14 @@ class AddedTurn(NamedTuple):
 
 
 AddTurn = Callable[..., Awaitable[AddedTurn]]
+
+
+def give(cursor: Cursor, wanted: Feedback) -> Feedback:
+    """Say at once all that `wanted` says; what stands afterwards."""
+    said = Opinion(wanted.vote, wanted.reasons, wanted.comment, wanted.ideal_answer)
+    return record_opinion(
+        cursor, message_id=wanted.message_id, voter=wanted.voter, opinion=said, at=wanted.voted_at
+    ).feedback
 
 
 @pytest.fixture

@@ -7,14 +7,13 @@ from datetime import timedelta
 import pytest
 
 from collect.events import append_event, list_events
-from collect.feedback import record_vote
 from collect.reviews import record_review, review_of
 from collect.status import Counts, count
 from collect.store import Cursor
 from nightschool.errors import InvalidInput, NotFound
 from nightschool.records import BotName, Event, Feedback, Message, Review, Source, Vote
 
-from .conftest import AT, BOT
+from .conftest import AT, BOT, give
 
 Tell = Callable[..., list[Message]]
 
@@ -48,7 +47,7 @@ def test_counts_are_a_bots_own(cursor: Cursor, tell: Tell) -> None:
     tell(source=Source.IMPORT)
     tell(bot="reviewer")
     for said, vote in ((liked, Vote.UP), (disliked, Vote.DOWN)):
-        record_vote(cursor, feedback=Feedback(said.message_id, BOT, "browser:ada", vote, (), "", "", AT))
+        give(cursor, Feedback(said.message_id, BOT, "browser:ada", vote, (), "", "", AT))
     record_review(cursor, review=Review(liked.message_id, BOT, "boss", True, "", (), AT))
     assert count(cursor, bot=BOT) == Counts(conversations=3, messages=6, answers=2, votes_up=1, votes_down=1, reviews=1)
     assert count(cursor, bot=BotName("nobody")) == Counts(0, 0, 0, 0, 0, 0)

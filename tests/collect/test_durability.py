@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from collect import conversations, feedback
 from collect.store import open_store
-from nightschool.records import BotName, Conversation, Feedback, Message, Source, Vote, new_id, utc_now
+from nightschool.records import BotName, Conversation, Message, Source, Vote, new_id, utc_now
 
 def say(*words):
     print(*words, flush=True)
@@ -32,8 +32,8 @@ async def ask_and_vote(store):
             utc_now())
         await store.write(partial(conversations.record_turn, conversation=talk, messages=[asked, said]))
         for vote in (Vote.UP, Vote.NONE, Vote.DOWN):
-            opinion = Feedback(said.message_id, talk.bot, "browser:ada", vote, ("slow",), "", "", utc_now())
-            await store.write(partial(feedback.record_vote, feedback=opinion))
+            say_it = partial(feedback.record_opinion, message_id=said.message_id, voter="browser:ada", at=utc_now())
+            await store.write(partial(say_it, opinion=feedback.Opinion(vote, ("slow",))))
             say(said.message_id, vote)
 
 async def main():
@@ -84,4 +84,6 @@ def check_answer(cursor: Cursor, *, message_id: str, kept: Counter[tuple[str, Vo
     newest = [vote for vote in (Vote.UP, Vote.NONE, Vote.DOWN) if kept[message_id, vote]][-1]
     assert stands
     assert stands.vote is newest
-    assert [m.content for m in conversations.path_to(cursor, message_id=message_id)] == ["Where?", "There."]
+    talk = conversations.message(cursor, message_id=message_id).conversation_id
+    said = conversations.conversation_messages(cursor, conversation_id=talk)
+    assert [m.content for m in said] == ["Where?", "There."]

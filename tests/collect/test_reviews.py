@@ -8,7 +8,7 @@ import pytest
 
 from collect.conversations import conversation, record_turn
 from collect.events import list_events
-from collect.reviews import earlier_reviews, record_review, review_of
+from collect.reviews import record_review, review_of
 from collect.store import Cursor
 from nightschool.errors import InvalidInput, NotFound
 from nightschool.records import BotName, Finish, Message, Review
@@ -29,6 +29,12 @@ def cut_off(cursor: Cursor, said: Message, content: str, finish: Finish) -> Mess
     return torso
 
 
+def earlier(cursor: Cursor) -> list[tuple[str, bool, str]]:
+    """What was ruled before the word that stands, oldest first."""
+    asked = "select reviewer, approved, corrected_answer from review_history order by reviewed_at"
+    return cursor.execute(asked).fetchall()
+
+
 def actions(cursor: Cursor) -> list[tuple[str, str, str]]:
     return [(event.actor, event.action, event.subject) for event in reversed(list_events(cursor))]
 
@@ -41,11 +47,11 @@ def test_an_approval_stores_the_very_text_that_was_approved(cursor: Cursor, tell
 
 def test_a_later_word_keeps_the_earlier_one_and_both_stand_in_the_audit(cursor: Cursor, tell: Tell) -> None:
     _, said = tell()
-    first = record_review(cursor, review=word(said, corrected="A careful correction."))
-    second = record_review(cursor, review=word(said, approved=False, by="bob", minute=1))
+    record_review(cursor, review=word(said, corrected="A careful correction."))
+    record_review(cursor, review=word(said, approved=False, by="bob", minute=1))
     third = record_review(cursor, review=word(said, by="eve", minute=2))
     assert review_of(cursor, message_id=said.message_id) == third
-    assert earlier_reviews(cursor, message_id=said.message_id) == [first, second]
+    assert earlier(cursor) == [("ada", True, "A careful correction."), ("bob", False, "")]
     assert actions(cursor) == [
         ("ada", "corrected an answer", said.message_id),
         ("bob", "turned an answer down", said.message_id),
@@ -57,7 +63,7 @@ def test_the_same_word_again_is_one_word(cursor: Cursor, tell: Tell) -> None:
     _, said = tell()
     first = record_review(cursor, review=word(said))
     assert record_review(cursor, review=word(said, corrected=said.content, minute=9)) == first
-    assert earlier_reviews(cursor, message_id=said.message_id) == []
+    assert earlier(cursor) == []
     assert len(actions(cursor)) == 1
 
 

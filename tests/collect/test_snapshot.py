@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from collect.feedback import record_vote
 from collect.reviews import record_review
 from collect.snapshot import write_snapshot
 from collect.store import Cursor, Store
 from nightschool.files import verify
 from nightschool.records import Feedback, Message, Review, Vote
 
-from .conftest import AT, BOT, AddTurn
+from .conftest import AT, BOT, AddTurn, give
 
 Tell = Callable[..., list[Message]]
 TIME = "timestamp[us, tz=UTC]"
@@ -63,7 +62,7 @@ COLUMNS = {
 def test_the_files_hold_the_bots_rows_in_the_agreed_columns(cursor: Cursor, tell: Tell, tmp_path: Path) -> None:
     _, said = tell()
     tell("Whose?", bot="reviewer")
-    record_vote(cursor, feedback=Feedback(said.message_id, BOT, "browser:ada", Vote.UP, ("kind",), "", "", AT))
+    give(cursor, Feedback(said.message_id, BOT, "browser:ada", Vote.UP, ("kind",), "", "", AT))
     record_review(cursor, review=Review(said.message_id, BOT, "boss", True, "", ("tone",), AT))
     manifest = write_snapshot(cursor, bot=BOT, folder=tmp_path / "snapshot", at=AT)
     assert verify(tmp_path / "snapshot") == manifest

@@ -5,13 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from collect.feedback import record_vote
 from collect.reviews import record_review
 from collect.store import Cursor
 from collect.waiting import Waiting, list_waiting
 from nightschool.records import BotName, Feedback, Message, Review, Vote
 
-from .conftest import AT, BOT
+from .conftest import AT, BOT, give
 
 Tell = Callable[..., list[Message]]
 
@@ -26,7 +25,7 @@ def suggest(cursor: Cursor, tell: Tell) -> Callable[..., Message]:
         _, said = tell(question, answer, bot=bot, owner=voter)
         at = AT + timedelta(minutes=next(minutes))
         vote = Feedback(said.message_id, BotName(bot), voter, Vote.DOWN, (), "", text, at)
-        record_vote(cursor, feedback=vote)
+        give(cursor, vote)
         return said
 
     return suggest
@@ -70,7 +69,7 @@ def test_a_ruling_settles_all_that_was_suggested_for_that_answer(
 def test_what_was_taken_back_or_says_nothing_new_waits_for_nobody(cursor: Cursor, suggest: Suggest) -> None:
     said = suggest("Within 30 days.")
     gone = Feedback(said.message_id, BOT, "browser:a", Vote.NONE, (), "", "Within 30 days.", AT + timedelta(days=1))
-    record_vote(cursor, feedback=gone)
+    give(cursor, gone)
     suggest("never. ")
     suggest("  ")
     assert list_waiting(cursor) == []

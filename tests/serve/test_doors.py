@@ -14,7 +14,8 @@ from collect.keys import create_key
 from collect.store import Cursor
 from nightschool.bots import load_bot
 from nightschool.errors import InvalidInput, InvalidSettings
-from nightschool.records import BotName, Event, Review, Vote, new_id, utc_now
+from nightschool.records import BotName, Event, Message, Review, Vote, new_id, utc_now
+from serve.branches import Tree
 from serve.parts import Parts
 from serve.votes import Opinion
 
@@ -31,10 +32,16 @@ async def ask(parts: Parts, text: str) -> str:
     return turn.answer_id
 
 
+async def path_to(parts: Parts, answer_id: str) -> list[Message]:
+    """What was said from the first message to this one."""
+    answer = await parts.store.read(partial(conversations.message, message_id=answer_id))
+    talk = partial(conversations.conversation_messages, conversation_id=answer.conversation_id)
+    return Tree(await parts.store.read(talk)).path(answer_id)
+
+
 async def through_the_page(parts: Parts, text: str) -> str:
     answer_id = await ask(parts, text)
-    path = await parts.store.read(partial(conversations.path_to, message_id=answer_id))
-    return path[0].content
+    return (await path_to(parts, answer_id))[0].content
 
 
 async def through_a_comment(parts: Parts, text: str) -> str:
@@ -98,7 +105,7 @@ async def test_the_api_keeps_the_same_rule(client: httpx.AsyncClient, parts: Par
     said = [("user", f"Hi{odd}"), ("assistant", f"Hello{odd}"), ("user", f"Where{odd}?")]
     body = {"model": "support", "messages": [{"role": role, "content": content} for role, content in said]}
     completion_id = (await client.post("/v1/chat/completions", json=body)).json()["id"]
-    path = await parts.store.read(partial(conversations.path_to, message_id=completion_id))
+    path = await path_to(parts, completion_id)
     assert [message.content for message in path[:-1]] == ["Hi", "Hello", "Where?"]
     opinion = {"completion_id": completion_id, "vote": "down", "comment": f"No{odd}.", "ideal_answer": f"Yes{odd}."}
     row = (await client.post("/v1/feedback", json=opinion)).json()

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collect.conversations import conversation, record_turn
-from collect.feedback import record_vote
 from collect.formats.read import ParsedConversation, read_conversations
 from collect.formats.write import export_conversations
 from collect.imports import Imported, import_conversations
@@ -20,7 +19,7 @@ from collect.store import Cursor
 from nightschool.records import BotName, ChatMessage, Feedback, Finish, Message, Review, Vote
 from nightschool.text import clean_text
 
-from ..conftest import AT, BOT
+from ..conftest import AT, BOT, give
 
 Tell = Callable[..., list[Message]]
 OTHER = BotName("reviewer")
@@ -39,7 +38,7 @@ def test_votes_and_approvals_go_with_the_answer(cursor: Cursor, tell: Tell) -> N
     opinions = [("browser:ada", Vote.UP), ("browser:eve", Vote.DOWN), ("browser:ada", Vote.NONE)]
     for minute, (voter, vote) in enumerate(opinions):
         voted_at = AT + timedelta(minutes=minute)
-        record_vote(cursor, feedback=Feedback(said.message_id, BOT, voter, vote, (), "", "", voted_at))
+        give(cursor, Feedback(said.message_id, BOT, voter, vote, (), "", "", voted_at))
     record_review(cursor, review=Review(said.message_id, BOT, "boss", True, "", (), AT))
     [line] = exported(cursor)
     assert line["metadata"]["votes"] == {said.message_id: "down"}
