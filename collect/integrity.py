@@ -1,18 +1,24 @@
 """Know when a file of the record is missing, cut short or another's: DuckDB opens without a word, and rows are gone.
 
 Beside the record lies a mark of what its files were like after the last commit. It is compared when the record is
-opened: a log that has grown since is a crash and whole, one that is shorter, gone or begins otherwise is not. The mark
-is overwritten in place and never waits for the disk, so a commit costs what it did: after kill -9 or a power cut the
-mark may be older than the log, and never newer. While the log is being folded into the file the mark says so, and
-nothing is compared. Without a mark (an older record's, one that could not be written) nothing is known, and it opens.
+opened: a log that has grown since is a crash and whole, one that is shorter, gone or begins otherwise is not. Each log
+begins with a random token, so that another record's, or an older one of this record, begins otherwise though the very
+same was committed.
+
+The mark is overwritten in place and never waits for the disk, so a commit costs what it did: after kill -9 or a power
+cut it may be older than the log, and never newer. While the log is being folded into the file the mark says so, and
+nothing is compared. Without a mark (an older record's, one that could not be written) nothing is known of a log that is
+missing or cut short; another's is then told by DuckDB alone, for files that were made since 0.2 (`collect.store`).
 """
 
 import hashlib
 import logging
 import os
+import secrets
 from pathlib import Path
 from typing import Final, Literal
 
+import duckdb
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nightschool.errors import RecordError
@@ -23,6 +29,9 @@ WIDTH_BYTES: Final = 256
 """Of the mark, padded: one write replaces it whole."""
 HEAD_BYTES: Final = 4096
 """Of a log's beginning that tell it from another's."""
+SIGN: Final = "update log_signature set token = $token"
+FOREIGN: Final = "lies beside a log that is another's ({log})"
+MOVE_IT: Final = "Move that log away."
 ON_PURPOSE: Final = " If what is there is a copy that you put back, delete {mark} and start again."
 
 
@@ -99,6 +108,16 @@ class Marker:
             log.warning("delete %s: it says how the record was before", self._path)
 
 
+def fold_log(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Fold the log into the file, and begin the next one with a token of its own. Raises what the folding raises."""
+    cursor.execute("checkpoint")
+    try:
+        cursor.execute(SIGN, {"token": secrets.token_hex(16)})
+    except duckdb.OperationalError as error:
+        # A full disk; what is committed next is refused as well, or begins a log that is told by its first commits.
+        log.warning("the record's new log could not be signed: %s", error)
+
+
 def mark_of(file: Path) -> Path:
     return file.with_name(file.name + ".state")
 
@@ -116,6 +135,11 @@ def check_files(file: Path) -> None:
     if fault is not None and _read(mark_of(file)) == mark:
         problem, remedy = fault
         raise RecordError(problem, subject=str(file), remedy=remedy.format(mark=mark_of(file).name))
+
+
+def foreign_log(file: Path) -> RecordError:
+    """The record lies beside a log that was never its own."""
+    return RecordError(FOREIGN.format(log=log_of(file).name), subject=str(file), remedy=MOVE_IT)
 
 
 def _find_fault(file: Path, mark: Mark | None) -> tuple[str, str] | None:
@@ -144,7 +168,7 @@ def _find_fault(file: Path, mark: Mark | None) -> tuple[str, str] | None:
         )
     is_ours = _head(log_file, mark.head_bytes)[1] == mark.head if mark.log_bytes else True
     if not is_ours or (mark.phase == "closed" and not mark.log_bytes and log_bytes):
-        return f"lies beside a log that is another's ({log_file.name})", "Move that log away."
+        return FOREIGN.format(log=log_file.name), MOVE_IT
     return None
 
 

@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 
 import duckdb
 
-from collect.integrity import Marker, check_files
+from collect.integrity import Marker, check_files, fold_log, foreign_log
 from collect.migrations.runner import migrate
 from collect.writer import FATAL, Writer, record_error
 from nightschool.errors import NightschoolError, RecordError, Unavailable
@@ -30,6 +30,8 @@ FAILURE_POLL_S: Final = 0.5
 READERS: Final = 4
 NEVER: Final = "1TB"
 """A log of this size DuckDB would fold in by itself, inside of a commit; the writer does before, between two."""
+FORMAT: Final = "v1.4.0"
+"""Of a new file: from this on DuckDB names the file in each of its logs, and refuses another's."""
 SPILL_FACTOR: Final = 4
 """A question may put this many times its memory into the temporary folder, and not fill the disk."""
 
@@ -46,11 +48,6 @@ class Store:
     def commits(self) -> int:
         """Transactions committed so far; fewer than writes, since writes that wait together share one."""
         return self._writer.commits
-
-    @property
-    def failure(self) -> str | None:
-        """Why the record answers nothing any more; None while it does."""
-        return None if self._writer.failure is None else str(self._writer.failure)
 
     async def check_open(self) -> None:
         """Returns where the record answers. Raises RecordError."""
@@ -149,7 +146,7 @@ def _prepare(connection: Cursor, file: Path, *, temp: Path, with_checkpoint: boo
         # Opening replays the log but does not fold it in, so the next start would replay it again.
         if with_checkpoint:
             try:
-                connection.execute("checkpoint")
+                fold_log(connection)
             except FATAL as error:
                 raise _NoCheckpoint(str(error)) from error
         connection.execute("set allowed_directories = $folders", {"folders": [str(temp)]})
@@ -171,6 +168,7 @@ def _connect(file: Path, *, temp: Path, memory_gib: float, threads: int) -> Curs
         "temp_directory": str(temp),
         "max_temp_directory_size": f"{SPILL_FACTOR * memory_gib}GiB",
         "checkpoint_threshold": NEVER,
+        "storage_compatibility_version": FORMAT,
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
     }
@@ -180,6 +178,7 @@ def _connect(file: Path, *, temp: Path, memory_gib: float, threads: int) -> Curs
         raise _cannot_open(file, error) from error
 
 
+FOREIGN_LOG: Final = "WAL does not match database"
 WHY: Final = (
     # DuckDB has no types of its own for these, only its words.
     (
@@ -204,6 +203,8 @@ WHY: Final = (
 
 def _cannot_open(file: Path, error: duckdb.Error) -> Unavailable | RecordError:
     """What to do depends on why; only a damaged file wants its copy back."""
+    if FOREIGN_LOG in str(error):
+        return foreign_log(file)
     for words, problem, remedy in WHY:
         if words in str(error):
             return Unavailable(problem, subject=str(file), remedy=remedy)

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 import duckdb
 
-from collect.integrity import Marker
+from collect.integrity import Marker, fold_log
 from nightschool.errors import RecordError, Unavailable
 from nightschool.files import free_bytes
 
@@ -105,7 +105,7 @@ class Writer:
             return
         self._marker.fold()
         try:
-            self._cursor.execute("checkpoint")
+            fold_log(self._cursor)
         except FATAL as error:
             self._note(error)
             return

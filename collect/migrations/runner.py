@@ -16,6 +16,7 @@ from collect.migrations.m004_review_history import REVIEW_HISTORY
 from collect.migrations.m005_holds import HOLDS
 from collect.migrations.m006_schedules import SCHEDULES
 from collect.migrations.m007_signals import SIGNALS
+from collect.migrations.m008_ends import ENDS
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
@@ -34,6 +35,7 @@ MIGRATIONS: Final = (
     Migration("m005_holds", HOLDS),
     Migration("m006_schedules", SCHEDULES),
     Migration("m007_signals", SIGNALS),
+    Migration("m008_ends", ENDS),
 )
 """Oldest first. A released one is never edited."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from collect.integrity import log_of, mark_of
+from collect.integrity import HEAD_BYTES, log_of, mark_of
 from collect.store import Store, open_store
 from collect.writer import Writer
 from nightschool.errors import RecordError
@@ -27,7 +27,7 @@ async def main():
     async with open_store(file, temp=file.parent / "temp", memory_gib=0.5, threads=1) as store:
         await store.write(lambda c: c.execute("create table if not exists said (text varchar)") and None)
         for number in range(int(sys.argv[2])):
-            await store.write(lambda c: c.execute("insert into said values ($text)", {"text": sys.argv[1]}) and None)
+            await store.write(lambda c: c.execute("insert into said values ($text)", {"text": "hello"}) and None)
         os._exit(9)
 
 asyncio.run(main())
@@ -115,6 +115,48 @@ def test_a_log_of_another_record_is_never_replayed(crashed: Path, tmp_path: Path
     assert rows_of(crashed) == 50
     shutil.copy(log_of(other), log_of(crashed))
     with pytest.raises(RecordError, match="Move that log away"):
+        rows_of(crashed)
+
+
+def test_a_log_that_begins_with_the_very_same_commits_is_told_apart(crashed: Path, tmp_path: Path) -> None:
+    """More of the same was said in the other record, so its log is longer and every commit of ours is in it."""
+    other = tmp_path / "other" / "r.duckdb"
+    crash(other, rows=80)
+    own = log_of(crashed).read_bytes()
+    assert HEAD_BYTES < len(own) < log_of(other).stat().st_size
+    shutil.copy(log_of(other), log_of(crashed))
+    with pytest.raises(RecordError, match="beside a log that is another's"):
+        rows_of(crashed)
+    log_of(crashed).write_bytes(own)
+    assert rows_of(crashed) == 50
+
+
+def test_a_log_of_another_is_told_apart_before_anything_was_said(tmp_path: Path) -> None:
+    ours, other = tmp_path / "ours" / "r.duckdb", tmp_path / "other" / "r.duckdb"
+    for file, rows in ((ours, 0), (other, 3)):
+        crash(file, rows=1)
+        assert rows_of(file) == 1
+        crash(file, rows=rows)
+    shutil.copy(log_of(other), log_of(ours))
+    with pytest.raises(RecordError, match="beside a log that is another's"):
+        rows_of(ours)
+
+
+def test_an_older_log_of_the_record_itself_is_not_replayed_again(crashed: Path) -> None:
+    old = log_of(crashed).read_bytes()
+    assert rows_of(crashed) == 50
+    crash(crashed, rows=1)
+    log_of(crashed).write_bytes(old)
+    with pytest.raises(RecordError, match="beside a log that is another's"):
+        rows_of(crashed)
+
+
+def test_without_a_mark_a_record_knows_its_own_log(crashed: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "r.duckdb"
+    crash(other, rows=80)
+    shutil.copy(log_of(other), log_of(crashed))
+    mark_of(crashed).unlink()
+    with pytest.raises(RecordError, match="beside a log that is another's"):
         rows_of(crashed)
 
 

@@ -13,6 +13,8 @@ from collect.store import Cursor
 from nightschool.errors import RecordError
 from nightschool.records import BotName, Conversation, Feedback, Message, Source, Vote
 
+from ..conftest import give
+
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BOT = BotName("support")
 RELEASED = {
@@ -23,6 +25,7 @@ RELEASED = {
     "m005_holds": "f1e2736b54186e02",
     "m006_schedules": "ece0c74512653bce",
     "m007_signals": "4e7203693cd30ca5",
+    "m008_ends": "12a412c44b77e03a",
 }
 
 
@@ -63,16 +66,16 @@ def test_an_older_record_keeps_its_rows_and_takes_new_ones(connection: Cursor, a
     said = Message("a", "c", BOT, "q", "assistant", "There.", Source.CHAT, NOON, version=1)
     opinion = Feedback("a", BOT, "browser:ada", Vote.UP, ("kind",), "Thanks", "", NOON)
     conversations.record_turn(connection, conversation=talk, messages=[asked, said])
-    feedback.record_vote(connection, feedback=opinion)
+    give(connection, opinion)
 
     migrate(connection)
 
     assert applied(connection) == [m.name for m in MIGRATIONS]
     assert conversations.conversation(connection, "c") == talk
-    assert conversations.path_to(connection, message_id="a") == [asked, said]
+    assert conversations.conversation_messages(connection, conversation_id="c") == [asked, said]
     assert feedback.feedback_of(connection, message_id="a", voter="browser:ada") == opinion
     down = Feedback("a", BOT, "browser:ada", Vote.DOWN, (), "", "", NOON)
-    assert feedback.record_vote(connection, feedback=down) == down
+    assert give(connection, down) == down
 
 
 def test_an_old_record_ends_with_the_schema_of_a_new_one(connection: Cursor) -> None:
