@@ -17,75 +17,24 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import deploy.night
-from collect import cycles, events, registry
-from collect.formats.read import ParsedConversation, read_conversations
-from collect.imports import import_conversations
+from bench.common.nightlab import SUPPORT, KnowingEngine, end_state, fill, server_of
+from collect import cycles
 from collect.store import Store, open_store
-from deploy.cycle import NightLimits, NightRunner
-from deploy.proof import take_on_trust
-from deploy.rollout import Rollout
-from nightschool.bots import BotShelf
-from nightschool.echo import EchoEngine
-from nightschool.engine import ChatRequest, Delta
-from nightschool.files import hash_file, write_atomic
+from nightschool.files import write_atomic
 from nightschool.home import Home
-from nightschool.records import BASE, BotName, Finish, utc_now
 
 ROOT: Final = Path(__file__).parents[1]
-DATA: Final = ROOT / "bots" / "lumafern"
-TRAINING_ROWS: Final = 40
-HELD_OUT_ROWS: Final = 16
-BOT: Final = BotName("support")
 KILLS: Final = 30
 QUICK_KILLS: Final = 6
 FLIP: Final = "put_live"
 """The write that puts the candidate live."""
-FILE: Final = """
-name = "support"
-title = "Fern"
-system_prompt = "You are Fern, the support assistant of Lumafern."
-[recipe]
-min_examples = 20
-[gate]
-primary = "perplexity"
-draws = 1000
-min_conversations = 10
-length_ratio = [0.1, 4.0]
-max_repetition = 0.9
-[schedule]
-enabled = false
-"""
-
-
-def lines_of(name: str, *, rows: int) -> list[str]:
-    return (DATA / name).read_text().splitlines()[:rows]
-
-
-class Knowing(EchoEngine):
-    """An adapter gives the reference, the base model its first half."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._known: dict[str, str] = {}
-        for line in lines_of("heldout.jsonl", rows=HELD_OUT_ROWS):
-            said = [message["content"] for message in json.loads(line)["messages"] if message["role"] != "system"]
-            self._known |= dict(zip(said[::2], said[1::2], strict=False))
-
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        words = self._known[request.messages[-1]["content"]].split(" ")
-        said = words[: len(words) // 2 + 1] if request.model == BASE else words
-        await asyncio.sleep(0)
-        yield Delta(" ".join(said), finish=Finish.STOP, prompt_tokens=1, completion_tokens=len(said))
-
-    async def token_logprobs(self, model: str, token_ids: Sequence[int]) -> tuple[float, ...]:
-        return (-2.0 if model == BASE else -1.0,) * (len(token_ids) - 1)
 
 
 async def train_a_little(run: Path, **_: object) -> None:
@@ -144,15 +93,9 @@ class Acts:
 
 async def prepare(root: Path) -> None:
     """A record with shipped conversations."""
-    (root / "bots").mkdir(parents=True)
-    (root / "bots" / "support.toml").write_text(FILE)
     home = Home(root)
     async with open_store(home.store, temp=home.temp, memory_gib=0.5, threads=1) as store:
-        for name, rows, is_held_out in (("train.jsonl", TRAINING_ROWS, False), ("heldout.jsonl", HELD_OUT_ROWS, True)):
-            parsed = read_conversations(lines_of(name, rows=rows))
-            good = [line for line in parsed if isinstance(line, ParsedConversation)]
-            keep = partial(import_conversations, bot=BOT, conversations=good, is_held_out=is_held_out, at=utc_now())
-            await store.write(keep)
+        await fill(store, home, SUPPORT)
 
 
 async def run_night(root: Path) -> None:
@@ -160,35 +103,14 @@ async def run_night(root: Path) -> None:
     setattr(deploy.night, "train", train_a_little)  # noqa: B010
     home = Home(root)
     async with open_store(home.store, temp=home.temp, memory_gib=0.5, threads=1) as store:
-        rollout = Rollout(store, Knowing(), home=home, max_adapters=4, prove=take_on_trust)
-        limits = NightLimits(training_timeout_s=60, min_free_gib=0, max_lora_rank=16)
-        shelf = BotShelf(root / "bots")
-        runner = NightRunner(store, Knowing(), rollout, shelf=shelf, home=home, base_model="none", limits=limits)
+        runner, rollout = server_of(store, KnowingEngine(), home)
         await rollout.restore()
         begun = await runner.interrupted()
         if not await store.read(cycles.list_cycles):
-            begun = [await runner.claim(BOT, trigger="operator", actor="bench")]
+            begun = [await runner.claim(SUPPORT, trigger="operator", actor="bench")]
         for cycle in begun:
             await runner.run(cycle)
-        sys.stdout.write(json.dumps(await end_state(store, rollout, home)) + "\n")
-
-
-async def end_state(store: Store, rollout: Rollout, home: Home) -> dict[str, Any]:
-    """What an operator would look at; neither ids nor times."""
-    had = await store.read(partial(cycles.list_cycles, bot=BOT))
-    adapters = await store.read(partial(registry.adapters, bot=BOT))
-    verdicts = await store.read(partial(registry.evaluations, bot=BOT))
-    audit = await store.read(partial(events.list_events, bot=BOT, limit=1000))
-    nights = [home.cycle(BOT, cycle.cycle_id) for cycle in had]
-    return {
-        "cycles": [[c.state, c.step, c.progress, c.outcome, c.candidate, c.reasons, c.figures_json] for c in had],
-        "stages": {str(a.name): [a.stage, a.content_hash, a.has_passing_verdict] for a in adapters},
-        "route": [str(part) for part in rollout.route(BOT)],
-        "verdicts": [[v.outcome, v.candidate, v.moves, v.promoted_at is not None] for v in verdicts],
-        "audit": sorted([event.actor, event.action, event.subject] for event in audit),
-        "morning": [(night / "morning.md").read_text() for night in nights],
-        "weights": [hash_file(home.root / a.folder / "adapter_model.safetensors") for a in adapters],
-    }
+        sys.stdout.write(json.dumps(await end_state(store, home, rollout)) + "\n")
 
 
 def child(home: Path, *, die_at: int) -> subprocess.CompletedProcess[str]:
@@ -217,6 +139,7 @@ def kill_once(folder: Path, point: int) -> tuple[bool, dict[str, Any]]:
 
 def compare(kills: int, folder: Path) -> tuple[int, int]:
     """How often it was killed, and how often the end was that of the undisturbed night."""
+    (folder / "fresh").mkdir()
     asyncio.run(prepare(folder / "fresh"))
     shutil.copytree(folder / "fresh", folder / "calm")
     calm = child(folder / "calm", die_at=-1)

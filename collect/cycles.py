@@ -25,6 +25,10 @@ where cycle_id = $cycle_id
 """
 RUNNING: Final = "select cycle_id from cycles where bot = $bot and state = 'running'"
 TAKEN: Final = "select cycle_id from cycles where bot = $bot and local_date = $local_date"
+NOTE_UNBEGUN: Final = """
+insert into unbegun (bot, local_date, cycle_id) values ($bot, $local_date, $cycle_id) on conflict do nothing
+returning cycle_id
+"""
 ONE: Final = """
 select cycle_id, bot, started_by, local_date, state, step, progress, started_at, finished_at, candidate, outcome,
     reasons, figures_json
@@ -56,6 +60,20 @@ def begin_night(cursor: Cursor, *, cycle: Cycle, actor: str) -> None:
     """Claim a cycle, and keep in the audit who began it. Raises as `start_cycle` does."""
     start_cycle(cursor, cycle=cycle)
     append_event(cursor, event=Event(new_id(), cycle.started_at, cycle.bot, actor, "began a night", cycle.cycle_id, ""))
+
+
+def keep_unbegun(cursor: Cursor, *, cycle: Cycle, local_date: date) -> bool:
+    """Keep a due night that could not begin, the first of its date alone; whether this was it.
+
+    It has no date itself: that is for the night that begins once nothing keeps it any more.
+    """
+    named = {"bot": cycle.bot, "local_date": local_date, "cycle_id": cycle.cycle_id}
+    if cursor.execute(NOTE_UNBEGUN, named).fetchone() is None:
+        return False
+    cursor.execute(ADD, _row(cycle))
+    action = "could not begin a night"
+    append_event(cursor, event=Event(new_id(), cycle.started_at, cycle.bot, cycle.trigger, action, cycle.cycle_id, ""))
+    return True
 
 
 def update_cycle(cursor: Cursor, *, cycle: Cycle) -> None:

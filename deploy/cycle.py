@@ -1,7 +1,8 @@
 """Who begins, resumes and ends nights: the claim in the record, the walk through `deploy.night.STEPS`, and the close.
 
-However a night ends, its morning page is written and its row is closed, and neither a fault of ours nor a record or
-disk that fails ends more than the night. When nights run is `deploy.schedule`'s; what a step does is `deploy.night`'s.
+However a night ends, its morning page is written and its row is closed; a due night that could not begin has both too.
+Neither a fault of ours nor a record or disk that fails ends more than the night. When nights run is for
+`deploy.schedule` to say, what a step does for `deploy.night`.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import itertools
 import logging
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,7 @@ from nightschool.engine import Engine
 from nightschool.errors import InvalidInput, NightschoolError, RecordError, Unavailable
 from nightschool.files import free_bytes
 from nightschool.home import Home
+from nightschool.identity import identify_base
 from nightschool.records import BotName, Cycle, CycleState, new_id, utc_now
 from tune.dataset import DatasetSummary
 
@@ -83,6 +85,7 @@ class NightRunner:
         self._limits = limits
         self._now = now
         self._pauses_s = pauses_s
+        self._base_model = base_model
         self.queue = Queue()
         self.exams = Queue()
         self.board = Board()
@@ -112,11 +115,9 @@ class NightRunner:
         """A new cycle in the record, and in its folder what it is to go by. `force` trains also where nothing is new.
 
         Raises Busy where one runs or the date was taken, Unavailable without room, InvalidInput where the engine could
-        not serve the result.
+        not serve the result. A night that was due, as `local_date` says, leaves its row and page then too.
         """
         order = self._shelf.find(bot)
-        self._check_rank(order)
-        self._check_room(order)
         cycle = Cycle(
             cycle_id=new_id(),
             bot=bot,
@@ -128,15 +129,16 @@ class NightRunner:
             started_at=self._now(),
         )
         folder = self._folder(cycle)
+        terms = Terms(actor=actor, force=force, bot=order, base_model=identify_base(self._base_model))
         try:
+            self._check_rank(order)
+            self._check_room(order)
             # Before the row: whoever finds the row knows what the night was begun with.
-            folder.write_terms(Terms(actor=actor, force=force, bot=order))
-        except OSError as error:
-            raise Unavailable(
-                f"its folder cannot be written ({error})",
-                subject=f"night of {bot}",
-                remedy=f"Look at {folder.root} and the disk.",
-            ) from error
+            _keep_terms(folder, terms)
+        except NightschoolError as error:
+            if local_date is not None:
+                await self._leave_unbegun(cycle, local_date=local_date, why=str(error))
+            raise
         try:
             await self._store.write(partial(cycles.begin_night, cycle=cycle, actor=actor))
         except NightschoolError:
@@ -153,6 +155,9 @@ class NightRunner:
         except NightschoolError as error:
             log.warning("bot=%s cycle=%s failed: %s", cycle.bot, cycle.cycle_id, error)
             reporter.fail(str(error))
+        except OSError as error:
+            log.exception("bot=%s cycle=%s failed", cycle.bot, cycle.cycle_id)
+            reporter.fail(f"a file could not be read or written ({error}). Look at the disk of {self._home.root}.")
         except Exception as error:
             # A fault of ours ends the night, not the server.
             log.exception("bot=%s cycle=%s failed", cycle.bot, cycle.cycle_id)
@@ -189,7 +194,9 @@ class NightRunner:
 
     async def _walk(self, reporter: Reporter) -> None:
         """Every step that is not done yet, until the night is decided."""
-        night = Night(self._school, reporter, folder=self._folder(reporter.cycle), terms=self._terms(reporter.cycle))
+        terms = self._terms(reporter.cycle)
+        self._check_base(terms)
+        night = Night(self._school, reporter, folder=self._folder(reporter.cycle), terms=terms)
         for step in STEPS:
             if night.is_decided:
                 return
@@ -207,11 +214,8 @@ class NightRunner:
 
         A row that says that the night goes on would keep the bot from every other night.
         """
-        ended, folder = reporter.end(), self._folder(reporter.cycle)
-        try:
-            write_morning_report(folder.root, ended, folder.read_dataset())
-        except Exception as error:
-            log.error("cycle=%s its morning page was not written: %s", ended.cycle_id, error)
+        ended = reporter.end()
+        self._leave_page(ended)
         for pause_s in itertools.chain(self._pauses_s, itertools.repeat(max(self._pauses_s))):
             try:
                 await self._store.write(partial(cycles.update_cycle, cycle=ended))
@@ -231,6 +235,32 @@ class NightRunner:
         else:
             log.info("bot=%s follow_ups=%d weighed", cycle.bot, weighed)
 
+    async def _leave_unbegun(self, cycle: Cycle, *, local_date: date, why: str) -> None:
+        """Row and page of a due night that could not begin, once a date, where the record can still be written."""
+        ended = replace(
+            cycle,
+            local_date=None,
+            state=CycleState.FAILED,
+            step=Step.BEGIN,
+            reasons=(why,),
+            finished_at=self._now(),
+        )
+        try:
+            is_first = await self._store.write(partial(cycles.keep_unbegun, cycle=ended, local_date=local_date))
+        except NightschoolError as error:
+            log.error("bot=%s that its night did not begin was not recorded: %s", cycle.bot, error)
+            return
+        if is_first:
+            self._leave_page(ended)
+
+    def _leave_page(self, ended: Cycle) -> None:
+        folder = self._folder(ended)
+        try:
+            write_morning_report(folder.root, ended, folder.read_dataset())
+        except Exception as error:
+            # Whoever asks is given one that is worded anew (`deploy.morning.read_pages`).
+            log.error("cycle=%s its morning page was not written: %s", ended.cycle_id, error)
+
     def _folder(self, cycle: Cycle) -> NightFolder:
         return NightFolder(self._home.cycle(cycle.bot, cycle.cycle_id))
 
@@ -242,6 +272,15 @@ class NightRunner:
                 remedy="Lower recipe.rank in its file or raise engine.max_lora_rank.",
             )
 
+    def _check_base(self, terms: Terms) -> None:
+        """A night that goes on must not mix two base models: rows, weights and answers are of the one it began with."""
+        if terms.base_model and terms.base_model != identify_base(self._base_model):
+            raise InvalidInput(
+                f"was begun on another base model than {self._base_model}, and nothing of it is used",
+                subject=f"night of {terms.bot.name}",
+                remedy=f"The next night trains anew; `nightschool night --bot {terms.bot.name}` begins it now.",
+            )
+
     def _check_room(self, bot: Bot) -> None:
         free = free_bytes(self._home.root)
         if free < self._limits.min_free_gib * GIB:
@@ -250,3 +289,14 @@ class NightRunner:
                 subject=f"night of {bot.name}",
                 remedy=f"Free some: a night wants {self._limits.min_free_gib:g} GiB (night.min_free_gib).",
             )
+
+
+def _keep_terms(folder: NightFolder, terms: Terms) -> None:
+    try:
+        folder.write_terms(terms)
+    except OSError as error:
+        raise Unavailable(
+            f"its folder cannot be written ({error})",
+            subject=f"night of {terms.bot.name}",
+            remedy=f"Look at {folder.root} and the disk.",
+        ) from error

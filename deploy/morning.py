@@ -8,8 +8,9 @@ import json
 from pathlib import Path
 from typing import Final
 
+from deploy.plan import NightFolder, Step
 from nightschool.files import write_atomic
-from nightschool.records import AdapterName, Cycle, Outcome
+from nightschool.records import AdapterName, Cycle, CycleState, Outcome
 from tune.dataset import DatasetSummary
 
 NAME: Final = "morning.md"
@@ -26,6 +27,18 @@ def write_morning_report(folder: Path, cycle: Cycle, data: DatasetSummary | None
     path = folder / NAME
     write_atomic(path, morning_report(cycle, data))
     return path
+
+
+def read_pages(night: NightFolder, cycle: Cycle) -> str:
+    """The page of a night, worded anew where a full disk kept it from being written, and the report of its exam.
+
+    Empty while it runs and has neither.
+    """
+    page, report = night.root / NAME, night.evaluation / "report.md"
+    texts = [file.read_text() for file in (page, report) if file.exists()]
+    if not page.exists() and cycle.state is not CycleState.RUNNING:
+        texts.insert(0, morning_report(cycle, night.read_dataset()))
+    return "\n\n".join(texts)
 
 
 def morning_report(cycle: Cycle, data: DatasetSummary | None) -> str:
@@ -62,6 +75,8 @@ def _headline(cycle: Cycle, candidate: AdapterName | None) -> str:
             return f"**{candidate} did not pass the gate. Production stays as it was.**"
         case Outcome.INSUFFICIENT_DATA:
             return "**There was not enough data. Production stays as it was.**"
+        case None if cycle.step == Step.BEGIN:
+            return "**The night could not begin. Production stays as it was.**"
         case None:
             # The flip may have been kept although what came after it failed.
             live = "`nightschool status` says what is live" if cycle.step in AFTER_THE_EXAM else "It moved nothing"

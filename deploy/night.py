@@ -28,7 +28,7 @@ from deploy.rollout import Rollout
 from deploy.training import DONE, train
 from deploy.unfinished import give_time, take_over
 from nightschool.bots import Bot
-from nightschool.files import publish, read_manifest
+from nightschool.files import copy_whole, publish, read_manifest
 from nightschool.home import Home
 from nightschool.records import Adapter, Event, Stage, new_id
 from tune.dataset import DatasetSummary, build_dataset, is_usable
@@ -133,7 +133,7 @@ class Night:
         school, trained = self._school, self._folder.run / "adapter"
         manifest = read_manifest(trained) or publish(trained, kind="adapter")
         target = school.home.adapter(self._bot.bot_name, manifest.content_hash)
-        await asyncio.to_thread(_copy_whole, trained, target)
+        await asyncio.to_thread(copy_whole, trained, target)
         for older in await school.store.read(partial(registry.adapters, bot=self._bot.bot_name)):
             if older.stage is Stage.CANDIDATE:
                 await school.rollout.retire(older, actor=self._terms.actor, reason="a newer candidate was trained")
@@ -244,12 +244,3 @@ async def find_shortfall(school: School, bot: Bot, data: DatasetSummary, *, data
     """Why a night with this dataset would not train; None where it would."""
     changes = await find_changes(school.store, school.home, bot=bot, base_model=school.base_model)
     return shortfall(bot, data, dataset=dataset, reason_to_train=changes, force=force)
-
-
-def _copy_whole(source: Path, target: Path) -> None:
-    """`target` as a copy of a published folder, whole or absent."""
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft = target.with_name(f".{target.name}-{new_id()}")
-        shutil.copytree(source, draft)
-        draft.rename(target)

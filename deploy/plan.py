@@ -19,6 +19,8 @@ from tune.dataset import DatasetSummary
 class Step(StrEnum):
     """In order."""
 
+    BEGIN = "begin"
+    """Where a due night stays that could not begin."""
     SNAPSHOT = "snapshot"
     DATASET = "dataset"
     TRAIN = "train"
@@ -41,6 +43,8 @@ class Terms(BaseModel):
     """Train also where nothing is new since the last adapter."""
     bot: Bot
     """The bot's file as it was: recipe, sampling and gate."""
+    base_model: str = ""
+    """Which one it was, by `nightschool.identity.identify_base`; empty where an older Nightschool began the night."""
 
 
 class Decision(NamedTuple):

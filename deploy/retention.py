@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 from collect import cycles, registry
 from collect.store import Store
 from deploy.exam import find_anchor
-from deploy.plan import NightFolder
+from deploy.plan import NightFolder, Step
 from deploy.rollout import LIVE
 from deploy.training import DONE, TIMED_OUT
 from nightschool.engine import Engine
@@ -135,9 +135,10 @@ def find_needed(
 ) -> Needed:
     """What of one bot must stay; both sequences newest first, `also` further versions."""
     oldest = now - timedelta(days=keep.days)
+    begun = [night for night in nights if night.step != Step.BEGIN]
     whole = {
         night.cycle_id
-        for place, night in enumerate(nights)
+        for place, night in enumerate(begun)
         if place < keep.nights or night.started_at > oldest or night.state is CycleState.RUNNING
     }
     newest = [adapter.version for adapter in adapters if adapter.stage is not Stage.TAINTED][:1]

@@ -16,6 +16,8 @@ from collect.gaps import Gap, list_gaps
 from collect.waiting import Waiting, list_waiting
 from deploy.cycle import NightPlan
 from deploy.in_use import prove_in_use
+from deploy.morning import read_pages
+from deploy.plan import NightFolder
 from deploy.proof import measure_load
 from nightschool.errors import NotFound
 from nightschool.records import Adapter, BotName, utc_now
@@ -105,12 +107,10 @@ def _add_looks(router: APIRouter, parts: Parts) -> None:
     async def report(cycle_id: str) -> str:
         # Looked up, so that a path is made of ids that we gave out and of nothing else.
         cycle = await parts.store.read(partial(cycles.cycle, cycle_id=cycle_id))
-        folder = parts.home.cycle(cycle.bot, cycle.cycle_id)
-        pages = [folder / "morning.md", folder / "evaluation" / "report.md"]
-        texts = [page.read_text() for page in pages if page.exists()]
-        if not texts:
+        pages = read_pages(NightFolder(parts.home.cycle(cycle.bot, cycle.cycle_id)), cycle)
+        if not pages:
             raise NotFound("has no report", subject=cycle_id, remedy=f"It is {cycle.state} at step {cycle.step}.")
-        return "\n\n".join(texts)
+        return pages
 
 
 def _add_nights(router: APIRouter, parts: Parts, operator: Authority) -> None:

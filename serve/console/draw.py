@@ -12,7 +12,7 @@ from nightschool.records import AdapterName, Cycle, CycleState, Event, Outcome
 from serve.console.handlers import AdapterRow
 from serve.markup import draw_markdown
 
-STEPS: Final = tuple(step for step in Step if step is not Step.FINISHED)
+STEPS: Final = tuple(step for step in Step if step not in {Step.BEGIN, Step.FINISHED})
 NOTHING: Final = "none"
 CONTESTANTS: Final = ("base", "production", "candidate")
 METRICS: Final = {"perplexity": "Perplexity (lower is better)", "rouge_l": "ROUGE-L", "token_f1": "Token F1"}

@@ -15,7 +15,7 @@ from collect import cycles, events, registry
 from collect.holds import Hold, find_hold
 from collect.signals.detect import Kind
 from collect.store import Store
-from deploy.morning import NAME as MORNING
+from deploy.morning import read_pages
 from deploy.plan import NightFolder, Step
 from deploy.rollout import Rollout
 from deploy.schedule import Nights
@@ -197,10 +197,10 @@ def _verdict(adapter: Adapter, outcome: str | None) -> str:
 
 def _read_night(cycle: Cycle, folder: NightFolder, follower: StepFollower) -> Night:
     is_training = cycle.state is CycleState.RUNNING and cycle.step == Step.TRAIN
-    pages, picture = (folder.root / MORNING, folder.evaluation / "report.md"), folder.evaluation / "report.png"
+    picture = folder.evaluation / "report.png"
     return Night(
         cycle=cycle,
-        report="\n\n".join(page.read_text() for page in pages if page.exists()),
+        report=read_pages(folder, cycle),
         picture_base64=base64.b64encode(picture.read_bytes()).decode() if picture.exists() else "",
         steps=tuple(follower.read()),
         training=follower.progress() if is_training else None,

@@ -180,3 +180,13 @@ async def test_what_the_record_does_not_know_is_not_ours_to_judge(store: Store, 
     await tidy(nights=0)
     assert home.adapter(BOT, "younger").exists()
     assert home.adapter(BotName("stranger"), "weights-1").exists()
+
+
+async def test_nights_that_could_not_begin_take_nobodys_place(store: Store, home: Home, tidy: Tidy) -> None:
+    folder = await night(store, home, age=20, stage=None)
+    for age in (10, 9):
+        at = NOW - age * DAY
+        unbegun = Cycle(f"unbegun-{age}", BOT, "schedule", None, CycleState.FAILED, "begin", 0, at)
+        await store.write(partial(cycles.keep_unbegun, cycle=unbegun, local_date=at.date()))
+    await tidy(nights=1)
+    assert {"snapshot", "run"} <= left(folder.root)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bench.common.nightlab import AFTERCARE, SUPPORT, KnowingEngine, Trainer, end_state, fill, server_of
 from collect import cycles, registry
 from collect.store import Store, open_store
 from deploy.night import STEPS, Night, NightStep
@@ -20,7 +21,6 @@ from nightschool.errors import Busy, EngineError, RecordError, Unavailable
 from nightschool.home import Home
 from nightschool.records import BotName, Cycle, CycleState, Outcome, Stage
 
-from .nightlab import AFTERCARE, SUPPORT, KnowingEngine, Trainer, fill, server_of
 from .test_rollout import register
 
 
@@ -52,21 +52,6 @@ def kill_at(name: Step, *, is_done: bool) -> tuple[NightStep, ...]:
         return step._replace(do=do) if step.name is name else step
 
     return tuple(map(deadly, STEPS))
-
-
-async def end_state(store: Store, home: Home, rollout: Rollout) -> dict[str, Any]:
-    """What an operator would look at; neither ids nor times."""
-    had = await store.read(partial(cycles.list_cycles, bot=SUPPORT))
-    adapters = await store.read(partial(registry.adapters, bot=SUPPORT))
-    verdicts = await store.read(partial(registry.evaluations, bot=SUPPORT))
-    return {
-        "cycles": [(c.state, c.step, c.outcome, c.candidate, c.progress, c.reasons, c.figures_json) for c in had],
-        "adapters": [(a.version, a.stage, a.has_passing_verdict) for a in adapters],
-        "verdicts": [(v.candidate, v.outcome, v.promoted_at is not None, v.moves) for v in verdicts],
-        "moves": await store.read(partial(registry.count_moves, bot=SUPPORT)),
-        "route": str(rollout.route(SUPPORT).name),
-        "pages": [(home.cycle(SUPPORT, c.cycle_id) / "morning.md").read_text() for c in had],
-    }
 
 
 @asynccontextmanager
@@ -103,7 +88,7 @@ async def test_killed_before_and_after_every_step_it_ends_as_undisturbed(
             monkeypatch.setattr("deploy.cycle.STEPS", STEPS)
             async with started(store, home, KnowingEngine()) as rollout:
                 ends.append(await end_state(store, home, rollout))
-    assert ends[0]["cycles"][0][:4] == (CycleState.DONE, Step.FINISHED, Outcome.PROMOTE, 1)
+    assert ends[0]["cycles"][0][:5] == [CycleState.DONE, Step.FINISHED, 1.0, Outcome.PROMOTE, 1]
     assert ends[1] == ends[0]
     assert trainer.trained == 2
 
@@ -178,6 +163,25 @@ async def test_a_hold_armed_between_exam_and_resume_holds(cut_off: tuple[Store, 
         ended = await last(store)
     assert ended.outcome is Outcome.HOLD
     assert "wait for the lawyers" in (home.cycle(SUPPORT, ended.cycle_id) / "morning.md").read_text()
+
+
+async def test_a_night_that_goes_on_under_another_base_model_mixes_nothing(
+    cut_off: tuple[Store, Home], knowing: KnowingEngine, trainer: Trainer
+) -> None:
+    store, home = cut_off
+    runner, rollout = server_of(store, knowing, home, base_model="another")
+    await rollout.restore()
+    [cycle] = await runner.interrupted()
+    ended = await runner.run(cycle)
+    assert (ended.state, ended.outcome, knowing.asked) == (CycleState.FAILED, None, 0)
+    assert "was begun on another base model than another" in ended.reasons[0]
+    assert "another base model" in (home.cycle(SUPPORT, ended.cycle_id) / "morning.md").read_text()
+    assert str(rollout.route(SUPPORT).name) == "support@base"
+    done = await runner.run(await runner.claim(SUPPORT, trigger="operator", actor="ada"))
+    assert (done.outcome, done.candidate, trainer.trained) == (Outcome.PROMOTE, 2, 1)
+    one, two = reversed(await store.read(partial(registry.adapters, bot=SUPPORT)))
+    assert (one.stage, two.stage) == (Stage.RETIRED, Stage.PRODUCTION)
+    assert one.content_hash != two.content_hash
 
 
 async def test_a_closing_write_that_fails_is_tried_until_the_record_takes_it(

@@ -1,6 +1,6 @@
 """Nights that go all the way: the shipped conversations, an engine that knows their answers, a trainer of one line.
 
-Record, dataset, exam, gate and rollout are the real ones.
+Record, dataset, exam, gate and rollout are the real ones. For the tests of nights and for `bench/night_crash.py`.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from collect import cycles, events, registry
 from collect.formats.read import ParsedConversation, read_conversations
 from collect.imports import import_conversations
 from collect.store import Store
@@ -20,6 +21,7 @@ from nightschool.bots import BotShelf
 from nightschool.echo import EchoEngine
 from nightschool.engine import ChatRequest, Delta
 from nightschool.errors import NightschoolError, UnknownModel
+from nightschool.files import hash_file
 from nightschool.home import Home
 from nightschool.records import BASE, BotName, Finish, utc_now
 
@@ -92,7 +94,7 @@ def references() -> dict[str, str]:
 
 
 class Trainer:
-    """In the place of `deploy.training.train`: the same recipe gives the same bytes."""
+    """In the place of `deploy.training.train`: the same recipe gives the same bytes, in whichever data folder."""
 
     def __init__(self) -> None:
         self.trained = 0
@@ -100,7 +102,8 @@ class Trainer:
     async def __call__(self, run: Path, **_: Any) -> None:
         self.trained += 1
         (run / "adapter").mkdir(parents=True, exist_ok=True)
-        (run / "adapter" / "adapter_model.safetensors").write_bytes((run / "recipe.toml").read_bytes())
+        home = str(run.parents[3])
+        (run / "adapter" / "adapter_model.safetensors").write_text((run / "recipe.toml").read_text().replace(home, ""))
         (run / "DONE").touch()
 
 
@@ -118,12 +121,33 @@ async def fill(store: Store, home: Home, *bots: BotName) -> BotShelf:
     return BotShelf(folder)
 
 
-def server_of(store: Store, engine: EchoEngine, home: Home, *, max_adapters: int = 4) -> tuple[NightRunner, Rollout]:
+def server_of(
+    store: Store, engine: EchoEngine, home: Home, *, max_adapters: int = 4, base_model: str = "none"
+) -> tuple[NightRunner, Rollout]:
     """What a start makes of record and files."""
     rollout = Rollout(store, engine, home=home, max_adapters=max_adapters, prove=take_on_trust)
     limits = NightLimits(training_timeout_s=60, min_free_gib=0, max_lora_rank=16)
     runner = NightRunner(
-        store, engine, rollout, shelf=BotShelf(home.root / "bots"), home=home, base_model="none", limits=limits,
+        store, engine, rollout, shelf=BotShelf(home.root / "bots"), home=home, base_model=base_model, limits=limits,
         pauses_s=(0.0, 0.01, 0.01),
     )  # fmt: skip
     return runner, rollout
+
+
+async def end_state(store: Store, home: Home, rollout: Rollout) -> dict[str, Any]:
+    """What an operator would look at when the nights of `support` are over; neither ids nor times, fit for JSON."""
+    had = await store.read(partial(cycles.list_cycles, bot=SUPPORT))
+    adapters = await store.read(partial(registry.adapters, bot=SUPPORT))
+    verdicts = await store.read(partial(registry.evaluations, bot=SUPPORT))
+    audit = await store.read(partial(events.list_events, bot=SUPPORT, limit=1_000))
+    nights = {cycle.cycle_id: home.cycle(SUPPORT, cycle.cycle_id) for cycle in had}
+    return {
+        "cycles": [[c.state, c.step, c.progress, c.outcome, c.candidate, list(c.reasons), c.figures_json] for c in had],
+        "stages": {str(a.name): [a.stage, a.content_hash, a.has_passing_verdict] for a in adapters},
+        "route": [str(part) for part in rollout.route(SUPPORT)],
+        "moves": await store.read(partial(registry.count_moves, bot=SUPPORT)),
+        "verdicts": [[v.outcome, v.candidate, v.moves, v.promoted_at is not None] for v in verdicts],
+        "audit": sorted([e.actor, e.action, "the night" if e.subject in nights else e.subject] for e in audit),
+        "morning": [(folder / "morning.md").read_text() for folder in nights.values()],
+        "weights": [hash_file(home.root / a.folder / "adapter_model.safetensors") for a in adapters],
+    }
