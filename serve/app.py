@@ -41,6 +41,7 @@ from serve.api.feedback import feedback_router
 from serve.api.health import health_router
 from serve.api.models import models_router
 from serve.api.operations import operations_router
+from serve.audited import follow_passwords
 from serve.disk import watch_disk
 from serve.metrics import Metrics
 from serve.pace import Pace
@@ -73,6 +74,7 @@ async def open_parts(
         store = await stack.enter_async_context(opening)
         # A record that was closed by a failure ends the server, so that whoever supervises it starts it again.
         await stack.enter_async_context(_owned_task(store.until_failure()))
+        await stack.enter_async_context(_owned_task(follow_passwords(secrets, store)))
         await _write_operator_key(store, home)
         engine, socket = await _connect(settings.engine, stack, template=template)
         prove: Prover = take_on_trust if settings.engine.kind == "echo" else prove_load

@@ -1,19 +1,29 @@
 """What an operator changes at the doors, each with the line of the audit that says who did it, in one transaction.
 
-Does not know who is asking, nor whether they may.
+The console's password alone is changed without a server; its line comes from the file in which it stands. Does not know
+who is asking, nor whether they may.
 """
 
+import asyncio
+import logging
+from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from collect import keys
 from collect.events import append_event
 from collect.keys import ApiKey, Scope
-from collect.store import Cursor
+from collect.store import Cursor, Store
+from nightschool.errors import NightschoolError
 from nightschool.records import BotName, Event, new_id
+from serve.secrets import PasswordChange, Secrets
+
+log = logging.getLogger(__name__)
 
 EVERY_BOT: Final = BotName("")
 """For what is about no bot in particular."""
+LOOK_S: Final = 5.0
 
 
 def make_key(cursor: Cursor, *, name: str, scope: Scope, actor: str, at: datetime) -> str:
@@ -35,3 +45,24 @@ def revoke_key(cursor: Cursor, *, name: str, actor: str, at: datetime) -> ApiKey
 def note(cursor: Cursor, *, actor: str, action: str, subject: str, at: datetime, bot: BotName = EVERY_BOT) -> None:
     """Somebody did what changes nothing in the record: came in, was sent away, took a copy."""
     append_event(cursor, event=Event(new_id(), at, bot, actor, action, subject, ""))
+
+
+async def follow_passwords(secrets: Secrets, store: Store, *, period_s: float = LOOK_S) -> None:
+    """Keep in the audit who made passwords: those of before, then each within seconds; until cancelled."""
+    kept: Sequence[PasswordChange] = ()
+    while True:
+        if (changes := secrets.changes()) != kept:
+            try:
+                await store.write(partial(_note_passwords, changes=changes))
+                kept = changes
+            except NightschoolError as error:
+                # They stay in their file; the next look tries again.
+                log.error("who made the console's password is not in the audit yet: %s", error)
+        await asyncio.sleep(period_s)
+
+
+def _note_passwords(cursor: Cursor, *, changes: Sequence[PasswordChange]) -> None:
+    """Each stands there once, however often it is told."""
+    for change in changes:
+        event = Event(change.change_id, change.at, EVERY_BOT, change.by, "made a password", "console", "")
+        append_event(cursor, event=event)

@@ -1,12 +1,19 @@
 """What only this installation knows: the hash of its operator password and the keys that sign its cookies.
 
 Made at the first start and kept in the data folder, readable by its owner alone. The password itself is shown once and
-kept nowhere; `set_password` makes a new one and leaves alone what visitors are known by. Does not know who asks for it
+kept nowhere; `set_password` makes a new one and leaves alone what visitors are known by. Who did so stands in the same
+file, in the same write, until a server has put it into the audit (`serve.audited`). Does not know who tries a password,
 or how often they may (`serve.console.login`).
 """
 
+import fcntl
 import logging
+import os
+import pwd
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -14,9 +21,10 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from nightschool.errors import InvalidSettings, NotFound
+from nightschool.errors import InvalidSettings, NotFound, Unavailable
 from nightschool.files import write_atomic
 from nightschool.home import Home
+from nightschool.records import new_id, utc_now
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +33,18 @@ ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 GROUPS: Final = 4
 GROUP_CHARS: Final = 4
 """16 of 31 characters: 79 bits."""
+MAX_CHANGES: Final = 100
+"""So many stay in the file; a server that runs has put them into the audit within seconds."""
+
+
+class PasswordChange(BaseModel):
+    """Somebody made a password for the console."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    change_id: str
+    at: datetime
+    by: str
 
 
 class SecretsFile(BaseModel):
@@ -39,6 +59,8 @@ class SecretsFile(BaseModel):
     """Signs the cookies that visitors of the chat are known by; with a new one all lose their conversations."""
     session_key: str = ""
     """Signs the operator's session; a new one, as each new password brings, signs operators out. 0.1 had none."""
+    changes: tuple[PasswordChange, ...] = ()
+    """Who made the passwords and when, for the audit; oldest first."""
 
 
 class Secrets:
@@ -56,6 +78,11 @@ class Secrets:
     def session_key(self) -> str:
         self._look()
         return self._found.session_key
+
+    def changes(self) -> tuple[PasswordChange, ...]:
+        """Who made passwords, oldest first."""
+        self._look()
+        return self._found.changes
 
     def check_password(self, password: str) -> bool:
         """Whether this is the operator's password. Takes 20 ms and 19 MiB on purpose: call it in a thread."""
@@ -86,7 +113,7 @@ class OpenedSecrets(NamedTuple):
 def open_secrets(home: Home) -> OpenedSecrets:
     """The installation's secrets, made where there are none. Raises InvalidSettings where the file is damaged."""
     if not home.secrets.exists():
-        password = _make_password(home.secrets, cookie_key=_new_key())
+        password = _make_password(home.secrets, cookie_key=_new_key(), changes=(_change("the first start"),))
         return OpenedSecrets(Secrets(home.secrets, _read(home.secrets)), password)
     # A copied or restored folder may have opened it to others.
     home.secrets.chmod(0o600)
@@ -100,12 +127,23 @@ def open_secrets(home: Home) -> OpenedSecrets:
 def set_password(home: Home) -> str:
     """A new password, which is kept nowhere; it signs operators out, and changes nothing for visitors.
 
-    Raises NotFound where there is none yet, InvalidSettings where the file is damaged.
+    Raises NotFound where there is none yet, InvalidSettings where the file is damaged, Unavailable where it cannot be
+    written: then the one before still counts.
     """
     if not home.secrets.exists():
         remedy = "The first `nightschool up` makes one and prints it."
         raise NotFound("has no password yet", subject=str(home.root), remedy=remedy)
-    return _make_password(home.secrets, cookie_key=_read(home.secrets).cookie_key)
+    try:
+        with _alone(home.root):
+            before = _read(home.secrets)
+            changes = (*before.changes, _change(f"{_user()} (command line)"))[-MAX_CHANGES:]
+            return _make_password(home.secrets, cookie_key=before.cookie_key, changes=changes)
+    except OSError as error:
+        raise Unavailable(
+            f"cannot be written ({error.strerror})",
+            subject=str(home.secrets),
+            remedy="Look at the disk and its rights.",
+        ) from error
 
 
 def new_password() -> str:
@@ -113,11 +151,34 @@ def new_password() -> str:
     return "-".join("".join(secrets.choice(ALPHABET) for _ in range(GROUP_CHARS)) for _ in range(GROUPS))
 
 
-def _make_password(file: Path, *, cookie_key: str) -> str:
+def _make_password(file: Path, *, cookie_key: str, changes: tuple[PasswordChange, ...]) -> str:
     password = new_password()
-    made = SecretsFile(password_hash=_hasher().hash(password), cookie_key=cookie_key, session_key=_new_key())
-    _write(file, made)
+    hashed = _hasher().hash(password)
+    _write(file, SecretsFile(password_hash=hashed, cookie_key=cookie_key, session_key=_new_key(), changes=changes))
     return password
+
+
+def _change(by: str) -> PasswordChange:
+    return PasswordChange(change_id=new_id(), at=utc_now(), by=by)
+
+
+def _user() -> str:
+    """Whoever runs this command, by the system's own word and not by the environment's."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"user {os.getuid()}"
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Of two who change the secrets at once the second waits: it would undo what the first did."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _read(file: Path) -> SecretsFile:
