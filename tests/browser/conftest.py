@@ -18,6 +18,7 @@ import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from collect import conversations, cycles, feedback, registry
+from collect.holds import find_hold
 from collect.signals.found import catch_up
 from collect.signals.phrases import read_phrases
 from collect.store import Cursor
@@ -166,6 +167,18 @@ def opinion(site: Site) -> Callable[[Message], Feedback | None]:
 def live(site: Site) -> Callable[[], str]:
     """Which version answers now: `support@1`."""
     return lambda: str(site.parts.rollout.route(BOT).name)
+
+
+@pytest.fixture
+def hold(site: Site) -> Callable[[str], None]:
+    """Have ada hold the bot `support` for a reason."""
+    return lambda reason: site.run(site.parts.rollout.hold(BOT, actor="ada", reason=reason))
+
+
+@pytest.fixture
+def is_held(site: Site) -> Callable[[], bool]:
+    """Whether the bot `support` is held, by the record."""
+    return lambda: site.read(partial(find_hold, bot=BOT)) is not None
 
 
 @pytest.fixture

@@ -90,6 +90,38 @@ def test_what_was_asked_is_what_is_done(console: Page, live: Callable[[], str], 
     assert live() == before
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_hold_is_told_and_released_with_a_reason(
+    console: Page, hold: Callable[[str], None], is_held: Callable[[], bool], width: int
+) -> None:
+    console.set_viewport_size({"width": width, "height": 844})
+    because = "wait for <b>the lawyers</b> ${alert(1)}"
+    hold(because)
+    console.get_by_role("tab", name="Adapters").click()
+    box, release = console.locator("#ns-hold"), console.get_by_role("button", name="Release the hold")
+    choose(console, "Bot", "reviewer")
+    expect(release).to_be_hidden()
+    choose(console, "Bot", "support")
+    expect(box).to_contain_text("support is held")
+    expect(box).to_contain_text(f"by ada: {because}")
+    button = release.bounding_box()
+    assert button
+    assert 0 <= button["x"] < button["x"] + button["width"] <= width
+    assert button["height"] >= 44
+    assert console.evaluate(OVERFLOW) == 0
+    release.click()
+    expect(console.get_by_text("reason: is empty")).to_be_visible()
+    assert is_held()
+    console.get_by_label("Reason").fill(f"they agreed at {width}")
+    release.click()
+    expect(release).to_be_hidden()
+    expect(box).not_to_contain_text("is held")
+    assert not is_held()
+    line = console.locator("#ns-events tr", has_text=f"they agreed at {width}")
+    expect(line).to_contain_text("released")
+    expect(line).to_contain_text("operator (console)")
+
+
 def propose(context: BrowserContext, question: str, proposal: str) -> None:
     """A visitor asks, dislikes the answer, and says what it should have been."""
     chat = context.new_page()
