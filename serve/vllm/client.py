@@ -34,6 +34,7 @@ from serve.vllm.replies import (
     read_reply,
     unreachable,
 )
+from serve.vllm.unix import UnixTransport
 
 log = logging.getLogger(__name__)
 
@@ -230,7 +231,7 @@ async def connect_engine(
     # No cap on connections: the gateway limits askers, and a queue here would be invisible to vLLM's scheduler.
     limits = httpx.Limits(max_connections=None, keepalive_expiry=IDLE_S)
     # A transport of its own is not told the client's limits.
-    transport = httpx.AsyncHTTPTransport(uds=str(socket), limits=limits) if socket else None
+    transport = UnixTransport(socket, limits=limits) if socket else None
     async with httpx.AsyncClient(
         base_url=url or "http://engine", headers=headers, transport=transport, timeout=timeout_s, limits=limits
     ) as http:
