@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from bench.common.nightlab import SUPPORT, KnowingEngine, fill, server_of
 from collect.store import Store
 from deploy.board import Board
 from nightschool.errors import TrainingFailed
 from nightschool.home import Home
 from nightschool.records import BotName
 from tune.progress import TrainingProgress
-
-from .nightlab import SUPPORT, KnowingEngine, fill, server_of
 
 AT = TrainingProgress("sft", 4, 8, 1.5, 1e-4, 500.0, spent_s=3.0, eta_s=1.0)
 
