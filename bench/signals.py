@@ -26,7 +26,7 @@ from typing import Any, Final
 import duckdb
 
 from collect.conversations import record_turn
-from collect.feedback import record_vote
+from collect.feedback import Opinion, record_opinion
 from collect.formats.read import ParsedConversation
 from collect.gaps import list_gaps
 from collect.imports import import_conversations
@@ -36,7 +36,7 @@ from collect.signals.detect import Kind, NextTurn, find_signals
 from collect.signals.found import keep_span, look_at_span
 from collect.signals.phrases import Phrases, read_phrases
 from collect.store import Cursor
-from nightschool.records import BotName, ChatMessage, Conversation, Feedback, Message, Source, Vote, new_id
+from nightschool.records import BotName, ChatMessage, Conversation, Message, Source, Vote, new_id
 
 BOT: Final = BotName("support")
 AT: Final = datetime(2026, 3, 1, tzinfo=UTC)
@@ -200,7 +200,7 @@ def dislike(cursor: Cursor, question: str) -> None:
     asked = Message(new_id(), talk.conversation_id, BOT, None, "user", question, Source.CHAT, AT)
     said = Message(new_id(), talk.conversation_id, BOT, asked.message_id, "assistant", "No.", Source.CHAT, AT)
     record_turn(cursor, conversation=talk, messages=[asked, said])
-    record_vote(cursor, feedback=Feedback(said.message_id, BOT, "browser:ada", Vote.DOWN, (), "", "", AT))
+    record_opinion(cursor, message_id=said.message_id, voter="browser:ada", opinion=Opinion(Vote.DOWN), at=AT)
 
 
 # Chats of six messages; one in five turns gives something away, one answer in thirty is disliked, half are imported.

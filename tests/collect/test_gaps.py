@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 
-from collect.feedback import record_vote
 from collect.formats.read import ParsedConversation
 from collect.gaps import list_gaps
 from collect.imports import import_conversations
@@ -15,7 +14,7 @@ from collect.signals.phrases import read_phrases
 from collect.store import Cursor
 from nightschool.records import BotName, ChatMessage, Feedback, Message, Review, Vote
 
-from .conftest import AT, BOT
+from .conftest import AT, BOT, give
 
 Tell = Callable[..., list[Message]]
 KNOWN = (
@@ -41,7 +40,7 @@ def known(cursor: Cursor) -> None:
 
 
 def dislike(cursor: Cursor, about: Message, *, vote: Vote = Vote.DOWN, voter: str = "ada") -> Message:
-    record_vote(cursor, feedback=Feedback(about.message_id, about.bot, voter, vote, (), "", "", AT))
+    give(cursor, Feedback(about.message_id, about.bot, voter, vote, (), "", "", AT))
     return about
 
 

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 
-from collect.feedback import record_vote
 from collect.review_queue import find_queued, list_queue
 from collect.reviews import record_review
 from collect.signals.detect import Kind
@@ -15,7 +14,7 @@ from collect.store import Cursor
 from nightschool.errors import NotFound
 from nightschool.records import BotName, Feedback, Message, Review, Vote
 
-from .conftest import AT, BOT
+from .conftest import AT, BOT, give
 
 Tell = Callable[..., list[Message]]
 
@@ -40,7 +39,7 @@ class Room:
 
     def vote(self, about: Message, vote: Vote, *, voter: str = "ada", proposal: str = "", days_ago: int = 0) -> None:
         at = AT - timedelta(days=days_ago)
-        record_vote(self.cursor, feedback=Feedback(about.message_id, about.bot, voter, vote, (), "", proposal, at))
+        give(self.cursor, Feedback(about.message_id, about.bot, voter, vote, (), "", proposal, at))
 
     def queue(self, *, kind: Kind | None = None, bot: str | None = None, limit: int = 100) -> list[str]:
         while (span := look_at_span(self.cursor, phrases=self.phrases)) is not None:
