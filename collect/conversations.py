@@ -92,6 +92,16 @@ def conversation_messages(cursor: Cursor, *, conversation_id: str) -> list[Messa
     return [_message(row) for row in cursor.execute(MESSAGES_OF, {"conversation_id": conversation_id}).fetchall()]
 
 
+def path_to(cursor: Cursor, *, message_id: str) -> list[Message]:
+    """From the conversation's first message down to this one. Raises NotFound."""
+    leaf = message(cursor, message_id=message_id)
+    by_id = {m.message_id: m for m in conversation_messages(cursor, conversation_id=leaf.conversation_id)}
+    path = [leaf]
+    while (parent := by_id.get(path[-1].parent_id or "")) is not None:
+        path.append(parent)
+    return path[::-1]
+
+
 def conversations_of(cursor: Cursor, *, bot: BotName, owner: str, limit: int = 50) -> list[ConversationSummary]:
     """Newest first."""
     rows = cursor.execute(CONVERSATIONS_OF, {"bot": bot, "owner": owner, "limit": limit}).fetchall()

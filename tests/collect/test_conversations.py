@@ -11,6 +11,7 @@ from collect.conversations import (
     conversation_messages,
     conversations_of,
     message,
+    path_to,
     record_turn,
 )
 from collect.formats.read import ParsedConversation
@@ -50,6 +51,15 @@ def test_a_retried_turn_that_was_cut_off_is_completed(cursor: Cursor, tell: Tell
     another = replace(said, message_id="another", content="Sibling.")
     again(cursor, [asked, another])
     assert conversation_messages(cursor, conversation_id=asked.conversation_id) == [asked, said, another]
+
+
+def test_a_path_runs_through_one_branch_of_the_tree(cursor: Cursor, tell: Tell) -> None:
+    asked, first = tell()
+    second = replace(first, message_id="second", content="Or rather here.")
+    again(cursor, [asked, second])
+    follow_up, end = tell("Since when?", "Monday.", after=first)
+    assert path_to(cursor, message_id=end.message_id) == [asked, first, follow_up, end]
+    assert path_to(cursor, message_id="second") == [asked, second]
 
 
 @pytest.mark.parametrize("change", [{"owner": "browser:eve"}, {"bot": BotName("reviewer")}])
@@ -121,5 +131,7 @@ def test_what_is_not_there_is_said(cursor: Cursor, tell: Tell) -> None:
     _, said = tell()
     with pytest.raises(NotFound):
         conversation(cursor, "nowhere")
+    with pytest.raises(NotFound):
+        path_to(cursor, message_id="nowhere")
     with pytest.raises(NotFound):
         message(cursor, bot=BotName("reviewer"), message_id=said.message_id)
