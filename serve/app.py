@@ -74,7 +74,6 @@ async def open_parts(
         store = await stack.enter_async_context(opening)
         # A record that was closed by a failure ends the server, so that whoever supervises it starts it again.
         await stack.enter_async_context(_owned_task(store.until_failure()))
-        await stack.enter_async_context(_owned_task(follow_passwords(secrets, store)))
         await _write_operator_key(store, home)
         engine, socket = await _connect(settings.engine, stack, template=template)
         prove: Prover = take_on_trust if settings.engine.kind == "echo" else prove_load
@@ -99,11 +98,9 @@ async def open_parts(
             if socket is None
             else _supervisor(settings, engine, socket, base_model, on_ready=on_ready)
         )
-        await stack.enter_async_context(_owned_task(keeper.run()))
-        await stack.enter_async_context(_owned_task(rollout.keep_settled()))
         watching = watch_disk(home.root, min_free_gib=settings.night.min_free_gib)
-        await stack.enter_async_context(_owned_task(watching))
-        await stack.enter_async_context(_owned_task(listen(store)))
+        for work in (keeper.run(), rollout.keep_settled(), watching, listen(store), follow_passwords(secrets, store)):
+            await stack.enter_async_context(_owned_task(work))
         # Last in, first out: answers end and are recorded while engine and record are still there.
         stack.push_async_callback(turns.stop, grace_s=settings.server.drain_s)
         yield Parts(
