@@ -237,13 +237,9 @@ class NightRunner:
 
     async def _leave_unbegun(self, cycle: Cycle, *, local_date: date, why: str) -> None:
         """Row and page of a due night that could not begin, once a date, where the record can still be written."""
+        told = (why,)
         ended = replace(
-            cycle,
-            local_date=None,
-            state=CycleState.FAILED,
-            step=Step.BEGIN,
-            reasons=(why,),
-            finished_at=self._now(),
+            cycle, local_date=None, state=CycleState.FAILED, step=Step.BEGIN, reasons=told, finished_at=self._now()
         )
         try:
             is_first = await self._store.write(partial(cycles.keep_unbegun, cycle=ended, local_date=local_date))
