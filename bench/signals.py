@@ -43,6 +43,8 @@ AT: Final = datetime(2026, 3, 1, tzinfo=UTC)
 SEED: Final = 17
 PUBLIC: Final = Path(__file__).parents[2] / "shared" / "data"
 MARKS: Final = Path(__file__).with_name("signals.toml")
+FRESH: Final = "fresh"
+"""Of the marks: chats that nobody had read when the phrases were written."""
 READ: Final = (Kind.CORRECTION, Kind.ESCALATION, Kind.REPHRASE)
 POLITE: Final = frozenset({"thankyou", "closinggreeting", "rejection", "confirmation"})
 PAIRS: Final = 2_000
@@ -95,9 +97,11 @@ def kinds_in(turn: NextTurn, phrases: Phrases) -> set[Kind]:
     return {signal.kind for signal in find_signals(turn, phrases=phrases)}
 
 
-def score_marked(data: Path, phrases: Phrases) -> dict[Kind, Score]:
+def score_marked(data: Path, phrases: Phrases, *, is_fresh: bool) -> dict[Kind, Score]:
     scores = {kind: Score() for kind in READ}
-    for marks in tomllib.loads(MARKS.read_text()).values():
+    for part, marks in tomllib.loads(MARKS.read_text()).items():
+        if (part == FRESH) != is_fresh:
+            continue
         there = {kind: set(marks[kind.value].split()) for kind in READ}
         for row in read_rows(data / marks["file"])[marks["first"] - 1 :: marks["every"]]:
             for place, turn in next_turns(row["messages"]):
@@ -278,8 +282,9 @@ def main() -> None:
 
 
 def judge(data: Path, phrases: Phrases, *, names_misses: bool) -> dict[str, Any]:
-    marked = score_marked(data, phrases)
-    scores = {kind.value: score for kind, score in marked.items()}
+    scores = {kind.value: score for kind, score in score_marked(data, phrases, is_fresh=False).items()}
+    fresh = score_marked(data, phrases, is_fresh=True)
+    scores |= {f"{kind}_fresh": fresh[kind] for kind in (Kind.CORRECTION, Kind.ESCALATION)}
     scores["rephrase_by_intent"] = score_rephrased(data, phrases)
     scores["gap"] = score_gaps(data, known_each=30, asked_each=2)
     print("| what | precision | recall | found | false | missed |\n|---|---|---|---|---|---|")

@@ -24,8 +24,11 @@ MIN_WORDS: Final = 3
 """Shorter questions ("and then?") mean nothing without what was said before."""
 ALIKE: Final = 0.5
 """From here on (trigrams in common, of all of both) two questions are one."""
-COVERED: Final = 0.6
+COVERED: Final = 0.7
 """Of a question's weight in words: so much of it in one known question, and the record knows an answer."""
+FEW: Final = 3
+MANY_SHARE: Final = 0.05
+"""A word of more known questions than these counts as known wherever it stands: to look for it costs most."""
 WORD: Final = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]|[\p{L}\p{N}\p{M}]+"
 """A word, or a character of a script that writes no blanks."""
 
@@ -84,23 +87,27 @@ common as materialized (
     select message_id, bot, word from held semi join wanted using (bot, word)
 ),
 counts as (select bot, count(*) as questions from known group by bot),
+frequent as (select bot, word, count(*) as questions from common group by bot, word),
 weights as (
-    select w.gap, w.bot, w.word, ln(1 + coalesce(n.questions, 0) / (0.5 + count(c.message_id))) as weight
+    select w.gap, w.bot, w.word, ln(1 + n.questions / (0.5 + coalesce(f.questions, 0))) as weight,
+        coalesce(f.questions, 0) > greatest($few, $many_share * n.questions) as is_everywhere
     from wanted as w
-    left join counts as n on n.bot = w.bot
-    left join common as c on c.bot = w.bot and c.word = w.word
-    group by w.gap, w.bot, w.word, n.questions
+    join counts as n on n.bot = w.bot
+    left join frequent as f on f.bot = w.bot and f.word = w.word
 ),
 shared as (
     select w.gap, c.message_id, sum(w.weight) as weight
     from weights as w join common as c on c.bot = w.bot and c.word = w.word
+    where not w.is_everywhere
     group by w.gap, c.message_id
 ),
 nearest as (select gap, max(weight) as weight from shared group by gap),
-whole as (select gap, sum(weight) as weight from weights group by gap)
-select gap, coalesce(n.weight, 0) / whole.weight
+whole as (
+    select gap, sum(weight) as weight, coalesce(sum(weight) filter (is_everywhere), 0) as everywhere
+    from weights group by gap
+)
+select gap, (whole.everywhere + coalesce(n.weight, 0)) / whole.weight
 from whole left join nearest as n using (gap)
-where whole.weight > 0
 """
 
 
@@ -176,6 +183,8 @@ def _coverage(cursor: Cursor, asked: Sequence[_Unhappy]) -> dict[int, float]:
         "bots": [row.bot for row in asked],
         "questions": [row.question for row in asked],
         "word": WORD,
+        "few": FEW,
+        "many_share": MANY_SHARE,
     }
     return dict(cursor.execute(NEAREST, given).fetchall())
 

@@ -18,7 +18,7 @@ RULES: Final = 1
 ASKS: Final = "?？؟"  # noqa: RUF001
 DENIED_WITHIN: Final = 5
 """Words of the same clause before a wish that may deny it."""
-ALIKE: Final = 0.5
+ALIKE: Final = 0.4
 """From here on (trigrams in common, of all of both) a question is asked again."""
 MIN_WORDS: Final = 3
 """Shorter turns ("yes please", an order number) are alike without asking anything again."""
@@ -53,7 +53,7 @@ def find_signals(turn: NextTurn, *, phrases: Phrases) -> tuple[Signal, ...]:
     spoken = phrases.hear(turn.follow_up)
     found = (
         _correction(spoken, turn.answer, phrases),
-        _rephrase(phrases.hear(turn.question), spoken),
+        _rephrase(phrases.hear(turn.question), spoken, turn.answer, phrases),
         _escalation(spoken, phrases),
     )
     return tuple(signal for signal in found if signal is not None)
@@ -63,7 +63,7 @@ def _correction(spoken: Spoken, answer: str, phrases: Phrases) -> Signal | None:
     if found := list(phrases.correction.find(spoken)):
         return Signal(Kind.CORRECTION, _longest(found), 1.0)
     # "No" answers a question, and "no, thank you" ends a talk.
-    if any(mark in answer for mark in ASKS) or next(phrases.thanks.find(spoken), None):
+    if _asks(answer) or next(phrases.thanks.find(spoken), None):
         return None
     said = next(phrases.weak.find(spoken), None)
     return Signal(Kind.CORRECTION, said.words, HALF) if said else None
@@ -80,6 +80,10 @@ def _escalation(spoken: Spoken, phrases: Phrases) -> Signal | None:
     return Signal(Kind.ESCALATION, _longest(found), 1.0) if found else None
 
 
+def _asks(answer: str) -> bool:
+    return any(mark in answer for mark in ASKS)
+
+
 def _longest(found: Sequence[Said]) -> str:
     """Says most."""
     return max(found, key=lambda said: len(said.words)).words
@@ -90,14 +94,22 @@ def _is_denied(said: Said, at: int, within: int, spoken: Spoken) -> bool:
     return 0 < said.at - at <= within and not any(at < opening <= said.at for opening in spoken.openings)
 
 
-def _rephrase(question: Spoken, follow_up: Spoken) -> Signal | None:
+def _rephrase(question: Spoken, follow_up: Spoken, answer: str, phrases: Phrases) -> Signal | None:
     before, after = _without_numbers(question), _without_numbers(follow_up)
     if min(len(before), len(after)) < MIN_WORDS or _numbers(follow_up) - _numbers(question):
         return None
-    if _asks_of_another(before, after):
+    # Who was asked something answers it in the words of their question.
+    if _asks(answer) and set(after) - set(before):
+        return None
+    if _asks_of_another(before, after) or any(_is_courtesy(spoken, phrases) for spoken in (question, follow_up)):
         return None
     likeness = overlap(trigrams(before), trigrams(after))
     return Signal(Kind.REPHRASE, "", round(likeness, 3)) if likeness >= ALIKE else None
+
+
+def _is_courtesy(spoken: Spoken, phrases: Phrases) -> bool:
+    """Whether it thanks or agrees: people say that twice without asking anything."""
+    return any(next(found.find(spoken), None) for found in (phrases.thanks, phrases.agreement))
 
 
 def _asks_of_another(before: tuple[str, ...], after: tuple[str, ...]) -> bool:

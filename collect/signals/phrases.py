@@ -74,6 +74,7 @@ class Phrases:
     negation: PhraseList
     """Take back one that comes at once."""
     thanks: PhraseList
+    agreement: PhraseList
 
     def hear(self, text: str) -> Spoken:
         return hear(text, spellings=self.spellings)
@@ -88,7 +89,7 @@ def read_phrases() -> Phrases:
         spellings,
         *(
             _read_list(tables[kind], sets=sets, spellings=spellings)
-            for kind in ("correction", "weak", "escalation", "denial", "negation", "thanks")
+            for kind in ("correction", "weak", "escalation", "denial", "negation", "thanks", "agreement")
         ),
     )
 

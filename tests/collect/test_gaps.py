@@ -51,12 +51,12 @@ def questions(cursor: Cursor, bot: str | None = None) -> list[tuple[str, int]]:
 def test_a_bad_answer_that_nothing_known_could_mend_is_a_gap(cursor: Cursor, tell: Tell) -> None:
     for minute, question in enumerate((MARS, "do you deliver planters to the space station", MARS.upper())):
         dislike(cursor, tell(question, f"Answer {minute}.", at=AT + timedelta(minutes=minute))[1])
-    dislike(cursor, tell("how can I return my planter", "No idea.")[1])
+    dislike(cursor, tell("how do I return my planter", "No idea.")[1])
     tell("What is the meaning of life?", "42.")
     [gap] = list_gaps(cursor)
     assert (gap.bot, gap.question, gap.times, gap.answer) == (BOT, MARS.upper(), 3, "Answer 2.")
     assert gap.last_at == AT + timedelta(minutes=2)
-    assert 0 < gap.coverage < 0.6
+    assert 0 < gap.coverage < 0.7
 
 
 def test_most_asked_first_then_newest(cursor: Cursor, tell: Tell) -> None:

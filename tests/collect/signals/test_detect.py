@@ -122,6 +122,9 @@ def test_a_plain_no_denies_only_where_nothing_was_asked(phrases: Phrases) -> Non
     ("question", "follow_up", "is_again"),
     [
         ("Where is my refund?", "But where is my refund??", True),
+        ("I would like to find a salon", "I would like to find a salon in Woodside", True),
+        ("Thank you for your help", "thank you for your help!", False),
+        ("Yes, that is correct", "yes that is correct", False),
         ("How do I return a planter?", "how do i retrun the planter", True),
         ("How do I change my delivery address?", "I want to change my delivery address, how do I do that?", True),
         ("返金はいつ届きますか", "返金はいつ届くのですか", True),
@@ -137,6 +140,12 @@ def test_a_question_asked_again_is_known_from_another_one(
     phrases: Phrases, question: str, follow_up: str, is_again: bool
 ) -> None:
     assert ("rephrase" in kinds(phrases, follow_up, question=question)) == is_again
+
+
+def test_who_answers_in_the_words_of_the_question_asks_nothing_again(phrases: Phrases) -> None:
+    question, answer = "I would like to find a salon", "In which city?"
+    assert kinds(phrases, "I would like to find a salon in Woodside", question=question, answer=answer) == []
+    assert kinds(phrases, "I would like to find a salon!", question=question, answer=answer) == ["rephrase"]
 
 
 def test_a_signal_quotes_our_phrase_and_never_the_person(phrases: Phrases) -> None:
