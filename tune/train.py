@@ -25,6 +25,7 @@ from nightschool.methods import CHAIN
 from nightschool.prompt import Neutraliser
 from tune.encode import Encoded
 from tune.lessons import Lessons, Reader, tell_encoding
+from tune.methods.course import CHECKPOINTS
 from tune.recipe import Recipe, read_recipe
 from tune.stages import read_stages
 from tune.start import Start, find_start
@@ -49,7 +50,6 @@ def train(run: Path) -> None:
     dataset = _check_dataset(Path(recipe.dataset))
     from tune import model as models  # noqa: PLC0415 - torch takes seconds, which a finished or faulty run must not
     from tune.methods.chain import REFERENCES, train_chain  # noqa: PLC0415
-    from tune.methods.steps import CHECKPOINTS  # noqa: PLC0415
 
     device = models.choose_device(recipe.device)
     tokenizer = models.load_tokenizer(recipe.base_model)

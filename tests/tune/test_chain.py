@@ -267,3 +267,29 @@ def test_a_run_goes_on_from_the_adapter_in_production(whole: Path, begin: Begin,
     other = begin(tmp_path / "other", methods=("sft",), start=str(whole / "adapter"), epochs=0.4, rank=8)
     train(other)
     assert read_stages(other)[0].why.endswith("begun from the base model, since adapter has rank 4 instead of 8")
+
+
+def test_by_a_deadline_each_method_gets_its_share_and_ends_in_time(begin: Begin, tmp_path: Path) -> None:
+    import time
+
+    from tune.pace import write_deadline
+
+    run = begin(tmp_path / "run", methods=("sft", "dpo"), epochs=40, dpo_epochs=40)
+    write_deadline(run, time.time() - 1)
+    train(run)
+    steps = read_steps(run)
+    # It is late already: one step of each, with its checkpoint.
+    assert [(line.phase, line.step, line.steps) for line in steps] == [("sft", 1, 1), ("dpo", 1, 1)]
+    sft, dpo = read_stages(run)[:2]
+    assert sft.why.endswith("; ended after 1 of 200 steps, to be done in time")
+    assert dpo.why.endswith("; ended after 1 of 120 steps, to be done in time")
+    assert (run / "DONE").exists()
+
+
+def test_a_stage_has_the_share_of_the_time_that_its_steps_are() -> None:
+    from tune.batches import Plan
+    from tune.methods.course import Course
+
+    course = Course("sft", Plan((), 30, 30, 1), 1e-3, steps_behind=10)
+    assert course.deadline(1000, now_s=600, done=0) == pytest.approx(900)
+    assert course.deadline(1000, now_s=600, done=20) == pytest.approx(800)

@@ -21,13 +21,14 @@ from tune import model as models
 from tune.batches import Plan, plan_order
 from tune.lessons import Lessons
 from tune.methods.arithmetic import choose_arithmetic
+from tune.methods.course import Course, find_last, step_of
 from tune.methods.dpo import Dpo
 from tune.methods.kto import Kto, all_mismatches
 from tune.methods.memory import Appetite
 from tune.methods.reference import ask_reference
 from tune.methods.reward import RewardStage
 from tune.methods.sft import Sft
-from tune.methods.steps import Course, Measure, Objective, find_checkpoint, measure_frozen, take_steps
+from tune.methods.steps import Measure, Objective, measure_frozen, take_steps
 from tune.progress import read_steps
 from tune.recipe import Recipe
 from tune.stages import Choice, RowCounts, StageLine, choose_stages, read_stages, write_stages
@@ -139,18 +140,25 @@ class _Stage:
         self._lessons, self._recipe, self._course = lessons, recipe, course
         self._run, self._device = run, device
         self._appetite = Appetite(recipe.micro_batch_size)
+        self._taken = course.plan.steps
 
     @property
     def remarks(self) -> Sequence[str]:
         """What went otherwise than ordered."""
-        return self._appetite.remarks
+        planned = self._course.plan.steps
+        cut = f"ended after {self._taken} of {planned} steps, to be done in time"
+        return [*self._appetite.remarks, *([cut] if self._taken < planned else [])]
 
     def train(self, start: Path | None) -> Path:
         """The last checkpoint; `start` holds the adapter to go on from, None begins as the base model."""
-        phase, steps = self._course.phase, self._course.plan.steps
-        found = find_checkpoint(self._run, phase)
-        if found and found.name == f"checkpoint-{steps}":
-            return found
+        last = self._train(start)
+        self._taken = step_of(last)
+        return last
+
+    def _train(self, start: Path | None) -> Path:
+        phase = self._course.phase
+        if last := find_last(self._run, self._course):
+            return last
         model = _load(self._recipe, start, device=self._device)
         if phase != "sft":
             # A margin between two passes would be their dice's.

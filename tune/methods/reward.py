@@ -21,8 +21,9 @@ from tune import model as models
 from tune.encode import Encoded
 from tune.lessons import Compared, Lessons
 from tune.methods.arithmetic import Plain, Unit, pad_rows
+from tune.methods.course import Course
 from tune.methods.memory import Appetite
-from tune.methods.steps import Course, Measure, Share, StepLoss, measure_frozen, take_steps
+from tune.methods.steps import Measure, Share, StepLoss, measure_frozen, take_steps
 from tune.recipe import Recipe
 
 FOLDER: Final = "reward"

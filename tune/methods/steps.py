@@ -10,7 +10,6 @@ import logging
 import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol
@@ -20,19 +19,20 @@ from peft import PeftModel
 from torch import Tensor
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from nightschool.errors import InvalidInput, TrainingFailed
-from nightschool.files import publish, verify
-from tune.batches import Plan
+from nightschool.errors import TrainingFailed
+from nightschool.files import publish
 from tune.encode import Encoded
 from tune.health import find_trouble
 from tune.methods.arithmetic import Arithmetic, Unit
+from tune.methods.course import CHECKPOINTS, Course, find_checkpoint, step_of
+from tune.methods.deadline import KeepPace
 from tune.methods.memory import Appetite
+from tune.pace import Pace, read_deadline
 from tune.progress import StepLine, append_step, forget_steps_after, read_steps
 from tune.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
-CHECKPOINTS: Final = "checkpoints"
 RECENT: Final = 10
 """So many latest steps say how long one takes."""
 
@@ -60,32 +60,6 @@ class Objective(Protocol):
     def open_step(self, rows: Sequence[int], measure: Measure, /) -> StepLoss:
         """The loss of a step over these rows."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Course:
-    """Which steps a stage takes, and how many others come behind it in the run."""
-
-    phase: str
-    plan: Plan
-    learning_rate: float
-    steps_behind: int
-
-
-def find_checkpoint(run: Path, phase: str) -> Path | None:
-    """The stage's newest checkpoint whose files are those of its manifest; a broken one is passed over."""
-    for checkpoint in sorted((run / CHECKPOINTS / phase).glob("checkpoint-*"), key=step_of, reverse=True):
-        try:
-            verify(checkpoint)
-        except InvalidInput as error:
-            log.warning("checkpoint passed over: %s", error)
-            continue
-        return checkpoint
-    return None
-
-
-def step_of(checkpoint: Path) -> int:
-    return int(checkpoint.name.rpartition("-")[2])
 
 
 def take_steps(
@@ -122,6 +96,9 @@ def take_steps(
     )
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(_Watch(trainer, run=run, course=course))
+    if (done_by_s := read_deadline(run)) is not None:
+        pace = Pace(run, phase=course.phase, planned=course.plan.steps, resumed_at=done)
+        trainer.add_callback(KeepPace(pace, deadline_s=course.deadline(done_by_s, now_s=time.time(), done=done)))
     trainer.train(resume_from_checkpoint=str(found) if found else None)
     last = find_checkpoint(run, course.phase)
     assert last, "the trainer ends with a checkpoint"
@@ -221,11 +198,12 @@ class _Watch(TrainerCallback):
         trainer, plan, seconds = self._trainer, self._course.plan, self._seconds[-1]
         step = trainer.state.global_step
         recent = self._seconds[-RECENT:]
-        steps_left = plan.steps - step + self._course.steps_behind
+        steps = trainer.state.max_steps  # fewer than planned where it is to be done in time
+        steps_left = steps - step + self._course.steps_behind
         return StepLine(
             phase=self._course.phase,
             step=step,
-            steps=plan.steps,
+            steps=steps,
             epoch=min(step * plan.batch_size, len(plan.order)) / plan.rows_per_epoch,
             loss=logs["loss"],
             learning_rate=logs["learning_rate"],

@@ -34,9 +34,10 @@ def test_what_a_model_would_add_for_its_router_changes_no_adapter(
     from safetensors.torch import load_file
 
     from tune.methods.arithmetic import Plain
+    from tune.methods.course import Course
     from tune.methods.memory import Appetite
     from tune.methods.sft import Sft
-    from tune.methods.steps import Course, take_steps
+    from tune.methods.steps import take_steps
     from tune.model import WEIGHTS, add_adapter
 
     rows = [Encoded(f"i{n}", tuple(range(40, 52 + n)), (-100,) * 6 + tuple(range(46, 52 + n))) for n in range(6)]
