@@ -24,7 +24,10 @@ SPAN: Final = 4_000
 PAUSE_S: Final = 5.0
 
 MARK: Final = "select position from signal_marks where rules = $rules"
-NEWEST: Final = "select coalesce(max(position), 0) from messages where source in ('chat', 'api')"
+# From the mark on, so that nothing before it is read: imported messages count their own places, which are lower.
+NEWEST: Final = """
+select coalesce(max(position), 0) from messages where position > $after and source in ('chat', 'api')
+"""
 # The few turns of the span first, then what they are about: a join of whole tables reads every text there is.
 TURNS: Final = """
 with next_turns as (
@@ -97,9 +100,9 @@ async def catch_up(store: Store, *, phrases: Phrases) -> None:
 
 def look_at_span(cursor: Cursor, *, phrases: Phrases, span: int = SPAN) -> Span | None:
     """The next part of the record; None where there is none left."""
-    [(newest,)] = cursor.execute(NEWEST).fetchall()
     mark = cursor.execute(MARK, {"rules": RULES}).fetchone()
     after = mark[0] if mark else 0
+    [(newest,)] = cursor.execute(NEWEST, {"after": after}).fetchall()
     if after >= newest:
         return None
     up_to = min(after + span, newest)
