@@ -4,7 +4,8 @@ A record of a million messages is made up (seeded): words by Zipf's law in sente
 twenty conversations imported, the others browsers' chats and an application's calls over the API, which send their
 history along; of the chats a fifth of the answers are voted on, a hundredth reviewed; one conversation in twelve nearly
 repeats another. It is written as the record writes a snapshot. Then, each in a process of its own, the dataset is
-built, and DuckDB scans the same tables once (every column, and every conversation's messages counted).
+built, and DuckDB scans the same tables once (every column, and every conversation's messages counted). On a busy
+machine look at `build_cpu_s`, the processor's seconds.
 Says nothing of how well anything is learnt, nor of real wording (`bench/split.py` builds from public chats).
 Run: python bench/dataset.py [--quick] [--messages N] [--keep FOLDER]   The last line is one JSON object.
 """
@@ -223,7 +224,8 @@ def build(folder: Path) -> None:
     summary = build_dataset(
         folder / "snapshot", folder / "sets", system_prompt="You are Fern. Be kind.", held_out_share=0.15, seed=SEED
     )
-    told = {"build_s": time.perf_counter() - began} | summary.model_dump()
+    spent = {"build_s": time.perf_counter() - began, "build_cpu_s": time.process_time()}
+    told = spent | summary.model_dump()
     print(json.dumps(told | {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6}))
 
 
@@ -271,6 +273,7 @@ def measure(folder: Path, *, messages: int) -> None:
     figures = {
         "messages": messages,
         "build_s": round(built["build_s"], 1),
+        "build_cpu_s": round(built["build_cpu_s"], 1),
         "scan_s": round(scanned["scan_s"], 2),
         "peak_mb": round(built["peak_mb"]),
         "limit_s": LIMIT_S,
