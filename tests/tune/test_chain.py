@@ -4,7 +4,7 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,17 @@ class Killed(BaseException):
     pass
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Of so small a model the threads would mostly wait for one another."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_school(tmp_path_factory.mktemp("school") / "dataset")
@@ -71,9 +82,6 @@ def begin(base_model: Path, dataset: Path) -> Begin:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, begin: Begin) -> Path:
     """A run that went from start to end without a break."""
-    import torch
-
-    torch.set_num_threads(1)  # of so small a model the threads would mostly wait for one another
     run = begin(tmp_path_factory.mktemp("whole") / "run")
     train(run)
     return run

@@ -53,9 +53,6 @@ def begin(run: Path, base_model: Path, dataset: Path, **changes: Any) -> Path:
 def test_it_ranks_held_out_pairs_as_people_did_and_says_so(
     base_model: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import torch
-
-    torch.set_num_threads(1)
     run = begin(tmp_path / "run", base_model, dataset)
     train(run)
     manifest = read_manifest(run / "reward")
