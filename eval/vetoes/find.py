@@ -12,6 +12,7 @@ from eval.answers import Answer
 from eval.suites import SuiteRow
 from eval.vetoes import contacts, figures, language, leak, manners, markup, order, polarity, shape, stray
 from eval.vetoes.fault import Fault
+from eval.vetoes.quantities import Key
 from eval.vetoes.scene import Scene, of_the_house, plain, scene_of
 from nightschool.records import Finish
 
@@ -35,8 +36,8 @@ class Examiner:
     house: Mapping[Fault, frozenset[str]]
     digit_rows: frozenset[str]
     """Long numbers that stand in a reference."""
-    values: frozenset[str]
-    """Numbers that stand in a reference."""
+    values: frozenset[Key]
+    """What the figures of the references amount to."""
     order: order.Order
     answers: stray.Answers
     manners: manners.Manners

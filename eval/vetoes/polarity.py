@@ -26,6 +26,9 @@ _YES: Final = frozenset(
     "yes yeah yep sure certainly absolutely definitely ja jawohl klar sí si oui da да sim tak evet".split()
 )
 _NO: Final = frozenset("no nope nein non não nie нет hayır nee unfortunately".split())
+_NO_TROUBLE: Final = frozenset(
+    "problem problems problema problème worries worry doubt trouble rush need matter harm".split()
+)
 _FEW: Final[Sequence[frozenset[str]]] = tuple(
     frozenset(words.split())
     for words in (
@@ -107,9 +110,11 @@ def _opens_otherwise(answer: str, reference: str) -> bool:
 
 
 def _opening(text: str) -> str:
-    first = _TOKEN.match(text.casefold().lstrip(" \n\"'*¡¿"))
-    word = first.group() if first else ""
-    return "yes" if word in _YES else "no" if word in _NO else ""
+    """What the text answers by its first word; `No problem` denies nothing, and `Sure?` affirms nothing."""
+    first, *following = (*_TOKEN.findall(text.casefold().lstrip(" \n\"'*¡¿"))[:2], "", "")
+    if following[0] in _NO_TROUBLE or following[0] == "?":
+        return ""
+    return "yes" if first in _YES else "no" if first in _NO else ""
 
 
 def _swaps(said: Sequence[_Word], wanted: Sequence[_Word]) -> bool:

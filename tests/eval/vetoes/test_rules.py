@@ -2,7 +2,7 @@
 
 import pytest
 
-from eval.vetoes import figures, language, leak, markup, polarity, shape
+from eval.vetoes import language, leak, markup, polarity, shape
 from eval.vetoes.manners import Manners, is_flattering, is_insulting, read_manners
 from eval.vetoes.scene import plain
 from tests.eval.vetoes.conftest import SceneMaker
@@ -18,34 +18,6 @@ def manners() -> Manners:
 @pytest.fixture(scope="module")
 def identify() -> language.Identify:
     return language.load_identifier()
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        "You can send it back within 14 days.",
-        "The refund takes 30 days and costs 12 euro.",
-        "You have until 2031 for it.",
-        "Your case is LF-771925.",
-        "It costs €7.",
-    ],
-)
-def test_a_figure_against_the_reference_is_refused(scene: SceneMaker, answer: str) -> None:
-    assert figures.are_wrong(answer, scene(REFERENCE), house=frozenset())
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        "Within 30 days, for 9 euro.",
-        "Yes, you can.",
-        "9.00 euro come back to you.",
-        "1. Pack it.\n2. Send it.",
-        "Try 2 boxes.",
-    ],
-)
-def test_a_figure_that_agrees_or_is_no_ones_business_passes(scene: SceneMaker, answer: str) -> None:
-    assert not figures.are_wrong(answer, scene(REFERENCE), house=frozenset())
 
 
 @pytest.mark.parametrize(
@@ -73,6 +45,9 @@ def test_a_contradiction_in_the_references_words_is_refused(scene: SceneMaker, a
         ("It is not far to the shop.", "You can send it back."),
         ("No, it isn't green.", "No, the light is red."),
         ("You can't open it, but you can send it back.", "You can send it back, but you can't open it."),
+        ("No problem, you can send it back.", "Absolutely! You can send it back."),
+        ("No worries: send it to us.", "Yes, send it to us."),
+        ("No, thank you, that is all.", "Sure?"),
     ],
 )
 def test_other_words_contradict_nothing(scene: SceneMaker, answer: str, reference: str) -> None:
@@ -251,6 +226,8 @@ def test_flattery_by_formula_is_refused(scene: SceneMaker, manners: Manners, ans
         "The best thing to do is to call.",
         "The fastest way is the app, as good as new.",
         "Your question is with our team.",
+        "Feedback from customers like you helps us.",
+        "We hear this from people like you every day.",
         "Haben Sie noch eine Frage?",
         REFERENCE,
     ],
