@@ -3,10 +3,10 @@
 Plants the faults of a review and more (`bench/common/planted.py`) into a candidate's answers: base, production and
 candidate are held-out references with 85, 65 and 50 % of their phrases replaced, on one more board of their words. Rows
 are the shipped conversations and, where they lie beside the repository, public ones. A fault is stopped where no
-verdict promotes it at 5 % of the answers (3 at least); figures made up, facts swapped and denials at 25 %. Boards whose honest
-candidate fails tell nothing of faults and are left out of that count. Beside each verdict stands what others would say:
-the higher mean wins; a paired t-test; a percentile bootstrap, both over rows at the same alpha. Then nights without any
-gain are simulated. With `--false-alarms` instead: what people wrote themselves, judged answer by answer.
+verdict promotes it at 5 % of the answers (3 at least); figures made up, facts swapped and denials at 25 %. Boards
+whose honest candidate fails tell nothing of faults and are left out of that count. Beside each verdict stands what
+others would say: the higher mean wins; a paired t-test; a percentile bootstrap, both over rows at the same alpha. Then
+nights without any gain are simulated. With `--false-alarms` instead: what people wrote themselves, answer by answer.
 Run: python bench/gate.py [--quick | --false-alarms]   The last line is one JSON object.
 """
 

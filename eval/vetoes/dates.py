@@ -1,8 +1,8 @@
 """Dates, times of the day and phone numbers of a text, in whatever notation.
 
 14:00, 2 pm, 14 Uhr and 14h00 are one time; 2026-12-11, 11 Dec 2026 and 11th of December one day; 12/11/2026 is either
-of two. Names of months in eight languages. Knows no other numbers; takes what it reads out of the text, so that none of it
-is read again as a number.
+of two. Names of months in eight languages. Knows no other numbers; takes what it reads out of the text, so that none
+of it is read again as a number.
 """
 
 import re
