@@ -1,9 +1,10 @@
 """Are an answer's words in an order that anybody would say them in?
 
 Counts how many of its words stand near each other as they do elsewhere in the exam's texts, more often than chance has
-it. Where that is no more than the exam's own references show with their words shuffled, the order is destroyed. Both
-levels are measured on the references of the exam at hand, so no language is presumed. Where they lie too close together
-(a small exam, short answers), the text decides nothing.
+it. Where that is no more than the exam's own references show with their words shuffled, the order is destroyed; and
+in a short answer, where it is no more than the answer itself shows with its own words shuffled, however few of them
+the exam knows. No language is presumed. Where references and shuffled ones lie too close together (a small
+exam), the text decides nothing.
 
 The base model has the last word where it was asked: an answer that it finds likelier than the reference is in order,
 however strange to the exam its words are; one far less likely is not, where the text is doubtful too.
@@ -14,16 +15,21 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
-from statistics import fmean
+from statistics import fmean, pstdev
 from typing import Final, NamedTuple
 
 from eval.metrics.text import words
 from eval.vetoes.scene import Scene
 
-FEW_WORDS: Final = 12
+FEW_WORDS: Final = 8
 """Below, nothing is judged."""
+DOUBTFUL_WORDS: Final = 12
+"""Below, base alone does not decide."""
 ENOUGH_WORDS: Final = 24
 """From here on the text alone may decide."""
+SHUFFLES: Final = 24
+SHUFFLED_ERRORS: Final = 1.0
+"""Standard deviations above the mean of its own shuffles: five in six shuffled ones lie below, sound ones above."""
 DISTANCES: Final = (1, 2, 3)
 LEAST_DISTANCE: Final = 0.08
 SHUFFLED_BELOW: Final = 0.8
@@ -55,10 +61,19 @@ class Order:
         said = words(answer)
         if len(said) < FEW_WORDS:
             return False
-        score = self.score(said, own=frozenset(_pairs(words(scene.known))), is_own_known=True)
+        own = frozenset(_pairs(words(scene.known)))
+        score = self.score(said, own=own, is_own_known=True)
+        if len(said) < ENOUGH_WORDS and score < self.doubtful and self._is_as_if_shuffled(said, score, own):
+            return not odder_nats < 0
         if score < self.line and (len(said) >= ENOUGH_WORDS or odder_nats > 0):
             return not odder_nats < 0
-        return score < self.doubtful and odder_nats > ODDER_NATS
+        return score < self.doubtful and odder_nats > ODDER_NATS and len(said) >= DOUBTFUL_WORDS
+
+    def _is_as_if_shuffled(self, said: Sequence[str], score: float, own: frozenset[Pair]) -> bool:
+        # Seeded by nothing but the words, so that an answer is judged alike each time.
+        rng = Random(" ".join(said))
+        shuffles = [self.score(rng.sample(said, len(said)), own=own, is_own_known=True) for _ in range(SHUFFLES)]
+        return self.line > 0 and score < fmean(shuffles) + SHUFFLED_ERRORS * pstdev(shuffles)
 
     def score(self, said: Sequence[str], *, own: frozenset[Pair], is_own_known: bool) -> float:
         """Mean over the different pairs of `said`: 0 unheard of, towards 1 the surer it is no chance.

@@ -90,7 +90,7 @@ PLANTS: dict[str, tuple[Fault, float, Plant]] = {
     "a second answer": (Fault.STRAY, 0.85, lambda i, t: f"{t} {half_known(0)[i - 9]}"),
     "twice": (Fault.REPETITION, 0.99, lambda i, t: f"{t} {t}"),
     "four times": (Fault.LENGTH, 0.95, lambda i, t: " ".join([t] * 4)),
-    "another row's": (Fault.STRAY, 0.9, lambda i, t: half_known(0)[i - 9]),
+    "another row's": (Fault.STRAY, 0.85, lambda i, t: half_known(0)[i - 9]),
     "yes": (Fault.LITTLE, 0.99, lambda i, t: "Yes."),
     "a refusal": (Fault.LITTLE, 0.99, lambda i, t: "I'm sorry, but I can't help with that."),
     "boilerplate": (Fault.LITTLE, 0.99, lambda i, t: "Thank you for reaching out. Our team values every message."),
@@ -171,3 +171,66 @@ def test_another_persons_answer_to_the_same_question_is_not_astray() -> None:
     as_others_do = examiner.find_faults(answers | {"a": given(rows[0], rows[1].reference)})
     assert Fault.STRAY not in as_others_do["a"]
     assert Fault.STRAY in examiner.find_faults(answers | {"a": given(rows[0], rows[2].reference)})["a"]
+
+
+def _row(name: str, question: str, reference: str) -> SuiteRow:
+    return SuiteRow(name, name, (ChatMessage(role="user", content=question),), reference)
+
+
+DESK = [
+    _row("a", "my parcel is late", "The carrier brings it on Tuesday, and the app follows its way to your door."),
+    _row("b", "parcel late again", "Sorry for the wait: look into the app, where the carrier shows each stop of it."),
+    _row("c", "how do I end my plan", "Open Plan in the app, press Cancel, and it runs until the paid month is over."),
+    _row("d", "thanks, bye", "Have a great day!"),
+    _row("e", "do you sell seeds", "We sell basil, mint and thyme; the others come from shops near you."),
+    *(_row(f"f{i}", f"what of item {i}", f"Item {i} stands in aisle {i} beside lamp number {i}.") for i in range(9)),
+]
+
+
+def faults_of(row: str, text: str) -> tuple[Fault, ...]:
+    examiner = learn_examiner(DESK, base={one.row_id: given(one, "") for one in DESK})
+    answers = {one.row_id: given(one, text if one.row_id == row else one.reference) for one in DESK}
+    return examiner.find_faults(answers)[row]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sorry for that. The app shows each stop, and where the carrier has it at the moment.",
+        "It comes on Tuesday. You can follow it in the app. Have a great day!",
+        "Let me look: the carrier says Tuesday. If anything else is unclear, open the app and write to us there.",
+    ],
+)
+def test_an_answer_in_other_words_or_longer_is_not_astray(text: str) -> None:
+    assert Fault.STRAY not in faults_of("a", text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Open Plan in the app, press Cancel, and it runs until the paid month is over.",
+        "It comes on Tuesday, see the app. We sell basil, mint and thyme; the others come from shops near you.",
+    ],
+)
+def test_another_s_answer_is_astray_alone_and_behind(text: str) -> None:
+    assert Fault.STRAY in faults_of("a", text)
+
+
+def test_what_the_house_says_is_no_formula_and_a_phrase_of_nobody_is() -> None:
+    examiner = learn_examiner(DESK, base={one.row_id: given(one, "") for one in DESK})
+
+    def said_to_four(text: str) -> set[tuple[Fault, ...]]:
+        answers = {one.row_id: given(one, text if one.row_id in "abce" else one.reference) for one in DESK}
+        return {examiner.find_faults(answers)[row] for row in "abce"}
+
+    assert not any(Fault.STRAY in faults for faults in said_to_four("Have a great day!"))
+    moves = said_to_four("Have a great day, and thank you for writing to us about it!")
+    assert all(Fault.LITTLE in faults for faults in moves)
+
+
+def test_a_short_answer_in_no_order_is_found_without_the_base_model(examiner: Examiner) -> None:
+    rng = random.Random(0)
+    short = [" ".join(reference.split()[:14]) for reference in REFERENCES]
+    assert shares(examiner, short, oddity=float("nan"))[Fault.ORDER] == 0
+    mixed = [" ".join(rng.sample(text.split(), len(text.split()))) for text in short]
+    assert shares(examiner, mixed, oddity=float("nan"))[Fault.ORDER] > 0.6
