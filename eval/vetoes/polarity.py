@@ -111,8 +111,9 @@ def _opens_otherwise(answer: str, reference: str) -> bool:
 
 def _opening(text: str) -> str:
     """What the text answers by its first word; `No problem` denies nothing, and `Sure?` affirms nothing."""
-    first, *following = (*_TOKEN.findall(text.casefold().lstrip(" \n\"'*¡¿"))[:2], "", "")
-    if following[0] in _NO_TROUBLE or following[0] == "?":
+    tokens: list[str] = _TOKEN.findall(text.casefold().lstrip(" \n\"'*¡¿"))
+    first, second = [*tokens[:2], "", ""][:2]
+    if second in _NO_TROUBLE or second == "?":
         return ""
     return "yes" if first in _YES else "no" if first in _NO else ""
 
