@@ -250,9 +250,8 @@ class NightRunner:
             self._leave_page(ended)
 
     def _leave_page(self, ended: Cycle) -> None:
-        folder = self._folder(ended)
         try:
-            write_morning_report(folder.root, ended, folder.read_dataset())
+            write_morning_report(self._folder(ended), ended)
         except Exception as error:
             # Whoever asks is given one that is worded anew (`deploy.morning.read_pages`).
             log.error("cycle=%s its morning page was not written: %s", ended.cycle_id, error)

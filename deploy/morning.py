@@ -5,13 +5,12 @@ anything and asks nobody: it words what is already known.
 """
 
 import json
-from pathlib import Path
 from typing import Final
 
+from deploy.learnt import describe_run
 from deploy.plan import NightFolder, Step
 from nightschool.files import write_atomic
 from nightschool.records import AdapterName, Cycle, CycleState, Outcome
-from tune.dataset import DatasetSummary
 
 NAME: Final = "morning.md"
 AFTER_THE_EXAM: Final = frozenset({"decide", "report", "finished"})
@@ -22,11 +21,8 @@ ROWS: Final = (
 )
 
 
-def write_morning_report(folder: Path, cycle: Cycle, data: DatasetSummary | None) -> Path:
-    """The page's path."""
-    path = folder / NAME
-    write_atomic(path, morning_report(cycle, data))
-    return path
+def write_morning_report(folder: NightFolder, cycle: Cycle) -> None:
+    write_atomic(folder.root / NAME, morning_report(folder, cycle))
 
 
 def read_pages(night: NightFolder, cycle: Cycle) -> str:
@@ -37,12 +33,13 @@ def read_pages(night: NightFolder, cycle: Cycle) -> str:
     page, report = night.root / NAME, night.evaluation / "report.md"
     texts = [file.read_text() for file in (page, report) if file.exists()]
     if not page.exists() and cycle.state is not CycleState.RUNNING:
-        texts.insert(0, morning_report(cycle, night.read_dataset()))
+        texts.insert(0, morning_report(night, cycle))
     return "\n\n".join(texts)
 
 
-def morning_report(cycle: Cycle, data: DatasetSummary | None) -> str:
+def morning_report(folder: NightFolder, cycle: Cycle) -> str:
     """The page as Markdown."""
+    data = folder.read_dataset()
     figures = json.loads(cycle.figures_json)
     candidate = AdapterName(cycle.bot, cycle.candidate) if cycle.candidate else None
     lines = [
@@ -53,15 +50,15 @@ def morning_report(cycle: Cycle, data: DatasetSummary | None) -> str:
     ]
     if data:
         lines += [
-            f"Trained on {data.train_rows} rows, {data.new_rows} of them new; compared on {data.held_out_rows} "
-            f"held-out rows of {data.held_out_conversations} conversations. {data.repetition}",
+            f"{data.train_rows} training rows, {data.new_rows} of them new; {data.held_out_rows} held-out rows of "
+            f"{data.held_out_conversations} conversations to compare on. {data.repetition}",
             "",
         ]
     if f"candidate_{ROWS[0][1]}" in figures:
         lines += ["| | base | production | candidate |", "|---|---|---|---|"]
         lines += [_row(title, key, digits, figures) for title, key, digits in ROWS]
         lines.append("")
-    lines += ["## Why", "", *(f"- {reason}" for reason in cycle.reasons), ""]
+    lines += ["## Why", "", *(f"- {reason}" for reason in cycle.reasons), "", *describe_run(folder.run)]
     return "\n".join(lines)
 
 

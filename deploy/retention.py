@@ -33,7 +33,9 @@ from nightschool.records import Adapter, BotName, Cycle, CycleState, Stage
 log = logging.getLogger(__name__)
 
 ALL: Final = 1_000_000
-RUN_KEEPS: Final = frozenset({"recipe.toml", "metrics.jsonl", "encoding.json", "stages.json", "train.log"})
+RUN_KEEPS: Final = frozenset(
+    {"recipe.toml", "metrics.jsonl", "encoding.json", "stages.json", "run.json", "plots", "train.log"}
+)
 DRAFT_AGE: Final = timedelta(hours=1)
 """What is being written is younger."""
 ENGINE_TIMEOUT_S: Final = 5

@@ -5,6 +5,7 @@ Imports torch, so only `tune.train` and `tune.methods` import it. Does not know 
 
 import json
 import logging
+import platform
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ from nightschool.errors import InvalidInput
 from nightschool.layers import ADAPTED_LAYERS
 from nightschool.prompt import Token, control_tokens
 from tune.recipe import Recipe
+from tune.run_record import Machine
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +69,17 @@ def choose_dtype(device: str, *, cpuinfo: Path = Path("/proc/cpuinfo")) -> torch
         return torch.bfloat16
     words = cpuinfo.read_text().split() if cpuinfo.exists() else []
     return torch.bfloat16 if BF16_FLAGS.intersection(words) else torch.float32
+
+
+def describe_machine(device: str) -> Machine:
+    """What a run is computed on, for its record."""
+    is_gpu = device != "cpu"
+    return Machine(
+        device=device,
+        device_name=torch.cuda.get_device_name() if is_gpu else platform.machine(),
+        dtype=str(choose_dtype(device)).removeprefix("torch."),
+        threads=torch.get_num_threads(),
+    )
 
 
 def load_tokenizer(base_model: str) -> PreTrainedTokenizerBase:

@@ -2,8 +2,9 @@
 
 In: recipe.toml and the dataset folder it names. Out: metrics.jsonl (a line for each step), encoding.json (what was
 cut), stages.json (which methods ran, and why others did not), checkpoints/, reward/ (where it is ordered), adapter/
-(published; with proof.json) and, last, DONE. Killable at any moment: started again it goes on from its last whole
-checkpoint, and a finished run returns at once. Does not know bots, cycles or the engine.
+(published; with proof.json and its card), tokenizer/, plots/, run.json (versions, hashes, times) and, last, DONE.
+Killable at any moment: started again it goes on from its last whole checkpoint, and a finished run returns at once.
+Does not know bots, cycles or the engine.
 Run: python -m tune.train RUN_DIR. Exit code 0 done, 2 bad input, 1 anything else; one clear line on stderr.
 """
 
@@ -14,19 +15,22 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
 from nightschool.errors import InvalidInput, NightschoolError
 from nightschool.files import publish, read_manifest, verify, write_atomic
+from nightschool.identity import identify_base
 from nightschool.methods import CHAIN
 from nightschool.prompt import Neutraliser
 from tune.encode import Encoded
 from tune.lessons import Lessons, Reader, tell_encoding
 from tune.methods.course import CHECKPOINTS
+from tune.plots import draw_losses
 from tune.recipe import Recipe, read_recipe
+from tune.run_record import Sources, write_model_card, write_run_record
 from tune.stages import read_stages
 from tune.start import Start, find_start
 
@@ -34,6 +38,7 @@ log = logging.getLogger(__name__)
 
 DONE: Final = "DONE"
 ADAPTER: Final = "adapter"
+TOKENIZER: Final = "tokenizer"
 PROOF: Final = "proof.json"
 PROOF_TEXTS: Final = 3
 PROOF_TOKENS: Final = 96
@@ -66,7 +71,11 @@ def train(run: Path) -> None:
     gc.collect()
     models.export_adapter(last, run / ADAPTER, base_model=recipe.base_model)
     _write_proof(run / ADAPTER, lessons.texts(), recipe, device=device)
+    sources = _describe(run, recipe, dataset, start, decode=lambda ids: str(tokenizer.decode(list(ids))))
     manifest = publish(run / ADAPTER, kind="adapter", about=_about(run, recipe, lessons, start))
+    tokenizer.save_pretrained(run / TOKENIZER)
+    draw_losses(run)
+    write_run_record(run, recipe, sources, machine=models.describe_machine(device), adapter_hash=manifest.content_hash)
     write_atomic(run / DONE, manifest.content_hash + "\n")
     shutil.rmtree(run / CHECKPOINTS)
     shutil.rmtree(run / REFERENCES, ignore_errors=True)
@@ -94,6 +103,16 @@ def _write_proof(adapter: Path, rows: Sequence[Encoded], recipe: Recipe, *, devi
         for text, of in sorted(zip(texts, measured, strict=True), key=lambda pair: -pair[1].distance)
     ]
     write_atomic(adapter / PROOF, json.dumps({"texts": proofs[:PROOF_TEXTS]}) + "\n")
+
+
+def _describe(
+    run: Path, recipe: Recipe, dataset: Path, start: Start, *, decode: Callable[[Sequence[int]], str]
+) -> Sources:
+    """Write the adapter's card; what the adapter was made of."""
+    manifest = verify(dataset)
+    sources = Sources(identify_base(recipe.base_model), manifest.content_hash, start.content_hash)
+    write_model_card(run, run / ADAPTER, recipe, sources, proof=run / ADAPTER / PROOF, decode=decode)
+    return sources
 
 
 def _proof_text(row: Encoded) -> tuple[int, ...]:

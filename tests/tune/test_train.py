@@ -11,8 +11,10 @@ import pytest
 
 from nightschool.errors import TrainingFailed
 from nightschool.files import read_manifest, verify
+from nightschool.identity import identify_base
 from tune.progress import read_progress
 from tune.recipe import Recipe, write_recipe
+from tune.run_record import read_run_record
 from tune.train import main, train
 
 from .conftest import write_dataset
@@ -114,8 +116,28 @@ def test_a_run_learns_and_leaves_an_adapter_that_vllm_takes(finished: Path) -> N
     assert not config["use_dora"]
     assert not config["modules_to_save"]
     names = {file.name for file in (finished / "adapter").iterdir()}
-    assert names == {"adapter_config.json", "adapter_model.safetensors", "proof.json", "manifest.json"}
+    assert names == {"adapter_config.json", "adapter_model.safetensors", "proof.json", "manifest.json", "README.md"}
     assert str(finished.parent) not in (finished / "adapter" / "adapter_config.json").read_text()
+
+
+@train_tier
+def test_a_run_says_what_it_was_made_of(finished: Path, base_model: Path) -> None:
+    record = read_run_record(finished)
+    assert record is not None
+    manifest = verify(finished / "adapter")
+    assert record.adapter_hash == manifest.content_hash
+    assert record.base_hash == identify_base(str(base_model))
+    assert {"python", "torch", "transformers", "peft"} <= set(record.versions)
+    assert (record.machine.device, record.seed, record.recipe["rank"]) == ("cpu", 17, 4)
+    assert [stage.method for stage in record.stages if stage.ran] == ["sft"]
+    assert record.peak_memory_mb is not None
+    card = (finished / "adapter" / "README.md").read_text()
+    assert record.base_hash in card
+    assert record.dataset_hash in card
+    for file in ("run.json", "adapter/README.md"):
+        assert str(finished.parent) not in (finished / file).read_text()
+    assert (finished / "plots" / "sft.svg").exists()
+    assert (finished / "tokenizer" / "tokenizer.json").exists()
 
 
 @train_tier

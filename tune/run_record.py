@@ -1,0 +1,192 @@
+"""What a run leaves for those who come after: `run.json`, by which it can be done again, and the adapter's own card.
+
+Times, versions and the machine stand in `run.json` alone. The card is part of the adapter, whose bytes are its name:
+the same weights from the same dataset give the same card. Neither holds a path. Imports no torch.
+"""
+
+import json
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from itertools import groupby
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Final, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from nightschool.files import write_atomic
+from nightschool.methods import CHAIN
+from tune.progress import StepLine, read_steps
+from tune.recipe import RECIPE, Recipe
+from tune.stages import StageLine, read_stages
+
+RUN: Final = "run.json"
+CARD: Final = "README.md"
+PACKAGES: Final = (
+    "nightschool", "torch", "transformers", "peft", "trl", "accelerate", "datasets", "tokenizers", "safetensors",
+    "bitsandbytes", "numpy", "pyarrow",
+)  # fmt: skip
+ENDS: Final = 5
+"""So many steps are the beginning of a method, and so many its end."""
+
+
+class Machine(BaseModel):
+    """On what a run was computed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: str
+    """`cpu` or `cuda`."""
+    device_name: str
+    dtype: str
+    """Of the frozen weights."""
+    threads: int
+
+
+class RunRecord(BaseModel):
+    """`run.json`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    began_at: datetime
+    """When the run was ordered; a night may have queued, and been cut off, before it went on."""
+    ended_at: datetime
+    trained_s: float
+    """Wall time of all optimizer steps."""
+    versions: dict[str, str]
+    platform: str
+    machine: Machine
+    seed: int
+    base_model: str
+    base_hash: str
+    dataset_hash: str
+    start_hash: str
+    """Of the adapter that it went on from; empty for the base model."""
+    adapter_hash: str
+    recipe: dict[str, Any]
+    stages: tuple[StageLine, ...]
+    peak_memory_mb: float | None
+    """Most that the trainer held, where that was measured."""
+
+
+class Sources(NamedTuple):
+    """What an adapter was made of, by content."""
+
+    base_hash: str
+    """`nightschool.identity`."""
+    dataset_hash: str
+    start_hash: str
+    """Empty for the base model."""
+
+
+def write_run_record(run: Path, recipe: Recipe, sources: Sources, *, machine: Machine, adapter_hash: str) -> None:
+    """Write `run.json` of a run whose adapter is finished."""
+    steps = read_steps(run)
+    record = RunRecord(
+        began_at=datetime.fromtimestamp((run / RECIPE).stat().st_mtime, UTC),
+        ended_at=datetime.now(UTC),
+        trained_s=round(sum(step.seconds for step in steps), 3),
+        versions={"python": platform.python_version(), **dict(_versions())},
+        platform=platform.platform(),
+        machine=machine,
+        seed=recipe.seed,
+        base_model=name_base(recipe.base_model),
+        **sources._asdict(),
+        adapter_hash=adapter_hash,
+        recipe=recipe.model_dump(exclude={"base_model", "dataset", "start"}),
+        stages=tuple(read_stages(run)),
+        peak_memory_mb=max((step.memory_mb for step in steps if step.memory_mb is not None), default=None),
+    )
+    write_atomic(run / RUN, record.model_dump_json(indent=2) + "\n")
+
+
+def read_run_record(run: Path) -> RunRecord | None:
+    """None where the run is not finished, or is an older one."""
+    file = run / RUN
+    return RunRecord.model_validate_json(file.read_bytes()) if file.exists() else None
+
+
+def write_model_card(
+    run: Path, adapter: Path, recipe: Recipe, sources: Sources, *, proof: Path, decode: Callable[[Sequence[int]], str]
+) -> None:
+    """Write README.md beside the adapter's weights, in the form that the Hub reads."""
+    name = name_base(recipe.base_model)
+    stages = [stage for stage in read_stages(run) if stage.ran and stage.method in CHAIN]
+    methods = " -> ".join(stage.method for stage in stages)
+    lines = [
+        "---",
+        f"base_model: {json.dumps(name)}",
+        "library_name: peft",
+        "pipeline_tag: text-generation",
+        f"tags: {json.dumps(['lora', 'nightschool', *(stage.method for stage in stages)])}",
+        "---",
+        "",
+        f"# Adapter on {name}",
+        "",
+        f"A LoRA adapter (rank {recipe.rank}, alpha {recipe.alpha}) that Nightschool trained by {methods}, seed "
+        f"{recipe.seed}. It works on this base model and on no other:",
+        "",
+        "| | SHA-256 |",
+        "| --- | --- |",
+        f"| base model {name} | `{sources.base_hash}` |",
+        f"| dataset | `{sources.dataset_hash}` |",
+        *([f"| adapter it went on from | `{sources.start_hash}` |"] if sources.start_hash else []),
+        "",
+        *_training(stages, read_steps(run)),
+        *_proof(json.loads(proof.read_bytes())["texts"], decode),
+    ]
+    write_atomic(adapter / CARD, "\n".join(lines))
+
+
+def name_base(base_model: str) -> str:
+    """A hub's id as it is, of a folder only its name."""
+    return Path(base_model).name if Path(base_model).is_dir() else base_model
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    for package in PACKAGES:
+        try:
+            yield package, version(package)
+        except PackageNotFoundError:
+            continue
+
+
+def _training(stages: Sequence[StageLine], steps: Sequence[StepLine]) -> list[str]:
+    """What each method learnt from, and its figures at its first and last steps."""
+    taken = {phase: list(of_phase) for phase, of_phase in groupby(steps, key=lambda step: step.phase)}
+    lines = ["## Training", "", "| method | rows | steps | loss | reward margin |", "| --- | --- | --- | --- | --- |"]
+    for stage in stages:
+        of_phase = taken.get(stage.method, [])
+        margins = [step.rewards_margin for step in of_phase if step.rewards_margin is not None]
+        loss = _way([step.loss for step in of_phase])
+        lines.append(f"| {stage.method} | {stage.rows} | {stage.steps} | {loss} | {_way(margins)} |")
+    return [*lines, ""]
+
+
+def _way(values: Sequence[float]) -> str:
+    return f"{fmean(values[:ENDS]):.3f} -> {fmean(values[-ENDS:]):.3f}" if values else ""
+
+
+def _proof(texts: Sequence[dict[str, Any]], decode: Callable[[Sequence[int]], str]) -> list[str]:
+    lines = [
+        "## Proof",
+        "",
+        "Whoever serves this adapter can prove that it is in use: under it each of these texts, which come from its "
+        "training rows, has the mean log-probability a token that `proof.json` says, and another one under the base "
+        "model alone. `nightschool prove` asks a running engine for them.",
+        "",
+    ]
+    for number, text in enumerate(texts, start=1):
+        base, adapter = fmean(text["base_logprobs"]), fmean(text["adapter_logprobs"])
+        words = decode(text["token_ids"])
+        fence = "`" * max(3, 1 + _longest_run(words))
+        lines += [f"{number}. base {base:.2f}, adapter {adapter:.2f}", "", fence, words, fence, ""]
+    return lines
+
+
+def _longest_run(words: str) -> int:
+    """Of backticks."""
+    return max((len(list(run)) for tick, run in groupby(words) if tick == "`"), default=0)
