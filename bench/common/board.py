@@ -48,7 +48,8 @@ class Board:
     """Answers of conversations that the exam does not hold."""
 
     def answers(self, label: Label, *, replaced: float, unit: Unit, seed: int) -> dict[int, Given]:
-        rng = random.Random(f"{label} {seed}")
+        # What production knows the candidate knows as well: it learnt from the same conversations.
+        known, rng = random.Random(seed), random.Random(f"{label} {seed}")
         if unit == "words":
             strange = [[word] for row in self.rows for word in row.reference.split()]
         else:
@@ -56,7 +57,7 @@ class Board:
         found: dict[int, Given] = {}
         for place, row in enumerate(self.rows):
             parts = [[word] for word in row.reference.split(" ")] if unit == "words" else phrases_of(row.reference)
-            said = [rng.choice(strange) if rng.random() < replaced else part for part in parts]
+            said = [rng.choice(strange) if known.random() < replaced else part for part in parts]
             found[place] = Given(" ".join(word for part in said for word in part))
         return found
 
