@@ -62,10 +62,17 @@ class Lessons:
     compared_report: PromptedReport
     voted_report: PromptedReport
 
+    def rows_of(self, phase: str) -> list[Encoded]:
+        """Those that a method learns from."""
+        if phase == "sft":
+            return [given.row for given in self.imitated]
+        if phase == "dpo":
+            return [row for pair in self.compared for row in (pair.chosen, pair.rejected)]
+        return [vote.row for vote in self.voted]
+
     def texts(self) -> list[Encoded]:
         """Rows to tell an adapter from its base by: those to imitate, or of the first kind that there is."""
-        imitated = [given.row for given in self.imitated]
-        return imitated or [pair.chosen for pair in self.compared] or [vote.row for vote in self.voted]
+        return self.rows_of("sft") or [pair.chosen for pair in self.compared] or self.rows_of("kto")
 
 
 class Reader:

@@ -258,9 +258,9 @@ def test_a_loss_that_is_no_number_ends_the_run(base_model: Path, tmp_path: Path)
 def test_the_lean_arithmetic_is_the_models_own(
     finished: Path, base_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tune.methods import arithmetic
+    from tune.methods import prove
 
-    monkeypatch.setattr(arithmetic, "can_share", lambda _: False)
+    monkeypatch.setattr(prove, "FASTER", ())
     run = prepare(tmp_path / "run", base_model=base_model, dataset=write_dataset(tmp_path / "data"))
     train(run)
     assert losses(run) == pytest.approx(losses(finished), abs=1e-3)

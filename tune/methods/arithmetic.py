@@ -1,6 +1,7 @@
 """Log-likelihoods of answers, row by row, which every method's loss is made of: by the model's own code, or leaner.
 
-The leaner arithmetic (`tune.methods.fused`, `tune.methods.prefix`) gives the same for the models that it is used for.
+The leaner arithmetic (`tune.methods.fused`, `tune.methods.prefix`) gives the same where it is used, which
+`tune.methods.prove` sees to.
 Knows how rows are cut into micro-batches, since the two want it differently; does not know what is made of the numbers.
 """
 
@@ -15,8 +16,8 @@ from transformers import PreTrainedModel
 
 from tune.batches import cut_by_length
 from tune.encode import IGNORED, Encoded
-from tune.methods.fused import fuse_adapter, has_plain_head
-from tune.methods.prefix import can_share, common_prefix, pack, packed_losses, share_prefix, sum_by_row
+from tune.methods.fused import fuse_adapter, unfuse_adapter
+from tune.methods.prefix import common_prefix, pack, packed_losses, share_prefix, sum_by_row, unshare_prefix
 
 TOKENS_AT_ONCE: Final = 1024
 """Padded tokens of a micro-batch on a CPU: more costs memory and gains nothing."""
@@ -35,16 +36,15 @@ class Arithmetic(Protocol):
         ...
 
 
-def choose_arithmetic(model: PeftModel, *, device: str) -> Arithmetic:
-    """The fastest that is right for `model`, which may compute by nothing else from then on."""
-    base = cast(PreTrainedModel, model.get_base_model())
-    if device == "cpu" and has_plain_head(base) and can_share(base):
-        return Lean(model)
-    return Plain(device)
+class Named(Arithmetic, Protocol):
+    name: str
+    """As the log calls it."""
 
 
 class Plain:
     """The model's own forward pass over padded rows; logits are kept for answers only."""
+
+    name = "plain"
 
     def __init__(self, device: str) -> None:
         self._device = device
@@ -69,13 +69,35 @@ class Plain:
         return sum_by_row(losses, learnt)
 
 
+class Fused(Plain):
+    """The model's own forward pass, but for its adapter's layers; on a CPU."""
+
+    name = "fused"
+
+    def __init__(self, model: PeftModel) -> None:
+        super().__init__("cpu")
+        fuse_adapter(model)
+        self._model = model
+
+    def undo(self) -> None:
+        """Let the model compute as it did before."""
+        unfuse_adapter(self._model)
+
+
 class Lean:
     """Rows packed behind what they begin with in common, through fused layers; on a CPU."""
 
+    name = "lean"
+
     def __init__(self, model: PeftModel) -> None:
         fuse_adapter(model)
-        share_prefix(cast(PreTrainedModel, model.get_base_model()))
         self._model = model
+        self._before = share_prefix(cast(PreTrainedModel, model.get_base_model()))
+
+    def undo(self) -> None:
+        """Let the model compute as it did before."""
+        unshare_prefix(cast(PreTrainedModel, self._model.get_base_model()), self._before)
+        unfuse_adapter(self._model)
 
     def cut(self, units: Sequence[Unit], *, rows_at_once: int) -> Iterator[list[int]]:
         if len(units[0]) > 1:  # each has a whole prompt in common, and with others little

@@ -20,11 +20,11 @@ from nightschool.methods import CHAIN, METHODS, Method
 from tune import model as models
 from tune.batches import Plan, plan_order
 from tune.lessons import Lessons
-from tune.methods.arithmetic import choose_arithmetic
 from tune.methods.course import Course, find_last, step_of
 from tune.methods.dpo import Dpo
 from tune.methods.kto import Kto, all_mismatches
 from tune.methods.memory import Appetite
+from tune.methods.prove import choose_arithmetic
 from tune.methods.reference import ask_reference
 from tune.methods.reward import RewardStage
 from tune.methods.sft import Sft
@@ -163,7 +163,7 @@ class _Stage:
         if phase != "sft":
             # A margin between two passes would be their dice's.
             _switch_off_dropout(model)
-        arithmetic = choose_arithmetic(model, device=self._device)
+        arithmetic = choose_arithmetic(model, self._lessons.rows_of(phase), device=self._device)
 
         def measure(rows: Any) -> torch.Tensor:
             def compute(rows_at_once: int) -> torch.Tensor:
@@ -184,10 +184,9 @@ class _Stage:
         name = hash_file(start / models.WEIGHTS)[:16] if start else "base"
         file = self._run / REFERENCES / f"{phase}-{name}.jsonl"
         if phase == "dpo":
-            rows = [row for pair in lessons.compared for row in (pair.chosen, pair.rejected)]
             return Dpo(
                 lessons.compared,
-                ask_reference(file, rows, measure),
+                ask_reference(file, lessons.rows_of(phase), measure),
                 beta=recipe.dpo_beta,
                 sft_weight=recipe.dpo_sft_weight,
                 label_smoothing=recipe.dpo_label_smoothing,

@@ -2,7 +2,9 @@
 
 A LoRA layer here multiplies in the base model's type throughout (PEFT casts each input up to fp32 for its two small
 products), and the loss forms logits for answer tokens only, a slice at a time, and their gradient at once: what is
-kept for the backward pass is one hidden state a token, not one number for each of the vocabulary. Not used on a GPU.
+kept for the backward pass is one hidden state a token, not one number for each of the vocabulary. Not used on a GPU,
+nor where it was not proved right for the model (`tune.methods.prove`): the loss knows nothing of scaled or capped
+logits.
 """
 
 from types import MethodType
@@ -14,29 +16,23 @@ from peft.tuners.lora import Linear
 from torch import Tensor
 from torch.autograd import Function
 from torch.nn.functional import linear
-from transformers import PreTrainedModel
 
 SLICE: Final = 256
 """Tokens whose logits are held at once: 50 MB at 49,152 words."""
-SCALED_HEADS: Final = (
-    "final_logit_softcapping",
-    "logit_scale",
-    "logits_scaling",
-    "output_multiplier",
-    "lm_head_multiplier",
-)
 
 
 class _LoraLinear(Function):
-    """y = x W' + s (x A') B', for x (n, in), W (out, in), A (r, in), B (out, r); W is frozen."""
+    """y = x W' + c + s (x A') B', for x (n, in), W (out, in), c (out,), A (r, in), B (out, r); W and c are frozen."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:  # noqa: PLR0917
+    def forward(  # noqa: PLR0917
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, a: Tensor, b: Tensor, scale: float
+    ) -> Tensor:
         a_low, b_low = a.to(x.dtype), b.to(x.dtype)
         low = x @ a_low.T  # (n, r)
         ctx.save_for_backward(x, weight, a_low, b_low, low)
         ctx.scale = scale
-        return linear(x, weight).addmm_(low, b_low.T, alpha=scale)
+        return linear(x, weight, bias).addmm_(low, b_low.T, alpha=scale)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -47,7 +43,7 @@ class _LoraLinear(Function):
         # The products add up in fp32 and are rounded once; the master weights stay in fp32.
         grad_a = (grad_low.T @ x).float() * ctx.scale
         grad_b = (grad.T @ low).float() * ctx.scale
-        return grad_x, None, grad_a, grad_b, None
+        return grad_x, None, None, grad_a, grad_b, None
 
 
 class _HeadLoss(Function):
@@ -74,19 +70,18 @@ class _HeadLoss(Function):
         return grad * grads[0].to(grad.dtype)[:, None], None, None
 
 
-def has_plain_head(model: PreTrainedModel) -> bool:
-    """Whether logits are a bare product: some models scale or cap them, and then this loss would be wrong."""
-    config = model.config.get_text_config()
-    head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
-    scaled = any(getattr(config, name, None) not in {None, 1.0} for name in SCALED_HEADS)
-    return isinstance(head, torch.nn.Linear) and _has_no_bias(head) and not scaled
-
-
 def fuse_adapter(model: PeftModel) -> None:
     """Let the model's LoRA layers compute as `_LoraLinear` from now on; their weights are untouched."""
     for layer in model.modules():
-        if isinstance(layer, Linear) and _has_no_bias(layer.base_layer):
+        if type(layer) is Linear and type(layer.base_layer) is torch.nn.Linear:
             layer.forward = MethodType(_forward, layer)  # type: ignore[method-assign]
+
+
+def unfuse_adapter(model: PeftModel) -> None:
+    """Let them compute as PEFT wrote them."""
+    for layer in model.modules():
+        if isinstance(layer, Linear):
+            vars(layer).pop("forward", None)
 
 
 def head_losses(hidden: Tensor, labels: Tensor, *, head: torch.nn.Linear) -> Tensor:
@@ -95,16 +90,15 @@ def head_losses(hidden: Tensor, labels: Tensor, *, head: torch.nn.Linear) -> Ten
     return losses
 
 
-def _has_no_bias(layer: Any) -> bool:
-    return layer.bias is None
-
-
-def _forward(layer: Any, x: Tensor, *_: Any, **__: Any) -> Tensor:
-    if layer.disable_adapters:
-        base: Tensor = layer.base_layer(x)
-        return base
-    flat = x.reshape(-1, x.shape[-1])
-    a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
-    weight, scale = layer.base_layer.weight, layer.scaling["default"]
-    y: Tensor = _LoraLinear.apply(flat, weight, a, b, scale)  # type: ignore[no-untyped-call]
+def _forward(layer: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    active = [name for name in layer.active_adapters if name in layer.lora_A]
+    if layer.disable_adapters or layer.merged or len(active) != 1:
+        # Another adapter, several or none: PEFT's own business.
+        result: Tensor = type(layer).forward(layer, x, *args, **kwargs)
+        return result
+    flat, base = x.reshape(-1, x.shape[-1]), layer.base_layer
+    a, b = layer.lora_A[active[0]].weight, layer.lora_B[active[0]].weight
+    y: Tensor = _LoraLinear.apply(  # type: ignore[no-untyped-call]
+        flat, base.weight, base.bias, a, b, layer.scaling[active[0]]
+    )
     return y.view(*x.shape[:-1], -1)

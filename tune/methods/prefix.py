@@ -2,7 +2,9 @@
 
 The rows lie behind one another in one sequence, the common prefix first, so linear layers see each of its tokens once;
 only attention knows the rows: the prefix attends to itself, each row to the prefix and to its own past. The result is
-that of separate rows, also in the gradients, for models whose attention is plain (`can_share`). Not used on a GPU.
+that of separate rows, also in the gradients, for models that want nothing of attention but a scaled softmax and nothing
+of the head but a product, whatever their name: that is proved before it is used (`tune.methods.prove`). Not used on a
+GPU.
 """
 
 from collections.abc import Sequence
@@ -17,8 +19,6 @@ from tune.encode import IGNORED
 from tune.methods.fused import head_losses
 
 NAME: Final = "nightschool_shared_prefix"
-PLAIN_MODELS: Final = frozenset({"llama"})
-"""Models whose layers hand `attention` what they are given and want nothing but a scaled softmax."""
 
 
 class Packed(NamedTuple):
@@ -33,15 +33,16 @@ class Packed(NamedTuple):
     prefix_tokens: int
 
 
-def can_share(model: PreTrainedModel) -> bool:
-    """Dropout in attention is left to the model's own code, which this one replaces."""
-    return model.config.model_type in PLAIN_MODELS and not getattr(model.config, "attention_dropout", 0.0)
-
-
-def share_prefix(model: PreTrainedModel) -> None:
-    """Let the model's attention understand packed rows; from then on it understands nothing else."""
+def share_prefix(model: PreTrainedModel) -> str:
+    """Let the model's attention understand packed rows, and from then on nothing else; the name of what it had."""
+    before = str(model.config._attn_implementation)
     AttentionInterface.register(NAME, _attention)
     model.set_attn_implementation(NAME)
+    return before
+
+
+def unshare_prefix(model: PreTrainedModel, before: str) -> None:
+    model.set_attn_implementation(before)
 
 
 def common_prefix(rows: Sequence[list[int]], labels: Sequence[list[int]]) -> int:
@@ -73,8 +74,7 @@ def pack(rows: Sequence[Sequence[int]], labels: Sequence[Sequence[int]], *, pref
 def packed_losses(model: PeftModel, packed: Packed) -> Tensor:
     """(b,) negative log-likelihoods of each row's labelled tokens, in nats."""
     base = cast(PreTrainedModel, model.get_base_model())
-    backbone = getattr(base, base.base_model_prefix)
-    states = backbone(
+    states = base.base_model(
         input_ids=packed.input_ids,
         position_ids=packed.position_ids,
         use_cache=False,

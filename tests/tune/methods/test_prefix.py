@@ -32,8 +32,8 @@ def test_packed_rows_give_the_loss_and_gradients_that_peft_gives_one_by_one(base
     import torch
     from torch.nn.functional import cross_entropy
 
-    from tune.methods.fused import fuse_adapter, has_plain_head
-    from tune.methods.prefix import can_share, common_prefix, pack, packed_loss, share_prefix
+    from tune.methods.fused import fuse_adapter
+    from tune.methods.prefix import common_prefix, pack, packed_loss, share_prefix
 
     start = list(range(40, 40 + shared))
     rows = [start + [n + 5 * k for k in range(4 + n)] for n in range(1, 5)]
@@ -48,8 +48,6 @@ def test_packed_rows_give_the_loss_and_gradients_that_peft_gives_one_by_one(base
     reference = gradients(model)
     model.zero_grad()
 
-    assert has_plain_head(model.get_base_model())
-    assert can_share(model.get_base_model())
     fuse_adapter(model)
     share_prefix(model.get_base_model())
     assert common_prefix(rows, labels) == shared
@@ -86,28 +84,3 @@ def test_the_loss_head_is_that_of_the_whole_vocabulary() -> None:
     for loss in losses:
         (loss * weights).sum().backward()
     torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-6)
-
-
-def test_dropout_in_attention_is_left_to_the_models_own_code(base_model: Path) -> None:
-    from tune.methods.prefix import can_share
-
-    base: Any = grown(base_model).get_base_model()
-    assert can_share(base)
-    base.config.attention_dropout = 0.1
-    assert not can_share(base)
-
-
-def test_a_fused_adapter_can_be_switched_off(base_model: Path) -> None:
-    import torch
-
-    from tune.methods.fused import fuse_adapter
-
-    model = grown(base_model).eval()
-    ids = torch.arange(40, 60)[None]
-    with torch.no_grad(), model.disable_adapter():
-        base = model(input_ids=ids).logits
-    fuse_adapter(model)
-    with torch.no_grad():
-        with model.disable_adapter():
-            torch.testing.assert_close(model(input_ids=ids).logits, base)
-        assert (model(input_ids=ids).logits - base).abs().max() > 0.1

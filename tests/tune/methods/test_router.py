@@ -26,14 +26,15 @@ def tiny_experts(family: str, *, vocabulary: int, **router: Any) -> Any:
     return AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
 
 
+@pytest.mark.parametrize("is_lean", [False, True])
 @pytest.mark.parametrize("family", ["mixtral", "qwen2_moe"])
 def test_what_a_model_would_add_for_its_router_changes_no_adapter(
-    family: str, tmp_path: Path, chat_tokenizer: Any
+    family: str, is_lean: bool, tmp_path: Path, chat_tokenizer: Any
 ) -> None:
     import torch
     from safetensors.torch import load_file
 
-    from tune.methods.arithmetic import Plain
+    from tune.methods.arithmetic import Lean, Plain
     from tune.methods.course import Course
     from tune.methods.memory import Appetite
     from tune.methods.sft import Sft
@@ -50,7 +51,8 @@ def test_what_a_model_would_add_for_its_router_changes_no_adapter(
         router = {"output_router_logits": coefficient > 0, "router_aux_loss_coef": coefficient}
         model = add_adapter(tiny_experts(family, vocabulary=len(chat_tokenizer), **router), recipe)
         last = take_steps(
-            model, Sft([Imitated(row) for row in rows]), course, arithmetic=Plain("cpu"), appetite=Appetite(1),
+            model, Sft([Imitated(row) for row in rows]), course,
+            arithmetic=Lean(model) if is_lean else Plain("cpu"), appetite=Appetite(1),
             recipe=recipe, run=tmp_path / name, device="cpu",
         )  # fmt: skip
         learnt.append(load_file(last / WEIGHTS))

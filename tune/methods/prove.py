@@ -1,0 +1,141 @@
+"""Prove on a run's own rows that the faster arithmetic gives what plain PEFT gives, before a step is taken with it.
+
+Whether `fused` and `prefix` are right for a model depends on what its code does with scores, masks and logits, so that
+is not read off its name: before the first step, log-likelihoods and gradients of a few rows, the longest among them,
+are computed by PEFT row by row, then by each faster arithmetic. The fastest that agrees is used; the log says which,
+and why not another. What every method's loss is made of is compared, so it holds for all of them.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Final, NamedTuple, Protocol, cast
+
+import torch
+from peft import PeftModel
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from tune.encode import IGNORED, Encoded
+from tune.methods.arithmetic import Fused, Lean, Named, Plain
+
+log = logging.getLogger(__name__)
+
+BOUNDS: Final[Mapping[torch.dtype, float]] = MappingProxyType({torch.float32: 5e-3, torch.bfloat16: 0.3})
+"""Relative difference of a layer's gradient that rounding explains; what is wrong in kind is wrong by far more."""
+LOSS_BOUNDS: Final[Mapping[torch.dtype, float]] = MappingProxyType({torch.float32: 1e-4, torch.bfloat16: 0.02})
+SMALL: Final = 0.05
+"""Of the largest gradient: one that is smaller is mostly rounding, and is measured by this."""
+NUDGE: Final = 0.02
+"""Spread of what is put into an adapter's zeros while it is proved: of those no gradient would reach its other half."""
+FAULTS: Final = (AttributeError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError)
+"""In so many ways a model's code says that it takes no such attention or has no such parts."""
+
+
+class _Faster(Named, Protocol):
+    def undo(self) -> None: ...
+
+
+FASTER: Final[tuple[Callable[[PeftModel], _Faster], ...]] = (Lean, Fused)
+"""The fastest first."""
+
+
+class Measured(NamedTuple):
+    losses: tuple[float, ...]
+    """Of each row, the mean over its answer's tokens, in nats."""
+    gradients: Mapping[str, Tensor]
+    """By the parameter's name."""
+
+
+def choose_arithmetic(model: PeftModel, rows: Sequence[Encoded], *, device: str) -> Named:
+    """The fastest arithmetic that is right for `model` on some of `rows`; it may compute by no other from then on."""
+    plain = Plain(device)
+    name = cast(PreTrainedModel, model.get_base_model()).config.model_type
+    if device != "cpu":
+        return plain
+    if _has_dropout(model):
+        log.info("arithmetic=plain for %s: no two passes are alike with dropout", name)
+        return plain
+    sample = _pick(rows)
+    with _nudged(model):
+        wanted = _measure(model, sample, lambda: (plain.measure(model, [row]) for row in sample))
+        for make in FASTER:
+            tried = make(model)
+            if not (fault := _find_fault(model, tried, sample, wanted)):
+                log.info("arithmetic=%s agrees with PEFT for %s", tried.name, name)
+                return tried
+            log.warning("arithmetic=%s is not that of %s: %s", tried.name, name, fault)
+            tried.undo()
+    return plain
+
+
+def find_difference(found: Measured, wanted: Measured, *, dtype: torch.dtype) -> str:
+    """What differs by more than rounding, in words; empty where nothing does."""
+    loss_bound, bound = LOSS_BOUNDS[dtype], BOUNDS[dtype]
+    for one, other in zip(found.losses, wanted.losses, strict=True):
+        if not abs(one - other) <= loss_bound * abs(other):  # also where it is no number
+            return f"loss {one:.5g} instead of {other:.5g}"
+    if found.gradients.keys() != wanted.gradients.keys():
+        return f"gradients of {len(found.gradients)} parameters instead of {len(wanted.gradients)}"
+    floor = SMALL * max((float(gradient.norm()) for gradient in wanted.gradients.values()), default=0.0)
+    for name, gradient in wanted.gradients.items():
+        off = float((found.gradients[name] - gradient).norm()) / max(float(gradient.norm()), floor, 1e-30)
+        if not off <= bound:
+            return f"gradient of {name} off by {off:.2g}, where {bound:g} is rounding"
+    return ""
+
+
+def _find_fault(model: PeftModel, tried: Named, rows: Sequence[Encoded], wanted: Measured) -> str:
+    try:
+        found = _measure(model, rows, lambda: [tried.measure(model, rows)])
+    except FAULTS as error:
+        return f"it cannot be computed ({error})"
+    return find_difference(found, wanted, dtype=cast(PreTrainedModel, model.get_base_model()).dtype)
+
+
+def _has_dropout(model: PeftModel) -> bool:
+    return any(
+        module.p > 0 if isinstance(module, torch.nn.Dropout) else getattr(module, "attention_dropout", 0.0) > 0
+        for module in model.modules()
+    )
+
+
+def _pick(rows: Sequence[Encoded]) -> list[Encoded]:
+    """The longest row, by which windows of attention show, the shortest and the middle one."""
+    by_length = sorted(rows, key=lambda row: (len(row.input_ids), row.item_id))
+    return [by_length[at] for at in sorted({0, len(by_length) // 2, len(by_length) - 1})]
+
+
+@contextmanager
+def _nudged(model: PeftModel) -> Iterator[None]:
+    """Adapter weights that are zero hold small numbers instead, and nobody's dice are thrown."""
+    dice = torch.Generator().manual_seed(0)
+    zeros = [parameter for parameter in model.parameters() if parameter.requires_grad and not parameter.any()]
+    with torch.no_grad():
+        for parameter in zeros:
+            parameter.copy_(torch.randn(parameter.shape, generator=dice) * NUDGE)
+    model.train()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        model.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            for parameter in zeros:
+                parameter.zero_()
+
+
+def _measure(model: PeftModel, rows: Sequence[Encoded], measure: Callable[[], Iterable[Tensor]]) -> Measured:
+    model.zero_grad(set_to_none=True)
+    tokens = [sum(label != IGNORED for label in row.labels) for row in rows]
+    losses: list[float] = []
+    for some in measure():
+        some.sum().backward()  # type: ignore[no-untyped-call]
+        losses += some.tolist()
+    gradients = {
+        name: parameter.grad.float() / sum(tokens)
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad and parameter.grad is not None
+    }
+    return Measured(tuple(loss / count for loss, count in zip(losses, tokens, strict=True)), gradients)
