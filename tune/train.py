@@ -15,7 +15,7 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -70,7 +70,7 @@ def train(run: Path) -> None:
     last = train_chain(lessons, recipe, start, run=run, device=device)
     gc.collect()
     models.export_adapter(last, run / ADAPTER, base_model=recipe.base_model)
-    _write_proof(run / ADAPTER, lessons.texts(), recipe, device=device)
+    _write_proof(run / ADAPTER, lessons.texts(), recipe, device=device, earlier=find_earlier(last))
     sources = _describe(run, recipe, dataset, start, decode=lambda ids: str(tokenizer.decode(list(ids))))
     manifest = publish(run / ADAPTER, kind="adapter", about=_about(run, recipe, lessons, start))
     tokenizer.save_pretrained(run / TOKENIZER)
@@ -89,15 +89,24 @@ def _check_dataset(folder: Path) -> Path:
     return folder
 
 
-def _write_proof(adapter: Path, rows: Sequence[Encoded], recipe: Recipe, *, device: str) -> None:
+def find_earlier(last: Path) -> dict[str, Path]:
+    """The checkpoint before the `last` one of a stage, by what was learnt since; empty where none is kept."""
+    steps = sorted(int(found.name.rpartition("-")[2]) for found in last.parent.glob("checkpoint-*"))
+    return {f"the steps behind {step}": last.with_name(f"checkpoint-{step}") for step in steps[-2:-1]}
+
+
+def _write_proof(
+    adapter: Path, rows: Sequence[Encoded], recipe: Recipe, *, device: str, earlier: Mapping[str, Path]
+) -> None:
     """Log-probabilities of a few texts under base and adapter, by which a server proves what it has loaded.
 
-    Of some candidates those are taken on which base and adapter differ most, so that they can be told apart.
+    Of some candidates those are taken on which base and adapter differ most, so that they can be told apart. `earlier`
+    are checkpoints that a server must not take for the adapter.
     """
     from tune.model import measure_log_probs  # noqa: PLC0415
 
     texts = [_proof_text(row) for row in sorted(rows, key=lambda row: row.item_id)[:PROOF_CANDIDATES]]
-    measured = measure_log_probs(recipe.base_model, adapter, texts, device=device)
+    measured = measure_log_probs(recipe.base_model, adapter, texts, device=device, earlier=earlier)
     proofs = [
         {"token_ids": text, "base_logprobs": of.base, "adapter_logprobs": of.adapter, "without": of.without}
         for text, of in sorted(zip(texts, measured, strict=True), key=lambda pair: -pair[1].distance)

@@ -15,7 +15,7 @@ from nightschool.identity import identify_base
 from tune.progress import read_progress
 from tune.recipe import Recipe, write_recipe
 from tune.run_record import read_run_record
-from tune.train import main, train
+from tune.train import find_earlier, main, train
 
 from .conftest import write_dataset
 
@@ -90,6 +90,15 @@ def test_a_finished_run_is_left_alone(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["DONE"]
 
 
+def test_the_proof_holds_the_checkpoint_before_the_last(tmp_path: Path) -> None:
+    for step in (8, 10, 2):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+    assert find_earlier(tmp_path / "checkpoint-10") == {"the steps behind 8": tmp_path / "checkpoint-8"}
+    for step in (8, 2):
+        (tmp_path / f"checkpoint-{step}").rmdir()
+    assert find_earlier(tmp_path / "checkpoint-10") == {}
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, base_model: Path) -> Path:
     """A run that went from start to end without a break, as a child process."""
@@ -159,6 +168,7 @@ def test_the_proof_tells_the_adapter_from_the_base(finished: Path, base_model: P
     assert len(texts) == 3
     for text in texts:
         assert len(text["token_ids"]) <= 96
+        assert "the steps behind 28" in text["without"]
         under_adapter = log_probs(text["token_ids"])
         with adapted.disable_adapter():
             under_base = log_probs(text["token_ids"])
