@@ -234,6 +234,7 @@ async def make_dataset(school: School, bot: Bot, folder: NightFolder, *, target:
         system_prompt=bot.system_prompt,
         held_out_share=bot.recipe.held_out_share,
         bounds=bounds_of(bot),
+        half_life_days=bot.recipe.half_life_days,
         seed=bot.recipe.split_seed,
         known_items=await find_known_items(school.store, school.home, bot=bot.bot_name),
         trained_before=await find_trained(school.store, school.home, bot=bot.bot_name),

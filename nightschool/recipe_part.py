@@ -51,6 +51,9 @@ class RecipePart(Section):
     """So many votes of one browser and day count, the first ones."""
     agreeing_persons: int = Field(default=0, ge=0)
     """So many persons who suggest nearly the same let it into training (2 at least) without an operator; 0: never."""
+    half_life_days: float = Field(default=30, ge=0, le=3650)
+    """A thumb counts half as much after so many days, and below 1/64 not at all; 0: it does not age, as an operator's
+    word never does."""
     min_pairs: int = Field(default=50, ge=1)
     """With fewer training pairs a night leaves DPO out."""
     min_votes: int = Field(default=100, ge=2)

@@ -32,7 +32,7 @@ class Counts:
     """Rows of training and of examination."""
 
 
-def write_card(counts: Counts, bounds: Bounds, *, held_out_share: float, seed: int) -> str:
+def write_card(counts: Counts, bounds: Bounds, *, held_out_share: float, half_life_days: float, seed: int) -> str:
     """The card as Markdown."""
     reasons = [f"| {reason} | {count} |" for reason, count in sorted(counts.left_out.items())] or ["| nothing | 0 |"]
     lines = [
@@ -50,6 +50,8 @@ def write_card(counts: Counts, bounds: Bounds, *, held_out_share: float, seed: i
         f"{counts.most_of_one_person[0]}), {bounds.exam_share:.0%} of the exam rows (the largest has "
         f"{counts.most_of_one_person[1]}), {bounds.votes_a_day} votes a day; imports and API keys are no persons. "
         + _agreement(bounds.agreeing_persons),
+        "",
+        _aging(half_life_days),
         "",
         describe_repetition(largest_group=counts.largest_group, conversations=counts.conversations),
         "",
@@ -77,6 +79,14 @@ def describe_repetition(*, largest_group: int, conversations: int) -> str:
     return (
         f"The largest group of near-duplicates holds {largest_group} of {conversations} conversations "
         f"({largest_group / conversations:.0%})."
+    )
+
+
+def _aging(half_life_days: float) -> str:
+    if half_life_days == 0:
+        return "Votes count alike whatever their age."
+    return (
+        f"A vote counts half as much after {half_life_days:g} days, what an operator ruled or brought always in full."
     )
 
 

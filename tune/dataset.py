@@ -103,6 +103,7 @@ def build_dataset(
     held_out_share: float,
     seed: int,
     bounds: Bounds = Bounds(),
+    half_life_days: float = 0.0,
     known_items: frozenset[str] = frozenset(),
     trained_before: frozenset[str] = frozenset(),
 ) -> DatasetSummary:
@@ -114,7 +115,9 @@ def build_dataset(
     taken = join_dialogues(read_snapshot(snapshot))
     paced = bound_votes(taken, votes_a_day=bounds.votes_a_day)
     taken = replace(taken, opinions=paced.opinions)
-    selection = select_rows(taken, system_prompt=system_prompt, agreeing_persons=bounds.agreeing_persons)
+    selection = select_rows(
+        taken, system_prompt=system_prompt, agreeing_persons=bounds.agreeing_persons, half_life_days=half_life_days
+    )
     left_out = Counter(selection.left_out) + Counter({"votes beyond one person's day": paced.left_out})
     selection = replace(selection, left_out=left_out)
     split = partial(
@@ -126,28 +129,36 @@ def build_dataset(
     draft = Path(tempfile.mkdtemp(dir=target, prefix=".draft-"))
     try:
         _write(draft, parts)
-        card = write_card(counts, bounds, held_out_share=held_out_share, seed=seed)
+        card = write_card(counts, bounds, held_out_share=held_out_share, half_life_days=half_life_days, seed=seed)
         (draft / CARD).write_text(card + "\n" + "\n".join(_draw(draft, parts)))
-        about = _about(taken, parts, counts) | {"held_out_share": held_out_share, "seed": seed}
+        about = _about(taken, parts, counts) | {
+            "held_out_share": held_out_share,
+            "half_life_days": half_life_days,
+            "seed": seed,
+        }
         content_hash = publish(draft, kind=KIND, about=about).content_hash
-        summary = DatasetSummary(
-            content_hash=content_hash,
-            train_rows=counts.train_rows,
-            held_out_rows=counts.held_out_rows,
-            held_out_conversations=counts.held_out_conversations,
-            pairs=counts.pairs,
-            votes=counts.votes_up + counts.votes_down,
-            new_rows=len({named.item_id for named in parts.rows["sft", Side.TRAIN]} - known_items),
-            held_out_pairs=counts.held_out_pairs,
-            held_out_votes=counts.held_out_votes,
-            conversations=counts.conversations,
-            largest_group=counts.largest_group,
-        )
+        summary = _summarise(content_hash, parts, counts, known_items=known_items)
         folder = target / summary.folder_name
         _settle(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return summary
+
+
+def _summarise(content_hash: str, parts: Parts, counts: Counts, *, known_items: frozenset[str]) -> DatasetSummary:
+    return DatasetSummary(
+        content_hash=content_hash,
+        train_rows=counts.train_rows,
+        held_out_rows=counts.held_out_rows,
+        held_out_conversations=counts.held_out_conversations,
+        pairs=counts.pairs,
+        votes=counts.votes_up + counts.votes_down,
+        new_rows=len({named.item_id for named in parts.rows["sft", Side.TRAIN]} - known_items),
+        held_out_pairs=counts.held_out_pairs,
+        held_out_votes=counts.held_out_votes,
+        conversations=counts.conversations,
+        largest_group=counts.largest_group,
+    )
 
 
 def _settle(draft: Path, folder: Path) -> None:

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from nightschool.records import ChatMessage
+from tune.places import place_at_end
+from tune.settle import Preference, settle
 from tune.snapshot import Said, Snapshot
-from tune.words import Judged, VoteRef, Word, judge_answers
+from tune.weigh import DIGITS, weigh_words
+from tune.words import WHOLE, Judged, VoteRef, Word, judge_answers
 
 
 class Lineage(NamedTuple):
@@ -33,7 +36,7 @@ class Lesson:
     messages: tuple[ChatMessage, ...]
     lineage: Lineage
     weight: float = 1.0
-    """How heavily it counts in training."""
+    """0..1: the mean of its answers'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,9 @@ class Pair:
     chosen: str
     rejected: str
     lineage: Lineage
+    word: Word
+    """By which the better one is the better one."""
     weight: float = 1.0
-    """How heavily it counts in training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,26 +72,35 @@ class Selection:
     pairs: tuple[Pair, ...]
     rated: tuple[Rated, ...]
     left_out: Mapping[str, int]
-    """Reasons why rated or imported answers are not imitated, counted."""
+    """Reasons why rated or imported answers are not imitated, and pairs not compared, counted."""
 
 
-def select_rows(snapshot: Snapshot, *, system_prompt: str, agreeing_persons: int = 0) -> Selection:
+def select_rows(
+    snapshot: Snapshot, *, system_prompt: str, agreeing_persons: int = 0, half_life_days: float = 0.0
+) -> Selection:
     """Every row that the snapshot holds, oldest conversation first."""
-    judged = judge_answers(snapshot, agreeing_persons=agreeing_persons)
+    words = judge_answers(snapshot, agreeing_persons=agreeing_persons)
+    judged = weigh_words(words, taken_at=snapshot.taken_at, half_life_days=half_life_days)
     trees = [
         _Tree(name, snapshot.messages.get(name, ()), judged, system_prompt=system_prompt) for name in snapshot.talks
     ]
     left_out = Counter(answer.reason for tree in trees for answer in tree.judged.values() if answer.reason)
     lessons = [lesson for tree in trees for lesson in tree.lessons()]
     sound = tuple(lesson for lesson in lessons if _alternates(lesson.messages))
-    if len(sound) < len(lessons):
-        left_out["roles do not alternate"] = len(lessons) - len(sound)
+    left_out["roles do not alternate"] = len(lessons) - len(sound)
+    pairs = [pair for tree in trees for pair in tree.pairs() if _alternates(pair.prompt)]
+    why_not = settle([_preference(pair) for pair in pairs])
+    left_out.update(filter(None, why_not))
     return Selection(
         lessons=sound,
-        pairs=tuple(pair for tree in trees for pair in tree.pairs() if _alternates(pair.prompt)),
+        pairs=tuple(pair for pair, why in zip(pairs, why_not, strict=True) if not why),
         rated=tuple(rated for tree in trees for rated in tree.rated() if _alternates(rated.prompt)),
-        left_out=left_out,
+        left_out=+left_out,
     )
+
+
+def _preference(pair: Pair) -> Preference:
+    return Preference(place_at_end(pair.prompt), pair.chosen, pair.rejected, pair.word.rank)
 
 
 class _Tree:
@@ -99,6 +112,7 @@ class _Tree:
         self._conversation_id = conversation_id
         self._system_prompt = system_prompt
         self._messages = {m.message_id: m for m in messages}
+        self._parents = {m.parent_id for m in messages}
         self.judged = {name: judged[name] for name in self._messages if name in judged}
 
     def lessons(self) -> Iterator[Lesson]:
@@ -118,19 +132,22 @@ class _Tree:
             taught = [self.judged[m.message_id] for m in before if m.role == "assistant" and self._is_open(m, covered)]
             taught.append(end)
             covered.update(judged.said.message_id for judged in taught)
-            yield Lesson(self._conversation_id, self._chat(path, taught=taught), _merge(path, taught))
+            weight = round(sum(judged.weight for judged in taught) / len(taught), DIGITS)
+            yield Lesson(self._conversation_id, self._chat(path, taught=taught), _merge(path, taught), weight)
 
     def pairs(self) -> Iterator[Pair]:
+        """What was put in an answer's place before it; and a liked answer before its siblings that were disliked, or
+        that were asked for anew until it came. Without a vote none of several siblings is the better one."""
         for judged in self.judged.values():
             if judged.is_edited and judged.target and judged.said.content.strip():
-                yield self._pair(judged.said, chosen=judged.target, rejected=judged.said.content, because=[judged])
+                yield self._pair(judged, chosen=judged.target, rejected=judged.said.content, because=[judged])
         for answers in self._siblings():
             liked = [a for a in answers if a.is_good and a.target is not None and not a.is_edited]
             for better in liked:
                 for worse in answers:
-                    if worse.is_good is False and worse.said.content.strip() not in {"", better.said.content.strip()}:
+                    if worse.said.content.strip() and (worse.is_good is False or self._is_discarded(worse, better)):
                         yield self._pair(
-                            better.said,
+                            better,
                             chosen=better.said.content,
                             rejected=worse.said.content,
                             because=[better, worse],
@@ -141,11 +158,27 @@ class _Tree:
             if judged.is_voted and judged.is_good is not None and judged.said.content.strip():
                 path = self._path(judged.said)
                 prompt, lineage = self._prompt(path), _merge(path, [judged])
-                yield Rated(self._conversation_id, prompt, judged.said.content, judged.is_good, lineage)
+                answer = judged.said.content
+                yield Rated(self._conversation_id, prompt, answer, judged.is_good, lineage, judged.weight)
 
-    def _pair(self, said: Said, *, chosen: str, rejected: str, because: Sequence[Judged]) -> Pair:
-        path = self._path(said)
-        return Pair(self._conversation_id, self._prompt(path), chosen, rejected, _merge(path, because))
+    def _pair(self, better: Judged, *, chosen: str, rejected: str, because: Sequence[Judged]) -> Pair:
+        path = self._path(better.said)
+        weight = min(judged.weight for judged in because)
+        lineage = _merge(path, because)
+        return Pair(self._conversation_id, self._prompt(path), chosen, rejected, lineage, better.word, weight)
+
+    def _is_discarded(self, answer: Judged, kept: Judged) -> bool:
+        """Whether somebody asked for another answer than this one, until `kept` came, and never went on from it."""
+        said, order = answer.said, list(self._messages)
+        return (
+            answer.word is Word.NONE
+            and not answer.opinions
+            and not answer.reviews
+            and said.source != "client"
+            and said.finish in WHOLE
+            and said.message_id not in self._parents
+            and order.index(said.message_id) < order.index(kept.said.message_id)
+        )
 
     def _siblings(self) -> Iterator[list[Judged]]:
         answers: dict[str, list[Judged]] = {}

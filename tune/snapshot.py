@@ -88,6 +88,8 @@ class Ruling:
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     content_hash: str
+    taken_at: datetime
+    """Until when it holds what was said: ages are counted from here."""
     talks: Mapping[str, Talk]
     """By conversation id, oldest first."""
     messages: Mapping[str, tuple[Said, ...]]
@@ -116,6 +118,7 @@ def read_snapshot(folder: Path) -> Snapshot:
     said = _by(map(_said, _rows(folder / MESSAGES, SAID, only=("conversation_id", names))), lambda m: m.conversation_id)
     return Snapshot(
         content_hash=manifest.content_hash,
+        taken_at=datetime.fromisoformat(str(manifest.about["taken_at"])),
         talks={talk.conversation_id: talk for talk in kept},
         messages={
             talk.conversation_id: tuple(sorted(said[talk.conversation_id], key=lambda m: (m.created_at, m.message_id)))

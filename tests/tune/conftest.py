@@ -164,8 +164,11 @@ class SnapshotBuilder:
         target.mkdir()
         for table, schema in SCHEMAS.items():
             pq.write_table(pa.Table.from_pylist(self.rows[table], schema=schema), target / f"{table}.parquet")
-        publish(target, kind="snapshot")
+        publish(target, kind="snapshot", about={"taken_at": (START + timedelta(minutes=self.minutes)).isoformat()})
         return target
+
+    def wait(self, *, days: float) -> None:
+        self.minutes += round(days * 24 * 60)
 
     def _now(self) -> datetime:
         self.minutes += 1

@@ -8,6 +8,7 @@ from tune.parts import KINDS
 from tune.rows import Named, name_row, write_kind
 from tune.select import Lesson, Lineage, Pair, Rated
 from tune.split import Side
+from tune.words import Word
 
 LINEAGE = Lineage(messages=("m",), votes=(), reviews=(), is_let_in=True)
 
@@ -34,7 +35,14 @@ def _lesson(number: int) -> Lesson:
 
 
 def _pair(number: int) -> Pair:
-    return Pair(f"p{number}", _prompt(number), f"yes {number % 3}, of course.", "no" + "." * (number % 4), LINEAGE)
+    return Pair(
+        f"p{number}",
+        _prompt(number),
+        f"yes {number % 3}, of course.",
+        "no" + "." * (number % 4),
+        LINEAGE,
+        Word.CORRECTED,
+    )
 
 
 def _rated(number: int, *, is_good: bool) -> Rated:

@@ -15,6 +15,7 @@ from tune.select import Pair
 from tune.split import Side
 from tune.stages import read_stages
 from tune.train import train
+from tune.words import Word
 
 from ..school import LINEAGE, write_school
 
@@ -26,7 +27,7 @@ def pair(number: int) -> Pair:
     dice = random.Random(number)
     words = "".join(dice.choice("abcdefgh ") for _ in range(8))
     prompt = (ChatMessage(role="user", content=f"q{number}"),)
-    return Pair(f"p{number}", prompt, f"{words} thanks", f"{words} pff{number}", LINEAGE)
+    return Pair(f"p{number}", prompt, f"{words} thanks", f"{words} pff{number}", LINEAGE, Word.CORRECTED)
 
 
 @pytest.fixture
