@@ -1,0 +1,196 @@
+"""Does a night teach? Held-out questions under base, a night's adapter, and what TRL would make of the same rows.
+
+Public support questions are imported, a taste of our making (numbered steps rather than flowing text) votes with a
+tenth of its votes turned round, and one dataset is built of it all by the record's own doors. Then real runs of
+`tune.train`: SFT, and from its adapter DPO and KTO; and plain TRL with its defaults on the same SFT rows for as many
+epochs. Told are perplexity of people's held-out answers, ROUGE-L and token F1 of greedy answers (gains with 95 %
+intervals over groups), and how often the better of two held-out answers is the likelier by the mean over its tokens.
+Gains of DPO and KTO are differences to the SFT run on the same pairs. Says nothing of how real votes look.
+Run: python bench/learn.py [--data FILE] [--quick]   The last line is one JSON object.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.common.classroom import SYSTEM_PROMPT, Class, Sizes, pair_up, read_class, write_record
+from bench.common.contestants import Contestants, perplexity, prefers
+from bench.common.plain_rows import write_plain_rows
+from eval.metrics.text import rouge_l, token_f1
+from eval.statistics import interval_of_mean
+from nightschool.methods import CHAIN, Method
+from tune.base_model import prepare_base_model
+from tune.dataset import build_dataset
+from tune.recipe import Recipe, write_recipe
+
+PUBLIC: Final = Path(__file__).parents[2] / "shared" / "data" / "support_qa" / "support_qa.jsonl.gz"
+SEED: Final = 17
+NOISE: Final = 0.1
+ALPHA: Final = 0.025
+DRAWS: Final = 10_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    sizes: Sizes
+    epochs: float
+    answers: int
+    """Questions that are answered; all are scored."""
+    max_tokens: int
+
+
+FULL: Final = Plan(Sizes(taught=160, examined=120, voted=200), epochs=2, answers=60, max_tokens=96)
+QUICK: Final = Plan(Sizes(taught=16, examined=16, voted=32), epochs=1, answers=8, max_tokens=32)
+
+
+def likes_steps(answer: str) -> bool:
+    """The hidden taste: steps that are numbered."""
+    return "\n1." in answer
+
+
+def run_night(method: Method, dataset: Path, folder: Path, *, model: str, plan: Plan, start: Path | None) -> Path:
+    """The adapter that one method ends with; `start`: the one it goes on from, as in a night's chain."""
+    run = folder / method
+    write_recipe(
+        run,
+        Recipe(
+            base_model=model, dataset=str(dataset), methods=(method,), start=str(start or ""), epochs=plan.epochs,
+            learning_rate=4e-4, seed=SEED, min_pairs=1, min_votes=2, min_votes_each=1,
+        ),
+    )  # fmt: skip
+    began = time.monotonic()
+    _call("-m", "tune.train", str(run), log=folder / f"{method}.log")
+    print(f"{method}: trained in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    return run / "adapter"
+
+
+def run_plain(dataset: Path, folder: Path, *, model: str, plan: Plan) -> Path:
+    rows, out = folder / "plain.jsonl", folder / "plain"
+    out.mkdir()
+    write_plain_rows("sft", dataset, rows)
+    script = str(Path(__file__).parent / "common" / "plain_trl.py")
+    began = time.monotonic()
+    _call(
+        script, "sft", str(rows), "--model", model, "--out", str(out), "--epochs", str(plan.epochs),
+        log=folder / "plain.log",
+    )  # fmt: skip
+    print(f"plain TRL: trained in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    return out
+
+
+def _call(*arguments: str, log: Path) -> None:
+    with log.open("wb") as output:
+        done = subprocess.run([sys.executable, *arguments], stdout=output, stderr=output, check=False, env=os.environ)
+    if done.returncode:
+        raise SystemExit(f"{arguments} ended with {done.returncode}:\n{log.read_text()[-4000:]}")
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Of one contestant on the same rows."""
+
+    perplexity: float
+    prefers: NDArray[np.float64]
+    """(pairs,) 1 where the better answer is the likelier one."""
+    answers: Sequence[str]
+
+
+def mark(judge: Contestants, adapter: Path | None, pupils: Class, *, plan: Plan, answers: int) -> Marks:
+    """`answers`: so many questions are answered too."""
+    pairs = list(pair_up(pupils.examined, pupils.others["examined"], taste=likes_steps))
+    with judge.wearing(adapter):
+        return Marks(
+            perplexity=perplexity(judge.score([example.chat for example in pupils.examined])),
+            prefers=prefers(*(judge.score([pair[place].chat for pair in pairs]) for place in (0, 1))),
+            answers=judge.answer([e.chat for e in pupils.examined[:answers]], max_tokens=plan.max_tokens),
+        )
+
+
+def compare(marks: Mapping[str, Marks], pupils: Class) -> dict[str, float]:
+    """The figures under their keys; `_low` and `_high` bound a 95 % interval."""
+    base, tuned = marks["base"], marks["sft"]
+    figures = {f"perplexity_{name}": of.perplexity for name, of in marks.items()}
+    figures["perplexity_tuned"] = figures.pop("perplexity_sft")
+    asked = pupils.examined[: len(tuned.answers)]
+    groups = np.unique([example.group for example in asked], return_inverse=True)[1]
+    for name, metric in (("rouge_l", rouge_l), ("f1", token_f1)):
+        before, after = (
+            np.array([metric(answer, reference=e.answer) for answer, e in zip(of.answers, asked, strict=True)])
+            for of in (base, tuned)
+        )
+        figures |= {f"{name}_base": before.mean(), f"{name}_tuned": after.mean()}
+        figures |= _bounds(f"{name}_gain", after - before, groups)
+    for name in ("base", *CHAIN):
+        figures[f"pref_acc_{name}"] = float(marks[name].prefers.mean())
+    pairs = np.arange(len(tuned.prefers))
+    for name in ("dpo", "kto"):
+        figures |= _bounds(f"pref_gain_{name}", marks[name].prefers - tuned.prefers, pairs)
+        figures[f"perplexity_ratio_{name}"] = marks[name].perplexity / tuned.perplexity
+    return figures
+
+
+def _bounds(name: str, values: NDArray[np.float64], labels: NDArray[np.int64]) -> dict[str, float]:
+    found = interval_of_mean(values, labels, alpha=ALPHA, draws=DRAWS, rng=np.random.default_rng(SEED))
+    return {f"{name}_low": found.low, name: found.mean, f"{name}_high": found.high}
+
+
+def report(figures: Mapping[str, float]) -> None:
+    print("| figure | value |")
+    print("|---|---|")
+    for name, figure in figures.items():
+        print(f"| {name} | {figure:.3f} |")
+    print(json.dumps({name: round(figure, 4) for name, figure in figures.items()}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=PUBLIC, help="gzipped JSONL: `group`, `intent`, `messages`")
+    parser.add_argument("--model", type=Path, help="folder of the base model; none prepares the default one")
+    parser.add_argument("--keep", type=Path, help="work in this folder and leave it")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the rows, one epoch, short answers")
+    given = parser.parse_args()
+    plan = QUICK if given.quick else FULL
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    with tempfile.TemporaryDirectory(prefix="ns-bench-") as temp:
+        folder = given.keep or Path(temp)
+        folder.mkdir(parents=True, exist_ok=True)
+        model = str(given.model or prepare_base_model(folder / "model", say=print))
+        report(measure(folder, given.data, model=model, plan=plan))
+
+
+def measure(folder: Path, data: Path, *, model: str, plan: Plan) -> dict[str, float]:
+    pupils = read_class(data, plan.sizes, seed=SEED)
+    write_record(pupils, folder, taste=likes_steps, noise=NOISE, seed=SEED)
+    made = build_dataset(
+        folder / "snapshot", folder / "datasets", system_prompt=SYSTEM_PROMPT, held_out_share=0.02, seed=SEED
+    )
+    print(made.model_dump_json(), file=sys.stderr, flush=True)
+    dataset = folder / "datasets" / made.folder_name
+    adapters: dict[str, Path | None] = {"base": None, "plain_trl": run_plain(dataset, folder, model=model, plan=plan)}
+    for method in CHAIN:
+        start = None if method == "sft" else adapters["sft"]
+        adapters[method] = run_night(method, dataset, folder, model=model, plan=plan, start=start)
+    judge = Contestants(model)
+    asked = {"base": plan.answers, "sft": plan.answers}
+    return compare(
+        {
+            name: mark(judge, adapter, pupils, plan=plan, answers=asked.get(name, 0))
+            for name, adapter in adapters.items()
+        },
+        pupils,
+    )
+
+
+if __name__ == "__main__":
+    main()

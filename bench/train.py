@@ -1,0 +1,133 @@
+"""How fast does a night's trainer learn, and in how much memory, beside plain TRL with its defaults?
+
+SFT, DPO and KTO, each twice in processes of their own and in turns: `tune.train` with one method, and TRL's trainer as
+a user would write it (bench/common/plain_trl.py). Same base model, rows, batch, epochs, rank and learning rate (TRL's
+default), public support answers of their real length. Seconds are those of the training loop, what a trainer computes
+beforehand of its reference included; peak memory is the process's. `loss_ratio` is the held-out loss behind our SFT
+over the one behind TRL's: 1 says that nothing was paid for the speed.
+Run: python bench/train.py [--data FILE] [--quick]   The last line is one JSON object.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from bench.common.classroom import SYSTEM_PROMPT, Sizes, read_class, write_record
+from bench.common.contestants import Contestants
+from bench.common.plain_rows import write_plain_rows
+from bench.learn import PUBLIC, SEED, likes_steps
+from nightschool.methods import CHAIN, Method
+from tune.base_model import prepare_base_model
+from tune.dataset import build_dataset
+from tune.recipe import Recipe, write_recipe
+
+PLAIN: Final = Path(__file__).parent / "common" / "plain_trl.py"
+LEARNING_RATES: Final[dict[Method, float]] = {"sft": 2e-5, "dpo": 1e-6, "kto": 1e-6}
+"""TRL's defaults."""
+BATCH: Final = 8
+FULL: Final = Sizes(taught=240, examined=100, voted=160)
+QUICK: Final = Sizes(taught=40, examined=20, voted=60)
+
+
+@dataclass(frozen=True)
+class Ran:
+    seconds: float
+    peak_mb: float
+    adapter: Path
+
+
+def run_ours(method: Method, dataset: Path, folder: Path, *, model: str) -> Ran:
+    run = folder / f"ours-{method}"
+    rate = LEARNING_RATES[method]
+    write_recipe(
+        run,
+        Recipe(
+            base_model=model, dataset=str(dataset), methods=(method,), epochs=1, batch_size=BATCH, seed=SEED,
+            max_tokens=1024, learning_rate=rate, dpo_learning_rate=rate, kto_learning_rate=rate,
+            dpo_sft_weight=0, dpo_label_smoothing=0, min_pairs=1, min_votes=2, min_votes_each=1,
+        ),
+    )  # fmt: skip
+    peak_mb = _run_child([sys.executable, "-m", "tune.train", str(run)], log=run / "bench.log")
+    [stage] = [stage for stage in json.loads((run / "stages.json").read_text()) if stage["ran"]]
+    return Ran(stage["seconds"], peak_mb, run / "adapter")
+
+
+def run_plain(method: Method, rows: Path, folder: Path, *, model: str) -> Ran:
+    out = folder / f"plain-{method}"
+    out.mkdir()
+    command = [sys.executable, str(PLAIN), method, str(rows), "--model", model, "--out", str(out)]
+    peak_mb = _run_child(command, log=out / "bench.log")
+    return Ran(json.loads((out / "figures.json").read_text())["seconds"], peak_mb, out)
+
+
+def _run_child(command: Sequence[str], *, log: Path) -> float:
+    """Its peak memory."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{command} ended with {process.returncode}:\n{log.read_text()[-4000:]}")
+    return usage.ru_maxrss / 1024
+
+
+def measure(folder: Path, data: Path, *, model: str, sizes: Sizes) -> dict[str, float]:
+    pupils = read_class(data, sizes, seed=SEED)
+    write_record(pupils, folder, taste=likes_steps, noise=0, seed=SEED)
+    made = build_dataset(
+        folder / "snapshot", folder / "datasets", system_prompt=SYSTEM_PROMPT, held_out_share=0.02, seed=SEED
+    )
+    dataset = folder / "datasets" / made.folder_name
+    figures: dict[str, float] = {}
+    losses: dict[str, float] = {}
+    judge = Contestants(model)
+    print("| method | rows | ours | TRL | times as fast | peak memory, ours | TRL |")
+    print("|---|---|---|---|---|---|---|")
+    for method in CHAIN:
+        rows = folder / f"{method}.jsonl"
+        count = write_plain_rows(method, dataset, rows)
+        plain = run_plain(method, rows, folder, model=model)
+        ours = run_ours(method, dataset, folder, model=model)
+        figures |= {
+            f"speedup_{method}": plain.seconds / ours.seconds,
+            f"peak_mb_{method}": ours.peak_mb,
+            f"peak_mb_{method}_plain": plain.peak_mb,
+        }
+        print(
+            f"| {method} | {count} | {ours.seconds:.0f} s | {plain.seconds:.0f} s "
+            f"| {plain.seconds / ours.seconds:.2f} | {ours.peak_mb:.0f} MB | {plain.peak_mb:.0f} MB |",
+            flush=True,
+        )
+        if method == "sft":
+            for name, ran in (("ours", ours), ("plain", plain)):
+                with judge.wearing(ran.adapter):
+                    scored = judge.score([example.chat for example in pupils.examined])
+                losses[name] = -float(np.sum([s.log_prob for s in scored]) / np.sum([s.tokens for s in scored]))
+    return figures | {"loss_ratio": losses["ours"] / losses["plain"]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=PUBLIC, help="gzipped JSONL: `group`, `intent`, `messages`")
+    parser.add_argument("--model", type=Path, help="folder of the base model; none prepares the default one")
+    parser.add_argument("--quick", action="store_true", help="a sixth of the rows")
+    given = parser.parse_args()
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    with tempfile.TemporaryDirectory(prefix="ns-bench-") as temp:
+        folder = Path(temp)
+        model = str(given.model or prepare_base_model(folder / "model", say=lambda _: None))
+        figures = measure(folder, given.data, model=model, sizes=QUICK if given.quick else FULL)
+    print(json.dumps({name: round(figure, 3) for name, figure in figures.items()}))
+
+
+if __name__ == "__main__":
+    main()
