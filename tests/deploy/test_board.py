@@ -36,7 +36,7 @@ async def test_a_night_shows_its_training_and_the_share_that_is_done(
     runner, _ = server_of(store, KnowingEngine(), home)
     seen: list[TrainingProgress] = []
 
-    async def train(_: Path, *, on_progress: Callable[[TrainingProgress], None], timeout_s: float) -> None:
+    async def train(_: Path, *, on_progress: Callable[[TrainingProgress], None], **__: object) -> None:
         on_progress(AT)
         seen.append(runner.board.shown[SUPPORT])
         raise TrainingFailed("diverged", subject="run", remedy="Lower the learning rate.")
