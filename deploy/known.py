@@ -26,7 +26,7 @@ from tune.dataset import read_items, read_sides, read_trained
 
 ORDER: Final = "order.json"
 WITHOUT_EFFECT: Final = frozenset(
-    {"schema_version", "base_model", "dataset", "micro_batch_size", "checkpoint_steps", "device"}
+    {"schema_version", "base_model", "dataset", "micro_batch_size", "checkpoint_steps", "device", "min_examples"}
 )
 """Of a recipe: where and how it is computed, not what comes out."""
 

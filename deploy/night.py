@@ -28,6 +28,7 @@ from deploy.rollout import Rollout
 from deploy.training import DONE, train
 from deploy.unfinished import give_time, take_over
 from nightschool.bots import Bot
+from nightschool.errors import NotEnoughRows
 from nightschool.files import copy_whole, publish, read_manifest
 from nightschool.home import Home
 from nightschool.records import Adapter, Event, Stage, new_id
@@ -112,14 +113,17 @@ class Night:
             write_recipe(run, await self._recipe(dataset))
         give_time(run)
         async with self._school.trainings.turn(self._bot.bot_name):
-            with self._school.board.training(self._bot.bot_name):
-                await train(
-                    run,
-                    timeout_s=self._school.training_timeout_s,
-                    on_progress=self._show_training,
-                    done_by=training_ends(self._bot.schedule, began=self._reporter.cycle.started_at),
-                    memory_gib=self._school.training_memory_gib,
-                )
+            try:
+                with self._school.board.training(self._bot.bot_name):
+                    await train(
+                        run,
+                        timeout_s=self._school.training_timeout_s,
+                        on_progress=self._show_training,
+                        done_by=training_ends(self._bot.schedule, began=self._reporter.cycle.started_at),
+                        memory_gib=self._school.training_memory_gib,
+                    )
+            except NotEnoughRows as error:
+                self._reporter.decide(insufficient(data, error.problem))
 
     async def is_registered(self) -> bool:
         """Whether the record has the night's candidate; the cycle names it from then on."""

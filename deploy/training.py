@@ -21,6 +21,7 @@ from nightschool.child import Child, run_child
 from nightschool.errors import TrainingFailed
 from nightschool.files import write_atomic
 from nightschool.records import utc_now
+from tune.enough import not_enough, read_insufficient
 from tune.pace import DEADLINE, count_cut, write_deadline
 from tune.progress import StepFollower, TrainingProgress
 
@@ -46,7 +47,8 @@ async def train(
     command: Sequence[str] = TRAINER,
     windows: Windows = Windows(),
 ) -> None:
-    """Returns once `run/DONE` stands. Raises TrainingFailed, which quotes the log's last lines.
+    """Returns once `run/DONE` stands. Raises TrainingFailed, which quotes the log's last lines, or
+    NotEnoughRows where the trainer found too few.
 
     `timeout_s` counts over every start of the run. By `done_by` the trainer itself ends with the steps that fit.
     """
@@ -131,6 +133,8 @@ def _check_end(child: Child, code: int, run: Path) -> None:
     """Raises TrainingFailed unless the run is done."""
     if code == 0 and (run / DONE).exists():
         return
+    if why := read_insufficient(run):
+        raise not_enough(run, why)
     if child.was_killed_for_memory():
         raise TrainingFailed(
             "was killed by the kernel for want of memory",

@@ -19,6 +19,7 @@ exit code in `serve.cli.main`, nowhere else.
     |  '- EngineError             502
     |- RecordError                500  exit 1
     |- TrainingFailed             500  exit 1
+    |  '- NotEnoughRows                        (ends a night as insufficient-data)
     '- EvaluationFailed           500  exit 1
 """
 
@@ -103,6 +104,10 @@ class RecordError(NightschoolError):
 
 class TrainingFailed(NightschoolError):
     code = "training_failed"
+
+
+class NotEnoughRows(TrainingFailed):
+    """Too little of a dataset is left to train on: no fault, and production stays."""
 
 
 class EvaluationFailed(NightschoolError):

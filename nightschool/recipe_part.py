@@ -38,7 +38,7 @@ class RecipePart(Section):
     split_seed: int = Field(default=17, ge=0, lt=2**32)
     """Of the choice which conversations are kept for evaluation; another one moves only those that have no side yet."""
     min_examples: int = Field(default=50, ge=1)
-    """With fewer training rows the night says "insufficient-data" and production stays."""
+    """With fewer training rows, or fewer that fit into `max_tokens`, the night says "insufficient-data"."""
     min_new_examples: int = Field(default=1, ge=0)
     """With fewer rows than this that the last trained adapter has not seen, the night does the same."""
     held_out_share: float = Field(default=0.15, gt=0, lt=1)

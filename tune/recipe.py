@@ -43,6 +43,8 @@ class Recipe(BaseModel):
     checkpoint_steps: int = Field(default=5, ge=1)
     """Optimizer steps between two checkpoints: so many are lost at most by a kill."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    min_examples: int = Field(default=0, ge=0)
+    """With fewer rows to imitate left within `max_tokens` the run does not train."""
     min_pairs: int = Field(default=50, ge=1)
     """With fewer pairs there is no DPO."""
     min_votes: int = Field(default=100, ge=2)

@@ -26,10 +26,12 @@ from nightschool.identity import identify_base
 from nightschool.methods import CHAIN
 from nightschool.prompt import Neutraliser
 from tune.encode import Encoded
+from tune.enough import check_enough
 from tune.lessons import Lessons, Reader, tell_encoding
 from tune.methods.course import CHECKPOINTS
 from tune.plots import draw_losses
 from tune.recipe import Recipe, read_recipe
+from tune.rows import TRAIN, read_sft_rows
 from tune.run_record import Sources, write_model_card, write_run_record
 from tune.stages import read_stages
 from tune.start import Start, find_start
@@ -48,7 +50,7 @@ PROOF_CONTEXT_TOKENS: Final = 24
 
 
 def train(run: Path) -> None:
-    """Bring the run in `run` to its end. Raises InvalidInput, TrainingFailed."""
+    """Bring the run in `run` to its end. Raises InvalidInput, TrainingFailed, NotEnoughRows."""
     if (run / DONE).exists():
         return
     recipe = read_recipe(run)
@@ -66,6 +68,13 @@ def train(run: Path) -> None:
     )
     lessons = reader.read(dataset, with_held_out="reward" in recipe.methods)
     tell_encoding(run, lessons, max_tokens=recipe.max_tokens)
+    check_enough(
+        run,
+        rows=len({imitated.row.item_id for imitated in lessons.imitated}),
+        of=sum(1 for _ in read_sft_rows(dataset / TRAIN)),
+        min_rows=recipe.min_examples,
+        max_tokens=recipe.max_tokens,
+    )
     start = find_start(recipe)
     last = train_chain(lessons, recipe, start, run=run, device=device)
     gc.collect()

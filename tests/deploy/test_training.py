@@ -15,7 +15,7 @@ from deploy.plan import NightFolder
 from deploy.training import DONE, SPENT, TIMED_OUT, train
 from deploy.unfinished import give_time, take_over
 from nightschool.bots import Bot
-from nightschool.errors import TrainingFailed
+from nightschool.errors import NotEnoughRows, TrainingFailed
 from nightschool.files import MANIFEST, publish
 from nightschool.timetable import SchedulePart
 from tune.dataset import DatasetSummary
@@ -293,3 +293,10 @@ def test_a_training_ends_before_the_night_is_to(done_by: str, zone: str, expecte
     schedule = SchedulePart(done_by=done_by, time_zone=zone)
     ends = training_ends(schedule, began=datetime(2026, 1, 10, 3, tzinfo=UTC))
     assert (ends.strftime("%H:%M") if ends else None) == expected
+
+
+async def test_a_run_that_finds_too_few_rows_says_so_and_is_no_failure_of_its_own(tmp_path: Path) -> None:
+    said = "41 of 60 training rows are left within recipe.max_tokens = 32; recipe.min_examples asks for 50"
+    with pytest.raises(NotEnoughRows) as caught:
+        await run(tmp_path / "run", f"echo '{said}' > INSUFFICIENT; exit 1")
+    assert caught.value.problem == said

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from nightschool.errors import TrainingFailed
+from nightschool.errors import NotEnoughRows, TrainingFailed
 from nightschool.files import read_manifest, verify
 from nightschool.identity import identify_base
+from tune.enough import read_insufficient
 from tune.progress import read_progress
 from tune.recipe import Recipe, write_recipe
 from tune.run_record import read_run_record
@@ -245,6 +246,16 @@ def test_a_row_that_was_cut_is_reported(base_model: Path, tmp_path: Path, caplog
     manifest = read_manifest(run / "adapter")
     assert manifest is not None
     assert manifest.about["too_long_rows"] == report["too_long_rows"]
+
+
+@train_tier
+def test_rows_that_do_not_fit_do_not_count_as_enough(base_model: Path, tmp_path: Path) -> None:
+    dataset = write_dataset(tmp_path / "data")
+    run = prepare(tmp_path / "run", base_model=base_model, dataset=dataset, max_tokens=66, min_examples=20)
+    with pytest.raises(NotEnoughRows, match=r"of 20 training rows are left within recipe.max_tokens = 66"):
+        train(run)
+    assert read_insufficient(run)
+    assert not (run / "metrics.jsonl").exists()
 
 
 @train_tier
