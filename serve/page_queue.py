@@ -20,12 +20,15 @@ VISITOR: Final = "nightschool.visitor"
 
 LOOK_S: Final = 0.02
 """How often Gradio looks whether an event waits; it comes as each millisecond, which even an idle server pays."""
+PROGRESS_S: Final = 1.0
+"""How often it looks whether a bar is to be moved, of which our pages have none; it comes as each hundredth second."""
 
 
 class PageQueue:
     def __init__(self, blocks: gr.Blocks) -> None:
         self._blocks = blocks
         blocks._queue.sleep_when_free = LOOK_S
+        blocks._queue.progress_update_sleep_when_free = PROGRESS_S
 
     def waiting(self) -> Iterator[Guest]:
         """The guest of each event that is queued or runs."""
