@@ -18,6 +18,9 @@ from nightschool.errors import InvalidInput
 LINE_BREAKS: Final = re.compile("\r\n?|\x85")
 INVISIBLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff]")
 HALVES: Final = re.compile("[\ud800-\udfff]")
+UNSPACED: Final = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+"""Of a regular expression: scripts that write no blanks (Thai, Lao, Burmese, Khmer, Japanese, Chinese), of which each
+character counts as a word."""
 NO_NAME: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode's categories of what cannot be seen, or not told apart, in a name."""
 EDGES: Final = ".,;:!?¿¡。、，！？：；…\"'“”„‘’«»()[]"  # noqa: RUF001

@@ -17,11 +17,12 @@ from typing import Final, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from nightschool.text import UNSPACED
+
 Hashes = NDArray[np.uint64]
 Ints = NDArray[np.int64]
 Number = TypeVar("Number", np.int64, np.uint64)
 
-UNSPACED: Final = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 WORD: Final = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
 ASCII_WORD: Final = re.compile(r"\w+", re.ASCII)
 NUMBER: Final = re.compile(r"\d{3,}")

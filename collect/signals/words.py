@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from nightschool.text import UNSPACED
+
 APOSTROPHES: Final = re.compile("(?<=\\w)['’ʼ`´](?=\\w)")  # noqa: RUF001
-UNSPACED: Final = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
-"""Scripts that write no blanks (Thai, Lao, Burmese, Khmer, Japanese, Chinese): each character is a word."""
 PIECE: Final = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+|[.,;:!?¡¿…\n。、，！？；：؟،—–()]+")  # noqa: RUF001
 """A word, or what ends a clause. Hyphens end none: passez-moi is two words of one."""
 
