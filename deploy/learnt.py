@@ -11,11 +11,11 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nightschool.errors import InvalidInput
+from tune.lessons import ENCODING
 from tune.pace import read_bends
 from tune.progress import describe_seconds
 from tune.stages import read_stages
 
-ENCODING: Final = "encoding.json"
 WORDS: Final = (
     ("truncated_rows", "lost their oldest turns to recipe.max_tokens"),
     ("too_long_rows", "were too long for it and left out"),

@@ -53,6 +53,8 @@ class Voted:
 
 @dataclass(frozen=True, slots=True)
 class Lessons:
+    given: int
+    """Rows to imitate that the dataset holds; of what is too long nothing is left below."""
     imitated: tuple[Imitated, ...]
     compared: tuple[Compared, ...]
     voted: tuple[Voted, ...]
@@ -86,11 +88,12 @@ class Reader:
 
     def read(self, dataset: Path, *, with_held_out: bool = False) -> Lessons:
         """All of the dataset's training side, and on demand its held-out pairs. Raises InvalidInput."""
-        imitated, imitated_report = self._imitated(list(read_sft_rows(dataset / TRAIN)))
+        given = list(read_sft_rows(dataset / TRAIN))
+        imitated, imitated_report = self._imitated(given)
         compared, compared_report = self._compared(list(read_pairs(dataset, Side.TRAIN)))
         voted, voted_report = self._voted(list(read_votes(dataset, Side.TRAIN)))
         held_out = self._compared(list(read_pairs(dataset, Side.HELD_OUT)))[0] if with_held_out else ()
-        return Lessons(imitated, compared, voted, held_out, imitated_report, compared_report, voted_report)
+        return Lessons(len(given), imitated, compared, voted, held_out, imitated_report, compared_report, voted_report)
 
     def _imitated(self, rows: Sequence[SftRow]) -> tuple[tuple[Imitated, ...], EncodeReport]:
         encoded, report = encode_rows(

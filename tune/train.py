@@ -31,7 +31,6 @@ from tune.lessons import Lessons, Reader, tell_encoding
 from tune.methods.course import CHECKPOINTS
 from tune.plots import draw_losses
 from tune.recipe import Recipe, read_recipe
-from tune.rows import TRAIN, read_sft_rows
 from tune.run_record import Sources, write_model_card, write_run_record
 from tune.stages import read_stages
 from tune.start import Start, find_start
@@ -71,7 +70,7 @@ def train(run: Path) -> None:
     check_enough(
         run,
         rows=len({imitated.row.item_id for imitated in lessons.imitated}),
-        of=sum(1 for _ in read_sft_rows(dataset / TRAIN)),
+        of=lessons.given,
         min_rows=recipe.min_examples,
         max_tokens=recipe.max_tokens,
     )

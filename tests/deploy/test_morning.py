@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.learnt import ENCODING, describe_run
+from deploy.learnt import describe_run
 from deploy.morning import NAME, write_morning_report
 from deploy.plan import NightFolder
 from nightschool.records import BotName, Cycle, CycleState, utc_now
+from tune.lessons import ENCODING
 from tune.pace import PACE, Bend
 from tune.stages import STAGES, StageLine, write_stages
 
