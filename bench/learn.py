@@ -24,14 +24,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.common.classroom import SYSTEM_PROMPT, Class, Sizes, pair_up, read_class, write_record
+from bench.common.classroom import Class, Sizes, build_class_dataset, pair_up, read_class
 from bench.common.contestants import Contestants, perplexity, prefers
 from bench.common.plain_rows import write_plain_rows
 from eval.metrics.text import rouge_l, token_f1
 from eval.statistics import interval_of_mean
 from nightschool.methods import CHAIN, Method
 from tune.base_model import prepare_base_model
-from tune.dataset import build_dataset
 from tune.recipe import Recipe, write_recipe
 
 PUBLIC: Final = Path(__file__).parents[2] / "shared" / "data" / "support_qa" / "support_qa.jsonl.gz"
@@ -171,12 +170,7 @@ def main() -> None:
 
 def measure(folder: Path, data: Path, *, model: str, plan: Plan) -> dict[str, float]:
     pupils = read_class(data, plan.sizes, seed=SEED)
-    write_record(pupils, folder, taste=likes_steps, noise=NOISE, seed=SEED)
-    made = build_dataset(
-        folder / "snapshot", folder / "datasets", system_prompt=SYSTEM_PROMPT, held_out_share=0.02, seed=SEED
-    )
-    print(made.model_dump_json(), file=sys.stderr, flush=True)
-    dataset = folder / "datasets" / made.folder_name
+    dataset = build_class_dataset(pupils, folder, taste=likes_steps, noise=NOISE, seed=SEED)
     adapters: dict[str, Path | None] = {"base": None, "plain_trl": run_plain(dataset, folder, model=model, plan=plan)}
     for method in CHAIN:
         start = None if method == "sft" else adapters["sft"]

@@ -21,13 +21,12 @@ from typing import Final
 
 import numpy as np
 
-from bench.common.classroom import SYSTEM_PROMPT, Sizes, read_class, write_record
+from bench.common.classroom import Sizes, build_class_dataset, read_class
 from bench.common.contestants import Contestants
 from bench.common.plain_rows import write_plain_rows
 from bench.learn import PUBLIC, SEED, likes_steps
 from nightschool.methods import CHAIN, Method
 from tune.base_model import prepare_base_model
-from tune.dataset import build_dataset
 from tune.recipe import Recipe, write_recipe
 
 PLAIN: Final = Path(__file__).parent / "common" / "plain_trl.py"
@@ -82,11 +81,7 @@ def _run_child(command: Sequence[str], *, log: Path) -> float:
 
 def measure(folder: Path, data: Path, *, model: str, sizes: Sizes) -> dict[str, float]:
     pupils = read_class(data, sizes, seed=SEED)
-    write_record(pupils, folder, taste=likes_steps, noise=0, seed=SEED)
-    made = build_dataset(
-        folder / "snapshot", folder / "datasets", system_prompt=SYSTEM_PROMPT, held_out_share=0.02, seed=SEED
-    )
-    dataset = folder / "datasets" / made.folder_name
+    dataset = build_class_dataset(pupils, folder, taste=likes_steps, noise=0, seed=SEED)
     figures: dict[str, float] = {}
     losses: dict[str, float] = {}
     judge = Contestants(model)

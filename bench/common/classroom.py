@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import json
 import random
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,9 +26,11 @@ from collect.imports import import_conversations
 from collect.snapshot import write_snapshot
 from collect.store import Store, open_store
 from nightschool.records import BotName, ChatMessage, Conversation, Finish, Message, Source, Vote, new_id
+from tune.dataset import build_dataset
 
 BOT: Final = BotName("support")
 AT: Final = datetime(2026, 3, 1, tzinfo=UTC)
+HELD_OUT_SHARE: Final = 0.02
 SYSTEM_PROMPT: Final = "You answer a company's customers: politely, briefly and to the point."
 
 
@@ -74,6 +77,17 @@ def read_class(data: Path, sizes: Sizes, *, seed: int) -> Class:
         parts[part].append(Example(question, answer, row["intent"], row["group"]))
     taught, examined, voted = (parts[part][:size] for part, size in enumerate(sizes))
     return Class(taught, examined, voted, others={"examined": parts[1], "voted": parts[2]})
+
+
+def build_class_dataset(pupils: Class, folder: Path, *, taste: Callable[[str], bool], noise: float, seed: int) -> Path:
+    """The dataset of such a record, below `folder`; of the chats that voted a few are kept from training."""
+    write_record(pupils, folder, taste=taste, noise=noise, seed=seed)
+    sets = folder / "datasets"
+    made = build_dataset(
+        folder / "snapshot", sets, system_prompt=SYSTEM_PROMPT, held_out_share=HELD_OUT_SHARE, seed=seed
+    )
+    print(made.model_dump_json(), file=sys.stderr, flush=True)
+    return sets / made.folder_name
 
 
 def write_record(pupils: Class, folder: Path, *, taste: Callable[[str], bool], noise: float, seed: int) -> None:
