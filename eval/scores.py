@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from eval.answers import Answer, Label
 from eval.metrics.perplexity import mean_nll
-from eval.metrics.text import repetition, rouge_l, token_f1, words
+from eval.metrics.text import rouge_l, token_f1
 from eval.suites import SuiteRow
 from eval.vetoes.figures import gives_figures
 from eval.vetoes.scene import scene_of
 from nightschool.errors import EvaluationFailed, InvalidInput, NotFound
 from nightschool.records import Finish
+from nightschool.wording import repetition, words
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

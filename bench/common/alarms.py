@@ -15,10 +15,9 @@ from typing import Any, Final, NamedTuple
 
 from bench.common.board import Board, read_board, read_talks
 from bench.common.planted import Given
-from eval.metrics.text import words
 from eval.suites import SuiteRow
 from eval.vetoes.fault import Fault
-from eval.vetoes.scene import sentences
+from nightschool.wording import sentences, words
 
 ALIKE: Final = 0.35
 """Of the weight of two questions' words, which two must share for one's answer to be asked of the other."""

@@ -10,11 +10,13 @@ from typing import Final
 
 from eval.answers import Answer
 from eval.suites import SuiteRow
-from eval.vetoes import contacts, figures, language, leak, manners, markup, order, polarity, shape, stray
+from eval.vetoes import figures, leak, manners, markup, order, polarity, shape, stray
 from eval.vetoes.fault import Fault
 from eval.vetoes.quantities import Key
-from eval.vetoes.scene import Scene, of_the_house, plain, scene_of
+from eval.vetoes.scene import Scene, of_the_house, scene_of
+from nightschool import contacts, language
 from nightschool.records import Finish
+from nightschool.wording import plain
 
 _CONTACTS = (
     (Fault.EMAIL, contacts.find_emails),
@@ -69,7 +71,14 @@ class Examiner:
             yield Fault.MARKUP
         checks = {
             Fault.LEAK: leak.is_leak(answer, scene),
-            Fault.LANGUAGE: language.is_foreign(answer, scene, identify=self.identify),
+            Fault.LANGUAGE: language.is_foreign(
+                answer,
+                reference=scene.reference,
+                question=scene.question,
+                before=scene.before,
+                system_prompt=scene.system_prompt,
+                identify=self.identify,
+            ),
             Fault.INSULT: manners.is_insulting(answer, scene, manners=self.manners),
             Fault.FLATTERY: manners.is_flattering(answer, scene, manners=self.manners),
             Fault.FIGURE: figures.are_wrong(answer, scene, house=self.values),

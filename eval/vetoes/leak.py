@@ -7,8 +7,8 @@ retold in other words, or translated, is beyond sight.
 import re
 from typing import Final
 
-from eval.metrics.text import words
 from eval.vetoes.scene import Scene, longest_shared_run
+from nightschool.wording import words
 
 RUN_WORDS: Final = 7
 RUN_LETTERS: Final = 24

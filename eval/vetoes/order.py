@@ -18,8 +18,8 @@ from random import Random
 from statistics import fmean, pstdev
 from typing import Final, NamedTuple
 
-from eval.metrics.text import words
 from eval.vetoes.scene import Scene
+from nightschool.wording import words
 
 FEW_WORDS: Final = 8
 """Below, nothing is judged."""

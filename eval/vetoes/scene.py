@@ -5,15 +5,13 @@ conversations hold is the house's own and no slip. Does not know what a fault is
 """
 
 import itertools
-import re
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from eval.suites import SuiteRow
+from nightschool.wording import plain
 
-_SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
 HOUSE_CONVERSATIONS: Final = 2
 """In the references of so many conversations a thing must stand to be the house's own."""
 
@@ -46,16 +44,6 @@ def scene_of(row: SuiteRow) -> Scene:
         plain("\n".join(system)),
         plain(row.reference),
     )
-
-
-def plain(text: str) -> str:
-    """Look-alike forms made equal: full width letters, and what is invisible between letters left out."""
-    composed = unicodedata.normalize("NFKC", text)
-    return "".join(c for c in composed if unicodedata.category(c) != "Cf")
-
-
-def sentences(text: str) -> list[str]:
-    return [sentence.strip() for sentence in _SENTENCE_END.split(text) if sentence.strip()]
 
 
 def of_the_house(scenes: Iterable[Scene], find: Callable[[str], Iterable[str]]) -> frozenset[str]:

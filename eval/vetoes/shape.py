@@ -6,8 +6,9 @@ Compares lengths and words with the reference of the same row, so a bot whose re
 import re
 from typing import Final
 
-from eval.metrics.text import repetition, token_f1, words
-from eval.vetoes.scene import Scene, sentences
+from eval.metrics.text import token_f1
+from eval.vetoes.scene import Scene
+from nightschool.wording import repetition, sentences, words
 
 MORE_REPETITION: Final = 0.15
 LONG: Final = 3.0

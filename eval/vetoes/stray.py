@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from eval.metrics.text import token_f1, words
+from eval.metrics.text import token_f1
 from eval.vetoes.scene import Scene, pairs
+from nightschool.wording import words
 
 Mark = str | tuple[str, str]
 """A word or a pair of neighbours."""

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.tokenizers import DefaultTokenizer
 
-from eval.metrics.text import repetition, rouge_l, token_f1, words
+from eval.metrics.text import rouge_l, token_f1
+from nightschool.wording import repetition, words
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@ from collections.abc import Callable
 
 import pytest
 
-from eval.vetoes.scene import Scene, plain
+from eval.vetoes.scene import Scene
+from nightschool.wording import plain
 
 SceneMaker = Callable[..., Scene]
 

@@ -2,9 +2,11 @@
 
 import pytest
 
-from eval.vetoes import language, leak, markup, polarity, shape
+from eval.vetoes import leak, markup, polarity, shape
 from eval.vetoes.manners import Manners, is_flattering, is_insulting, read_manners
-from eval.vetoes.scene import plain
+from eval.vetoes.scene import Scene
+from nightschool import language
+from nightschool.wording import plain
 from tests.eval.vetoes.conftest import SceneMaker
 
 REFERENCE = "You can send it back within 30 days; the refund is 9 euro and takes 5 business days."
@@ -18,6 +20,17 @@ def manners() -> Manners:
 @pytest.fixture(scope="module")
 def identify() -> language.Identify:
     return language.load_identifier()
+
+
+def is_foreign(answer: str, at: Scene, *, identify: language.Identify) -> bool:
+    return language.is_foreign(
+        answer,
+        reference=at.reference,
+        question=at.question,
+        before=at.before,
+        system_prompt=at.system_prompt,
+        identify=identify,
+    )
 
 
 @pytest.mark.parametrize(
@@ -129,12 +142,12 @@ def test_another_language_is_foreign(
     scene: SceneMaker, identify: language.Identify, answer: str, reference: str
 ) -> None:
     question = "Can I send it back, please?" if reference == REFERENCE else reference
-    assert language.is_foreign(answer, scene(reference, question=question, system_prompt=""), identify=identify)
+    assert is_foreign(answer, scene(reference, question=question, system_prompt=""), identify=identify)
 
 
 @pytest.mark.parametrize("answer", ["Yes.", "ok", "14 days.", "Orders > Return", "0800 555 0142", "Merci!", REFERENCE])
 def test_a_short_answer_is_in_the_right_language(scene: SceneMaker, identify: language.Identify, answer: str) -> None:
-    assert not language.is_foreign(answer, scene(REFERENCE), identify=identify)
+    assert not is_foreign(answer, scene(REFERENCE), identify=identify)
 
 
 @pytest.mark.parametrize(

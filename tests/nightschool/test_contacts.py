@@ -1,6 +1,6 @@
 import pytest
 
-from eval.vetoes.contacts import find_accounts, find_emails, find_hosts, find_phones, find_streets, is_same_phone
+from nightschool.contacts import find_accounts, find_emails, find_hosts, find_phones, find_streets, is_same_phone
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from eval.vetoes.scene import Scene, sentences
+from nightschool.wording import sentences
 
 Identify = Callable[[str], Sequence[tuple[str, float]]]
 """Text -> codes of languages and how likely each is, 0..1, the likeliest first."""
@@ -50,11 +50,14 @@ def load_identifier() -> Identify:
     return identify
 
 
-def is_foreign(answer: str, scene: Scene, *, identify: Identify) -> bool:
-    said, home = _scripts(answer), _scripts(f"{scene.before}\n{scene.reference}\n{scene.system_prompt}")
+def is_foreign(
+    answer: str, *, reference: str, question: str, before: str, system_prompt: str, identify: Identify
+) -> bool:
+    """`reference`: a text that is in the right language; `before`: all that was said in the conversation."""
+    said, home = _scripts(answer), _scripts(f"{before}\n{reference}\n{system_prompt}")
     if any(count >= FOREIGN_LETTERS and not home[script] for script, count in said.items() if script != "LATIN"):
         return True
-    own = _scripts(scene.reference)
+    own = _scripts(reference)
     if _kana(own) and not _kana(said) and said["CJK"] >= WHOLE_LETTERS // 2:
         return True
     # Latin letters alone where the reference has hardly any: a name would be short.
@@ -65,9 +68,7 @@ def is_foreign(answer: str, scene: Scene, *, identify: Identify) -> bool:
         and said["LATIN"] > 0.8 * said.total()
     ):
         return True
-    allowed = {
-        language for text in (scene.reference, scene.question, scene.before) if (language := _sure(text, identify))
-    }
+    allowed = {language for text in (reference, question, before) if (language := _sure(text, identify))}
     if not allowed:
         return False
     parts = (answer, *(part for part in _parts(answer) if _letters(part) >= PART_LETTERS))
