@@ -5,6 +5,7 @@ things: the model is `tune.base_model`'s, the parts are `serve.app`'s.
 """
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 import uvicorn
+from fastapi import FastAPI
 
 from collect import keys
 from nightschool.child import LOG_BYTES
@@ -48,6 +50,11 @@ MEMORY_GIB: Final = 6.0
 """Free memory below which engine and trainer are likely to be killed."""
 GIB: Final = 2**30
 CONNECTION_GRACE_S: Final = 1
+KEEP_ALIVE_S: Final = 75
+"""An idle connection stays open for longer than clients keep theirs (httpx and openai 5 s, proxies up to a minute).
+
+Where both sides give up at the same moment, a question meets a connection that is being closed.
+"""
 
 
 def run_up(settings: Settings, *, is_quiet: bool = False) -> int:
@@ -98,21 +105,11 @@ async def _serve(settings: Settings, *, say: _Talk) -> int:
         say.aloud(f"console password: {opened.new_password}   (shown once; `nightschool password` makes a new one)")
     template = await _template(settings, base_model, say=say)
     async with open_parts(settings, base_model=base_model, template=template, secrets=opened.secrets) as parts:
-        server = uvicorn.Server(
-            uvicorn.Config(
-                build_app(parts),
-                host=settings.server.host,
-                port=settings.server.port,
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                forwarded_allow_ips=settings.server.trusted_proxies,
-                timeout_graceful_shutdown=CONNECTION_GRACE_S,
-            )
-        )
+        server = uvicorn.Server(configure(build_app(parts), settings))
         # Ours, since uvicorn raises the signal again at its end and would cut the orderly stop short.
         server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]
         write_atomic(home.server_state, _state(settings))
+        _spare_what_stays()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(_stop_on_signal(server, parts, say=say))
@@ -125,6 +122,30 @@ async def _serve(settings: Settings, *, say: _Talk) -> int:
             home.server_state.unlink(missing_ok=True)
     say("stopped")
     return 0
+
+
+def _spare_what_stays() -> None:
+    """Exempt what is loaded by now from garbage collection.
+
+    A full collection would look through all of it each time, and everybody would wait for half a second.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def configure(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How the app is served."""
+    return uvicorn.Config(
+        app,
+        host=settings.server.host,
+        port=settings.server.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        forwarded_allow_ips=settings.server.trusted_proxies,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=CONNECTION_GRACE_S,
+    )
 
 
 class _Stopped(Exception):

@@ -7,7 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
+from fastapi import FastAPI
+
 from nightschool.home import Home
+from nightschool.settings import Settings
+from serve.cli.up import configure
 from serve.secrets import open_secrets
 
 BOTS = Path(__file__).parents[3] / "bots"
@@ -35,3 +40,8 @@ def test_the_password_is_told_though_nothing_else_is(tmp_path: Path) -> None:
     assert "console password:" in line, line
     password = words[words.index("password:") + 1]
     assert open_secrets(Home(tmp_path / "data")).secrets.check_password(password)
+
+
+def test_no_client_gives_an_idle_connection_up_in_the_moment_that_we_do() -> None:
+    theirs_s = httpx.Limits().keepalive_expiry or 0.0
+    assert configure(FastAPI(), Settings()).timeout_keep_alive > 60 > theirs_s
