@@ -47,10 +47,12 @@ class Plan:
     answers: int
     """Questions that are answered; all are scored."""
     max_tokens: int
+    longest_chars: int | None = None
+    """Of question and answer together; None takes chats of any length."""
 
 
-FULL: Final = Plan(Sizes(taught=160, examined=120, voted=200), epochs=2, answers=60, max_tokens=96)
-QUICK: Final = Plan(Sizes(taught=16, examined=16, voted=32), epochs=1, answers=8, max_tokens=32)
+FULL: Final = Plan(Sizes(taught=90, examined=100, voted=90), epochs=2, answers=60, max_tokens=96)
+QUICK: Final = Plan(Sizes(taught=16, examined=12, voted=16), epochs=1, answers=6, max_tokens=24, longest_chars=700)
 
 
 def likes_steps(answer: str) -> bool:
@@ -61,11 +63,14 @@ def likes_steps(answer: str) -> bool:
 def run_night(method: Method, dataset: Path, folder: Path, *, model: str, plan: Plan, start: Path | None) -> Path:
     """The adapter that one method ends with; `start`: the one it goes on from, as in a night's chain."""
     run = folder / method
+    if (run / "adapter").exists():  # of a measurement that was broken off
+        return run / "adapter"
     write_recipe(
         run,
         Recipe(
             base_model=model, dataset=str(dataset), methods=(method,), start=str(start or ""), epochs=plan.epochs,
-            learning_rate=4e-4, seed=SEED, min_pairs=1, min_votes=2, min_votes_each=1,
+            learning_rate=4e-4, dpo_learning_rate=5e-5, kto_learning_rate=5e-5, batch_size=8, seed=SEED,
+            min_pairs=1, min_votes=2, min_votes_each=1,
         ),
     )  # fmt: skip
     began = time.monotonic()
@@ -76,7 +81,9 @@ def run_night(method: Method, dataset: Path, folder: Path, *, model: str, plan: 
 
 def run_plain(dataset: Path, folder: Path, *, model: str, plan: Plan) -> Path:
     rows, out = folder / "plain.jsonl", folder / "plain"
-    out.mkdir()
+    if (out / "figures.json").exists():
+        return out
+    out.mkdir(exist_ok=True)
     write_plain_rows("sft", dataset, rows)
     script = str(Path(__file__).parent / "common" / "plain_trl.py")
     began = time.monotonic()
@@ -108,12 +115,15 @@ class Marks:
 def mark(judge: Contestants, adapter: Path | None, pupils: Class, *, plan: Plan, answers: int) -> Marks:
     """`answers`: so many questions are answered too."""
     pairs = list(pair_up(pupils.examined, pupils.others["examined"], taste=likes_steps))
+    said = list(dict.fromkeys([*pupils.examined, *(example for pair in pairs for example in pair)]))
     with judge.wearing(adapter):
-        return Marks(
-            perplexity=perplexity(judge.score([example.chat for example in pupils.examined])),
-            prefers=prefers(*(judge.score([pair[place].chat for pair in pairs]) for place in (0, 1))),
-            answers=judge.answer([e.chat for e in pupils.examined[:answers]], max_tokens=plan.max_tokens),
-        )
+        scored = dict(zip(said, judge.score([example.chat for example in said]), strict=True))
+        answered = judge.answer([e.chat for e in pupils.examined[:answers]], max_tokens=plan.max_tokens)
+    return Marks(
+        perplexity=perplexity([scored[example] for example in pupils.examined]),
+        prefers=prefers(*([scored[pair[place]] for pair in pairs] for place in (0, 1))),
+        answers=answered,
+    )
 
 
 def compare(marks: Mapping[str, Marks], pupils: Class) -> dict[str, float]:
@@ -156,8 +166,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=PUBLIC, help="gzipped JSONL: `group`, `intent`, `messages`")
     parser.add_argument("--model", type=Path, help="folder of the base model; none prepares the default one")
-    parser.add_argument("--keep", type=Path, help="work in this folder and leave it")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the rows, one epoch, short answers")
+    parser.add_argument("--keep", type=Path, help="work in this folder, leave it, and take what stands in it")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the rows, short ones, one epoch")
     given = parser.parse_args()
     plan = QUICK if given.quick else FULL
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -169,7 +179,7 @@ def main() -> None:
 
 
 def measure(folder: Path, data: Path, *, model: str, plan: Plan) -> dict[str, float]:
-    pupils = read_class(data, plan.sizes, seed=SEED)
+    pupils = read_class(data, plan.sizes, seed=SEED, longest_chars=plan.longest_chars)
     dataset = build_class_dataset(pupils, folder, taste=likes_steps, noise=NOISE, seed=SEED)
     adapters: dict[str, Path | None] = {"base": None, "plain_trl": run_plain(dataset, folder, model=model, plan=plan)}
     for method in CHAIN:

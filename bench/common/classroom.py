@@ -64,7 +64,7 @@ class Sizes(NamedTuple):
     voted: int
 
 
-def read_class(data: Path, sizes: Sizes, *, seed: int) -> Class:
+def read_class(data: Path, sizes: Sizes, *, seed: int, longest_chars: int | None = None) -> Class:
     """Examples of single questions and answers, each group of `data` in one part only."""
     with gzip.open(data, "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
@@ -73,6 +73,8 @@ def read_class(data: Path, sizes: Sizes, *, seed: int) -> Class:
     for row in sorted(rows, key=lambda row: _draw(seed, str(row["id"]))):
         place = _draw(seed, str(row["group"]))
         question, answer = (message["content"] for message in row["messages"])
+        if longest_chars is not None and len(question) + len(answer) > longest_chars:
+            continue
         part = next(part for part, until in enumerate(shares) if place <= until)
         parts[part].append(Example(question, answer, row["intent"], row["group"]))
     taught, examined, voted = (parts[part][:size] for part, size in enumerate(sizes))
@@ -80,9 +82,15 @@ def read_class(data: Path, sizes: Sizes, *, seed: int) -> Class:
 
 
 def build_class_dataset(pupils: Class, folder: Path, *, taste: Callable[[str], bool], noise: float, seed: int) -> Path:
-    """The dataset of such a record, below `folder`; of the chats that voted a few are kept from training."""
-    write_record(pupils, folder, taste=taste, noise=noise, seed=seed)
+    """The dataset of such a record, below `folder`; of the chats that voted a few are kept from training.
+
+    The one that is there already is taken.
+    """
     sets = folder / "datasets"
+    if sets.exists():
+        [made_before] = sets.iterdir()
+        return made_before
+    write_record(pupils, folder, taste=taste, noise=noise, seed=seed)
     made = build_dataset(
         folder / "snapshot", sets, system_prompt=SYSTEM_PROMPT, held_out_share=HELD_OUT_SHARE, seed=seed
     )
