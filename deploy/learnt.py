@@ -14,6 +14,7 @@ from nightschool.errors import InvalidInput
 from tune.lessons import ENCODING
 from tune.pace import read_bends
 from tune.progress import describe_seconds
+from tune.run_record import describe_share, read_run_record
 from tune.stages import read_stages
 
 WORDS: Final = (
@@ -43,7 +44,7 @@ class _Encoding(_Cut):
 def describe_run(run: Path) -> list[str]:
     """Lines of Markdown; none of a run that never began."""
     lines: list[str] = []
-    for describe in (_stages, _cuts, _time):
+    for describe in (_stages, _share, _cuts, _time):
         with suppress(ValidationError, InvalidInput):
             lines += list(describe(run))
     return lines
@@ -60,6 +61,12 @@ def _stages(run: Path) -> Iterator[str]:
         why = stage.why.replace("|", "\\|").replace("\n", " ")
         yield f"| {stage.method} | {ran} | {stage.rows} | {stage.steps} | {time} | {why} |"
     yield ""
+
+
+def _share(run: Path) -> Iterator[str]:
+    record = read_run_record(run)
+    if record is not None and record.share_held is not None:
+        yield from (describe_share(record.share_held), "")
 
 
 def _cuts(run: Path) -> Iterator[str]:

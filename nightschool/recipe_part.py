@@ -3,24 +3,28 @@
 Plain values with their bounds; what they order is filled in by `deploy.orders`. Does not know tune.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from nightschool.learners import Learner, with_rates
 from nightschool.methods import CHAIN, Method, check_methods
 from nightschool.section import Section
 
 
 class RecipePart(Section):
-    """How a night trains (LoRA)."""
+    """How a night trains."""
 
     methods: tuple[Method, ...] = CHAIN
     """What a night may use, in this order: answers to imitate, pairs, votes; "reward" trains a judge of answers."""
     start: Literal["base", "production"] = "base"
     """Each night from the base model, or from the adapter in production; without one from the base model."""
+    adapter: Learner = "lora"
+    """What learns: an adapter, one over a base in 4 bits, or the whole model, served as the adapter nearest to it."""
     epochs: float = Field(default=2, gt=0, le=20)
     """Passes over the training rows."""
     learning_rate: float = Field(default=2e-4, gt=0, lt=1)
+    """A tenth of it, as of the two below, by default where the whole model learns."""
     rank: Literal[1, 2, 4, 8, 16, 32, 64, 128] = 16
     """LoRA rank; must not exceed the engine's `max_lora_rank`."""
     alpha: int = Field(default=32, ge=1, le=4096)
@@ -84,3 +88,8 @@ class RecipePart(Section):
     @classmethod
     def _in_order(cls, methods: tuple[Method, ...]) -> tuple[Method, ...]:
         return check_methods(methods)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_models_learn_slower(cls, given: Any) -> Any:
+        return with_rates(given)

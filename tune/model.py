@@ -1,4 +1,4 @@
-"""The frozen base model, its tokenizer and the adapter on top: loading, and the log-probabilities that prove a load.
+"""The frozen base model, its tokenizer and the adapter on top: loading, adapting and exporting.
 
 Imports torch, so only `tune.train` and `tune.methods` import it. Does not know rows or training.
 """
@@ -8,20 +8,17 @@ import logging
 import platform
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
-from peft.tuners.lora import LoraLayer
-from safetensors.torch import load_file
+from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
+    BitsAndBytesConfig,
     GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -38,22 +35,7 @@ log = logging.getLogger(__name__)
 
 WEIGHTS: Final = "adapter_model.safetensors"
 CONFIG: Final = "adapter_config.json"
-DEPTH_GROUPS: Final = 6
 BF16_FLAGS: Final = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
-
-
-class LogProbs(NamedTuple):
-    """Natural-log probability of each token given those before it; one fewer than the tokens."""
-
-    base: tuple[float, ...]
-    adapter: tuple[float, ...]
-    without: Mapping[str, tuple[float, ...]]
-    """Under the adapter less one of its parts, by the part's name."""
-
-    @property
-    def distance(self) -> float:
-        """Mean absolute difference, in nats."""
-        return sum(abs(a - b) for a, b in zip(self.adapter, self.base, strict=True)) / len(self.base)
 
 
 def choose_device(wanted: str) -> str:
@@ -71,13 +53,15 @@ def choose_dtype(device: str, *, cpuinfo: Path = Path("/proc/cpuinfo")) -> torch
     return torch.bfloat16 if BF16_FLAGS.intersection(words) else torch.float32
 
 
-def describe_machine(device: str) -> Machine:
+def describe_machine(device: str, recipe: Recipe) -> Machine:
     """What a run is computed on, for its record."""
     is_gpu = device != "cpu"
+    computed = str(choose_dtype(device)).removeprefix("torch.")
+    held = {"lora": computed, "qlora": "nf4", "full": "float32"}[recipe.adapter]
     return Machine(
         device=device,
         device_name=torch.cuda.get_device_name() if is_gpu else platform.machine(),
-        dtype=str(choose_dtype(device)).removeprefix("torch."),
+        dtype=held if held == computed else f"{held}, computed in {computed}",
         threads=torch.get_num_threads(),
     )
 
@@ -113,15 +97,33 @@ def read_end_tokens(tokenizer: PreTrainedTokenizerBase, base_model: str) -> froz
     return frozenset(text for text in found if text)
 
 
-def load_base(base_model: str, *, device: str, dtype: torch.dtype, attention: str = "sdpa") -> PreTrainedModel:
-    """The base model, frozen. Raises InvalidInput where it cannot be loaded."""
+def load_base(base_model: str, *, device: str, dtype: torch.dtype, is_quantized: bool = False) -> PreTrainedModel:
+    """The base model, frozen; in 4 bits if it is to be quantized. Raises InvalidInput where it cannot be loaded."""
+    more = {"quantization_config": four_bits(dtype)} if is_quantized else {}
     try:
+        attention = choose_attention(AutoConfig.from_pretrained(base_model))
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            base_model, dtype=dtype, attn_implementation=attention, device_map={"": device}
+            base_model, dtype=dtype, attn_implementation=attention, device_map={"": device}, **more
         )
     except (OSError, ValueError) as error:
         raise _unloadable(base_model, error) from error
     return model.requires_grad_(False)
+
+
+def choose_attention(config: Any) -> str | None:
+    """None leaves it to transformers, whose own choice forgets without a word that attention scores are capped."""
+    return "eager" if getattr(config.get_text_config(), "attn_logit_softcapping", None) else None
+
+
+def four_bits(dtype: torch.dtype, *, skip: Sequence[str] | None = None) -> BitsAndBytesConfig:
+    """QLoRA's: NF4, its scales quantized too, products in `dtype`; without its head, or the layers to `skip`."""
+    return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+        llm_int8_skip_modules=list(skip) if skip else None,  # named for the 8 bits it was first made for
+    )
 
 
 def outline_base(base_model: str) -> PreTrainedModel:
@@ -151,7 +153,7 @@ def find_layers(model: PreTrainedModel) -> Layers:
         if not block or parameter.ndim < 2:
             continue
         layer = path.rpartition(".")[2]
-        is_linear = type(model.get_submodule(path)) is torch.nn.Linear
+        is_linear = isinstance(model.get_submodule(path), torch.nn.Linear)  # a quantized one too
         (adapted if is_linear and layer in ADAPTED_LAYERS else left_out).add(layer if is_linear else inside)
     return Layers(tuple(sorted(adapted & set(ADAPTED_LAYERS))), tuple(sorted(left_out)))
 
@@ -204,74 +206,6 @@ def export_adapter(checkpoint: Path, target: Path, *, base_model: str) -> None:
     # PEFT keeps the modules in a set, whose order changes from process to process, and the base model's path.
     config |= {"target_modules": sorted(config["target_modules"]), "base_model_name_or_path": Path(base_model).name}
     (target / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
-
-
-def measure_log_probs(
-    base_model: str,
-    adapter: Path,
-    texts: Sequence[Sequence[int]],
-    *,
-    device: str,
-    earlier: Mapping[str, Path] = MappingProxyType({}),
-) -> list[LogProbs]:
-    """Log-probabilities of token sequences under base and adapter, and under the adapter less each of its parts.
-
-    In fp32 on CPU, in bf16 on a GPU. A part is a kind of layer (`q_proj`), a sixth of the model's depth, or what it
-    learnt since a checkpoint of `earlier`.
-    """
-    dtype = torch.float32 if device == "cpu" else torch.bfloat16
-    model = PeftModel.from_pretrained(load_base(base_model, device=device, dtype=dtype), adapter).eval()
-
-    def measure() -> list[tuple[float, ...]]:
-        return [_log_probs(model, text, device=device) for text in texts]
-
-    with torch.inference_mode():
-        under_adapter = measure()
-        with model.disable_adapter():
-            under_base = measure()
-        without: dict[str, list[tuple[float, ...]]] = {}
-        for part, layers in _parts(model).items():
-            with _switched_off(layers):
-                without[part] = measure()
-        for part, checkpoint in earlier.items():
-            set_peft_model_state_dict(model, load_file(checkpoint / WEIGHTS))
-            without[part] = measure()
-    return [
-        LogProbs(base, adapted, {part: values[number] for part, values in without.items()})
-        for number, (base, adapted) in enumerate(zip(under_base, under_adapter, strict=True))
-    ]
-
-
-def _parts(model: PeftModel) -> dict[str, list[Any]]:
-    """The adapter's layers by kind and by depth."""
-    named = [(name, layer) for name, layer in model.named_modules() if isinstance(layer, LoraLayer)]
-    depths = [int(found[1]) if (found := re.search(r"\.(\d+)\.", name)) else 0 for name, _ in named]
-    depth = max(depths) + 1
-    size = -(-depth // DEPTH_GROUPS)
-    parts: dict[str, list[Any]] = {}
-    for (name, layer), at in zip(named, depths, strict=True):
-        first = at // size * size
-        for part in (name.rpartition(".")[2], f"layers {first}-{min(first + size, depth) - 1}"):
-            parts.setdefault(part, []).append(layer)
-    return parts
-
-
-@contextmanager
-def _switched_off(layers: Sequence[Any]) -> Iterator[None]:
-    kept = [layer.scaling["default"] for layer in layers]
-    for layer in layers:
-        layer.scaling["default"] = 0.0
-    try:
-        yield
-    finally:
-        for layer, scale in zip(layers, kept, strict=True):
-            layer.scaling["default"] = scale
-
-
-def _log_probs(model: PeftModel, token_ids: Sequence[int], *, device: str) -> tuple[float, ...]:
-    ids = torch.tensor([list(token_ids)], device=device)
-    logits = model(input_ids=ids).logits[0, :-1].float()
-    return tuple(torch.log_softmax(logits, dim=-1).gather(1, ids[0, 1:, None])[:, 0].tolist())
 
 
 def _unloadable(base_model: str, error: Exception) -> InvalidInput:

@@ -10,9 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from nightschool.errors import InvalidInput
 from nightschool.faults import describe_faults
 from nightschool.files import write_atomic
+from nightschool.learners import Learner, with_rates
 from nightschool.methods import METHODS, Method, check_methods
 
 RECIPE: Final = "recipe.toml"
+WHOLE_CHECKPOINT_STEPS: Final = 25
+"""A whole model's checkpoint holds twelve bytes a weight."""
 
 
 class Recipe(BaseModel):
@@ -27,6 +30,8 @@ class Recipe(BaseModel):
     """Folder of a finished dataset."""
     start: str = ""
     """Folder of the adapter that training goes on from; empty: it starts as the base model."""
+    adapter: Learner = "lora"
+    """What learns; a whole model (`full`) is served as its nearest adapter."""
     epochs: float = Field(default=2, gt=0)
     """Passes over the training rows; fractions are allowed."""
     learning_rate: float = Field(default=2e-4, gt=0, lt=1)
@@ -69,11 +74,14 @@ class Recipe(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _of_one_method(cls, given: Any) -> Any:
-        """A night that was cut off by an upgrade goes on: until 0.1 a recipe had one method."""
+    def _filled_in(cls, given: Any) -> Any:
+        """A whole model has defaults of its own; and a night that was cut off by an upgrade goes on: until 0.1 a recipe
+        had one method."""
         if isinstance(given, dict) and given.get("method") in METHODS:
             return {"methods": [given["method"]], **{key: value for key, value in given.items() if key != "method"}}
-        return given
+        given = with_rates(given)
+        is_full = isinstance(given, dict) and given.get("adapter") == "full"
+        return {"checkpoint_steps": WHOLE_CHECKPOINT_STEPS, **given} if is_full else given
 
     @field_validator("methods")
     @classmethod

@@ -41,7 +41,7 @@ class Machine(BaseModel):
     """`cpu` or `cuda`."""
     device_name: str
     dtype: str
-    """Of the frozen weights."""
+    """Of the base model's weights."""
     threads: int
 
 
@@ -65,6 +65,9 @@ class RunRecord(BaseModel):
     dataset_hash: str
     start_hash: str
     """Of the adapter that it went on from; empty for the base model."""
+    share_held: float | None = None
+    """Of what a whole model learnt, that the adapter holds: of its squared difference to the base; None of an adapter
+    that learnt itself."""
     adapter_hash: str
     recipe: dict[str, Any]
     stages: tuple[StageLine, ...]
@@ -80,6 +83,8 @@ class Sources(NamedTuple):
     dataset_hash: str
     start_hash: str
     """Empty for the base model."""
+    share_held: float | None = None
+    """See `RunRecord`."""
 
 
 def write_run_record(run: Path, recipe: Recipe, sources: Sources, *, machine: Machine, adapter_hash: str) -> None:
@@ -127,7 +132,7 @@ def write_model_card(
         f"# Adapter on {name}",
         "",
         f"A LoRA adapter (rank {recipe.rank}, alpha {recipe.alpha}) that Nightschool trained by {methods}, seed "
-        f"{recipe.seed}. It works on this base model and on no other:",
+        f"{recipe.seed}. {_origin(recipe, sources)}It works on this base model and on no other:",
         "",
         "| | SHA-256 |",
         "| --- | --- |",
@@ -144,6 +149,17 @@ def write_model_card(
 def name_base(base_model: str) -> str:
     """A hub's id as it is, of a folder only its name."""
     return Path(base_model).name if Path(base_model).is_dir() else base_model
+
+
+def _origin(recipe: Recipe, sources: Sources) -> str:
+    if sources.share_held is not None:
+        return f"{describe_share(sources.share_held)} "
+    return "It was trained over the base model in 4 bits (NF4). " if recipe.adapter == "qlora" else ""
+
+
+def describe_share(share: float) -> str:
+    """What serving a whole model as an adapter costs, in words."""
+    return f"The whole model learnt, and the adapter nearest to it holds {share:.1%} of what it learnt."
 
 
 def _versions() -> Iterator[tuple[str, str]]:

@@ -2,7 +2,8 @@
 
 In: recipe.toml and the dataset folder it names. Out: metrics.jsonl (a line for each step), encoding.json (what was
 cut), stages.json (which methods ran, and why others did not), checkpoints/, reward/ (where it is ordered), adapter/
-(published; with proof.json and its card), tokenizer/, plots/, run.json (versions, hashes, times) and, last, DONE.
+(published; with proof.json and its card), model/ (where the whole model learnt), tokenizer/, plots/, run.json
+(versions, hashes, times) and, last, DONE.
 Killable at any moment: started again it goes on from its last whole checkpoint, and a finished run returns at once.
 Does not know bots, cycles or the engine.
 Run: python -m tune.train RUN_DIR. Exit code 0 done, 2 bad input, 1 anything else; one clear line on stderr.
@@ -18,7 +19,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from nightschool.errors import InvalidInput, NightschoolError
 from nightschool.files import publish, read_manifest, verify, write_atomic
@@ -77,16 +78,29 @@ def train(run: Path) -> None:
     start = find_start(recipe)
     last = train_chain(lessons, recipe, start, run=run, device=device)
     gc.collect()
-    models.export_adapter(last, run / ADAPTER, base_model=recipe.base_model)
-    _write_proof(run / ADAPTER, lessons.texts(), recipe, device=device, earlier=find_earlier(last))
-    sources = _describe(run, recipe, dataset, start, decode=lambda ids: str(tokenizer.decode(list(ids))))
-    manifest = publish(run / ADAPTER, kind="adapter", about=_about(run, recipe, lessons, start))
+    ended = _reduce(last, recipe, tokenizer, run=run) if recipe.adapter == "full" else Ended(last, find_earlier(last))
+    models.export_adapter(ended.last, run / ADAPTER, base_model=recipe.base_model)
+    _write_proof(run / ADAPTER, lessons.texts(), recipe, device=device, earlier=ended.earlier)
+    sources = _describe(run, recipe, dataset, start, ended, decode=lambda ids: str(tokenizer.decode(list(ids))))
+    about = _about(run, recipe, lessons, start) | ({} if ended.share is None else {"share": round(ended.share, 4)})
+    manifest = publish(run / ADAPTER, kind="adapter", about=about)
     tokenizer.save_pretrained(run / TOKENIZER)
     draw_losses(run)
-    write_run_record(run, recipe, sources, machine=models.describe_machine(device), adapter_hash=manifest.content_hash)
+    machine = models.describe_machine(device, recipe)
+    write_run_record(run, recipe, sources, machine=machine, adapter_hash=manifest.content_hash)
     write_atomic(run / DONE, manifest.content_hash + "\n")
     shutil.rmtree(run / CHECKPOINTS)
     shutil.rmtree(run / REFERENCES, ignore_errors=True)
+
+
+class Ended(NamedTuple):
+    """What a training ended with, as adapters."""
+
+    last: Path
+    earlier: Mapping[str, Path]
+    """See `find_earlier`."""
+    share: float | None = None
+    """Of what a whole model learnt, that the adapter holds."""
 
 
 def _check_dataset(folder: Path) -> Path:
@@ -103,6 +117,19 @@ def find_earlier(last: Path) -> dict[str, Path]:
     return {f"the steps behind {step}": last.with_name(f"checkpoint-{step}") for step in steps[-2:-1]}
 
 
+def _reduce(last: Path, recipe: Recipe, tokenizer: Any, *, run: Path) -> Ended:
+    """Make adapters of whole models, the last of which is kept."""
+    from tune.whole import MODEL, write_model, write_nearest  # noqa: PLC0415
+
+    write_model(last, tokenizer, target=run / MODEL)
+    nearest = run / CHECKPOINTS / "nearest"
+    share = write_nearest(last, recipe, target=nearest / last.name)
+    earlier = find_earlier(last)
+    for checkpoint in earlier.values():
+        write_nearest(checkpoint, recipe, target=nearest / checkpoint.name)
+    return Ended(nearest / last.name, {words: nearest / path.name for words, path in earlier.items()}, share)
+
+
 def _write_proof(
     adapter: Path, rows: Sequence[Encoded], recipe: Recipe, *, device: str, earlier: Mapping[str, Path]
 ) -> None:
@@ -111,7 +138,7 @@ def _write_proof(
     Of some candidates those are taken on which base and adapter differ most, so that they can be told apart. `earlier`
     are checkpoints that a server must not take for the adapter.
     """
-    from tune.model import measure_log_probs  # noqa: PLC0415
+    from tune.log_probs import measure_log_probs  # noqa: PLC0415
 
     texts = [_proof_text(row) for row in sorted(rows, key=lambda row: row.item_id)[:PROOF_CANDIDATES]]
     measured = measure_log_probs(recipe.base_model, adapter, texts, device=device, earlier=earlier)
@@ -123,11 +150,11 @@ def _write_proof(
 
 
 def _describe(
-    run: Path, recipe: Recipe, dataset: Path, start: Start, *, decode: Callable[[Sequence[int]], str]
+    run: Path, recipe: Recipe, dataset: Path, start: Start, ended: Ended, *, decode: Callable[[Sequence[int]], str]
 ) -> Sources:
     """Write the adapter's card; what the adapter was made of."""
     manifest = verify(dataset)
-    sources = Sources(identify_base(recipe.base_model), manifest.content_hash, start.content_hash)
+    sources = Sources(identify_base(recipe.base_model), manifest.content_hash, start.content_hash, ended.share)
     write_model_card(run, run / ADAPTER, recipe, sources, proof=run / ADAPTER / PROOF, decode=decode)
     return sources
 
@@ -144,6 +171,7 @@ def _about(run: Path, recipe: Recipe, lessons: Lessons, start: Start) -> dict[st
         "dataset": Path(recipe.dataset).name,
         "start": start.content_hash[:16] or "base",
         "methods": "+".join(line.method for line in read_stages(run) if line.ran and line.method in CHAIN),
+        "learner": recipe.adapter,
         "rank": recipe.rank,
         "alpha": recipe.alpha,
         **asdict(lessons.imitated_report),

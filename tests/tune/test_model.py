@@ -59,3 +59,34 @@ def test_a_model_without_any_is_refused_with_what_it_has() -> None:
 
     with pytest.raises(InvalidInput, match="c_attn"):
         add_adapter(tiny("gpt2"), Recipe(base_model="tiny", dataset="d"))
+
+
+@pytest.mark.parametrize("cap", [None, 0.5])
+def test_attention_is_the_models_own_where_its_scores_are_capped(cap: float | None, tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from tune.model import load_base
+
+    model = tiny("gemma2", head_dim=8, attn_logit_softcapping=cap, initializer_range=0.5)
+    model.save_pretrained(tmp_path)
+    ids = torch.arange(1, 40)[None]
+
+    def logits(attention: str) -> Any:
+        with torch.no_grad():
+            return AutoModelForCausalLM.from_pretrained(tmp_path, attn_implementation=attention)(input_ids=ids).logits
+
+    with torch.no_grad():
+        found = load_base(str(tmp_path), device="cpu", dtype=torch.float32)(input_ids=ids).logits
+    torch.testing.assert_close(found, logits("eager"))
+    # What transformers would choose computes something else, without a word.
+    assert torch.allclose(found, logits("sdpa"), rtol=1e-3, atol=1e-4) is (cap is None)
+
+
+def test_a_model_that_has_no_other_attention_than_its_own_is_loaded(tmp_path: Path) -> None:
+    import torch
+
+    from tune.model import load_base
+
+    tiny("gpt_oss", num_local_experts=4, head_dim=8).save_pretrained(tmp_path)
+    assert load_base(str(tmp_path), device="cpu", dtype=torch.float32).config.model_type == "gpt_oss"

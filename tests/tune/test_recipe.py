@@ -47,3 +47,11 @@ def test_methods_in_another_order_twice_or_unknown_are_refused(tmp_path: Path, m
 def test_a_recipe_of_before_has_its_one_method(tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text('base_model = "m"\ndataset = "d"\nmethod = "sft"\n')
     assert read_recipe(tmp_path).methods == ("sft",)
+
+
+def test_a_whole_model_has_defaults_of_its_own(tmp_path: Path) -> None:
+    recipe = Recipe(base_model="m", dataset="d", adapter="full", dpo_learning_rate=3e-6)
+    assert (recipe.learning_rate, recipe.dpo_learning_rate, recipe.checkpoint_steps) == (2e-5, 3e-6, 25)
+    write_recipe(tmp_path, recipe)
+    assert read_recipe(tmp_path) == recipe
+    assert Recipe(base_model="m", dataset="d", adapter="qlora").checkpoint_steps == 5

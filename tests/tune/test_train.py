@@ -211,7 +211,7 @@ def test_a_run_that_ended_before_its_adapter_was_whole_trains_nothing_again(
         raise OSError("no space left")
 
     with monkeypatch.context() as patched:
-        patched.setattr("tune.model.measure_log_probs", fail)
+        patched.setattr("tune.log_probs.measure_log_probs", fail)
         with pytest.raises(OSError, match="no space left"):
             train(run)
     assert not (run / "DONE").exists()

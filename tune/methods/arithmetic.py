@@ -69,6 +69,16 @@ class Plain:
         return sum_by_row(losses, learnt)
 
 
+class Mixed(Plain):
+    """The same over weights in fp32, whose products are made in bf16."""
+
+    name = "mixed"
+
+    def measure(self, model: Any, rows: Sequence[Encoded]) -> Tensor:
+        with torch.autocast(self._device, dtype=torch.bfloat16):
+            return super().measure(model, rows)
+
+
 class Fused(Plain):
     """The model's own forward pass, but for its adapter's layers; on a CPU."""
 

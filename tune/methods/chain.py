@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from peft import PeftModel
 
 from nightschool.errors import InvalidInput, TrainingFailed
-from nightschool.files import hash_file
 from nightschool.methods import CHAIN, METHODS, Method
-from tune import model as models
 from tune.batches import Plan, plan_order
+from tune.learner import LearningModel, hash_weights, load_learner
 from tune.lessons import Lessons
 from tune.methods.course import Course, find_last, step_of
 from tune.methods.dpo import Dpo
@@ -40,7 +38,7 @@ REFERENCES: Final = "references"
 
 
 def train_chain(lessons: Lessons, recipe: Recipe, start: Start, *, run: Path, device: str) -> Path:
-    """The last checkpoint, once every method for which there is enough took its steps.
+    """The last checkpoint, once every method for which there is enough took its steps: an adapter's or a whole model's.
 
     Raises InvalidInput where there is enough for none, and TrainingFailed where the first one fails.
     """
@@ -150,7 +148,7 @@ class _Stage:
         return [*self._appetite.remarks, *([cut] if self._taken < planned else [])]
 
     def train(self, start: Path | None) -> Path:
-        """The last checkpoint; `start` holds the adapter to go on from, None begins as the base model."""
+        """The last checkpoint; `start` holds the adapter or model to go on from, None begins as the base model."""
         last = self._train(start)
         self._taken = step_of(last)
         return last
@@ -159,7 +157,7 @@ class _Stage:
         phase = self._course.phase
         if last := find_last(self._run, self._course):
             return last
-        model = _load(self._recipe, start, device=self._device)
+        model = load_learner(self._recipe, start, device=self._device)
         if phase != "sft":
             # A margin between two passes would be their dice's.
             _switch_off_dropout(model)
@@ -181,7 +179,7 @@ class _Stage:
         lessons, recipe, phase = self._lessons, self._recipe, self._course.phase
         if phase == "sft":
             return Sft(lessons.imitated)
-        name = hash_file(start / models.WEIGHTS)[:16] if start else "base"
+        name = hash_weights(start)[:16] if start else "base"
         file = self._run / REFERENCES / f"{phase}-{name}.jsonl"
         if phase == "dpo":
             return Dpo(
@@ -208,17 +206,7 @@ class _Stage:
         )
 
 
-def _load(recipe: Recipe, start: Path | None, *, device: str) -> PeftModel:
-    base = models.load_base(recipe.base_model, device=device, dtype=models.choose_dtype(device))
-    if start is None:
-        return models.add_adapter(base, recipe)
-    model = PeftModel.from_pretrained(base, start, is_trainable=True)
-    # A published adapter names no path; PEFT would look for the model in the hub with every checkpoint.
-    model.peft_config["default"].base_model_name_or_path = recipe.base_model
-    return model
-
-
-def _switch_off_dropout(model: PeftModel) -> None:
+def _switch_off_dropout(model: LearningModel) -> None:
     modules: Iterable[Any] = model.modules()
     for module in modules:
         if isinstance(module, torch.nn.Dropout):

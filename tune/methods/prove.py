@@ -18,7 +18,9 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from tune.encode import IGNORED, Encoded
-from tune.methods.arithmetic import Fused, Lean, Named, Plain
+from tune.learner import LearningModel
+from tune.methods.arithmetic import Fused, Lean, Mixed, Named, Plain
+from tune.model import choose_dtype
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +50,12 @@ class Measured(NamedTuple):
     """By the parameter's name."""
 
 
-def choose_arithmetic(model: PeftModel, rows: Sequence[Encoded], *, device: str) -> Named:
+def choose_arithmetic(model: LearningModel, rows: Sequence[Encoded], *, device: str) -> Named:
     """The fastest arithmetic that is right for `model` on some of `rows`; it may compute by no other from then on."""
+    if not isinstance(model, PeftModel):
+        chosen = Mixed(device) if choose_dtype(device) == torch.bfloat16 else Plain(device)
+        log.info("arithmetic=%s, since the whole model learns", chosen.name)
+        return chosen
     plain = Plain(device)
     name = cast(PreTrainedModel, model.get_base_model()).config.model_type
     if device != "cpu":

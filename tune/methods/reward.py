@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, cast
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor
 from torch.nn.functional import logsigmoid
-from transformers import AutoModelForSequenceClassification, PreTrainedModel, set_seed
+from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel, set_seed
 
 from nightschool.files import publish, read_manifest
 from tune import model as models
@@ -148,10 +148,18 @@ class Scores:
 
 def _load(recipe: Recipe, *, device: str, filler: int) -> PeftModel:
     set_seed(recipe.seed)  # of the head's first weights
+    dtype = models.choose_dtype(device)
+    # The head starts at random and learns, so it stays as it is.
+    more = {"quantization_config": models.four_bits(dtype, skip=["score"])} if recipe.adapter == "qlora" else {}
     base = cast(
         PreTrainedModel,
         AutoModelForSequenceClassification.from_pretrained(
-            recipe.base_model, num_labels=1, dtype=models.choose_dtype(device), device_map={"": device}
+            recipe.base_model,
+            num_labels=1,
+            dtype=dtype,
+            attn_implementation=models.choose_attention(AutoConfig.from_pretrained(recipe.base_model)),
+            device_map={"": device},
+            **more,
         ),
     )
     base.config.pad_token_id = filler

@@ -15,7 +15,6 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol
 
 import torch
-from peft import PeftModel
 from torch import Tensor
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
@@ -23,6 +22,7 @@ from nightschool.errors import TrainingFailed
 from nightschool.files import publish
 from tune.encode import Encoded
 from tune.health import find_trouble
+from tune.learner import LearningModel
 from tune.methods.arithmetic import Arithmetic, Unit
 from tune.methods.course import CHECKPOINTS, Course, find_checkpoint, step_of
 from tune.methods.deadline import KeepPace
@@ -63,7 +63,7 @@ class Objective(Protocol):
 
 
 def take_steps(
-    model: PeftModel,
+    model: LearningModel,
     objective: Objective,
     course: Course,
     *,
@@ -109,7 +109,7 @@ class _Trainer(Trainer):
     """transformers' trainer over numbers of rows."""
 
     def __init__(
-        self, model: PeftModel, objective: Objective, arithmetic: Arithmetic, appetite: Appetite, **kwargs: Any
+        self, model: LearningModel, objective: Objective, arithmetic: Arithmetic, appetite: Appetite, **kwargs: Any
     ) -> None:
         super().__init__(model, **kwargs)
         self.tokens = 0
