@@ -12,10 +12,7 @@ Run: python bench/learn.py [--data FILE] [--quick]   The last line is one JSON o
 import argparse
 import json
 import os
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +24,12 @@ from numpy.typing import NDArray
 from bench.common.classroom import Class, Sizes, build_class_dataset, pair_up, read_class
 from bench.common.contestants import Contestants, perplexity, prefers
 from bench.common.plain_rows import write_plain_rows
+from bench.common.runs import call, train
 from eval.metrics.text import rouge_l, token_f1
 from eval.statistics import interval_of_mean
 from nightschool.methods import CHAIN, Method
 from tune.base_model import prepare_base_model
-from tune.recipe import Recipe, write_recipe
+from tune.recipe import Recipe
 
 PUBLIC: Final = Path(__file__).parents[2] / "shared" / "data" / "support_qa" / "support_qa.jsonl.gz"
 SEED: Final = 17
@@ -62,44 +60,28 @@ def likes_steps(answer: str) -> bool:
 
 def run_night(method: Method, dataset: Path, folder: Path, *, model: str, plan: Plan, start: Path | None) -> Path:
     """The adapter that one method ends with; `start`: the one it goes on from, as in a night's chain."""
-    run = folder / method
-    if (run / "adapter").exists():  # of a measurement that was broken off
-        return run / "adapter"
-    write_recipe(
-        run,
+    return train(
+        folder / method,
         Recipe(
             base_model=model, dataset=str(dataset), methods=(method,), start=str(start or ""), epochs=plan.epochs,
             learning_rate=4e-4, dpo_learning_rate=5e-5, kto_learning_rate=5e-5, batch_size=8, seed=SEED,
             min_pairs=1, min_votes=2, min_votes_each=1,
         ),
     )  # fmt: skip
-    began = time.monotonic()
-    _call("-m", "tune.train", str(run), log=folder / f"{method}.log")
-    print(f"{method}: trained in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-    return run / "adapter"
 
 
 def run_plain(dataset: Path, folder: Path, *, model: str, plan: Plan) -> Path:
     rows, out = folder / "plain.jsonl", folder / "plain"
-    if (out / "figures.json").exists():
+    if (out / "figures.json").exists():  # of a measurement that was broken off
         return out
     out.mkdir(exist_ok=True)
     write_plain_rows("sft", dataset, rows)
     script = str(Path(__file__).parent / "common" / "plain_trl.py")
-    began = time.monotonic()
-    _call(
+    call(
         script, "sft", str(rows), "--model", model, "--out", str(out), "--epochs", str(plan.epochs),
         log=folder / "plain.log",
     )  # fmt: skip
-    print(f"plain TRL: trained in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     return out
-
-
-def _call(*arguments: str, log: Path) -> None:
-    with log.open("wb") as output:
-        done = subprocess.run([sys.executable, *arguments], stdout=output, stderr=output, check=False, env=os.environ)
-    if done.returncode:
-        raise SystemExit(f"{arguments} ended with {done.returncode}:\n{log.read_text()[-4000:]}")
 
 
 @dataclass(frozen=True)

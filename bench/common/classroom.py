@@ -19,13 +19,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from collect.conversations import record_turn
-from collect.feedback import Opinion, record_opinion
+from bench.common.ballots import Ballot, cast_ballots
 from collect.formats.read import ParsedConversation
 from collect.imports import import_conversations
 from collect.snapshot import write_snapshot
 from collect.store import Store, open_store
-from nightschool.records import BotName, ChatMessage, Conversation, Finish, Message, Source, Vote, new_id
+from nightschool.records import BotName, ChatMessage, Vote
 from tune.dataset import build_dataset
 
 BOT: Final = BotName("support")
@@ -108,8 +107,7 @@ async def _write_record(pupils: Class, folder: Path, *, taste: Callable[[str], b
         await _bring_in(store, pupils.taught, is_held_out=False)
         await _bring_in(store, pupils.examined, is_held_out=True)
         pairs = pair_up(pupils.voted, pupils.others["voted"], taste=taste)
-        for number, (liked, disliked) in enumerate(_flip(pairs, noise=noise, seed=seed)):
-            await _vote(store, number, liked=liked, disliked=disliked)
+        await cast_ballots(store, map(_to_ballot, _flip(pairs, noise=noise, seed=seed)), bot=BOT, at=AT)
         until = AT + timedelta(days=1)
         await store.read(partial(write_snapshot, bot=BOT, folder=folder / "snapshot", at=until))
 
@@ -139,30 +137,10 @@ def _flip(pairs: Iterable[tuple[Example, Example]], *, noise: float, seed: int) 
         yield (worse, better) if chance.random() < noise else (better, worse)
 
 
-async def _vote(store: Store, number: int, *, liked: Example, disliked: Example) -> None:
-    at = AT + timedelta(seconds=number)
-    owner = f"browser:{number}"
-    talk = Conversation(new_id(), BOT, owner, Source.CHAT, liked.question[:60], at)
-    asked = _say(talk, None, "user", liked.question, at)
-    answers = [_say(talk, asked.message_id, "assistant", example.answer, at) for example in (disliked, liked)]
-    await store.write(partial(record_turn, conversation=talk, messages=[asked, *answers]))
-    for message, vote in zip(answers, (Vote.DOWN, Vote.UP), strict=True):
-        opinion = Opinion(vote=vote)
-        await store.write(partial(record_opinion, message_id=message.message_id, voter=owner, opinion=opinion, at=at))
-
-
-def _say(talk: Conversation, parent_id: str | None, role: str, content: str, at: datetime) -> Message:
-    return Message(
-        message_id=new_id(),
-        conversation_id=talk.conversation_id,
-        bot=BOT,
-        parent_id=parent_id,
-        role=role,  # type: ignore[arg-type]
-        content=content,
-        source=Source.CHAT,
-        created_at=at,
-        finish=Finish.STOP if role == "assistant" else None,
-    )
+def _to_ballot(pair: tuple[Example, Example]) -> Ballot:
+    liked, disliked = pair
+    asked = [ChatMessage(role="user", content=liked.question)]
+    return Ballot(asked, [(disliked.answer, Vote.DOWN), (liked.answer, Vote.UP)])
 
 
 def _draw(seed: int, name: str) -> float:
