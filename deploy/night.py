@@ -20,7 +20,7 @@ from collect.store import Store
 from deploy.board import Board
 from deploy.judging import Judge, Paper
 from deploy.known import Order, find_changes, find_known_items, find_trained, keep_decided, keep_order
-from deploy.orders import bounds_of, in_production, insufficient, recipe_of, shortfall, training_ends
+from deploy.orders import bounds_of, in_production, insufficient, questions_of, recipe_of, shortfall, training_ends
 from deploy.plan import NightFolder, Step, Terms
 from deploy.queue import Queue
 from deploy.reporter import Reporter
@@ -240,6 +240,7 @@ async def make_dataset(school: School, bot: Bot, folder: NightFolder, *, target:
         bounds=bounds_of(bot),
         half_life_days=bot.recipe.half_life_days,
         seed=bot.recipe.split_seed,
+        questions=questions_of(bot),
         known_items=await find_known_items(school.store, school.home, bot=bot.bot_name),
         trained_before=await find_trained(school.store, school.home, bot=bot.bot_name),
     )

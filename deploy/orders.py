@@ -16,6 +16,7 @@ from eval.answers import Contestant, Label
 from eval.rules import GateRules
 from eval.suites import read_suite
 from nightschool.bots import Bot
+from nightschool.methods import MAKING
 from nightschool.records import BASE, Adapter, Event, Outcome, Sampling, Stage
 from nightschool.timetable import SchedulePart
 from tune.bounds import Bounds
@@ -32,7 +33,13 @@ def recipe_of(bot: Bot, *, base_model: str, dataset: Path, production: Path | No
     """How the night trains; `production` is the folder of the adapter that is live, None for the base model."""
     wanted = bot.recipe.model_dump(include=Recipe.model_fields.keys() - {"start"})
     start = str(production) if production and bot.recipe.start == "production" else ""
-    return Recipe(base_model=base_model, dataset=str(dataset), start=start, **wanted)
+    speaker = str(production) if production and "rejection" in bot.recipe.methods else ""
+    return Recipe(base_model=base_model, dataset=str(dataset), start=start, speaker=speaker, **wanted)
+
+
+def questions_of(bot: Bot) -> int:
+    """How many a dataset is to hold that nobody answered well; none where no method answers them."""
+    return bot.recipe.questions if MAKING & set(bot.recipe.methods) else 0
 
 
 def training_ends(schedule: SchedulePart, *, began: datetime) -> datetime | None:

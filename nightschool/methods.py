@@ -5,14 +5,26 @@ Named alike in a bot's file (`recipe.methods`), in a run's recipe and in what a 
 
 from typing import Final, Literal
 
-Method = Literal["sft", "dpo", "kto", "reward"]
+Method = Literal["sft", "dpo", "kto", "reward", "rejection"]
 CHAIN: Final[tuple[Method, ...]] = ("sft", "dpo", "kto")
-METHODS: Final[tuple[Method, ...]] = (*CHAIN, "reward")
-"""The last one trains a model that judges answers and gives none."""
+METHODS: Final[tuple[Method, ...]] = (*CHAIN, "reward", "rejection")
+"""Those behind the chain are at work before it: "reward" trains a model that judges answers and gives none, "rejection"
+makes rows for "sft"."""
+RUNS: Final[tuple[Method, ...]] = ("reward", "rejection", *CHAIN)
+"""In the order in which a run uses them."""
+NEEDS: Final[dict[Method, tuple[Method, ...]]] = {"rejection": ("reward", "sft")}
+"""Others that a method is of no use without."""
+MAKING: Final = frozenset[Method]({"rejection"})
+"""Those that make rows for "sft" of questions of the record which nobody answered well."""
 
 
 def check_methods(methods: tuple[Method, ...]) -> tuple[Method, ...]:
-    """`methods`, where some of the chain are among them, none twice, in the order of METHODS. Raises ValueError."""
+    """`methods`, where some of the chain are among them, none twice, in the order of METHODS, each with what it needs.
+    Raises ValueError."""
     if not set(CHAIN) & set(methods) or methods != tuple(method for method in METHODS if method in methods):
-        raise ValueError(f"must be some of {', '.join(METHODS)}, each once and in this order, and not the last alone")
+        names = ", ".join(METHODS)
+        raise ValueError(f"must be some of {names}, each once and in this order, and one of {', '.join(CHAIN)} with it")
+    for method in methods:
+        if missing := [f'"{other}"' for other in NEEDS.get(method, ()) if other not in methods]:
+            raise ValueError(f'has "{method}", which is of no use without {" and ".join(missing)}')
     return methods

@@ -16,7 +16,8 @@ class RecipePart(Section):
     """How a night trains."""
 
     methods: tuple[Method, ...] = CHAIN
-    """What a night may use, in this order: answers to imitate, pairs, votes; "reward" trains a judge of answers."""
+    """What a night may use, in this order: answers to imitate, pairs, votes; "reward" trains a judge of answers, by
+    which "rejection" chooses among answers to open questions."""
     start: Literal["base", "production"] = "base"
     """Each night from the base model, or from the adapter in production; without one from the base model."""
     adapter: Learner = "lora"
@@ -83,6 +84,18 @@ class RecipePart(Section):
     reward_epochs: float = Field(default=1, gt=0, le=20)
     """Passes over the pairs, for a reward model."""
     reward_learning_rate: float = Field(default=1e-4, gt=0, lt=1)
+    questions: int = Field(default=200, ge=1, le=100_000)
+    """So many questions that nobody answered well are answered by a machine, where a method does that."""
+    reward_min_agreement: float = Field(default=0.55, ge=0.5, lt=1)
+    """No method goes by a reward model whose held-out agreement with people may, with 95 % certainty, be lower."""
+    made_answers: int = Field(default=4, ge=2, le=64)
+    """So many are drawn to each question."""
+    made_temperature: float = Field(default=0.8, gt=0, le=2)
+    """Higher draws answers that differ more."""
+    made_tokens: int = Field(default=256, ge=8, le=8192)
+    """Longest answer that a machine makes."""
+    made_weight: float = Field(default=0.3, gt=0, lt=1)
+    """What such an answer weighs in SFT, where a person's weighs 1 on average."""
 
     @field_validator("methods")
     @classmethod

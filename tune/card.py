@@ -4,7 +4,7 @@ Holds nothing that a person wrote and no time of day, so equal data give equal c
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tune.bounds import Bounds
 
@@ -30,6 +30,8 @@ class Counts:
     """By reason."""
     most_of_one_person: tuple[int, int]
     """Rows of training and of examination."""
+    questions: Mapping[str, int] = field(default_factory=dict)
+    """Without a good answer, by what they lack; to be answered by a machine."""
 
 
 def write_card(counts: Counts, bounds: Bounds, *, held_out_share: float, half_life_days: float, seed: int) -> str:
@@ -46,6 +48,7 @@ def write_card(counts: Counts, bounds: Bounds, *, held_out_share: float, half_li
         f"Preference pairs: {counts.pairs} to train on, {counts.held_out_pairs} held out. "
         f"Votes: {counts.votes_up} up and {counts.votes_down} down to train on, {counts.held_out_votes} held out.",
         "",
+        *_questions(counts.questions),
         f"One person's share: at most {bounds.train_share:.0%} of the training rows (the largest has "
         f"{counts.most_of_one_person[0]}), {bounds.exam_share:.0%} of the exam rows (the largest has "
         f"{counts.most_of_one_person[1]}), {bounds.votes_a_day} votes a day; imports and API keys are no persons. "
@@ -70,6 +73,13 @@ def write_card(counts: Counts, bounds: Bounds, *, held_out_share: float, half_li
         "",
     ]
     return "\n".join(lines)
+
+
+def _questions(by_lack: Mapping[str, int]) -> list[str]:
+    if not by_lack:
+        return []
+    told = ", ".join(f"{count} {lack}" for lack, count in by_lack.items())
+    return [f"Questions without a good answer, for methods that make one: {sum(by_lack.values())} ({told}).", ""]
 
 
 def describe_repetition(*, largest_group: int, conversations: int) -> str:

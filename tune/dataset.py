@@ -40,6 +40,7 @@ from tune.rows import (
     read_item_ids,
     write_items,
     write_kind,
+    write_questions,
     write_sides,
 )
 from tune.select import Lesson, select_rows
@@ -71,6 +72,8 @@ class DatasetSummary(BaseModel):
     """Those that were split."""
     largest_group: int = 0
     """Conversations in the largest group of near-duplicates."""
+    questions: int = 0
+    """Without a good answer, where methods that make one asked for them."""
 
     @property
     def repetition(self) -> str:
@@ -106,24 +109,30 @@ def build_dataset(
     half_life_days: float = 0.0,
     known_items: frozenset[str] = frozenset(),
     trained_before: frozenset[str] = frozenset(),
+    questions: int = 0,
 ) -> DatasetSummary:
     """The dataset of `snapshot` below `target`, named by its content; built once, found again afterwards.
 
     `held_out_share` is 0..1. `trained_before` names the conversations that production was trained on
-    (`read_trained`): they are never held out. Raises InvalidInput where the snapshot is not one.
+    (`read_trained`): they are never held out. With `questions` it also holds so many, at most, that nobody answered
+    well. Raises InvalidInput where the snapshot is not one.
     """
-    taken = join_dialogues(read_snapshot(snapshot))
+    taken = join_dialogues(read_snapshot(snapshot, unjudged=questions))
     paced = bound_votes(taken, votes_a_day=bounds.votes_a_day)
     taken = replace(taken, opinions=paced.opinions)
     selection = select_rows(
-        taken, system_prompt=system_prompt, agreeing_persons=bounds.agreeing_persons, half_life_days=half_life_days
+        taken,
+        system_prompt=system_prompt,
+        agreeing_persons=bounds.agreeing_persons,
+        half_life_days=half_life_days,
+        with_unanswered=questions > 0,
     )
     left_out = Counter(selection.left_out) + Counter({"votes beyond one person's day": paced.left_out})
     selection = replace(selection, left_out=left_out)
     split = partial(
         split_conversations, taken.talks, held_out_share=held_out_share, seed=seed, trained_before=trained_before
     )
-    parts = part_rows(selection, taken, bounds, split=split)
+    parts = part_rows(selection, taken, bounds, split=split, questions=questions)
     counts = count_parts(parts)
     target.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=target, prefix=".draft-"))
@@ -135,6 +144,7 @@ def build_dataset(
             "held_out_share": held_out_share,
             "half_life_days": half_life_days,
             "seed": seed,
+            **({"questions": questions, "rows.questions_train": len(parts.questions)} if questions else {}),
         }
         content_hash = publish(draft, kind=KIND, about=about).content_hash
         summary = _summarise(content_hash, parts, counts, known_items=known_items)
@@ -158,6 +168,7 @@ def _summarise(content_hash: str, parts: Parts, counts: Counts, *, known_items: 
         held_out_votes=counts.held_out_votes,
         conversations=counts.conversations,
         largest_group=counts.largest_group,
+        questions=len(parts.questions),
     )
 
 
@@ -209,6 +220,8 @@ def _write(folder: Path, parts: Parts) -> None:
     for kind in KINDS:
         for side in BOTH:
             write_kind(folder, kind, side, parts.rows[kind, side], groups=parts.groups, topics=topics)
+    if parts.questions:
+        write_questions(folder, parts.questions, groups=parts.groups, topics=topics)
     write_sides(folder / SIDES, dict(parts.decided()))
     write_items(folder / ITEMS, {side: parts.of_side(side) for side in BOTH})
 

@@ -161,8 +161,8 @@ def encode_chat(
             )
         learnt = _up_to_end(answered[len(prompt) :], message["content"], ends=ends)
         pieces += [
-            _Piece(_ids(prompt[len(done) :], tokenizer), is_learnt=False),
-            *(_Piece(_ids(text, tokenizer), is_learnt=True) for text in learnt),
+            _Piece(token_ids(prompt[len(done) :], tokenizer), is_learnt=False),
+            *(_Piece(token_ids(text, tokenizer), is_learnt=True) for text in learnt),
         ]
         done = prompt + "".join(learnt)
     return _join(item_id, pieces)
@@ -246,7 +246,8 @@ def render_chat(item_id: str, chat: Sequence[ChatMessage], tokenizer: ChatTokeni
         ) from error
 
 
-def _ids(text: str, tokenizer: ChatTokenizer) -> list[int]:
+def token_ids(text: str, tokenizer: ChatTokenizer) -> list[int]:
+    """Of rendered text, whose markers stand in it."""
     return list(tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []
 
 

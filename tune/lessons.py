@@ -8,16 +8,26 @@ rate. Does not know torch, nor which rows are used.
 import json
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from nightschool.files import write_atomic
 from nightschool.prompt import Neutraliser
 from nightschool.records import ChatMessage
 from tune.encode import IGNORED, ChatTokenizer, Encoded, EncodeReport, as_served, encode_rows
-from tune.prompted import Prompted, PromptedReport, encode_answers
-from tune.rows import TRAIN, PairRow, SftRow, VoteRow, read_pairs, read_sft_rows, read_votes
+from tune.prompted import Prompted, PromptedReport, encode_answers, encode_prompt
+from tune.rows import (
+    TRAIN,
+    PairRow,
+    QuestionRow,
+    SftRow,
+    VoteRow,
+    read_pairs,
+    read_questions,
+    read_sft_rows,
+    read_votes,
+)
 from tune.split import Side
 
 log = logging.getLogger(__name__)
@@ -52,6 +62,14 @@ class Voted:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A question that nobody answered well, and its prompt as an answer is drawn after it."""
+
+    row: QuestionRow
+    prompt_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Lessons:
     given: int
     """Rows to imitate that the dataset holds; of what is too long nothing is left below."""
@@ -63,6 +81,8 @@ class Lessons:
     imitated_report: EncodeReport
     compared_report: PromptedReport
     voted_report: PromptedReport
+    made: int = 0
+    """Of those to imitate, rows whose answer a machine made."""
 
     def rows_of(self, phase: str) -> list[Encoded]:
         """Those that a method learns from."""
@@ -76,6 +96,15 @@ class Lessons:
         """Rows to tell an adapter from its base by: those to imitate, or of the first kind that there is."""
         return self.rows_of("sft") or [pair.chosen for pair in self.compared] or self.rows_of("kto")
 
+    def with_made(self, rows: Sequence[Encoded], *, weight: float) -> Self:
+        """And rows to imitate whose answer no person wrote; `weight` is beside the mean of what people wrote."""
+        if not rows:
+            return self
+        both = [*self.imitated, *(Imitated(row, weight) for row in rows)]
+        mean = sum(given.weight for given in both) / max(len(both), 1)
+        imitated = tuple(Imitated(given.row, given.weight / mean) for given in both)
+        return replace(self, imitated=imitated, made=self.made + len(rows))
+
 
 class Reader:
     """Encodes rows as the base model is served."""
@@ -84,7 +113,7 @@ class Reader:
         self, tokenizer: ChatTokenizer, *, ends: Collection[str], max_tokens: int, neutraliser: Neutraliser
     ) -> None:
         self._tokenizer, self._ends = as_served(tokenizer), ends
-        self._max_tokens, self._neutraliser = max_tokens, neutraliser
+        self._max_tokens, self.neutraliser = max_tokens, neutraliser
 
     def read(self, dataset: Path, *, with_held_out: bool = False) -> Lessons:
         """All of the dataset's training side, and on demand its held-out pairs. Raises InvalidInput."""
@@ -95,13 +124,28 @@ class Reader:
         held_out = self._compared(list(read_pairs(dataset, Side.HELD_OUT)))[0] if with_held_out else ()
         return Lessons(len(given), imitated, compared, voted, held_out, imitated_report, compared_report, voted_report)
 
+    def questions(self, dataset: Path, *, max_tokens: int) -> list[Asked]:
+        """Those whose prompt fits into `max_tokens`. Raises InvalidInput."""
+        found = []
+        for row in read_questions(dataset):
+            neutral = self.neutraliser.chat(row.prompt)
+            ids = encode_prompt(row.item_id, neutral, self._tokenizer, max_tokens=max_tokens)
+            if ids is not None:
+                found.append(Asked(row, ids))
+        return found
+
+    def answered(self, item_id: str, prompt: Sequence[ChatMessage], answer: str) -> Encoded | None:
+        """A prompt with an answer, as rows to imitate and pairs are read; None where it is too long."""
+        rows, _ = self._answers([(item_id, prompt, (answer,))])
+        return _row(rows[0], 0) if rows else None
+
     def _imitated(self, rows: Sequence[SftRow]) -> tuple[tuple[Imitated, ...], EncodeReport]:
         encoded, report = encode_rows(
             ((row.item_id, row.messages) for row in rows),
             self._tokenizer,
             ends=self._ends,
             max_tokens=self._max_tokens,
-            neutraliser=self._neutraliser,
+            neutraliser=self.neutraliser,
         )
         weight = _weigh(rows, kept=[row.item_id for row in encoded])
         return tuple(Imitated(row, weight[row.item_id]) for row in encoded), report
@@ -121,7 +165,7 @@ class Reader:
         self, rows: Iterable[tuple[str, Sequence[ChatMessage], Sequence[str]]]
     ) -> tuple[tuple[Prompted, ...], PromptedReport]:
         return encode_answers(
-            rows, self._tokenizer, ends=self._ends, max_tokens=self._max_tokens, neutraliser=self._neutraliser
+            rows, self._tokenizer, ends=self._ends, max_tokens=self._max_tokens, neutraliser=self.neutraliser
         )
 
 

@@ -8,7 +8,7 @@ import logging
 import platform
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -95,6 +95,12 @@ def read_end_tokens(tokenizer: PreTrainedTokenizerBase, base_model: str) -> froz
     ids = [*(ends if isinstance(ends, list) else [ends]), tokenizer.eos_token_id]
     found = tokenizer.convert_ids_to_tokens([number for number in ids if number is not None])
     return frozenset(text for text in found if text)
+
+
+def read_end_ids(tokenizer: PreTrainedTokenizerBase, base_model: str) -> tuple[int, ...]:
+    """The same as ids."""
+    vocabulary: Mapping[str, int] = tokenizer.get_vocab()
+    return tuple(sorted(vocabulary[text] for text in read_end_tokens(tokenizer, base_model)))
 
 
 def load_base(base_model: str, *, device: str, dtype: torch.dtype, is_quantized: bool = False) -> PreTrainedModel:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Literal
 
+from tune.asked import choose_questions
 from tune.bounds import Bounds, bound_exam, bound_training
 from tune.card import Counts
 from tune.duplicates import Spoken, group_duplicates
 from tune.rows import Kind, Named, Row, name_row
-from tune.select import Lesson, Pair, Rated, Selection
+from tune.select import Lesson, Pair, Rated, Selection, Unanswered
 from tune.snapshot import Snapshot, Talk
 from tune.split import Side
 from tune.words import Word
@@ -36,9 +37,12 @@ class Parts:
     left_out: Mapping[str, int]
     most_of_one_person: tuple[int, int]
     """Rows of training and of examination."""
+    questions: tuple[Named, ...] = ()
+    """Of the training side, without an answer."""
 
     def of_side(self, side: Side) -> tuple[Named, ...]:
-        return tuple(named for kind in KINDS for named in self.rows[kind, side])
+        rows = tuple(named for kind in KINDS for named in self.rows[kind, side])
+        return (*rows, *self.questions) if side is Side.TRAIN else rows
 
     def decided(self) -> Iterator[tuple[str, Literal["train", "held-out"]]]:
         """Each conversation that stands on a side; of a dialogue over the API each of its calls."""
@@ -48,8 +52,8 @@ class Parts:
                     yield conversation_id, "train" if side is Side.TRAIN else "held-out"
 
 
-def part_rows(selection: Selection, snapshot: Snapshot, bounds: Bounds, *, split: Split) -> Parts:
-    """The selection of a snapshot on its sides."""
+def part_rows(selection: Selection, snapshot: Snapshot, bounds: Bounds, *, split: Split, questions: int = 0) -> Parts:
+    """The selection of a snapshot on its sides, with at most so many `questions` that nobody answered well."""
     groups = group_duplicates(_spoken(selection, snapshot.talks))
     sides = split(groups)
     owners = {name: talk.owner for name, talk in snapshot.talks.items()}
@@ -81,6 +85,9 @@ def part_rows(selection: Selection, snapshot: Snapshot, bounds: Bounds, *, split
         talks=snapshot.talks,
         left_out=+left_out,
         most_of_one_person=(taught.largest, asked.largest),
+        questions=trained(
+            choose_questions(_on(Side.TRAIN, selection.unanswered, sides), lessons, groups=groups, talks=snapshot.talks)
+        ).rows[:questions],
     )
 
 
@@ -104,6 +111,7 @@ def count_parts(parts: Parts) -> Counts:
         largest_group=max(Counter(parts.groups.values()).values(), default=0),
         left_out=parts.left_out,
         most_of_one_person=parts.most_of_one_person,
+        questions=Counter(named.row.lack.value for named in parts.questions if isinstance(named.row, Unanswered)),
     )
 
 
@@ -129,7 +137,7 @@ def _answers(rows: Iterable[Named]) -> int:
 def _spoken(selection: Selection, names: Iterable[str]) -> dict[str, Spoken]:
     """What each selected conversation says, in the order of `names`."""
     lines: dict[str, dict[tuple[str, str], None]] = {name: {} for name in names}
-    rows: list[Row] = [*selection.lessons, *selection.pairs, *selection.rated]
+    rows: list[Row] = [*selection.lessons, *selection.pairs, *selection.rated, *selection.unanswered]
     for row in rows:
         said = row.messages if isinstance(row, Lesson) else row.prompt
         lines[row.conversation_id].update(((m["role"], m["content"]), None) for m in said if m["role"] != "system")

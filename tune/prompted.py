@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from nightschool.prompt import Neutraliser
 from nightschool.records import ChatMessage
-from tune.encode import ChatTokenizer, encode_chat, without_oldest_turn
+from tune.encode import ChatTokenizer, encode_chat, render_chat, token_ids, without_oldest_turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +122,19 @@ def encode_prompt_and_answers(
         lost += 1
     start = rows[0].first_label
     return Prompted(item_id, rows[0].input_ids[:start], tuple(row.input_ids[start:] for row in rows), lost)
+
+
+def encode_prompt(
+    item_id: str, prompt: Sequence[ChatMessage], tokenizer: ChatTokenizer, *, max_tokens: int
+) -> tuple[int, ...] | None:
+    """The prompt as an answer is drawn after it, in at most `max_tokens`, less as many of its oldest turns as that
+    takes; None where the last question alone is too long. Expects neutral texts. Raises InvalidInput."""
+    chat = list(prompt)
+    while True:
+        ids = token_ids(render_chat(item_id, chat, tokenizer, is_prompt=True), tokenizer)
+        if len(ids) <= max_tokens:
+            return tuple(ids)
+        shorter = without_oldest_turn([*chat, ChatMessage(role="assistant", content="")])
+        if shorter is None:
+            return None
+        chat = shorter[:-1]

@@ -32,6 +32,8 @@ class Recipe(BaseModel):
     """Folder of the adapter that training goes on from; empty: it starts as the base model."""
     adapter: Learner = "lora"
     """What learns; a whole model (`full`) is served as its nearest adapter."""
+    speaker: str = ""
+    """Folder of the adapter that answers questions; empty: the base model does."""
     epochs: float = Field(default=2, gt=0)
     """Passes over the training rows; fractions are allowed."""
     learning_rate: float = Field(default=2e-4, gt=0, lt=1)
@@ -71,6 +73,16 @@ class Recipe(BaseModel):
     kto_loss: Literal["kto", "apo_zero_unpaired"] = "kto"
     reward_epochs: float = Field(default=1, gt=0)
     reward_learning_rate: float = Field(default=1e-4, gt=0, lt=1)
+    reward_min_agreement: float = Field(default=0.55, ge=0.5, lt=1)
+    """No method goes by a reward model whose held-out agreement with people may, with 95 % certainty, be lower."""
+    made_answers: int = Field(default=4, ge=2, le=64)
+    """So many are drawn to each question."""
+    made_temperature: float = Field(default=0.8, gt=0, le=2)
+    """Higher draws answers that differ more."""
+    made_tokens: int = Field(default=256, ge=8, le=8192)
+    """Longest answer that a machine makes."""
+    made_weight: float = Field(default=0.3, gt=0, lt=1)
+    """What such an answer weighs in SFT, where a person's weighs 1 on average."""
 
     @model_validator(mode="before")
     @classmethod

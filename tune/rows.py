@@ -3,7 +3,8 @@
 A row of sft_*.parquet is a chat that starts with the system prompt and ends with an answer; assistant messages of
 weight 0 are context. Rows of pairs_*.parquet and votes_*.parquet are a prompt with two answers, or with one and whether
 people liked it. Each row has a weight of its own, and an item, a row of items.parquet that says what it was made of.
-What is held out is never trained on. Does not know how rows are chosen.
+What is held out is never trained on. Where they were ordered, questions_train.parquet holds prompts that want an
+answer. Does not know how rows are chosen.
 """
 
 import hashlib
@@ -18,16 +19,18 @@ from pydantic import BaseModel, ConfigDict
 
 from nightschool.records import ChatMessage
 from nightschool.tables import read_rows, write_rows
-from tune.select import Lesson, Pair, Rated
+from tune.lack import Lack
+from tune.select import Lesson, Pair, Rated, Unanswered
 from tune.split import Side
 
 TRAIN: Final = "sft_train.parquet"
 HELD_OUT: Final = "sft_held_out.parquet"
 ITEMS: Final = "items.parquet"
 SIDES: Final = "sides.parquet"
+QUESTIONS: Final = "questions_train.parquet"
 CARD: Final = "card.md"
 
-Row = Lesson | Pair | Rated
+Row = Lesson | Pair | Rated | Unanswered
 Kind = Literal["sft", "pairs", "votes"]
 
 
@@ -37,7 +40,7 @@ class Learnt(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     item_id: str
-    kind: Kind
+    kind: Kind | Literal["questions"]
     side: Side
 
 
@@ -97,6 +100,19 @@ class VoteRow(BaseModel):
     weight: float = 1.0
 
 
+class QuestionRow(BaseModel):
+    """A row of questions_train.parquet: a prompt whose answer, if people got one, was not a good one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    item_id: str
+    conversation_id: str
+    prompt: tuple[ChatMessage, ...]
+    answer: str
+    """What people got."""
+    lack: Lack
+
+
 @dataclass(frozen=True, slots=True)
 class Named:
     """A row with its item's id. Equal content, equal id: a retrained row is recognised from night to night."""
@@ -124,6 +140,7 @@ _BODIES: Final[Mapping[Kind, tuple[pa.Field, ...]]] = {
     "pairs": (_PROMPT, _field("chosen", pa.string()), _field("rejected", pa.string())),
     "votes": (_PROMPT, _field("answer", pa.string()), _field("is_good", pa.bool_())),
 }
+_QUESTION: Final = pa.schema([*_HEAD, _PROMPT, _field("answer", pa.string()), _field("lack", pa.string())])
 _NAMES: Final = pa.list_(_field("item", pa.string()))
 _ITEM: Final = pa.schema(
     [
@@ -147,6 +164,8 @@ def name_row(row: Row) -> Named:
         return Named(_hash("sft", *_content(row.messages)), row)
     if isinstance(row, Pair):
         return Named(_hash("pair", *_content(row.prompt), row.chosen, row.rejected), row)
+    if isinstance(row, Unanswered):
+        return Named(_hash("question", *_content(row.prompt)), row)
     return Named(_hash("vote", row.lineage.messages[-1], row.answer, str(row.is_good)), row)
 
 
@@ -160,18 +179,14 @@ def write_kind(
     topics: Mapping[str, str | None],
 ) -> None:
     """The file of one kind and side; `groups` names the near-duplicates' group of each conversation."""
-    lines = (
-        {
-            "item_id": named.item_id,
-            "conversation_id": named.row.conversation_id,
-            "group": _hash(groups[named.row.conversation_id]),
-            "topic": topics[named.row.conversation_id],
-            "weight": named.row.weight,
-            **_body(named.row),
-        }
-        for named in rows
-    )
+    lines = _lines(rows, groups=groups, topics=topics)
     write_rows(folder / file_of(kind, side), lines, schema=pa.schema([*_HEAD, *_BODIES[kind]]))
+
+
+def write_questions(
+    folder: Path, rows: Iterable[Named], *, groups: Mapping[str, str], topics: Mapping[str, str | None]
+) -> None:
+    write_rows(folder / QUESTIONS, _lines(rows, groups=groups, topics=topics), schema=_QUESTION)
 
 
 def write_items(file: Path, rows: Mapping[Side, Sequence[Named]]) -> None:
@@ -213,7 +228,29 @@ def read_votes(folder: Path, split: Side) -> Iterator[VoteRow]:
     return read_rows(folder / file_of("votes", split), VoteRow, row="a vote on an answer")
 
 
+def read_questions(folder: Path) -> list[QuestionRow]:
+    """None where the dataset was built without. Raises InvalidInput."""
+    file = folder / QUESTIONS
+    return list(read_rows(file, QuestionRow, row="a question")) if file.exists() else []
+
+
+def _lines(
+    rows: Iterable[Named], *, groups: Mapping[str, str], topics: Mapping[str, str | None]
+) -> Iterator[dict[str, object]]:
+    for named in rows:
+        yield {
+            "item_id": named.item_id,
+            "conversation_id": named.row.conversation_id,
+            "group": _hash(groups[named.row.conversation_id]),
+            "topic": topics[named.row.conversation_id],
+            "weight": named.row.weight,
+            **_body(named.row),
+        }
+
+
 def _body(row: Row) -> dict[str, object]:
+    if isinstance(row, Unanswered):
+        return {"prompt": row.prompt, "answer": row.answer, "lack": row.lack.value}
     if isinstance(row, Lesson):
         return {"messages": row.messages}
     if isinstance(row, Pair):
@@ -225,13 +262,16 @@ def _item(named: Named, side: Side) -> dict[str, object]:
     row = named.row
     return {
         "item_id": named.item_id,
-        "kind": "sft" if isinstance(row, Lesson) else "pairs" if isinstance(row, Pair) else "votes",
+        "kind": _KIND_OF[type(row)],
         "side": side.value,
         "conversation_id": row.conversation_id,
         "messages": row.lineage.messages,
         "votes": [vote._asdict() for vote in row.lineage.votes],
         "reviews": row.lineage.reviews,
     }
+
+
+_KIND_OF: Final[Mapping[type[Row], str]] = {Lesson: "sft", Pair: "pairs", Rated: "votes", Unanswered: "questions"}
 
 
 def _content(messages: Sequence[ChatMessage]) -> list[str]:

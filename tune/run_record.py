@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from nightschool.files import write_atomic
-from nightschool.methods import CHAIN
+from nightschool.methods import CHAIN, MAKING
 from tune.progress import StepLine, read_steps
 from tune.recipe import RECIPE, Recipe
 from tune.stages import StageLine, read_stages
@@ -101,7 +101,7 @@ def write_run_record(run: Path, recipe: Recipe, sources: Sources, *, machine: Ma
         base_model=name_base(recipe.base_model),
         **sources._asdict(),
         adapter_hash=adapter_hash,
-        recipe=recipe.model_dump(exclude={"base_model", "dataset", "start"}),
+        recipe=recipe.model_dump(exclude={"base_model", "dataset", "start", "speaker"}),
         stages=tuple(read_stages(run)),
         peak_memory_mb=max((step.memory_mb for step in steps if step.memory_mb is not None), default=None),
     )
@@ -141,6 +141,7 @@ def write_model_card(
         *([f"| adapter it went on from | `{sources.start_hash}` |"] if sources.start_hash else []),
         "",
         *_training(stages, read_steps(run)),
+        *_made(run, weight=recipe.made_weight),
         *_proof(json.loads(proof.read_bytes())["texts"], decode),
     ]
     write_atomic(adapter / CARD, "\n".join(lines))
@@ -180,6 +181,12 @@ def _training(stages: Sequence[StageLine], steps: Sequence[StepLine]) -> list[st
         loss = _way([step.loss for step in of_phase])
         lines.append(f"| {stage.method} | {stage.rows} | {stage.steps} | {loss} | {_way(margins)} |")
     return [*lines, ""]
+
+
+def _made(run: Path, *, weight: float) -> list[str]:
+    """Of the rows that were imitated, those whose answer no person wrote."""
+    told = [f"{line.method}: {line.why}" for line in read_stages(run) if line.ran and line.method in MAKING]
+    return [f"Answers that a machine made, of weight {weight:g}. {' '.join(told)}.", ""] if told else []
 
 
 def _way(values: Sequence[float]) -> str:

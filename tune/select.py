@@ -1,5 +1,7 @@
 """Make rows of what may be learnt: chats that end with an answer, better and worse answers, and who voted how.
 
+And, where that is asked for, the questions that nobody answered well.
+
 Which text an answer teaches, and by whose word, is `tune.words`'. Does not know on which side of the split anything
 falls, nor how it is trained.
 """
@@ -10,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from nightschool.records import ChatMessage
+from tune.lack import Lack, find_lack
 from tune.places import place_at_end
 from tune.settle import Preference, settle
 from tune.snapshot import Said, Snapshot
@@ -67,16 +70,35 @@ class Rated:
 
 
 @dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A question that nobody answered well."""
+
+    conversation_id: str
+    prompt: tuple[ChatMessage, ...]
+    answer: str
+    """What people got."""
+    lack: Lack
+    lineage: Lineage
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     lessons: tuple[Lesson, ...]
     pairs: tuple[Pair, ...]
     rated: tuple[Rated, ...]
     left_out: Mapping[str, int]
     """Reasons why rated or imported answers are not imitated, and pairs not compared, counted."""
+    unanswered: tuple[Unanswered, ...] = ()
 
 
 def select_rows(
-    snapshot: Snapshot, *, system_prompt: str, agreeing_persons: int = 0, half_life_days: float = 0.0
+    snapshot: Snapshot,
+    *,
+    system_prompt: str,
+    agreeing_persons: int = 0,
+    half_life_days: float = 0.0,
+    with_unanswered: bool = False,
 ) -> Selection:
     """Every row that the snapshot holds, oldest conversation first."""
     words = judge_answers(snapshot, agreeing_persons=agreeing_persons)
@@ -91,11 +113,13 @@ def select_rows(
     pairs = [pair for tree in trees for pair in tree.pairs() if _alternates(pair.prompt)]
     why_not = settle([_preference(pair) for pair in pairs])
     left_out.update(filter(None, why_not))
+    unanswered = [asked for tree in trees for asked in tree.unanswered()] if with_unanswered else []
     return Selection(
         lessons=sound,
         pairs=tuple(pair for pair, why in zip(pairs, why_not, strict=True) if not why),
         rated=tuple(rated for tree in trees for rated in tree.rated() if _alternates(rated.prompt)),
         left_out=+left_out,
+        unanswered=tuple(asked for asked in unanswered if _alternates(asked.prompt)),
     )
 
 
@@ -141,7 +165,7 @@ class _Tree:
         for judged in self.judged.values():
             if judged.is_edited and judged.target and judged.said.content.strip():
                 yield self._pair(judged, chosen=judged.target, rejected=judged.said.content, because=[judged])
-        for answers in self._siblings():
+        for answers in self._answers_by_question():
             liked = [a for a in answers if a.is_good and a.target is not None and not a.is_edited]
             for better in liked:
                 for worse in answers:
@@ -160,6 +184,15 @@ class _Tree:
                 prompt, lineage = self._prompt(path), _merge(path, [judged])
                 answer = judged.said.content
                 yield Rated(self._conversation_id, prompt, answer, judged.is_good, lineage, judged.weight)
+
+    def unanswered(self) -> Iterator[Unanswered]:
+        for answers in self._answers_by_question():
+            if lack := find_lack(answers):
+                path = self._path(answers[-1].said)
+                # Whoever turned an answer down let nothing in.
+                lineage = _merge(path, answers)._replace(is_let_in=False)
+                answer = answers[-1].said.content
+                yield Unanswered(self._conversation_id, self._prompt(path), answer, lack, lineage)
 
     def _pair(self, better: Judged, *, chosen: str, rejected: str, because: Sequence[Judged]) -> Pair:
         path = self._path(better.said)
@@ -180,12 +213,12 @@ class _Tree:
             and order.index(said.message_id) < order.index(kept.said.message_id)
         )
 
-    def _siblings(self) -> Iterator[list[Judged]]:
+    def _answers_by_question(self) -> Iterator[list[Judged]]:
         answers: dict[str, list[Judged]] = {}
         for judged in self.judged.values():
             if judged.said.parent_id is not None:
                 answers.setdefault(judged.said.parent_id, []).append(judged)
-        yield from (group for group in answers.values() if len(group) > 1)
+        yield from answers.values()
 
     def _is_open(self, message: Said, covered: set[str]) -> bool:
         judged = self.judged[message.message_id]

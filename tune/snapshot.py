@@ -100,8 +100,9 @@ class Snapshot:
     """By message id; the latest one counts."""
 
 
-def read_snapshot(folder: Path) -> Snapshot:
-    """What the snapshot in `folder` holds of conversations that may teach or examine.
+def read_snapshot(folder: Path, *, unjudged: int = 0) -> Snapshot:
+    """What the snapshot in `folder` holds of conversations that may teach or examine, and the newest `unjudged` chats
+    of which nobody said anything.
 
     Raises InvalidInput where it was never finished or holds other columns.
     """
@@ -114,6 +115,10 @@ def read_snapshot(folder: Path) -> Snapshot:
     ruled = sorted(rulings, key=lambda r: (r.reviewed_at, r.reviewer))
     talks = [Talk(*row) for row in _rows(folder / "conversations.parquet", TALK)]
     names = _find_concerned(folder / MESSAGES, talks, voted, ruled)
+    if unjudged:
+        others = [talk for talk in talks if talk.source == "chat" and talk.conversation_id not in names]
+        newest = sorted(others, key=lambda talk: (talk.created_at, talk.conversation_id))[-unjudged:]
+        names |= {talk.conversation_id for talk in newest}
     kept = sorted((t for t in talks if t.conversation_id in names), key=lambda t: (t.created_at, t.conversation_id))
     said = _by(map(_said, _rows(folder / MESSAGES, SAID, only=("conversation_id", names))), lambda m: m.conversation_id)
     return Snapshot(

@@ -1,4 +1,4 @@
-"""Which methods a run uses and what became of each: SFT, then DPO, then KTO, chosen by what there is to learn from.
+"""Which methods a run uses and what became of each, chosen by what there is to learn from.
 
 In: the recipe's methods and minimums, and how many rows were left once they were tokens. Out: `stages.json` in the run
 folder, a line for each method, for the morning page and the console to read. Imports no torch.
@@ -50,6 +50,10 @@ class RowCounts(NamedTuple):
     pairs: int
     good: int
     bad: int
+    questions: int = 0
+    """That nobody answered well."""
+    made: int = 0
+    """Lessons whose answer a machine made."""
 
 
 def choose_stages(recipe: Recipe, counts: RowCounts) -> tuple[Choice, ...]:
@@ -59,6 +63,7 @@ def choose_stages(recipe: Recipe, counts: RowCounts) -> tuple[Choice, ...]:
         "dpo": _choose_by_pairs(recipe, counts, "dpo"),
         "kto": _choose_kto(recipe, counts),
         "reward": _choose_by_pairs(recipe, counts, "reward"),
+        "rejection": _choose_by_questions(counts, "rejection"),
     }
     return tuple(
         found[method]
@@ -70,7 +75,9 @@ def choose_stages(recipe: Recipe, counts: RowCounts) -> tuple[Choice, ...]:
 
 def _choose_sft(counts: RowCounts) -> Choice:
     runs = counts.lessons > 0
-    return Choice("sft", runs, f"{counts.lessons} rows with answers to imitate" if runs else "no row", counts.lessons)
+    why = f"{counts.lessons} rows with answers to imitate" if runs else "no row"
+    made = f", {counts.made} of them made by a machine" if counts.made else ""
+    return Choice("sft", runs, why + made, counts.lessons)
 
 
 def _choose_by_pairs(recipe: Recipe, counts: RowCounts, method: Method) -> Choice:
@@ -92,6 +99,10 @@ def _choose_kto(recipe: Recipe, counts: RowCounts) -> Choice:
     return Choice("kto", runs, why, votes)
 
 
+def _choose_by_questions(counts: RowCounts, method: Method) -> Choice:
+    return Choice(method, counts.questions > 0, f"{counts.questions} questions without a good answer", counts.questions)
+
+
 _LINES: Final = TypeAdapter(list[StageLine])
 
 
@@ -103,3 +114,9 @@ def read_stages(run: Path) -> list[StageLine]:
     """What is known so far, in the order of the chain; nothing of a run that has not encoded its rows yet."""
     file = run / STAGES
     return _LINES.validate_json(file.read_bytes()) if file.exists() else []
+
+
+def tell(run: Path, line: StageLine) -> None:
+    """Put the line in its place among those that stand there; one of the same method stays as it is."""
+    told = {line.method: line, **{known.method: known for known in read_stages(run)}}
+    write_stages(run, [told[method] for method in METHODS if method in told])

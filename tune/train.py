@@ -1,7 +1,7 @@
 """Train one adapter: all it knows is its run folder.
 
 In: recipe.toml and the dataset folder it names. Out: metrics.jsonl (a line for each step), encoding.json (what was
-cut), stages.json (which methods ran, and why others did not), checkpoints/, reward/ (where it is ordered), adapter/
+cut), stages.json (which methods ran, and why others did not), checkpoints/, reward/ and made/ (where ordered), adapter/
 (published; with proof.json and its card), model/ (where the whole model learnt), tokenizer/, plots/, run.json
 (versions, hashes, times) and, last, DONE.
 Killable at any moment: started again it goes on from its last whole checkpoint, and a finished run returns at once.
@@ -56,6 +56,7 @@ def train(run: Path) -> None:
     recipe = read_recipe(run)
     dataset = _check_dataset(Path(recipe.dataset))
     from tune import model as models  # noqa: PLC0415 - torch takes seconds, which a finished or faulty run must not
+    from tune.methods.before import prepare  # noqa: PLC0415
     from tune.methods.chain import REFERENCES, train_chain  # noqa: PLC0415
 
     device = models.choose_device(recipe.device)
@@ -75,6 +76,7 @@ def train(run: Path) -> None:
         min_rows=recipe.min_examples,
         max_tokens=recipe.max_tokens,
     )
+    lessons = prepare(lessons, recipe, reader, dataset, run=run, device=device)
     start = find_start(recipe)
     last = train_chain(lessons, recipe, start, run=run, device=device)
     gc.collect()
@@ -174,6 +176,7 @@ def _about(run: Path, recipe: Recipe, lessons: Lessons, start: Start) -> dict[st
         "learner": recipe.adapter,
         "rank": recipe.rank,
         "alpha": recipe.alpha,
+        **({"made_rows": lessons.made} if lessons.made else {}),
         **asdict(lessons.imitated_report),
     }
 

@@ -12,6 +12,7 @@ from deploy.orders import (
     contestants,
     hash_in_production,
     in_production,
+    questions_of,
     recipe_of,
     sampling_of,
     shortfall,
@@ -152,11 +153,22 @@ def test_a_bots_file_says_by_which_methods_a_night_learns_and_where_it_begins() 
     assert recipe_of(BOT, base_model="base", dataset=Path("data"), production=Path("adapters/live")).start == ""
 
 
+def test_questions_are_kept_for_methods_that_answer_them_and_production_does() -> None:
+    recipe = RecipePart(methods=("sft", "reward", "rejection"), questions=7)
+    bot = Bot(name="support", title="Fern", system_prompt="Be kind.", recipe=recipe)
+    assert (questions_of(bot), questions_of(BOT)) == (7, 0)
+    live = Path("adapters/live")
+    assert recipe_of(bot, base_model="base", dataset=Path("data"), production=live).speaker == "adapters/live"
+    assert recipe_of(bot, base_model="base", dataset=Path("data")).speaker == ""
+    assert recipe_of(BOT, base_model="base", dataset=Path("data"), production=live).speaker == ""
+
+
 def test_every_key_of_a_recipe_that_both_know_is_ordered() -> None:
     changes = {
         name: field.default * 2
         for name, field in RecipePart.model_fields.items()
-        if isinstance(field.default, int | float) and name in Recipe.model_fields and name != "dpo_label_smoothing"
+        if isinstance(field.default, int | float) and name in Recipe.model_fields
+        if name not in {"dpo_label_smoothing", "reward_min_agreement"}
     }
     bot = Bot(name="support", title="Fern", system_prompt="Be kind.", recipe=RecipePart.model_validate(changes))
     ordered = recipe_of(bot, base_model="base", dataset=Path("data")).model_dump()

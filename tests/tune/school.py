@@ -4,13 +4,22 @@ from pathlib import Path
 
 from nightschool.files import publish
 from nightschool.records import ChatMessage
+from tune.lack import Lack
 from tune.parts import KINDS
-from tune.rows import Named, name_row, write_kind
-from tune.select import Lesson, Lineage, Pair, Rated
+from tune.rows import Named, name_row, write_kind, write_questions
+from tune.select import Lesson, Lineage, Pair, Rated, Unanswered
 from tune.split import Side
 from tune.words import Word
 
 LINEAGE = Lineage(messages=("m",), votes=(), reviews=(), is_let_in=True)
+
+
+def write_open_questions(folder: Path, count: int) -> None:
+    """Put questions that nobody answered well into a finished dataset."""
+    rows = [name_row(_unanswered(number)) for number in range(count)]
+    names = {named.row.conversation_id: named.row.conversation_id for named in rows}
+    write_questions(folder, rows, groups=names, topics=dict.fromkeys(names))
+    publish(folder, kind="dataset")
 
 
 def write_school(folder: Path, *, lessons: int = 20, pairs: int = 12, up: int = 8, down: int = 6) -> Path:
@@ -48,6 +57,10 @@ def _pair(number: int) -> Pair:
 def _rated(number: int, *, is_good: bool) -> Rated:
     lineage = LINEAGE._replace(messages=(f"m{number}",))
     return Rated(f"v{number}", _prompt(number), f"it {'is' if is_good else 'was'} {number % 5}.", is_good, lineage)
+
+
+def _unanswered(number: int) -> Unanswered:
+    return Unanswered(f"u{number}", _prompt(100 + number), f"hm {number}", Lack.DISLIKED, LINEAGE)
 
 
 def _prompt(number: int) -> tuple[ChatMessage, ...]:

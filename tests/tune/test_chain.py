@@ -117,6 +117,7 @@ def test_each_method_takes_its_steps_and_says_so(whole: Path) -> None:
     stages = read_stages(whole)
     assert [(line.method, line.ran, line.rows, line.steps) for line in stages] == [
         ("sft", True, 20, 10), ("dpo", True, 12, 6), ("kto", True, 14, 7), ("reward", False, 12, 0),
+        ("rejection", False, 0, 0),
     ]  # fmt: skip
     assert stages[1].why == "12 pairs; recipe.min_pairs asks for 4"
     assert all(line.seconds > 0 for line in stages[:3])
@@ -191,7 +192,7 @@ def test_a_method_without_enough_rows_is_left_out_in_words(
     run = begin(tmp_path / "run", min_pairs=50, methods=("sft", "dpo"), epochs=0.4)
     with caplog.at_level(logging.INFO):
         train(run)
-    sft, dpo, kto, _ = read_stages(run)
+    sft, dpo, kto, *_ = read_stages(run)
     assert (sft.ran, dpo.ran, kto.ran) == (True, False, False)
     assert dpo.why == "12 pairs; recipe.min_pairs asks for 50"
     assert kto.why == "recipe.methods leaves it out"
@@ -229,7 +230,7 @@ def test_a_method_that_fails_behind_another_is_given_up_and_stays_so(
         with pytest.raises(Killed):
             train(run)
     train(run)  # not once more, though it would work now
-    sft, given_up, kto, _ = read_stages(run)
+    sft, given_up, kto, *_ = read_stages(run)
     assert (sft.ran, given_up.ran, kto.ran) == (True, False, True)
     assert "given up: loss nan and gradient nan at step 1" in given_up.why
     assert {line.phase for line in read_steps(run)} == {"sft", "kto"}

@@ -37,7 +37,9 @@ def test_methods_are_read_as_they_were_written(tmp_path: Path, methods: Any) -> 
     assert read_recipe(tmp_path) == recipe
 
 
-@pytest.mark.parametrize("methods", ['["kto", "sft"]', '["sft", "sft"]', "[]", '["grpo"]'])
+@pytest.mark.parametrize(
+    "methods", ['["kto", "sft"]', '["sft", "sft"]', "[]", '["ppo"]', '["reward"]', '["sft", "rejection"]']
+)
 def test_methods_in_another_order_twice_or_unknown_are_refused(tmp_path: Path, methods: str) -> None:
     (tmp_path / "recipe.toml").write_text(f'base_model = "m"\ndataset = "d"\nmethods = {methods}\n')
     with pytest.raises(InvalidInput, match="methods"):

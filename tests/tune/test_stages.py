@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
+from nightschool.methods import METHODS
 from tune.recipe import Recipe
-from tune.stages import RowCounts, StageLine, choose_stages, read_stages, write_stages
+from tune.stages import RowCounts, StageLine, choose_stages, read_stages, tell, write_stages
 
 ALL = ("sft", "dpo", "kto", "reward")
 
@@ -30,7 +31,7 @@ def recipe(**changes: Any) -> Recipe:
 )
 def test_a_night_chooses_by_what_there_is(counts: RowCounts, methods: Any, expected: tuple[str, ...]) -> None:
     choices = choose_stages(recipe(methods=methods), counts)
-    assert [choice.method for choice in choices] == list(ALL)
+    assert [choice.method for choice in choices] == list(METHODS)
     assert tuple(choice.method for choice in choices if choice.runs) == expected
 
 
@@ -44,6 +45,24 @@ def test_each_choice_says_why() -> None:
     few = choose_stages(recipe(), RowCounts(3, 7, 30, 30))
     assert few[1].why == "7 pairs; recipe.min_pairs asks for 50"
     assert few[2].why == "60 votes; recipe.min_votes asks for 100"
+
+
+def test_questions_are_answered_where_there_are_some_and_made_rows_are_told() -> None:
+    order = recipe(methods=("sft", "reward", "rejection"))
+    counts = RowCounts(60, 50, 0, 0, questions=3, made=7)
+    found = {choice.method: choice for choice in choose_stages(order, counts)}
+    assert (found["rejection"].runs, found["rejection"].why) == (True, "3 questions without a good answer")
+    assert found["sft"].why == "60 rows with answers to imitate, 7 of them made by a machine"
+    assert not {c.method: c.runs for c in choose_stages(order, counts._replace(questions=0))}["rejection"]
+
+
+def test_a_line_is_told_once_and_in_its_place(tmp_path: Path) -> None:
+    sft, judge = (
+        StageLine(method=method, ran=True, why="", rows=1, steps=1, seconds=1) for method in ("sft", "reward")
+    )
+    for line in (judge, sft, judge.model_copy(update={"ran": False})):
+        tell(tmp_path, line)
+    assert read_stages(tmp_path) == [sft, judge]
 
 
 def test_what_was_told_is_read_again(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import torch
 
 from nightschool.errors import InvalidInput, TrainingFailed
-from nightschool.methods import CHAIN, METHODS, Method
+from nightschool.methods import CHAIN, METHODS, RUNS, Method
 from tune.batches import Plan, plan_order
 from tune.learner import LearningModel, hash_weights, load_learner
 from tune.lessons import Lessons
@@ -24,7 +24,6 @@ from tune.methods.kto import Kto, all_mismatches
 from tune.methods.memory import Appetite
 from tune.methods.prove import choose_arithmetic
 from tune.methods.reference import ask_reference
-from tune.methods.reward import RewardStage
 from tune.methods.sft import Sft
 from tune.methods.steps import Measure, Objective, measure_frozen, take_steps
 from tune.progress import read_steps
@@ -35,6 +34,8 @@ from tune.start import Start
 log = logging.getLogger(__name__)
 
 REFERENCES: Final = "references"
+STEPPING: Final = frozenset[Method]({*CHAIN, "reward"})
+"""Methods that take steps."""
 
 
 def train_chain(lessons: Lessons, recipe: Recipe, start: Start, *, run: Path, device: str) -> Path:
@@ -42,25 +43,24 @@ def train_chain(lessons: Lessons, recipe: Recipe, start: Start, *, run: Path, de
 
     Raises InvalidInput where there is enough for none, and TrainingFailed where the first one fails.
     """
-    choices = choose_stages(recipe, count_rows(lessons))
-    courses = _plan(choices, lessons, recipe)
+    choices = [choice for choice in choose_stages(recipe, count_rows(lessons)) if choice.method in CHAIN]
+    courses = plan(choices, lessons, recipe)
     told = _begin(run, choices)
     remarks: tuple[str, ...] = (start.remark,) if start.remark else ()
     checkpoint: Path | None = None
     for choice in choices:
         if choice.method in told and not told[choice.method].ran:
             continue
-        kind = RewardStage if choice.method == "reward" else _Stage
-        stage = kind(lessons, recipe, courses[choice.method], run=run, device=device)
+        stage = _Stage(lessons, recipe, courses[choice.method], run=run, device=device)
         try:
-            checkpoint = stage.train(checkpoint or start.folder) or checkpoint
+            checkpoint = stage.train(checkpoint or start.folder)
             ran = True
         except TrainingFailed as error:
             if checkpoint is None:
                 raise
             log.warning("phase=%s is given up: %s", choice.method, error.problem)
             ran, remarks = False, (*remarks, f"given up: {error.problem}")
-        line = _line(choice, run, ran=ran, remarks=(*remarks, *stage.remarks))
+        line = line_of(choice, run, ran=ran, remarks=(*remarks, *stage.remarks))
         # What a former start of the run told of a finished stage is not to be had again.
         told.setdefault(choice.method, line)
         write_stages(run, [told[method] for method in METHODS if method in told])
@@ -70,16 +70,17 @@ def train_chain(lessons: Lessons, recipe: Recipe, start: Start, *, run: Path, de
     return checkpoint
 
 
-def count_rows(lessons: Lessons) -> RowCounts:
+def count_rows(lessons: Lessons, *, questions: int = 0) -> RowCounts:
     good = sum(vote.is_good for vote in lessons.voted)
-    return RowCounts(len(lessons.imitated), len(lessons.compared), good, len(lessons.voted) - good)
+    bad = len(lessons.voted) - good
+    return RowCounts(len(lessons.imitated), len(lessons.compared), good, bad, questions, made=lessons.made)
 
 
-def _plan(choices: Sequence[Choice], lessons: Lessons, recipe: Recipe) -> Mapping[Method, Course]:
-    """The steps of each method that is used. Raises InvalidInput where none is."""
+def plan(choices: Sequence[Choice], lessons: Lessons, recipe: Recipe) -> Mapping[Method, Course]:
+    """The steps of each method that takes some. Raises InvalidInput where none of the chain does."""
     courses: dict[Method, Course] = {}
-    for choice in reversed(choices):
-        if choice.runs:
+    for choice in sorted(choices, key=lambda choice: RUNS.index(choice.method), reverse=True):
+        if choice.runs and choice.method in STEPPING:
             behind = sum(course.plan.steps for course in courses.values())
             courses[choice.method] = _course(choice.method, lessons, recipe, steps_behind=behind)
     if not courses.keys() & set(CHAIN):
@@ -114,12 +115,13 @@ def _begin(run: Path, choices: Sequence[Choice]) -> dict[Method, StageLine]:
     for choice in choices:
         if not choice.runs:
             log.info("phase=%s is left out: %s", choice.method, choice.why)
-            told[choice.method] = _line(choice, run, ran=False, remarks=())
+            told[choice.method] = line_of(choice, run, ran=False, remarks=())
     write_stages(run, [told[method] for method in METHODS if method in told])
     return told
 
 
-def _line(choice: Choice, run: Path, *, ran: bool, remarks: Sequence[str]) -> StageLine:
+def line_of(choice: Choice, run: Path, *, ran: bool, remarks: Sequence[str]) -> StageLine:
+    """What became of a method."""
     steps = [line for line in read_steps(run) if line.phase == choice.method]
     return StageLine(
         method=choice.method,

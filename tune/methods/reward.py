@@ -3,20 +3,21 @@
 A score is read off an answer's last token by a linear head on the base model with a LoRA of its own; the better
 answer's is to be the higher one (Bradley and Terry, as TRL's RewardTrainer). It changes no adapter that answers. In:
 training pairs and held-out ones. Out: `reward/` in the run folder, whose manifest says on how many held-out pairs it
-agreed with people.
+agreed with people; `Judge` is the model once it is there.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel, set_seed
 
-from nightschool.files import publish, read_manifest
+from nightschool.files import publish, read_manifest, verify
 from tune import model as models
 from tune.encode import Encoded
 from tune.lessons import Compared, Lessons
@@ -36,6 +37,8 @@ class Agreement(NamedTuple):
 
     pairs: int
     right: int
+    bar: float = 0.0
+    """Half way between the scores of what people preferred and of what they turned down, each in the middle."""
 
     @property
     def share(self) -> float:
@@ -74,7 +77,7 @@ class RewardStage:
         folder = self._run / FOLDER
         published = read_manifest(folder)
         if published is None:
-            scores = Scores([*self._lessons.compared, *self._lessons.held_out], device=self._device)
+            scores = Scores(_rows([*self._lessons.compared, *self._lessons.held_out]), device=self._device)
             model = _load(self._recipe, device=self._device, filler=scores.filler)
             last = take_steps(
                 model, Ranking(self._lessons.compared), self._course, arithmetic=scores, appetite=self._appetite,
@@ -86,9 +89,42 @@ class RewardStage:
                 "base_model": Path(self._recipe.base_model).name,
                 "held_out_pairs": found.pairs,
                 "held_out_right": found.right,
+                "bar": found.bar,
             }
-            published = publish(folder, kind="reward", about=about)
-        self._agreement = Agreement(*(int(published.about[f"held_out_{name}"] or 0) for name in ("pairs", "right")))
+            publish(folder, kind="reward", about=about)
+        self._agreement = read_agreement(self._run) or Agreement(0, 0)
+
+
+def read_agreement(run: Path) -> Agreement | None:
+    """None where the run has no reward model."""
+    manifest = read_manifest(run / FOLDER)
+    if manifest is None:
+        return None
+    pairs, right, bar = (manifest.about.get(key) or 0 for key in ("held_out_pairs", "held_out_right", "bar"))
+    return Agreement(int(pairs), int(right), float(bar))
+
+
+class Judge:
+    """A run's reward model, ready to score."""
+
+    def __init__(self, recipe: Recipe, run: Path, *, device: str) -> None:
+        folder = run / FOLDER
+        verify(folder)
+        agreement = read_agreement(run)
+        assert agreement is not None, "it was verified"
+        self.bar = agreement.bar
+        self._device, self._rows_at_once = device, recipe.micro_batch_size
+        self._model = _load(recipe, device=device, filler=0)
+        set_peft_model_state_dict(self._model, load_file(folder / models.WEIGHTS))
+        self._model.eval()
+
+    def score(self, rows: Sequence[Encoded]) -> list[float]:
+        """The higher the better, for answers to one question."""
+        scores = Scores(rows, device=self._device)
+        base: Any = self._model.get_base_model()
+        base.config.pad_token_id = scores.filler
+        found = measure_frozen(self._model, rows, arithmetic=scores, rows_at_once=self._rows_at_once)
+        return [float(score) for score in found]
 
 
 def measure_agreement(
@@ -96,12 +132,17 @@ def measure_agreement(
 ) -> Agreement:
     if not held_out:
         return Agreement(0, 0)
-    rows = [row for pair in held_out for row in (pair.chosen, pair.rejected)]
+    rows = _rows(held_out)
     model.eval()
     found = appetite.feed(
         lambda at_once: measure_frozen(model, rows, arithmetic=scores, rows_at_once=at_once), where="the held-out pairs"
     ).view(-1, 2)
-    return Agreement(len(held_out), int((found[:, 0] > found[:, 1]).sum()))
+    bar = float(found.median(dim=0).values.mean())
+    return Agreement(len(held_out), int((found[:, 0] > found[:, 1]).sum()), bar)
+
+
+def _rows(pairs: Iterable[Compared]) -> list[Encoded]:
+    return [row for pair in pairs for row in (pair.chosen, pair.rejected)]
 
 
 class Ranking:
@@ -131,9 +172,9 @@ class Ranking:
 class Scores:
     """What a reward model gives for rows, in place of log-likelihoods."""
 
-    def __init__(self, pairs: Sequence[Compared], *, device: str) -> None:
+    def __init__(self, rows: Iterable[Encoded], *, device: str) -> None:
         self._device, self._plain = device, Plain(device)
-        ends = {row.input_ids[-1] for pair in pairs for row in (pair.chosen, pair.rejected)}
+        ends = {row.input_ids[-1] for row in rows}
         # The score is read at the last token that is no filler, so no row may end with that.
         self.filler = next(number for number in range(len(ends) + 1) if number not in ends)
 

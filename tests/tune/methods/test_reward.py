@@ -99,6 +99,7 @@ def test_it_ranks_held_out_pairs_as_people_did_and_says_so(
     again = read_manifest(broken / "reward")
     assert again is not None
     assert again.content_hash == manifest.content_hash
+    assert (again.about["held_out_right"], again.about["bar"]) == (right, manifest.about["bar"])
 
 
 @pytest.mark.parametrize(("pairs", "right", "bounds"), [(30, 24, (0.627, 0.905)), (10, 10, (0.722, 1.0))])
@@ -112,8 +113,7 @@ def test_the_interval_is_wilsons(pairs: int, right: int, bounds: tuple[float, fl
 @pytest.mark.parametrize("ends", [{0}, {0, 1, 2}, {7}])
 def test_no_row_ends_with_what_fills_rows_up(ends: set[int]) -> None:
     from tune.encode import Encoded
-    from tune.lessons import Compared
     from tune.methods.reward import Scores
 
     rows = [Encoded("i", (5, end), (-100, end)) for end in ends]
-    assert Scores([Compared(row, row) for row in rows], device="cpu").filler not in ends
+    assert Scores(rows, device="cpu").filler not in ends

@@ -1,0 +1,68 @@
+"""Rows that a machine made, as a run keeps them: questions of the record with an answer that was checked.
+
+In `made/` of the run folder, a file for each method that makes some, written once: what it holds is what is learnt,
+however often the run is started again. They stand in no dataset, so no exam asks them. Imports no torch. Does not know
+how an answer is made.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+from nightschool.files import write_atomic
+from nightschool.methods import Method
+from nightschool.records import ChatMessage
+
+FOLDER: Final = "made"
+
+
+class MadeRow(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    item_id: str
+    """Of the question."""
+    conversation_id: str
+    prompt: tuple[ChatMessage, ...]
+    answer: str
+    source: str
+    """Who answered: a version by its content, the base model, or a larger model by its name."""
+    score: float | None = None
+    """The reward model's."""
+
+
+class Made(BaseModel):
+    """What came of one method."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    schema_version: int = 1
+    asked: int
+    """Questions."""
+    answers: int
+    """To them."""
+    refused: Mapping[str, int]
+    """Answers by what was wrong with them."""
+    rows: tuple[MadeRow, ...]
+    remarks: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        """In a sentence."""
+        faults = ", ".join(f"{count} {fault}" for fault, count in sorted(self.refused.items()) if count)
+        told = f"{len(self.rows)} of {self.asked} questions have an answer to learn, from {self.answers} answers"
+        return "; ".join([told + (f" (refused: {faults})" if faults else ""), *self.remarks])
+
+
+def write_made(run: Path, method: Method, made: Made) -> None:
+    write_atomic(_file(run, method), made.model_dump_json(indent=2) + "\n")
+
+
+def read_made(run: Path, method: Method) -> Made | None:
+    """None where the method has not ended."""
+    file = _file(run, method)
+    return Made.model_validate_json(file.read_bytes()) if file.exists() else None
+
+
+def _file(run: Path, method: Method) -> Path:
+    return run / FOLDER / f"{method}.json"
