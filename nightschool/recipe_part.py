@@ -32,8 +32,8 @@ class RecipePart(Section):
     """LoRA scale: the update is multiplied by alpha / rank."""
     batch_size: int = Field(default=16, ge=1, le=4096)
     """Rows per optimizer step."""
-    micro_batch_size: int = Field(default=4, ge=1)
-    """Rows computed at once; smaller takes less memory and gives the same result."""
+    micro_batch_size: int = Field(default=0, ge=0)
+    """Rows computed at once, of which fewer take less memory and give the same; 0: as many as it allows."""
     max_tokens: int = Field(default=512, ge=32, le=2**20)
     """Longest row; longer ones lose their oldest turns."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

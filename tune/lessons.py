@@ -92,6 +92,12 @@ class Lessons:
             return [row for pair in self.compared for row in (pair.chosen, pair.rejected)]
         return [vote.row for vote in self.voted]
 
+    @property
+    def longest_row(self) -> int:
+        """In tokens, of all kinds."""
+        rows = [*self.rows_of("sft"), *self.rows_of("dpo"), *self.rows_of("kto")]
+        return max((len(row.input_ids) for row in rows), default=0)
+
     def texts(self) -> list[Encoded]:
         """Rows to tell an adapter from its base by: those to imitate, or of the first kind that there is."""
         return self.rows_of("sft") or [pair.chosen for pair in self.compared] or self.rows_of("kto")

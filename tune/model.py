@@ -29,6 +29,7 @@ from nightschool.errors import InvalidInput
 from nightschool.layers import ADAPTED_LAYERS
 from nightschool.prompt import Token, control_tokens
 from tune.recipe import Recipe
+from tune.resources import CPU_MOST, Resources, Room, estimate, free_memory_bytes, read_shape
 from tune.run_record import Machine
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,28 @@ def choose_dtype(device: str, *, cpuinfo: Path = Path("/proc/cpuinfo")) -> torch
     return torch.bfloat16 if BF16_FLAGS.intersection(words) else torch.float32
 
 
-def describe_machine(device: str, recipe: Recipe) -> Machine:
+def measure_room(recipe: Recipe, *, device: str, row_tokens: int) -> Room:
+    """What rows of this length need of memory, and how much there is."""
+    outline = outline_base(recipe.base_model)
+    sizes = [(bool(_inside_block(name)[0]), parameter.numel()) for name, parameter in outline.named_parameters()]
+    shape = read_shape(
+        outline.config.get_text_config(),
+        in_blocks=sum(size for is_inside, size in sizes if is_inside),
+        elsewhere=sum(size for is_inside, size in sizes if not is_inside),
+    )
+    is_gpu = device != "cpu"
+    needs = estimate(
+        shape,
+        learner=recipe.adapter,
+        row_tokens=row_tokens,
+        number_bytes=choose_dtype(device).itemsize,
+        is_checkpointed=is_gpu,
+    )
+    free_bytes = torch.cuda.mem_get_info()[0] if is_gpu else free_memory_bytes()
+    return Room(needs, recipe.batch_size if is_gpu else min(CPU_MOST, recipe.batch_size), free_bytes)
+
+
+def describe_machine(device: str, recipe: Recipe, resources: Resources) -> Machine:
     """What a run is computed on, for its record."""
     is_gpu = device != "cpu"
     computed = str(choose_dtype(device)).removeprefix("torch.")
@@ -63,6 +85,7 @@ def describe_machine(device: str, recipe: Recipe) -> Machine:
         device_name=torch.cuda.get_device_name() if is_gpu else platform.machine(),
         dtype=held if held == computed else f"{held}, computed in {computed}",
         threads=torch.get_num_threads(),
+        **resources.model_dump(),
     )
 
 

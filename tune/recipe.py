@@ -42,8 +42,8 @@ class Recipe(BaseModel):
     """The update is multiplied by alpha / rank."""
     batch_size: int = Field(default=16, ge=1)
     """Rows per optimizer step."""
-    micro_batch_size: int = Field(default=4, ge=1)
-    """Most rows computed at once."""
+    micro_batch_size: int = Field(default=0, ge=0)
+    """Most rows computed at once; 0: as many as memory allows."""
     max_tokens: int = Field(default=512, ge=8)
     """Longest row; longer ones lose their oldest turns."""
     seed: int = 17

@@ -43,6 +43,12 @@ class Machine(BaseModel):
     dtype: str
     """Of the base model's weights."""
     threads: int
+    rows_at_once: int | None = None
+    """As it began; None in older records, as are those below."""
+    free_mb: int | None = None
+    """Memory, where it decided how many rows."""
+    needed_mb: int | None = None
+    """By estimate."""
 
 
 class RunRecord(BaseModel):

@@ -32,6 +32,7 @@ from tune.lessons import Lessons, Reader, tell_encoding
 from tune.methods.course import CHECKPOINTS
 from tune.plots import draw_losses
 from tune.recipe import Recipe, read_recipe
+from tune.resources import Resources, Room, keep_resources
 from tune.run_record import Sources, write_model_card, write_run_record
 from tune.stages import read_stages
 from tune.start import Start, find_start
@@ -78,7 +79,9 @@ def train(run: Path) -> None:
     )
     lessons = prepare(lessons, recipe, reader, dataset, run=run, device=device)
     start = find_start(recipe)
-    last = train_chain(lessons, recipe, start, run=run, device=device)
+    resources = _plan_resources(run, recipe, lessons, device=device)
+    planned = recipe.model_copy(update={"micro_batch_size": resources.rows_at_once})
+    last = train_chain(lessons, planned, start, run=run, device=device)
     gc.collect()
     ended = _reduce(last, recipe, tokenizer, run=run) if recipe.adapter == "full" else Ended(last, find_earlier(last))
     models.export_adapter(ended.last, run / ADAPTER, base_model=recipe.base_model)
@@ -88,7 +91,7 @@ def train(run: Path) -> None:
     manifest = publish(run / ADAPTER, kind="adapter", about=about)
     tokenizer.save_pretrained(run / TOKENIZER)
     draw_losses(run)
-    machine = models.describe_machine(device, recipe)
+    machine = models.describe_machine(device, recipe, resources)
     write_run_record(run, recipe, sources, machine=machine, adapter_hash=manifest.content_hash)
     write_atomic(run / DONE, manifest.content_hash + "\n")
     shutil.rmtree(run / CHECKPOINTS)
@@ -117,6 +120,18 @@ def find_earlier(last: Path) -> dict[str, Path]:
     """The checkpoint before the `last` one of a stage, by what was learnt since; empty where none is kept."""
     steps = sorted(int(found.name.rpartition("-")[2]) for found in last.parent.glob("checkpoint-*"))
     return {f"the steps behind {step}": last.with_name(f"checkpoint-{step}") for step in steps[-2:-1]}
+
+
+def _plan_resources(run: Path, recipe: Recipe, lessons: Lessons, *, device: str) -> Resources:
+    """How many rows are computed at once: what the recipe orders, or else what memory allows."""
+    from tune import model as models  # noqa: PLC0415
+
+    def measure() -> Room:
+        return models.measure_room(recipe, device=device, row_tokens=lessons.longest_row)
+
+    planned = keep_resources(run, ordered=recipe.micro_batch_size, measure=measure)
+    log.info("device=%s dtype=%s %s", device, models.choose_dtype(device), planned.describe())
+    return planned
 
 
 def _reduce(last: Path, recipe: Recipe, tokenizer: Any, *, run: Path) -> Ended:
