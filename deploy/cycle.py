@@ -10,7 +10,7 @@ import itertools
 import logging
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from deploy.plan import NightFolder, Step, Terms
 from deploy.queue import Queue
 from deploy.reporter import Reporter
 from deploy.rollout import Rollout
+from deploy.training import Means
 from nightschool.bots import Bot, BotShelf
 from nightschool.engine import Engine
 from nightschool.errors import InvalidInput, NightschoolError, RecordError, Unavailable
@@ -50,7 +51,7 @@ class NightLimits:
     max_lora_rank: int
     follow_ups: int = 0
     """How many of what was said next the engine weighs behind each night."""
-    training_memory_gib: float | None = None
+    training: Means = field(default_factory=Means)
 
 
 class NightPlan(NamedTuple):
@@ -96,7 +97,7 @@ class NightRunner:
             home=home,
             base_model=base_model,
             training_timeout_s=limits.training_timeout_s,
-            training_memory_gib=limits.training_memory_gib,
+            training=limits.training,
             trainings=self.queue,
             exams=self.exams,
             board=self.board,

@@ -25,7 +25,7 @@ from deploy.plan import NightFolder, Step, Terms
 from deploy.queue import Queue
 from deploy.reporter import Reporter
 from deploy.rollout import Rollout
-from deploy.training import DONE, train
+from deploy.training import DONE, Means, train
 from deploy.unfinished import give_time, take_over
 from nightschool.bots import Bot
 from nightschool.errors import NotEnoughRows
@@ -47,7 +47,7 @@ class School:
     home: Home
     base_model: str
     training_timeout_s: float
-    training_memory_gib: float | None
+    training: Means
     trainings: Queue
     exams: Queue
     board: Board
@@ -120,7 +120,7 @@ class Night:
                         timeout_s=self._school.training_timeout_s,
                         on_progress=self._show_training,
                         done_by=training_ends(self._bot.schedule, began=self._reporter.cycle.started_at),
-                        memory_gib=self._school.training_memory_gib,
+                        means=self._school.training,
                     )
             except NotEnoughRows as error:
                 self._reporter.decide(insufficient(data, error.problem))

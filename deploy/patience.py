@@ -70,9 +70,24 @@ def has_waited(first: Sample, last: Sample, *, share: float) -> bool:
 
 
 def read_sample(pid: int, *, at_s: float) -> Sample | None:
-    """None where the process has ended or the kernel does not count."""
+    """Of the process and its children, since a launcher only waits; None where none is left or the kernel is silent."""
+    counted = [found for each in (pid, *_children(pid)) if (found := _read_schedule(each))]
+    if not counted:
+        return None
+    return Sample(at_s, sum(ran for ran, _ in counted) / NS, sum(waited for _, waited in counted) / NS)
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def _read_schedule(pid: int) -> tuple[int, int] | None:
+    """Nanoseconds that the process ran and that it waited."""
     try:
         ran, waited, _ = Path(f"/proc/{pid}/schedstat").read_text().split()
     except (FileNotFoundError, ProcessLookupError, ValueError):
         return None
-    return Sample(at_s, int(ran) / NS, int(waited) / NS)
+    return int(ran), int(waited)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from deploy.patience import NICENESS, Patience, Windows, read_sample
 from nightschool.child import Child, run_child
@@ -22,12 +22,17 @@ from nightschool.errors import TrainingFailed
 from nightschool.files import write_atomic
 from nightschool.records import utc_now
 from tune.enough import not_enough, read_insufficient
+from tune.failure import forget_failure, read_failure
 from tune.pace import DEADLINE, count_cut, write_deadline
 from tune.progress import StepFollower, TrainingProgress
 
 log = logging.getLogger(__name__)
 
-TRAINER: Final = (sys.executable, "-m", "tune.train")
+TRAINER: Final = ("-m", "tune.train")
+LAUNCHER: Final = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1", "--mixed_precision", "no",
+                   "--dynamo_backend", "no", "--main_process_port", "0")  # fmt: skip
+"""Nothing is left to a person's own settings for it."""
+CARDS: Final = "CUDA_VISIBLE_DEVICES"
 POLL_S: Final = 1.0
 DONE: Final = "DONE"
 SPENT: Final = "spent_s"
@@ -37,34 +42,59 @@ TIMED_OUT: Final = "TIMED-OUT"
 GIB: Final = 2**30
 
 
+class Means(NamedTuple):
+    """What a training may take of the machine."""
+
+    memory_gib: float | None = None
+    """None: what there is."""
+    cards: tuple[str, ...] = ()
+    """GPUs, as CUDA numbers them, a process for each; none names no card, and one process takes the first."""
+
+    def command(self) -> list[str]:
+        count = len(self.cards)
+        launched = (*LAUNCHER, "--num_processes", str(count)) if count > 1 else ()
+        return [sys.executable, *launched, *TRAINER]
+
+    def memory_bytes(self) -> int | None:
+        """Of each process."""
+        return int(self.memory_gib * GIB / max(len(self.cards), 1)) if self.memory_gib else None
+
+    def environment(self) -> dict[str, str]:
+        """The trainer's threads sleep while they wait for one another: spinning beside a busy engine costs both."""
+        cards = {CARDS: ",".join(self.cards)} if self.cards else {}
+        return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, **cards}
+
+
 async def train(
     run: Path,
     *,
     timeout_s: float,
     on_progress: Callable[[TrainingProgress], None],
     done_by: datetime | None = None,
-    memory_gib: float | None = None,
-    command: Sequence[str] = TRAINER,
+    means: Means = Means(),
+    command: Sequence[str] | None = None,
     windows: Windows = Windows(),
 ) -> None:
     """Returns once `run/DONE` stands. Raises TrainingFailed, which quotes the log's last lines, or
     NotEnoughRows where the trainer found too few.
 
     `timeout_s` counts over every start of the run. By `done_by` the trainer itself ends with the steps that fit.
+    `command` is started instead of the trainer.
     """
     if (run / DONE).exists():
         return
     _tell_deadline(run, done_by)
+    forget_failure(run)
     if done_by is not None:
         windows = windows.within((done_by - utc_now()).total_seconds())
     for niceness in NICENESS:
         patience = Patience(windows if niceness else Windows(math.inf, math.inf))
         async with run_child(
-            [*command, str(run)],
+            [*(command or means.command()), str(run)],
             log=run / "train.log",
-            environment=_environment(),
+            environment=means.environment(),
             niceness=niceness,
-            memory_bytes=int(memory_gib * GIB) if memory_gib else None,
+            memory_bytes=means.memory_bytes(),
         ) as child:
             if await _follow(child, run, timeout_s=timeout_s, on_progress=on_progress, patience=patience):
                 _check_end(child, await child.wait(), run)
@@ -106,11 +136,6 @@ def _tell_deadline(run: Path, done_by: datetime | None) -> None:
         write_deadline(run, done_by.timestamp())
 
 
-def _environment() -> dict[str, str]:
-    """The trainer's threads sleep while they wait for one another: spinning beside a busy engine costs both."""
-    return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
-
-
 def _read_spent(run: Path) -> float:
     return float((run / SPENT).read_text()) if (run / SPENT).exists() else 0.0
 
@@ -142,4 +167,5 @@ def _check_end(child: Child, code: int, run: Path) -> None:
             remedy="Lower recipe.micro_batch_size or recipe.max_tokens in the bot's file.",
         )
     how = f"was killed (signal {-code})" if code < 0 else f"ended with code {code}"
-    raise TrainingFailed(f"{how}:\n{child.log_tail()}\n", subject=run.name, remedy=f"The whole log is {child.log}.")
+    words = read_failure(run) or child.log_tail()
+    raise TrainingFailed(f"{how}:\n{words}\n", subject=run.name, remedy=f"The whole log is {child.log}.")

@@ -74,6 +74,13 @@ def _addresses(text: str) -> str:
     return text
 
 
+def _cards(text: str) -> str:
+    cards = text.replace(" ", "").split(",") if text.strip() else []
+    if len(set(cards)) < len(cards) or not all(card.isascii() and card.isdecimal() for card in cards):
+        raise ValueError("must be numbers of GPUs, each once, such as 1,2")
+    return ",".join(cards)
+
+
 def _number(given: object) -> object:
     """A choice among numbers, which stand as text in the environment."""
     return int(given) if isinstance(given, str) and given.isascii() and given.isdecimal() and len(given) < 9 else given
@@ -140,12 +147,18 @@ class NightSettings(Section):
     """A training that takes longer, over all its starts, ends the night; the next one goes on with it."""
     training_memory_gib: float | None = Field(default=None, ge=1, le=65_536)
     """Most memory that a training may take; it then computes fewer rows at once. None: what the machine has."""
+    training_gpus: Annotated[str, AfterValidator(_cards)] = ""
+    """GPUs that a training takes, as CUDA numbers them, such as `1,2`: a process for each. Empty: the first one."""
     keep_nights: int = Field(default=14, ge=0, le=36_500)
     """Nights of each bot that are kept whole; of older ones verdict, report and metrics stay."""
     keep_days: int = Field(default=14, ge=0, le=36_500)
     """Nothing younger than this is tidied away, however many nights there were."""
     follow_ups: int = Field(default=0, ge=0, le=100_000)
     """So many of the newest next turns are weighed by the base model behind each night of a bot (docs/signals.md)."""
+
+    @property
+    def gpus(self) -> tuple[str, ...]:
+        return tuple(filter(None, self.training_gpus.split(",")))
 
 
 class Settings(Section):

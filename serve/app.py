@@ -27,6 +27,7 @@ from deploy.retention import Keep, Retention
 from deploy.rollout import Rollout
 from deploy.schedule import run_nights
 from deploy.slots import slots_shortage
+from deploy.training import Means
 from nightschool.bots import BotShelf
 from nightschool.echo import EchoEngine
 from nightschool.engine import Engine
@@ -125,7 +126,7 @@ def _night_limits(settings: Settings) -> NightLimits:
         min_free_gib=settings.night.min_free_gib,
         max_lora_rank=settings.engine.max_lora_rank,
         follow_ups=settings.night.follow_ups,
-        training_memory_gib=settings.night.training_memory_gib,
+        training=Means(settings.night.training_memory_gib, settings.night.gpus),
     )
 
 

@@ -5,8 +5,10 @@ cut), stages.json (which methods ran, and why others did not), checkpoints/, rew
 (published; with proof.json and its card), model/ (where the whole model learnt), tokenizer/, plots/, run.json
 (versions, hashes, times) and, last, DONE.
 Killable at any moment: started again it goes on from its last whole checkpoint, and a finished run returns at once.
+On several GPUs it is several processes (`tune.team`), of which the first one writes.
 Does not know bots, cycles or the engine.
-Run: python -m tune.train RUN_DIR. Exit code 0 done, 2 bad input, 1 anything else; one clear line on stderr.
+Run: python -m tune.train RUN_DIR, or accelerate launch --num_processes N -m tune.train RUN_DIR. Exit code 0
+done, 2 bad input, 1 anything else; one clear line on stderr.
 """
 
 import argparse
@@ -28,6 +30,7 @@ from nightschool.methods import CHAIN
 from nightschool.prompt import Neutraliser
 from tune.encode import Encoded
 from tune.enough import check_enough
+from tune.failure import note_failure
 from tune.lessons import Lessons, Reader, tell_encoding
 from tune.methods.course import CHECKPOINTS
 from tune.plots import draw_losses
@@ -36,6 +39,7 @@ from tune.resources import Resources, Room, keep_resources
 from tune.run_record import Sources, write_model_card, write_run_record
 from tune.stages import read_stages
 from tune.start import Start, find_start
+from tune.team import Seat, follow_launcher, join, take_seat
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +54,11 @@ PROOF_CONTEXT_TOKENS: Final = 24
 """Of the prompt, before the answer."""
 
 
-def train(run: Path) -> None:
-    """Bring the run in `run` to its end. Raises InvalidInput, TrainingFailed, NotEnoughRows."""
+def train(run: Path, *, seat: Seat = Seat()) -> None:
+    """Bring the run in `run` to its end, together with those in the other seats.
+
+    Raises InvalidInput, TrainingFailed, NotEnoughRows.
+    """
     if (run / DONE).exists():
         return
     recipe = read_recipe(run)
@@ -77,17 +84,21 @@ def train(run: Path) -> None:
         min_rows=recipe.min_examples,
         max_tokens=recipe.max_tokens,
     )
-    lessons = prepare(lessons, recipe, reader, dataset, run=run, device=device)
     start = find_start(recipe)
-    resources = _plan_resources(run, recipe, lessons, device=device)
-    planned = recipe.model_copy(update={"micro_batch_size": resources.rows_at_once})
-    last = train_chain(lessons, planned, start, run=run, device=device)
+    with join(seat, device=device) as team:
+        resources = team.by_first(lambda: _plan_resources(run, recipe, lessons, device=device))
+        planned = recipe.model_copy(update={"micro_batch_size": resources.rows_at_once})
+        learnt = prepare(lessons, planned, reader, dataset, run=run, device=device, team=team)
+        last = train_chain(learnt, planned, start, run=run, device=device, team=team)
+        team.wait()
+    if not team.is_first:
+        return
     gc.collect()
     ended = _reduce(last, recipe, tokenizer, run=run) if recipe.adapter == "full" else Ended(last, find_earlier(last))
     models.export_adapter(ended.last, run / ADAPTER, base_model=recipe.base_model)
-    _write_proof(run / ADAPTER, lessons.texts(), recipe, device=device, earlier=ended.earlier)
+    _write_proof(run / ADAPTER, learnt.texts(), recipe, device=device, earlier=ended.earlier)
     sources = _describe(run, recipe, dataset, start, ended, decode=lambda ids: str(tokenizer.decode(list(ids))))
-    about = _about(run, recipe, lessons, start) | ({} if ended.share is None else {"share": round(ended.share, 4)})
+    about = _about(run, recipe, learnt, start) | ({} if ended.share is None else {"share": round(ended.share, 4)})
     manifest = publish(run / ADAPTER, kind="adapter", about=about)
     tokenizer.save_pretrained(run / TOKENIZER)
     draw_losses(run)
@@ -202,13 +213,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     os.environ.setdefault("TQDM_DISABLE", "1")  # bars would fill the log
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # one process would split each step over several
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # what is trained here is nobody's business
     try:
-        train(options.run)
+        seat = take_seat(os.environ)
+        if seat.size > 1:
+            follow_launcher()
+        train(options.run, seat=seat)
     except NightschoolError as error:
+        note_failure(options.run, error)
         sys.stderr.write(f"{error}\n")
         return error.exit_code
+    except BaseException as error:
+        note_failure(options.run, error)
+        raise
     return 0
 
 

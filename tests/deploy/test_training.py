@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from deploy.known import Order, keep_order, read_order
 from deploy.orders import recipe_of, training_ends
 from deploy.patience import HELD_UP_SHARE, NICENESS, STARVED_SHARE, Patience, Sample, Windows, has_waited, read_sample
 from deploy.plan import NightFolder
-from deploy.training import DONE, SPENT, TIMED_OUT, train
+from deploy.training import DONE, SPENT, TIMED_OUT, Means, train
 from deploy.unfinished import give_time, take_over
 from nightschool.bots import Bot
 from nightschool.errors import NotEnoughRows, TrainingFailed
@@ -160,6 +161,39 @@ def test_the_kernel_counts_for_us() -> None:
     assert read_sample(2**22 + 1, at_s=1) is None
 
 
+def test_what_a_launcher_started_counts_for_it() -> None:
+    busy = "print(sum(range(3_000_000)), flush=True); input()"
+    launcher = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {busy!r}])"
+    with subprocess.Popen([sys.executable, "-c", launcher], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        [child] = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        alone, both = read_sample(int(child), at_s=1), read_sample(process.pid, at_s=1)
+        process.communicate(b"\n")
+    assert alone is not None
+    assert both is not None
+    assert both.ran_s > alone.ran_s > 0.02
+
+
+def test_a_process_is_launched_for_each_card() -> None:
+    assert Means().command() == Means(cards=("3",)).command() == [sys.executable, "-m", "tune.train"]
+    assert Means(cards=("3",)).environment()["CUDA_VISIBLE_DEVICES"] == "3"
+    several = Means(12, ("1", "3", "4"))
+    assert several.command()[1:3] == ["-m", "accelerate.commands.launch"]
+    assert several.command()[-4:] == ["--num_processes", "3", "-m", "tune.train"]
+    assert several.environment()["CUDA_VISIBLE_DEVICES"] == "1,3,4"
+    assert (several.memory_bytes(), Means(12).memory_bytes(), Means().memory_bytes()) == (4 * 2**30, 12 * 2**30, None)
+
+
+async def test_the_trainer_s_own_words_are_told_and_not_the_log_of_its_launcher(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "FAILED").write_text("of the start before\n")
+    with pytest.raises(TrainingFailed, match=r"ended with code 1:\nit: has no rows\. Add some\.\n") as caught:
+        await run(folder, "[ -e FAILED ] || echo 'it: has no rows. Add some.' > FAILED; echo Traceback; exit 1")
+    assert "Traceback" not in str(caught.value)
+
+
 DATA = DatasetSummary.model_validate(
     {
         name: "abc" if name == "content_hash" else 1
@@ -275,7 +309,7 @@ async def test_a_cap_on_memory_is_the_trainers_own(tmp_path: Path) -> None:
     """What asks for more is told so, and nothing is killed."""
     script = f"ulimit -d > cap; {sys.executable} -c 'bytearray(3 * 2**30)' 2> words; touch DONE"
     (tmp_path / "run").mkdir()
-    await train(tmp_path / "run", timeout_s=60, on_progress=lambda _: None, command=trainer(script), memory_gib=1)
+    await train(tmp_path / "run", timeout_s=60, on_progress=lambda _: None, command=trainer(script), means=Means(1))
     assert (tmp_path / "run" / "cap").read_text() == f"{2**20}\n"
     assert "MemoryError" in (tmp_path / "run" / "words").read_text()
 

@@ -58,6 +58,19 @@ def test_every_setting_explains_itself_and_secrets_stay_masked(monkeypatch: pyte
     assert "hunter2" not in repr(shown)
 
 
+@pytest.mark.parametrize(("given", "gpus"), [("", ()), ("1", ("1",)), (" 1, 2 ", ("1", "2"))])
+def test_gpus_of_a_training(given: str, gpus: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTSCHOOL_NIGHT__TRAINING_GPUS", given)
+    assert load_settings().settings.night.gpus == gpus
+
+
+@pytest.mark.parametrize("given", ["1,1", "all", "1,,2", "-1", "²"])
+def test_gpus_that_are_none_are_refused(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTSCHOOL_NIGHT__TRAINING_GPUS", given)
+    with pytest.raises(InvalidSettings, match="must be numbers of GPUs, each once, such as 1,2"):
+        load_settings()
+
+
 def test_all_faults_are_told_at_once_with_origin_and_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "nightschool.toml").write_text("[server]\nprot = 1\n[store]\nthreads = 'many'\n")
     monkeypatch.setenv("NIGHTSCHOOL_PORT", "700000")

@@ -21,8 +21,9 @@ from tune.methods.reward import RewardStage, read_agreement
 from tune.recipe import Recipe
 from tune.rows import TRAIN, read_sft_rows
 from tune.sound import House
-from tune.stages import Choice, choose_stages, read_stages, tell
+from tune.stages import Choice, StageLine, choose_stages, read_stages, tell
 from tune.start import find_speaker
+from tune.team import Team
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,9 @@ ROOM: Final = 48
 """Tokens that a question leaves for its answer, at least."""
 
 
-def prepare(lessons: Lessons, recipe: Recipe, reader: Reader, dataset: Path, *, run: Path, device: str) -> Lessons:
+def prepare(
+    lessons: Lessons, recipe: Recipe, reader: Reader, dataset: Path, *, run: Path, device: str, team: Team = Team()
+) -> Lessons:
     """`lessons` with the rows that were made. Raises InvalidInput where there is nothing to train on."""
     asked = reader.questions(dataset, max_tokens=recipe.max_tokens - ROOM)
     choices = choose_stages(recipe, count_rows(lessons, questions=len(asked)))
@@ -40,12 +43,12 @@ def prepare(lessons: Lessons, recipe: Recipe, reader: Reader, dataset: Path, *, 
     before = {choice.method: choice for choice in choices if choice.method not in CHAIN}
     for choice in before.values():
         if not choice.runs:
-            tell(run, line_of(choice, run, ran=False, remarks=()))
-    if before["reward"].runs and not any(line.method == "reward" for line in read_stages(run)):
-        judge = RewardStage(lessons, recipe, courses["reward"], run=run, device=device)
-        _attempt(run, before["reward"], lambda: judge.train(None), remarks=lambda _: judge.remarks)
+            _tell(team, run, line_of(choice, run, ran=False, remarks=()))
+    if before["reward"].runs and not any(line.method == "reward" for line in team.of_first(read_stages(run))):
+        judge = RewardStage(lessons, recipe, courses["reward"], run=run, device=device, team=team)
+        _attempt(run, before["reward"], lambda: judge.train(None), remarks=lambda _: judge.remarks, team=team)
     if before["rejection"].runs and (why_not := distrust(run, recipe)):
-        tell(run, line_of(before["rejection"], run, ran=False, remarks=(why_not,)))
+        _tell(team, run, line_of(before["rejection"], run, ran=False, remarks=(why_not,)))
     elif before["rejection"].runs:
         house = House.of(row.messages for row in read_sft_rows(dataset / TRAIN))
         rejection = Rejection(recipe, reader, run=run, device=device, house=house)
@@ -54,7 +57,9 @@ def prepare(lessons: Lessons, recipe: Recipe, reader: Reader, dataset: Path, *, 
             # Never more than people wrote: what a model made of itself is not to be most of what it learns.
             return rejection.make(asked, by=find_speaker(recipe), most=len(lessons.imitated))
 
-        made = _attempt(run, before["rejection"], make, remarks=lambda made: (made.describe(),))
+        made = _attempt(
+            run, before["rejection"], lambda: team.by_first(make), remarks=lambda made: (made.describe(),), team=team
+        )
         return _add(lessons, made, reader, weight=recipe.made_weight)
     return lessons
 
@@ -72,18 +77,25 @@ def distrust(run: Path, recipe: Recipe) -> str:
     )
 
 
-def _attempt(run: Path, choice: Choice, do: Callable[[], T], *, remarks: Callable[[T], Sequence[str]]) -> T | None:
+def _attempt(
+    run: Path, choice: Choice, do: Callable[[], T], *, remarks: Callable[[T], Sequence[str]], team: Team
+) -> T | None:
     """What `do` gives, and a line of it; None where it fails."""
     try:
         done = do()
     except TrainingFailed as error:
         log.warning("phase=%s is given up: %s", choice.method, error.problem)
-        tell(run, line_of(choice, run, ran=False, remarks=(f"given up: {error.problem}",)))
+        _tell(team, run, line_of(choice, run, ran=False, remarks=(f"given up: {error.problem}",)))
         return None
     finally:
         gc.collect()  # or two models would be in memory at once
-    tell(run, line_of(choice, run, ran=True, remarks=remarks(done)))
+    _tell(team, run, line_of(choice, run, ran=True, remarks=remarks(done)))
     return done
+
+
+def _tell(team: Team, run: Path, line: StageLine) -> None:
+    if team.is_first:
+        tell(run, line)
 
 
 def _add(lessons: Lessons, made: Made | None, reader: Reader, *, weight: float) -> Lessons:

@@ -8,6 +8,7 @@ that was broken off. A method that fails behind another is given up in words, an
 import gc
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,20 +17,23 @@ import torch
 from nightschool.errors import InvalidInput, TrainingFailed
 from nightschool.methods import CHAIN, METHODS, RUNS, Method
 from tune.batches import Plan, plan_order
+from tune.encode import Encoded
 from tune.learner import LearningModel, hash_weights, load_learner
 from tune.lessons import Lessons
 from tune.methods.course import Course, find_last, step_of
 from tune.methods.dpo import Dpo
+from tune.methods.frozen import Measure, measure_together
 from tune.methods.kto import Kto, all_mismatches
 from tune.methods.memory import Appetite
 from tune.methods.prove import choose_arithmetic
 from tune.methods.reference import ask_reference
 from tune.methods.sft import Sft
-from tune.methods.steps import Measure, Objective, measure_frozen, take_steps
+from tune.methods.steps import Objective, take_steps
 from tune.progress import read_steps
 from tune.recipe import Recipe
 from tune.stages import Choice, RowCounts, StageLine, choose_stages, read_stages, write_stages
 from tune.start import Start
+from tune.team import Team
 
 log = logging.getLogger(__name__)
 
@@ -38,20 +42,20 @@ STEPPING: Final = frozenset[Method]({*CHAIN, "reward"})
 """Methods that take steps."""
 
 
-def train_chain(lessons: Lessons, recipe: Recipe, start: Start, *, run: Path, device: str) -> Path:
+def train_chain(lessons: Lessons, recipe: Recipe, start: Start, *, run: Path, device: str, team: Team = Team()) -> Path:
     """The last checkpoint, once every method for which there is enough took its steps: an adapter's or a whole model's.
 
     Raises InvalidInput where there is enough for none, and TrainingFailed where the first one fails.
     """
     choices = [choice for choice in choose_stages(recipe, count_rows(lessons)) if choice.method in CHAIN]
     courses = plan(choices, lessons, recipe)
-    told = _begin(run, choices)
+    told = _begin(run, choices, team=team)
     remarks: tuple[str, ...] = (start.remark,) if start.remark else ()
     checkpoint: Path | None = None
     for choice in choices:
         if choice.method in told and not told[choice.method].ran:
             continue
-        stage = _Stage(lessons, recipe, courses[choice.method], run=run, device=device)
+        stage = _Stage(lessons, recipe, courses[choice.method], run=run, device=device, team=team)
         try:
             checkpoint = stage.train(checkpoint or start.folder)
             ran = True
@@ -60,10 +64,12 @@ def train_chain(lessons: Lessons, recipe: Recipe, start: Start, *, run: Path, de
                 raise
             log.warning("phase=%s is given up: %s", choice.method, error.problem)
             ran, remarks = False, (*remarks, f"given up: {error.problem}")
-        line = line_of(choice, run, ran=ran, remarks=(*remarks, *stage.remarks))
+        said = dict.fromkeys(remark for each in team.gather(partial(tuple, stage.remarks)) for remark in each)
+        line = line_of(choice, run, ran=ran, remarks=(*remarks, *said))
         # What a former start of the run told of a finished stage is not to be had again.
         told.setdefault(choice.method, line)
-        write_stages(run, [told[method] for method in METHODS if method in told])
+        if team.is_first:
+            write_stages(run, [told[method] for method in METHODS if method in told])
         remarks = ()
         gc.collect()  # or two stages' models would be in memory at once
     assert checkpoint is not None, "a first method that fails raises"
@@ -109,14 +115,15 @@ def _course(method: Method, lessons: Lessons, recipe: Recipe, *, steps_behind: i
     return Course(method, plan(lengths, recipe.kto_epochs), recipe.kto_learning_rate, steps_behind)
 
 
-def _begin(run: Path, choices: Sequence[Choice]) -> dict[Method, StageLine]:
+def _begin(run: Path, choices: Sequence[Choice], *, team: Team) -> dict[Method, StageLine]:
     """What is known already: which methods are not used, and what a former start of the run ended."""
-    told: dict[Method, StageLine] = {line.method: line for line in read_stages(run)}
+    told: dict[Method, StageLine] = {line.method: line for line in team.of_first(read_stages(run))}
     for choice in choices:
         if not choice.runs:
             log.info("phase=%s is left out: %s", choice.method, choice.why)
             told[choice.method] = line_of(choice, run, ran=False, remarks=())
-    write_stages(run, [told[method] for method in METHODS if method in told])
+    if team.is_first:
+        write_stages(run, [told[method] for method in METHODS if method in told])
     return told
 
 
@@ -136,9 +143,9 @@ def line_of(choice: Choice, run: Path, *, ran: bool, remarks: Sequence[str]) -> 
 class _Stage:
     """One method's turn."""
 
-    def __init__(self, lessons: Lessons, recipe: Recipe, course: Course, *, run: Path, device: str) -> None:
+    def __init__(self, lessons: Lessons, recipe: Recipe, course: Course, *, run: Path, device: str, team: Team) -> None:
         self._lessons, self._recipe, self._course = lessons, recipe, course
-        self._run, self._device = run, device
+        self._run, self._device, self._team = run, device, team
         self._appetite = Appetite(recipe.micro_batch_size)
         self._taken = course.plan.steps
 
@@ -165,16 +172,16 @@ class _Stage:
             _switch_off_dropout(model)
         arithmetic = choose_arithmetic(model, self._lessons.rows_of(phase), device=self._device)
 
-        def measure(rows: Any) -> torch.Tensor:
-            def compute(rows_at_once: int) -> torch.Tensor:
-                return measure_frozen(model, rows, arithmetic=arithmetic, rows_at_once=rows_at_once)
-
-            return self._appetite.feed(compute, where=f"the reference of {phase}")
+        def measure(rows: Sequence[Encoded]) -> torch.Tensor:
+            return measure_together(
+                model, rows, arithmetic=arithmetic, appetite=self._appetite, team=self._team,
+                where=f"the reference of {phase}",
+            )  # fmt: skip
 
         objective = self._objective(start, measure)
         return take_steps(
             model, objective, self._course, arithmetic=arithmetic, appetite=self._appetite, recipe=self._recipe,
-            run=self._run, device=self._device,
+            run=self._run, device=self._device, team=self._team,
         )  # fmt: skip
 
     def _objective(self, start: Path | None, measure: Measure) -> Objective:
@@ -186,7 +193,7 @@ class _Stage:
         if phase == "dpo":
             return Dpo(
                 lessons.compared,
-                ask_reference(file, lessons.rows_of(phase), measure),
+                ask_reference(file, lessons.rows_of(phase), measure, team=self._team),
                 beta=recipe.dpo_beta,
                 sft_weight=recipe.dpo_sft_weight,
                 label_smoothing=recipe.dpo_label_smoothing,
@@ -201,7 +208,7 @@ class _Stage:
             rows += all_mismatches(votes, self._course.plan, max_tokens=recipe.max_tokens)
         return Kto(
             votes,
-            ask_reference(file, rows, measure),
+            ask_reference(file, rows, measure, team=self._team),
             beta=recipe.kto_beta,
             measures_drift=measures_drift,
             max_tokens=recipe.max_tokens,

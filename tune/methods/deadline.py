@@ -10,13 +10,16 @@ from typing import Any
 from transformers import TrainerCallback
 
 from tune.pace import Pace
+from tune.team import Team
 
 
 class KeepPace(TrainerCallback):
     """Ends the run with a checkpoint at the step at which `pace` does."""
 
-    def __init__(self, pace: Pace, *, deadline_s: float, clock: Callable[[], float] = time.time) -> None:
-        self._pace, self._deadline_s, self._clock = pace, deadline_s, clock
+    def __init__(
+        self, pace: Pace, *, deadline_s: float, clock: Callable[[], float] = time.time, team: Team = Team()
+    ) -> None:
+        self._pace, self._deadline_s, self._clock, self._team = pace, deadline_s, clock, team
         self._began_s = 0.0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:  # noqa: ARG002 - their names
@@ -29,10 +32,12 @@ class KeepPace(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         now_s = self._clock()
-        self._pace.see(state.global_step, seconds=now_s - self._began_s, left_s=self._deadline_s - now_s)
+        # By one clock all come to the same plan.
+        seconds, left_s = self._team.of_first((now_s - self._began_s, self._deadline_s - now_s))
+        self._pace.see(state.global_step, seconds=seconds, left_s=left_s)
         state.max_steps = self._pace.steps
         if state.global_step >= state.max_steps:
-            control.should_training_stop = control.should_save = True
+            control.should_training_stop, control.should_save = True, self._team.is_first
 
     def _along(self, curve: Callable[[float], float], *, steps: int) -> Callable[[int], float]:
         """The same curve, run through as the pace says."""

@@ -17,8 +17,9 @@ from torch.nn.functional import logsigmoid
 from tune.encode import IGNORED
 from tune.lessons import Compared
 from tune.methods.arithmetic import Unit
+from tune.methods.frozen import Measure
 from tune.methods.reference import Reference
-from tune.methods.steps import Measure, Share, StepLoss
+from tune.methods.steps import Share, StepLoss
 
 
 class Dpo:

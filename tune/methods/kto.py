@@ -17,8 +17,9 @@ from tune.batches import Plan
 from tune.encode import IGNORED, Encoded
 from tune.lessons import Voted
 from tune.methods.arithmetic import Unit
+from tune.methods.frozen import Measure
 from tune.methods.reference import Reference
-from tune.methods.steps import Measure, Share, StepLoss
+from tune.methods.steps import Share, StepLoss
 
 FAIR_RATIO: Final = 4 / 3
 """Votes up may weigh up to so many times what votes down do (the paper's equation 8)."""

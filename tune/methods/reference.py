@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from tune.encode import Encoded
-from tune.methods.steps import Measure
+from tune.methods.frozen import Measure
+from tune.team import Team
 
 GROUP: Final = 64
 """Rows that are measured and written at once."""
@@ -28,10 +29,10 @@ class Reference:
         return [self._kept[key_of(row)] for row in rows]
 
 
-def ask_reference(file: Path, rows: Iterable[Encoded], measure: Measure) -> Reference:
+def ask_reference(file: Path, rows: Iterable[Encoded], measure: Measure, *, team: Team = Team()) -> Reference:
     """What the reference thinks of all `rows`; what `file` does not hold yet is measured and added to it."""
     wanted = {key_of(row): row for row in rows}
-    kept = _read(file)
+    kept = team.of_first(_read(file))
     by_length = sorted(wanted, key=lambda key: (len(wanted[key].input_ids), key))
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a", encoding="utf-8") as out:
@@ -40,8 +41,9 @@ def ask_reference(file: Path, rows: Iterable[Encoded], measure: Measure) -> Refe
             if all(key in kept for key in group):
                 continue
             found = dict(zip(group, measure([wanted[key] for key in group]).tolist(), strict=True))
-            out.write("\n" + "".join(json.dumps([key, value]) + "\n" for key, value in found.items()))
-            out.flush()
+            if team.is_first:
+                out.write("\n" + "".join(json.dumps([key, value]) + "\n" for key, value in found.items()))
+                out.flush()
             kept |= found
     return Reference(kept)
 

@@ -23,9 +23,11 @@ from tune.encode import Encoded
 from tune.lessons import Compared, Lessons
 from tune.methods.arithmetic import Plain, Unit, pad_rows
 from tune.methods.course import Course
+from tune.methods.frozen import Measure, measure_frozen, measure_together
 from tune.methods.memory import Appetite
-from tune.methods.steps import Measure, Share, StepLoss, measure_frozen, take_steps
+from tune.methods.steps import Share, StepLoss, take_steps
 from tune.recipe import Recipe
+from tune.team import Team
 
 FOLDER: Final = "reward"
 Z: Final = 1.96
@@ -61,9 +63,9 @@ class Agreement(NamedTuple):
 class RewardStage:
     """The reward model's turn in a run."""
 
-    def __init__(self, lessons: Lessons, recipe: Recipe, course: Course, *, run: Path, device: str) -> None:
+    def __init__(self, lessons: Lessons, recipe: Recipe, course: Course, *, run: Path, device: str, team: Team) -> None:
         self._lessons, self._recipe, self._course = lessons, recipe, course
-        self._run, self._device = run, device
+        self._run, self._device, self._team = run, device, team
         self._appetite = Appetite(recipe.micro_batch_size)
         self._agreement = Agreement(0, 0)
 
@@ -74,25 +76,29 @@ class RewardStage:
 
     def train(self, _start: Path | None) -> None:
         """Train, measure and publish it; goes on where it was broken off. Raises TrainingFailed."""
-        folder = self._run / FOLDER
-        published = read_manifest(folder)
-        if published is None:
+        if self._team.of_first(read_manifest(self._run / FOLDER)) is None:
             scores = Scores(_rows([*self._lessons.compared, *self._lessons.held_out]), device=self._device)
             model = _load(self._recipe, device=self._device, filler=scores.filler)
             last = take_steps(
                 model, Ranking(self._lessons.compared), self._course, arithmetic=scores, appetite=self._appetite,
-                recipe=self._recipe, run=self._run, device=self._device,
+                recipe=self._recipe, run=self._run, device=self._device, team=self._team,
             )  # fmt: skip
-            found = measure_agreement(model, self._lessons.held_out, scores, appetite=self._appetite)
-            models.export_adapter(last, folder, base_model=self._recipe.base_model)
-            about: dict[str, str | int | float | None] = {
-                "base_model": Path(self._recipe.base_model).name,
-                "held_out_pairs": found.pairs,
-                "held_out_right": found.right,
-                "bar": found.bar,
-            }
-            publish(folder, kind="reward", about=about)
+            found = measure_agreement(model, self._lessons.held_out, scores, appetite=self._appetite, team=self._team)
+            if self._team.is_first:
+                self._publish(last, found)
+            self._team.wait()
         self._agreement = read_agreement(self._run) or Agreement(0, 0)
+
+    def _publish(self, last: Path, found: Agreement) -> None:
+        folder = self._run / FOLDER
+        models.export_adapter(last, folder, base_model=self._recipe.base_model)
+        about: dict[str, str | int | float | None] = {
+            "base_model": Path(self._recipe.base_model).name,
+            "held_out_pairs": found.pairs,
+            "held_out_right": found.right,
+            "bar": found.bar,
+        }
+        publish(folder, kind="reward", about=about)
 
 
 def read_agreement(run: Path) -> Agreement | None:
@@ -128,14 +134,14 @@ class Judge:
 
 
 def measure_agreement(
-    model: PeftModel, held_out: Sequence[Compared], scores: "Scores", *, appetite: Appetite
+    model: PeftModel, held_out: Sequence[Compared], scores: "Scores", *, appetite: Appetite, team: Team = Team()
 ) -> Agreement:
     if not held_out:
         return Agreement(0, 0)
     rows = _rows(held_out)
     model.eval()
-    found = appetite.feed(
-        lambda at_once: measure_frozen(model, rows, arithmetic=scores, rows_at_once=at_once), where="the held-out pairs"
+    found = measure_together(
+        model, rows, arithmetic=scores, appetite=appetite, team=team, where="the held-out pairs"
     ).view(-1, 2)
     bar = float(found.median(dim=0).values.mean())
     return Agreement(len(held_out), int((found[:, 0] > found[:, 1]).sum()), bar)

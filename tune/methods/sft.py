@@ -7,7 +7,8 @@ from torch import Tensor
 from tune.encode import IGNORED
 from tune.lessons import Imitated
 from tune.methods.arithmetic import Unit
-from tune.methods.steps import Measure, Share, StepLoss
+from tune.methods.frozen import Measure
+from tune.methods.steps import Share, StepLoss
 
 
 class Sft:

@@ -3,6 +3,7 @@
 The order of rows comes from the seed, for all epochs at once, so a resumed stage sees what an uninterrupted one would
 have seen. A step's rows are computed in micro-batches of like lengths, each of which gives its share of the step's
 loss: the cut changes nothing but rounding, and where memory is short it is made finer and the step taken again.
+Of several processes (`tune.team`) each computes a share of the step's rows, and the gradients are summed.
 transformers' trainer owns optimizer, schedule and checkpoints. Does not know what is minimised (`Objective`).
 """
 
@@ -26,18 +27,17 @@ from tune.learner import LearningModel
 from tune.methods.arithmetic import Arithmetic, Unit
 from tune.methods.course import CHECKPOINTS, Course, find_checkpoint, step_of
 from tune.methods.deadline import KeepPace
+from tune.methods.frozen import Measure, measure_together
 from tune.methods.memory import Appetite
 from tune.pace import Pace, read_deadline
 from tune.progress import StepLine, append_step, forget_steps_after, read_steps
 from tune.recipe import Recipe
+from tune.team import Team
 
 log = logging.getLogger(__name__)
 
 RECENT: Final = 10
 """So many latest steps say how long one takes."""
-
-Measure = Callable[[Sequence[Encoded]], Tensor]
-"""Negative log-likelihoods of rows (n,), without gradients."""
 
 
 class Share(NamedTuple):
@@ -72,6 +72,7 @@ def take_steps(
     recipe: Recipe,
     run: Path,
     device: str,
+    team: Team = Team(),
 ) -> Path:
     """Take what is left of the stage's steps, from its newest sound checkpoint on; the folder of the last one.
 
@@ -80,7 +81,9 @@ def take_steps(
     """
     found = find_checkpoint(run, course.phase)
     done = step_of(found) if found else 0
-    forget_steps_after(run, done, phase=course.phase)
+    if team.is_first:
+        forget_steps_after(run, done, phase=course.phase)
+    team.wait()
     log.info("phase=%s steps=%d resumed_at=%d", course.phase, course.plan.steps, done)
     if device != "cpu":
         model.enable_input_require_grads()  # or checkpointed layers of a frozen base would pass no gradient on
@@ -90,16 +93,19 @@ def take_steps(
         objective,
         arithmetic,
         appetite,
-        args=_arguments(folder, recipe, course, device=device),
+        team,
+        args=_arguments(folder, recipe, course, device=device, saves=team.is_first),
         train_dataset=[{"row": row} for row in course.plan.order],
         data_collator=_collate,
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(_Watch(trainer, run=run, course=course))
+    trainer.add_callback(_Watch(trainer, run=run, course=course, team=team))
     if (done_by_s := read_deadline(run)) is not None:
         pace = Pace(run, phase=course.phase, planned=course.plan.steps, resumed_at=done)
-        trainer.add_callback(KeepPace(pace, deadline_s=course.deadline(done_by_s, now_s=time.time(), done=done)))
+        deadline_s = course.deadline(done_by_s, now_s=time.time(), done=done)
+        trainer.add_callback(KeepPace(pace, deadline_s=deadline_s, team=team))
     trainer.train(resume_from_checkpoint=str(found) if found else None)
+    team.wait()  # the first one has saved
     last = find_checkpoint(run, course.phase)
     assert last, "the trainer ends with a checkpoint"
     return last
@@ -109,53 +115,71 @@ class _Trainer(Trainer):
     """transformers' trainer over numbers of rows."""
 
     def __init__(
-        self, model: LearningModel, objective: Objective, arithmetic: Arithmetic, appetite: Appetite, **kwargs: Any
-    ) -> None:
+        self, model: LearningModel, objective: Objective, arithmetic: Arithmetic, appetite: Appetite, team: Team,
+        **kwargs: Any,
+    ) -> None:  # fmt: skip
         super().__init__(model, **kwargs)
         self.tokens = 0
-        self.figures: dict[str, float] = {}
+        self.figures: Mapping[str, float] = {}
         """Of the latest step."""
-        self._objective, self._arithmetic, self._appetite = objective, arithmetic, appetite
+        self.memory_mb = 0.0
+        self._objective, self._arithmetic, self._appetite, self._team = objective, arithmetic, appetite, team
 
     def training_step(self, model: Any, inputs: Mapping[str, Any], *_: Any, **__: Any) -> Tensor:
         rows = inputs["row"].tolist()
+        where = f"step {self.state.global_step + 1}"
         model.train()
 
-        def compute(rows_at_once: int) -> Tensor:
-            return self._compute(model, rows, rows_at_once=rows_at_once)
-
-        return self._appetite.feed(compute, where=f"step {self.state.global_step + 1}")
-
-    def _compute(self, model: Any, rows: Sequence[int], *, rows_at_once: int) -> Tensor:
-        """Loss and gradients of a step."""
-        model.zero_grad()  # of a try that ended for want of memory
-        units = self._objective.units(rows)
-
         def measure(some: Sequence[Encoded]) -> Tensor:
-            return measure_frozen(model, some, arithmetic=self._arithmetic, rows_at_once=rows_at_once)
+            return measure_together(
+                model, some, arithmetic=self._arithmetic, appetite=self._appetite, team=self._team, where=where
+            )
 
-        step_loss = self._objective.open_step(rows, measure)
-        self.tokens = sum(len(row.input_ids) for unit in units for row in unit)
-        self.figures.clear()
-        losses = []
-        for at in self._arithmetic.cut(units, rows_at_once=rows_at_once):
+        units = self._objective.units(rows)
+        sizes = [sum(len(row.input_ids) for row in unit) for unit in units]
+        step_loss, own = self._objective.open_step(rows, measure), self._team.own_share(sizes)
+
+        def compute(rows_at_once: int) -> _Computed:
+            return self._compute(model, units, step_loss, own=own, rows_at_once=rows_at_once)
+
+        computed = self._team.gather(lambda: self._appetite.feed(compute, where=where))
+        self._team.sum_gradients(model.parameters())
+        self.tokens = sum(sizes)
+        self.memory_mb = max(part.memory_mb for part in computed)
+        self.figures = _add_up([part.figures for part in computed])
+        return torch.tensor(sum(part.loss for part in computed), device=self.args.device)
+
+    def _compute(
+        self, model: Any, units: Sequence[Unit], step_loss: StepLoss, *, own: Sequence[int], rows_at_once: int
+    ) -> "_Computed":
+        """Loss and gradients of some of a step's units."""
+        model.zero_grad()  # of a try that ended for want of memory
+        losses, figures = [], []
+        for some in self._arithmetic.cut([units[number] for number in own], rows_at_once=rows_at_once) if own else ():
+            at = [own[position] for position in some]
             found = self._arithmetic.measure(model, [row for number in at for row in units[number]])
             share = step_loss(at, found.view(len(at), -1))
             self.accelerator.backward(share.loss)
             losses.append(share.loss.detach())
-            for name, value in share.figures.items():
-                self.figures[name] = self.figures.get(name, 0.0) + value
-        return torch.stack(losses).sum()
+            figures.append(share.figures)
+        return _Computed(float(torch.stack(losses).sum()) if losses else 0.0, _add_up(figures), _peak_mb())
 
 
-def measure_frozen(model: Any, rows: Sequence[Encoded], *, arithmetic: Arithmetic, rows_at_once: int) -> Tensor:
-    """Negative log-likelihoods of any number of rows (n,), in their order and without gradients."""
-    found: dict[int, Tensor] = {}
-    units: list[Unit] = [(row,) for row in rows]
-    with torch.no_grad():
-        for at in arithmetic.cut(units, rows_at_once=rows_at_once):
-            found |= zip(at, arithmetic.measure(model, [rows[number] for number in at]), strict=True)
-    return torch.stack([found[number] for number in range(len(rows))])
+class _Computed(NamedTuple):
+    """One process's part of a step."""
+
+    loss: float
+    figures: Mapping[str, float]
+    memory_mb: float
+    """Most that it has held so far."""
+
+
+def _add_up(figures: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    total: dict[str, float] = {}
+    for some in figures:
+        for name, value in some.items():
+            total[name] = total.get(name, 0.0) + value
+    return total
 
 
 def _collate(rows: Sequence[Mapping[str, int]]) -> dict[str, Tensor]:
@@ -165,8 +189,8 @@ def _collate(rows: Sequence[Mapping[str, int]]) -> dict[str, Tensor]:
 class _Watch(TrainerCallback):
     """Writes a line for each step, stops at nonsense, and seals checkpoints by a manifest once they are whole."""
 
-    def __init__(self, trainer: _Trainer, *, run: Path, course: Course) -> None:
-        self._trainer, self._run, self._course = trainer, run, course
+    def __init__(self, trainer: _Trainer, *, run: Path, course: Course, team: Team) -> None:
+        self._trainer, self._run, self._course, self._team = trainer, run, course, team
         before = [line for line in read_steps(run) if line.phase == course.phase]
         self._losses = [line.loss for line in before]
         self._seconds = [line.seconds for line in before]
@@ -187,7 +211,8 @@ class _Watch(TrainerCallback):
                 remedy="Lower the learning rate, or look for broken rows in the dataset.",
             )
         self._seconds.append(time.monotonic() - self._began)
-        append_step(self._run, self._line(logs))
+        if self._team.is_first:
+            append_step(self._run, self._line(logs))
 
     def on_save(self, *_: Any, **__: Any) -> None:
         step = self._trainer.state.global_step
@@ -211,7 +236,7 @@ class _Watch(TrainerCallback):
             tokens_per_s=trainer.tokens / max(seconds, 1e-9),
             seconds=seconds,
             **trainer.figures,
-            memory_mb=_peak_mb(),
+            memory_mb=trainer.memory_mb,
             left_s=steps_left * sum(recent) / len(recent),
         )
 
@@ -222,7 +247,7 @@ def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
-def _arguments(folder: Path, recipe: Recipe, course: Course, *, device: str) -> TrainingArguments:
+def _arguments(folder: Path, recipe: Recipe, course: Course, *, device: str, saves: bool) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(folder),
         use_cpu=device == "cpu",
@@ -243,7 +268,7 @@ def _arguments(folder: Path, recipe: Recipe, course: Course, *, device: str) -> 
         seed=recipe.seed,
         logging_steps=1,
         logging_nan_inf_filter=False,
-        save_strategy="steps",
+        save_strategy="steps" if saves else "no",
         save_steps=recipe.checkpoint_steps,
         save_total_limit=2,
         report_to="none",

@@ -65,7 +65,7 @@ def test_measuring_keeps_the_order_of_rows(base_model: Path) -> None:
     import torch
 
     from tune.methods.arithmetic import Plain
-    from tune.methods.steps import measure_frozen
+    from tune.methods.frozen import measure_frozen
 
     model, plain = grown(base_model), Plain("cpu")
     chats = rows(7, seed=8)[::-1]

@@ -72,7 +72,7 @@ def trls_own(trainer: type[Any]) -> type[Any]:
 
 def ours(model: Any, objective: Any, count: int, *, rows_at_once: int, arithmetic: Any) -> tuple[float, dict[str, Any]]:
     """Loss and gradients of a step over all rows, cut into micro-batches."""
-    from tune.methods.steps import measure_frozen
+    from tune.methods.frozen import measure_frozen
 
     def measure(some: Sequence[Encoded]) -> Any:
         return measure_frozen(model, some, arithmetic=arithmetic, rows_at_once=rows_at_once)
