@@ -144,7 +144,7 @@ class Writer:
         for table in SCHEMAS:
             self.flush(table)
             self.files[table].close()
-        publish(self.folder, kind="snapshot")
+        publish(self.folder, kind="snapshot", about={"taken_at": self.now().isoformat()})
 
     def talk(self, owner: str, source: str, *, topic: int) -> str:
         self.talks += 1

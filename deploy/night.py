@@ -239,6 +239,8 @@ async def make_dataset(school: School, bot: Bot, folder: NightFolder, *, target:
         held_out_share=bot.recipe.held_out_share,
         bounds=bounds_of(bot),
         half_life_days=bot.recipe.half_life_days,
+        topic_ratio=bot.recipe.topic_ratio,
+        suites=[Path(suite) for suite in bot.recipe.suites],
         seed=bot.recipe.split_seed,
         questions=questions_of(bot),
         known_items=await find_known_items(school.store, school.home, bot=bot.bot_name),

@@ -59,6 +59,10 @@ class RecipePart(Section):
     half_life_days: float = Field(default=30, ge=0, le=3650)
     """A thumb counts half as much after so many days, and below 1/64 not at all; 0: it does not age, as an operator's
     word never does."""
+    topic_ratio: float = Field(default=1, ge=1, le=100)
+    """A row of a rare topic weighs at most so many times as much as one of a frequent topic; 1: all weigh alike."""
+    suites: tuple[str, ...] = ()
+    """Files of chats (JSON Lines), or folders of them, of which no passage is trained on, as of the held-out rows."""
     min_pairs: int = Field(default=50, ge=1)
     """With fewer training pairs a night leaves DPO out."""
     min_votes: int = Field(default=100, ge=2)

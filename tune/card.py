@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tune.bounds import Bounds
+from tune.passages import PASSAGE_WORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,19 @@ class Counts:
     """Without a good answer, by what they lack; to be answered by a machine."""
 
 
-def write_card(counts: Counts, bounds: Bounds, *, held_out_share: float, half_life_days: float, seed: int) -> str:
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """By what a dataset was made, beside its bounds; the manifest says them too."""
+
+    held_out_share: float
+    half_life_days: float
+    topic_ratio: float
+    suite_turns: int
+    """What `recipe.suites` ask."""
+    seed: int
+
+
+def write_card(counts: Counts, bounds: Bounds, settings: Settings) -> str:
     """The card as Markdown."""
     reasons = [f"| {reason} | {count} |" for reason, count in sorted(counts.left_out.items())] or ["| nothing | 0 |"]
     lines = [
@@ -54,7 +67,7 @@ def write_card(counts: Counts, bounds: Bounds, *, held_out_share: float, half_li
         f"{counts.most_of_one_person[1]}), {bounds.votes_a_day} votes a day; imports and API keys are no persons. "
         + _agreement(bounds.agreeing_persons),
         "",
-        _aging(half_life_days),
+        _aging(settings.half_life_days) + _balance(settings.topic_ratio),
         "",
         describe_repetition(largest_group=counts.largest_group, conversations=counts.conversations),
         "",
@@ -66,10 +79,12 @@ def write_card(counts: Counts, bounds: Bounds, *, held_out_share: float, half_li
         "",
         "## How it was made",
         "",
-        f"Share held out where an import did not say: {held_out_share:g}; seed {seed}. A person's conversations "
-        "stand on one side, and so do near-duplicates; where these two rules disagree the conversation is on neither. "
-        "What an import marked as held out is never trained on, nor is a near-duplicate of it. Each row's sources are "
-        "in `items.parquet`.",
+        f"Share held out where an import did not say: {settings.held_out_share:g}; seed {settings.seed}. A person's "
+        "conversations stand on one side, and so do near-duplicates; where these two rules disagree the conversation "
+        "is on neither. What an import marked as held out is never trained on, nor is a near-duplicate of it. No "
+        f"training row holds a passage of {PASSAGE_WORDS} words, or a whole turn, of what the exam asks or of the "
+        f"{settings.suite_turns} turns of further suites, unless many conversations say it. Each row's sources are in "
+        "`items.parquet`.",
         "",
     ]
     return "\n".join(lines)
@@ -98,6 +113,12 @@ def _aging(half_life_days: float) -> str:
     return (
         f"A vote counts half as much after {half_life_days:g} days, what an operator ruled or brought always in full."
     )
+
+
+def _balance(topic_ratio: float) -> str:
+    if topic_ratio == 1:
+        return ""
+    return f" A row of a rare topic weighs up to {topic_ratio:g} times as much as one of a frequent topic."
 
 
 def _agreement(persons: int) -> str:

@@ -9,9 +9,9 @@ import gc
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
@@ -24,7 +24,8 @@ from pydantic import BaseModel, ConfigDict
 from nightschool.errors import InvalidInput
 from nightschool.files import publish, put_in_place, read_manifest
 from tune.bounds import Bounds, bound_votes
-from tune.card import Counts, describe_repetition, write_card
+from tune.card import Counts, Settings, describe_repetition, write_card
+from tune.decontaminate import suite_turns
 from tune.dialogues import join_dialogues
 from tune.older import is_older, read_older_items, read_older_trained
 from tune.parts import KINDS, Parts, count_parts, part_rows
@@ -107,6 +108,8 @@ def build_dataset(
     seed: int,
     bounds: Bounds = Bounds(),
     half_life_days: float = 0.0,
+    topic_ratio: float = 1.0,
+    suites: Sequence[Path] = (),
     known_items: frozenset[str] = frozenset(),
     trained_before: frozenset[str] = frozenset(),
     questions: int = 0,
@@ -114,8 +117,9 @@ def build_dataset(
     """The dataset of `snapshot` below `target`, named by its content; built once, found again afterwards.
 
     `held_out_share` is 0..1. `trained_before` names the conversations that production was trained on
-    (`read_trained`): they are never held out. With `questions` it also holds so many, at most, that nobody answered
-    well. Raises InvalidInput where the snapshot is not one.
+    (`read_trained`): they are never held out. `suites` are files and folders of chats that examine elsewhere. With
+    `questions` it also holds so many, at most, that nobody answered well. Raises InvalidInput where the snapshot, or a
+    suite, is not one.
     """
     taken = join_dialogues(read_snapshot(snapshot, unjudged=questions))
     paced = bound_votes(taken, votes_a_day=bounds.votes_a_day)
@@ -132,20 +136,19 @@ def build_dataset(
     split = partial(
         split_conversations, taken.talks, held_out_share=held_out_share, seed=seed, trained_before=trained_before
     )
-    parts = part_rows(selection, taken, bounds, split=split, questions=questions)
+    asked = list(suite_turns(suites))
+    parts = part_rows(selection, taken, bounds, split=split, suites=asked, topic_ratio=topic_ratio, questions=questions)
     counts = count_parts(parts)
     target.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=target, prefix=".draft-"))
     try:
         _write(draft, parts)
-        card = write_card(counts, bounds, held_out_share=held_out_share, half_life_days=half_life_days, seed=seed)
+        settings = Settings(held_out_share, half_life_days, topic_ratio, len(asked), seed)
+        card = write_card(counts, bounds, settings)
         (draft / CARD).write_text(card + "\n" + "\n".join(_draw(draft, parts)))
-        about = _about(taken, parts, counts) | {
-            "held_out_share": held_out_share,
-            "half_life_days": half_life_days,
-            "seed": seed,
-            **({"questions": questions, "rows.questions_train": len(parts.questions)} if questions else {}),
-        }
+        about = _about(taken, parts, counts) | asdict(settings)
+        if questions:
+            about |= {"questions": questions, "rows.questions_train": len(parts.questions)}
         content_hash = publish(draft, kind=KIND, about=about).content_hash
         summary = _summarise(content_hash, parts, counts, known_items=known_items)
         folder = target / summary.folder_name

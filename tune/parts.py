@@ -1,23 +1,26 @@
 """Put the selected rows on their sides, as parts of a dataset: each once, bounded by person, and the excess counted.
 
-Near-duplicates are grouped and conversations split here, by what `tune.duplicates` and `tune.split` say. Does not know
-files, nor how a row was selected.
+Near-duplicates are grouped and conversations split here, by what `tune.duplicates` and `tune.split` say; of the rows to
+train on none holds what is examined (`tune.decontaminate`). Does not know files, nor how a row was selected.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Literal
 
 from tune.asked import choose_questions
-from tune.bounds import Bounds, bound_exam, bound_training
+from tune.balance import balance_topics
+from tune.bounds import Bounded, Bounds, bound_exam, bound_training
 from tune.card import Counts
+from tune.decontaminate import Turn, examined_turns, find_leaks
 from tune.duplicates import Spoken, group_duplicates
 from tune.rows import Kind, Named, Row, name_row
 from tune.select import Lesson, Pair, Rated, Selection, Unanswered
 from tune.snapshot import Snapshot, Talk
 from tune.split import Side
+from tune.weigh import DIGITS
 from tune.words import Word
 
 KINDS: Final[tuple[Kind, ...]] = ("sft", "pairs", "votes")
@@ -52,42 +55,63 @@ class Parts:
                     yield conversation_id, "train" if side is Side.TRAIN else "held-out"
 
 
-def part_rows(selection: Selection, snapshot: Snapshot, bounds: Bounds, *, split: Split, questions: int = 0) -> Parts:
-    """The selection of a snapshot on its sides, with at most so many `questions` that nobody answered well."""
+def part_rows(
+    selection: Selection,
+    snapshot: Snapshot,
+    bounds: Bounds,
+    *,
+    split: Split,
+    suites: Sequence[Turn] = (),
+    topic_ratio: float = 1.0,
+    questions: int = 0,
+) -> Parts:
+    """The selection of a snapshot on its sides, with at most so many `questions` that nobody answered well; what
+    `suites` ask is as little trained on as what is held out."""
     groups = group_duplicates(_spoken(selection, snapshot.talks))
     sides = split(groups)
     owners = {name: talk.owner for name, talk in snapshot.talks.items()}
-    trained = partial(bound_training, owners=owners, share=bounds.train_share)
     examined = partial(bound_exam, owners=owners, share=bounds.exam_share)
-    lessons = selection.lessons
-    train, held_out = _on(Side.TRAIN, lessons, sides), _on(Side.HELD_OUT, lessons, sides)
-    taught = trained(train)
-    may_be_asked = [named for named in held_out if not _is_agreed(named)]
+    train = {kind: _on(Side.TRAIN, rows, sides) for kind, rows in _by_kind(selection).items()}
+    held_out = {kind: _on(Side.HELD_OUT, rows, sides) for kind, rows in _by_kind(selection).items()}
+    may_be_asked = [named for named in held_out["sft"] if not _is_agreed(named)]
     asked = examined(may_be_asked)
-    neither = sum(sides[lesson.conversation_id] is Side.NEITHER for lesson in lessons)
-    left_out = Counter(selection.left_out)
-    left_out["near-duplicate of the other side"] = neither
-    left_out["exact duplicate"] = len(lessons) - neither - len(train) - len(held_out)
-    left_out["agreed on by persons, which is for training only"] = len(held_out) - len(may_be_asked)
-    left_out["beyond one person's share of training"] = taught.left_out
-    left_out["beyond one person's share of the exam"] = asked.left_out
+    unanswered = _on(Side.TRAIN, selection.unanswered if questions else (), sides)
+    to_answer = choose_questions(unanswered, selection.lessons, groups=groups, talks=snapshot.talks)
+    leaks = find_leaks(
+        [named for rows in (*train.values(), to_answer) for named in rows],
+        [*examined_turns(named.row for named in asked.rows), *suites],
+    )
+
+    def trained(rows: Iterable[Named]) -> Bounded:
+        clean = [named for named in rows if named.item_id not in leaks]
+        return bound_training(clean, owners=owners, share=bounds.train_share)
+
+    taught = {kind: trained(rows) for kind, rows in train.items()}
+    neither = sum(sides[lesson.conversation_id] is Side.NEITHER for lesson in selection.lessons)
+    left_out = {
+        "near-duplicate of the other side": neither,
+        "exact duplicate": len(selection.lessons) - neither - len(train["sft"]) - len(held_out["sft"]),
+        "agreed on by persons, which is for training only": len(held_out["sft"]) - len(may_be_asked),
+        "rows, pairs and votes that hold what an exam asks": len(leaks),
+        "beyond one person's share of training": taught["sft"].left_out,
+        "beyond one person's share of the exam": asked.left_out,
+    }
+    topics = {name: talk.topic for name, talk in snapshot.talks.items()}
     return Parts(
         rows={
-            ("sft", Side.TRAIN): taught.rows,
+            ("sft", Side.TRAIN): _balance(taught["sft"].rows, topics, ratio=topic_ratio),
             ("sft", Side.HELD_OUT): asked.rows,
-            ("pairs", Side.TRAIN): trained(_on(Side.TRAIN, selection.pairs, sides)).rows,
-            ("pairs", Side.HELD_OUT): examined(_on(Side.HELD_OUT, selection.pairs, sides)).rows,
-            ("votes", Side.TRAIN): trained(_on(Side.TRAIN, selection.rated, sides)).rows,
-            ("votes", Side.HELD_OUT): examined(_on(Side.HELD_OUT, selection.rated, sides)).rows,
+            ("pairs", Side.TRAIN): taught["pairs"].rows,
+            ("pairs", Side.HELD_OUT): examined(held_out["pairs"]).rows,
+            ("votes", Side.TRAIN): taught["votes"].rows,
+            ("votes", Side.HELD_OUT): examined(held_out["votes"]).rows,
         },
         groups=groups,
         sides=sides,
         talks=snapshot.talks,
-        left_out=+left_out,
-        most_of_one_person=(taught.largest, asked.largest),
-        questions=trained(
-            choose_questions(_on(Side.TRAIN, selection.unanswered, sides), lessons, groups=groups, talks=snapshot.talks)
-        ).rows[:questions],
+        left_out=Counter(selection.left_out) + Counter(left_out),
+        most_of_one_person=(taught["sft"].largest, asked.largest),
+        questions=trained(to_answer).rows[:questions],
     )
 
 
@@ -123,6 +147,22 @@ def _on(side: Side, rows: Iterable[Row], sides: Mapping[str, Side]) -> tuple[Nam
     named = [name_row(row) for row in rows if sides[row.conversation_id] is side]
     # Equal content is kept once, in its oldest conversation.
     return tuple({n.item_id: n for n in reversed(named)}.values())[::-1]
+
+
+def _by_kind(selection: Selection) -> dict[Kind, Sequence[Row]]:
+    return {"sft": selection.lessons, "pairs": selection.pairs, "votes": selection.rated}
+
+
+def _balance(rows: tuple[Named, ...], topics: Mapping[str, str | None], *, ratio: float) -> tuple[Named, ...]:
+    """The rows, those of rare topics with more weight where `ratio` is above 1."""
+    counts = Counter(topic for named in rows if (topic := topics[named.row.conversation_id]))
+    factors = balance_topics(counts, ratio=ratio) if ratio > 1 else {}
+
+    def weighed(row: Row) -> Row:
+        factor = factors.get(topics[row.conversation_id] or "", 1.0)
+        return replace(row, weight=round(row.weight * factor, DIGITS))
+
+    return tuple(Named(named.item_id, weighed(named.row)) for named in rows) if factors else rows
 
 
 def _is_agreed(named: Named) -> bool:

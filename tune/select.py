@@ -39,7 +39,7 @@ class Lesson:
     messages: tuple[ChatMessage, ...]
     lineage: Lineage
     weight: float = 1.0
-    """0..1: the mean of its answers'."""
+    """The mean of its answers', 0..1, times what its topic weighs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ Hashes = NDArray[np.uint64]
 Ints = NDArray[np.int64]
 Number = TypeVar("Number", np.int64, np.uint64)
 
+UNSPACED_LETTER: Final = re.compile(f"[{UNSPACED}]")
 WORD: Final = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
 ASCII_WORD: Final = re.compile(r"\w+", re.ASCII)
 NUMBER: Final = re.compile(r"\d{3,}")
@@ -122,13 +123,17 @@ class Shingler:
 
 
 class _WordHashes(dict[str, int]):
-    """64 bits of each word, numbers masked; the same in every process."""
+    """The hash of each word that was met."""
 
     def __missing__(self, word: str) -> int:
-        masked = NUMBER.sub("0", word)
-        value = int.from_bytes(hashlib.blake2b(masked.encode(), digest_size=8).digest())
+        value = hash_word(word)
         self[word] = value
         return value
+
+
+def hash_word(word: str) -> int:
+    """64 bits, the same in every process; long numbers are one and the same."""
+    return int.from_bytes(hashlib.blake2b(NUMBER.sub("0", word).encode(), digest_size=8).digest())
 
 
 def sort_once(numbers: NDArray[Number]) -> NDArray[Number]:

@@ -225,3 +225,68 @@ def test_an_unfinished_snapshot_is_refused(tmp_path: Path) -> None:
         build_dataset(tmp_path, tmp_path / "sets", system_prompt="x", held_out_share=0.1, seed=1)
     with pytest.raises(InvalidInput, match="not a finished dataset"):
         read_items(tmp_path)
+
+
+PASSAGE = (
+    "Pack the planter in its own box, put the printed label on top and bring it to any parcel shop within 30 days."
+)
+
+
+TALK = "Congratulations, what a present! My sister has three of them on her balcony and waters none. You can do this:"
+
+
+def teach_what_is_asked(record: Any) -> None:
+    """Two rows, a pair and a vote that hold a passage of the exam, in conversations that are no near-duplicates."""
+    record.talk("exam", "How do I return a planter?", PASSAGE, side="held-out")
+    record.talk("copy", "My aunt got two of them for her birthday, what now?", f"{TALK} {PASSAGE}", side="train")
+    question, worse = record.talk("voted", "And now?", "Ask somebody else.", owner="browser:a", side="train")
+    better = record.say(
+        "voted",
+        f"Dear friend, {PASSAGE} Greet your neighbours, their cat and all of their many plants from every one of us.",
+        role="assistant",
+        parent=question,
+    )
+    record.vote(worse, "down")
+    record.vote(better, "up")
+
+
+def test_no_row_pair_or_vote_holds_what_the_exam_asks(record: Any, tmp_path: Path) -> None:
+    teach_what_is_asked(record)
+    fill(record, 5, held_out=False)
+    summary = build(record, tmp_path / "sets")
+    assert (summary.held_out_rows, summary.train_rows, summary.pairs, summary.votes) == (1, 5, 0, 1)
+    assert verify(summary.folder).about["left_out.rows, pairs and votes that hold what an exam asks"] == 4
+    assert "| rows, pairs and votes that hold what an exam asks | 4 |" in (summary.folder / "card.md").read_text()
+
+
+def test_nor_what_a_further_suite_asks(record: Any, tmp_path: Path) -> None:
+    record.talk("copy", "My aunt got two of them for her birthday, what now?", PASSAGE, held_out=False)
+    fill(record, 5, held_out=False)
+    suite = tmp_path / "suite.jsonl"
+    asked = [{"role": "user", "content": "Return?"}, {"role": "assistant", "content": f"Sure. {PASSAGE}"}]
+    suite.write_text(json.dumps({"messages": asked}) + "\n")
+    assert build(record, tmp_path / "sets").train_rows == 6
+    summary = build(record, tmp_path / "sets", name="again", suites=[suite])
+    assert summary.train_rows == 5
+    assert "of the 1 turns of further suites" in (summary.folder / "card.md").read_text()
+    with pytest.raises(InvalidInput, match=r"recipe\.suites"):
+        build(record, tmp_path / "sets", name="gone", suites=[tmp_path / "gone.jsonl"])
+
+
+def test_rows_of_rare_topics_weigh_more_where_the_bots_file_says_so(record: Any, tmp_path: Path) -> None:
+    fill(record, 8, held_out=False, topic="returns")
+    record.talk(
+        "rare", "Which planter suits a balcony to the north?", "The small one.", topic="balconies", held_out=False
+    )
+    record.talk("none", "Who made the red one with the white lid?", "We did.", held_out=False)
+
+    def weights(summary: Built) -> dict[str | None, float]:
+        return {row.get("topic"): row["weight"] for row in rows(summary, "sft_train.parquet")}
+
+    assert set(weights(build(record, tmp_path / "sets")).values()) == {1.0}
+    balanced = build(record, tmp_path / "sets", name="balanced", topic_ratio=3)
+    found = weights(balanced)
+    assert found["balconies"] == pytest.approx(3 * found["returns"], rel=1e-3)
+    assert 8 * found["returns"] + found["balconies"] == pytest.approx(9, rel=1e-3)
+    assert found[None] == 1
+    assert "weighs up to 3 times as much" in (balanced.folder / "card.md").read_text()
