@@ -26,8 +26,11 @@ from tune.dataset import read_items, read_sides, read_trained
 
 ORDER: Final = "order.json"
 WITHOUT_EFFECT: Final = frozenset(
-    {"schema_version", "base_model", "dataset", "micro_batch_size", "checkpoint_steps", "device", "min_examples"}
-)
+    {
+        "schema_version", "base_model", "dataset", "micro_batch_size", "checkpoint_steps", "device", "min_examples",
+        "replay_folder",
+    }
+)  # fmt: skip
 """Of a recipe: where and how it is computed, not what comes out."""
 
 

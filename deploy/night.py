@@ -178,7 +178,9 @@ class Night:
         school = self._school
         live = in_production(await school.store.read(partial(registry.adapters, bot=self._bot.bot_name)))
         folder = school.home.root / live.folder if live else None
-        return recipe_of(self._bot, base_model=school.base_model, dataset=dataset, production=folder)
+        return recipe_of(
+            self._bot, base_model=school.base_model, dataset=dataset, production=folder, replay=school.home.replay
+        )
 
     def _order(self) -> Order:
         return Order.of(self._bot, base_model=self._school.base_model)

@@ -29,12 +29,20 @@ GATE: Final = "gate"
 """Who moved a version, where no person did."""
 
 
-def recipe_of(bot: Bot, *, base_model: str, dataset: Path, production: Path | None = None) -> Recipe:
-    """How the night trains; `production` is the folder of the adapter that is live, None for the base model."""
+def recipe_of(
+    bot: Bot, *, base_model: str, dataset: Path, production: Path | None = None, replay: Path | None = None
+) -> Recipe:
+    """How the night trains; `production` is the folder of the adapter that is live, None for the base model, and
+    `replay` where base models' answers are kept."""
     wanted = bot.recipe.model_dump(include=Recipe.model_fields.keys() - {"start"})
     start = str(production) if production and bot.recipe.start == "production" else ""
     speaker = str(production) if production and "rejection" in bot.recipe.methods else ""
-    return Recipe(base_model=base_model, dataset=str(dataset), start=start, speaker=speaker, **wanted)
+    # The trainer works in another folder than the server, by which operators name paths.
+    wanted["suites"] = tuple(str(Path(suite).absolute()) for suite in bot.recipe.suites)
+    if bot.recipe.replay_rows:
+        wanted["replay_rows"] = str(Path(bot.recipe.replay_rows).absolute())
+    wanted |= {"dataset": str(dataset), "start": start, "speaker": speaker, "replay_folder": str(replay or "")}
+    return Recipe(base_model=base_model, **wanted)
 
 
 def questions_of(bot: Bot) -> int:

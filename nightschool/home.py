@@ -31,6 +31,11 @@ class Home:
         return self.root / "models" / "probe.json"
 
     @property
+    def replay(self) -> Path:
+        """What base models answered to general prompts, a file for each."""
+        return self.root / "models" / "replay"
+
+    @property
     def operator_key(self) -> Path:
         """The key with which the CLI speaks to the server; readable by its owner alone."""
         return self.root / "operator.key"

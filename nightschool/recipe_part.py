@@ -3,7 +3,7 @@
 Plain values with their bounds; what they order is filled in by `deploy.orders`. Does not know tune.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -63,6 +63,12 @@ class RecipePart(Section):
     """A row of a rare topic weighs at most so many times as much as one of a frequent topic; 1: all weigh alike."""
     suites: tuple[str, ...] = ()
     """Files of chats (JSON Lines), or folders of them, of which no passage is trained on, as of the held-out rows."""
+    replay: Literal["none", "own", "rows"] = "none"
+    """Mixes general rows in, so that less is forgotten: the base model's answers ("own"), or `replay_rows` ("rows")."""
+    replay_share: float = Field(default=0.1, gt=0, le=0.5)
+    """Share of such rows among all that are imitated."""
+    replay_rows: str = ""
+    """File of general chats (JSON Lines), or a folder of such files, for `replay = "rows"`."""
     min_pairs: int = Field(default=50, ge=1)
     """With fewer training pairs a night leaves DPO out."""
     min_votes: int = Field(default=100, ge=2)
@@ -100,6 +106,12 @@ class RecipePart(Section):
     """Longest answer that a machine makes."""
     made_weight: float = Field(default=0.3, gt=0, lt=1)
     """What such an answer weighs in SFT, where a person's weighs 1 on average."""
+
+    @model_validator(mode="after")
+    def _names_its_rows(self) -> Self:
+        if self.replay == "rows" and not self.replay_rows:
+            raise ValueError('recipe.replay is "rows" and recipe.replay_rows names none; name a file of chats')
+        return self
 
     @field_validator("methods")
     @classmethod

@@ -83,8 +83,8 @@ def write_card(counts: Counts, bounds: Bounds, settings: Settings) -> str:
         "conversations stand on one side, and so do near-duplicates; where these two rules disagree the conversation "
         "is on neither. What an import marked as held out is never trained on, nor is a near-duplicate of it. No "
         f"training row holds a passage of {PASSAGE_WORDS} words, or a whole turn, of what the exam asks or of the "
-        f"{settings.suite_turns} turns of further suites, unless many conversations say it. Each row's sources are in "
-        "`items.parquet`.",
+        f"{settings.suite_turns} turns of further suites, but for what the house always says. Each row's sources are "
+        "in `items.parquet`.",
         "",
     ]
     return "\n".join(lines)

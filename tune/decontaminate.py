@@ -42,10 +42,10 @@ class Turn(NamedTuple):
     said: str
 
 
-def examined_turns(held_out: Iterable[Row]) -> Iterator[Turn]:
-    """What the held-out rows ask."""
-    for row in held_out:
-        for before, message in pairwise(row.messages if isinstance(row, Lesson) else ()):
+def asked_turns(held_out: Iterable[Sequence[ChatMessage]]) -> Iterator[Turn]:
+    """What the chats of held-out rows ask."""
+    for messages in held_out:
+        for before, message in pairwise(messages):
             is_asked = message["role"] == "assistant" and message.get("weight", 1) != 0
             if is_asked and Word(message.get("origin", Word.IMPORTED)).is_operators:
                 yield Turn(_question(before), message["content"])

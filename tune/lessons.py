@@ -83,6 +83,8 @@ class Lessons:
     voted_report: PromptedReport
     made: int = 0
     """Of those to imitate, rows whose answer a machine made."""
+    replayed: int = 0
+    """Of those to imitate, general rows that are none of the bot's."""
 
     def rows_of(self, phase: str) -> list[Encoded]:
         """Those that a method learns from."""
@@ -110,6 +112,11 @@ class Lessons:
         mean = sum(given.weight for given in both) / max(len(both), 1)
         imitated = tuple(Imitated(given.row, given.weight / mean) for given in both)
         return replace(self, imitated=imitated, made=self.made + len(rows))
+
+    def with_replay(self, rows: Sequence[Encoded], *, weight: float) -> Self:
+        """And general rows to imitate; the mean weight of the others is 1."""
+        general = (Imitated(row, weight) for row in rows)
+        return replace(self, imitated=(*self.imitated, *general), replayed=len(rows))
 
 
 class Reader:
@@ -144,6 +151,12 @@ class Reader:
         """A prompt with an answer, as rows to imitate and pairs are read; None where it is too long."""
         rows, _ = self._answers([(item_id, prompt, (answer,))])
         return _row(rows[0], 0) if rows else None
+
+    def read_chats(self, chats: Iterable[tuple[str, Sequence[ChatMessage]]]) -> tuple[Encoded, ...]:
+        """Chats by their ids, as rows to imitate are read; none of those that are too long."""
+        return encode_rows(
+            chats, self._tokenizer, ends=self._ends, max_tokens=self._max_tokens, neutraliser=self.neutraliser
+        ).rows
 
     def _imitated(self, rows: Sequence[SftRow]) -> tuple[tuple[Imitated, ...], EncodeReport]:
         encoded, report = encode_rows(

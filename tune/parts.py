@@ -14,7 +14,7 @@ from tune.asked import choose_questions
 from tune.balance import balance_topics
 from tune.bounds import Bounded, Bounds, bound_exam, bound_training
 from tune.card import Counts
-from tune.decontaminate import Turn, examined_turns, find_leaks
+from tune.decontaminate import Turn, asked_turns, find_leaks
 from tune.duplicates import Spoken, group_duplicates
 from tune.rows import Kind, Named, Row, name_row
 from tune.select import Lesson, Pair, Rated, Selection, Unanswered
@@ -79,7 +79,7 @@ def part_rows(
     to_answer = choose_questions(unanswered, selection.lessons, groups=groups, talks=snapshot.talks)
     leaks = find_leaks(
         [named for rows in (*train.values(), to_answer) for named in rows],
-        [*examined_turns(named.row for named in asked.rows), *suites],
+        [*asked_turns(named.row.messages for named in asked.rows if isinstance(named.row, Lesson)), *suites],
     )
 
     def trained(rows: Iterable[Named]) -> Bounded:

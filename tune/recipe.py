@@ -52,6 +52,16 @@ class Recipe(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     min_examples: int = Field(default=0, ge=0)
     """With fewer rows to imitate left within `max_tokens` the run does not train."""
+    replay: Literal["none", "own", "rows"] = "none"
+    """General rows mixed in: the base model's own answers, or chats of `replay_rows`."""
+    replay_share: float = Field(default=0.1, gt=0, lt=1)
+    """Of all rows to imitate."""
+    replay_rows: str = ""
+    """File of chats, or folder of such files."""
+    replay_folder: str = ""
+    """Where the base model's answers are kept; empty: in the run folder."""
+    suites: tuple[str, ...] = ()
+    """Files and folders of chats of which no replay row may hold a passage."""
     min_pairs: int = Field(default=50, ge=1)
     """With fewer pairs there is no DPO."""
     min_votes: int = Field(default=100, ge=2)

@@ -20,6 +20,7 @@ from nightschool.files import write_atomic
 from nightschool.methods import CHAIN, MAKING
 from tune.progress import StepLine, read_steps
 from tune.recipe import RECIPE, Recipe
+from tune.replay import read_replay
 from tune.stages import StageLine, read_stages
 
 RUN: Final = "run.json"
@@ -28,6 +29,8 @@ PACKAGES: Final = (
     "nightschool", "torch", "transformers", "peft", "trl", "accelerate", "datasets", "tokenizers", "safetensors",
     "bitsandbytes", "numpy", "pyarrow",
 )  # fmt: skip
+PLACES: Final = frozenset({"base_model", "dataset", "start", "speaker", "replay_rows", "replay_folder", "suites"})
+"""Of a recipe: where something lies."""
 ENDS: Final = 5
 """So many steps are the beginning of a method, and so many its end."""
 
@@ -49,6 +52,19 @@ class Machine(BaseModel):
     """Memory, where it decided how many rows."""
     needed_mb: int | None = None
     """By estimate."""
+
+
+class ReplayNote(BaseModel):
+    """What of `replay.json` is kept when the run's folder is thinned out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["own", "rows"]
+    rows: int
+    weight: float
+    left_out: int
+    content_hash: str
+    """Of the rows."""
 
 
 class RunRecord(BaseModel):
@@ -76,6 +92,8 @@ class RunRecord(BaseModel):
     that learnt itself."""
     adapter_hash: str
     recipe: dict[str, Any]
+    replay: ReplayNote | None = None
+    """General rows that were mixed in."""
     stages: tuple[StageLine, ...]
     peak_memory_mb: float | None
     """Most that the trainer held, where that was measured."""
@@ -107,7 +125,8 @@ def write_run_record(run: Path, recipe: Recipe, sources: Sources, *, machine: Ma
         base_model=name_base(recipe.base_model),
         **sources._asdict(),
         adapter_hash=adapter_hash,
-        recipe=recipe.model_dump(exclude={"base_model", "dataset", "start", "speaker"}),
+        recipe=recipe.model_dump(exclude=set(PLACES)),
+        replay=_replay_note(run),
         stages=tuple(read_stages(run)),
         peak_memory_mb=max((step.memory_mb for step in steps if step.memory_mb is not None), default=None),
     )
@@ -148,6 +167,7 @@ def write_model_card(
         "",
         *_training(stages, read_steps(run)),
         *_made(run, weight=recipe.made_weight),
+        *([f"Among the rows of sft are {replay.describe()}.", ""] if (replay := read_replay(run)) else []),
         *_proof(json.loads(proof.read_bytes())["texts"], decode),
     ]
     write_atomic(adapter / CARD, "\n".join(lines))
@@ -167,6 +187,19 @@ def _origin(recipe: Recipe, sources: Sources) -> str:
 def describe_share(share: float) -> str:
     """What serving a whole model as an adapter costs, in words."""
     return f"The whole model learnt, and the adapter nearest to it holds {share:.1%} of what it learnt."
+
+
+def _replay_note(run: Path) -> ReplayNote | None:
+    replay = read_replay(run)
+    if replay is None:
+        return None
+    return ReplayNote(
+        kind=replay.kind,
+        rows=len(replay.rows),
+        weight=replay.weight,
+        left_out=replay.left_out,
+        content_hash=replay.content_hash,
+    )
 
 
 def _versions() -> Iterator[tuple[str, str]]:

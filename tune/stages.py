@@ -54,6 +54,8 @@ class RowCounts(NamedTuple):
     """That nobody answered well."""
     made: int = 0
     """Lessons whose answer a machine made."""
+    replayed: int = 0
+    """Of the lessons, general rows that are none of the bot's."""
 
 
 def choose_stages(recipe: Recipe, counts: RowCounts) -> tuple[Choice, ...]:
@@ -74,10 +76,12 @@ def choose_stages(recipe: Recipe, counts: RowCounts) -> tuple[Choice, ...]:
 
 
 def _choose_sft(counts: RowCounts) -> Choice:
-    runs = counts.lessons > 0
-    why = f"{counts.lessons} rows with answers to imitate" if runs else "no row"
+    if not counts.lessons:
+        return Choice("sft", runs=False, why="no row", rows=0)
+    why = f"{counts.lessons} rows with answers to imitate"
     made = f", {counts.made} of them made by a machine" if counts.made else ""
-    return Choice("sft", runs, why + made, counts.lessons)
+    replayed = f", {counts.replayed} of them replay" if counts.replayed else ""
+    return Choice("sft", runs=True, why=why + made + replayed, rows=counts.lessons)
 
 
 def _choose_by_pairs(recipe: Recipe, counts: RowCounts, method: Method) -> Choice:

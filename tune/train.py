@@ -1,9 +1,9 @@
 """Train one adapter: all it knows is its run folder.
 
 In: recipe.toml and the dataset folder it names. Out: metrics.jsonl (a line for each step), encoding.json (what was
-cut), stages.json (which methods ran, and why others did not), checkpoints/, reward/ and made/ (where ordered), adapter/
-(published; with proof.json and its card), model/ (where the whole model learnt), tokenizer/, plots/, run.json
-(versions, hashes, times) and, last, DONE.
+cut), replay.json (general rows, where they are ordered), stages.json (which methods ran, and why others did not),
+checkpoints/, reward/ and made/ (where ordered), adapter/ (published; with proof.json and its card), model/ (where the
+whole model learnt), tokenizer/, plots/, run.json (versions, hashes, times) and, last, DONE.
 Killable at any moment: started again it goes on from its last whole checkpoint, and a finished run returns at once.
 On several GPUs it is several processes (`tune.team`), of which the first one writes.
 Does not know bots, cycles or the engine.
@@ -18,7 +18,7 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -28,6 +28,7 @@ from nightschool.files import publish, read_manifest, verify, write_atomic
 from nightschool.identity import identify_base
 from nightschool.methods import CHAIN
 from nightschool.prompt import Neutraliser
+from tune.decontaminate import Turn, asked_turns, suite_turns
 from tune.encode import Encoded
 from tune.enough import check_enough
 from tune.failure import note_failure
@@ -35,11 +36,13 @@ from tune.lessons import Lessons, Reader, tell_encoding
 from tune.methods.course import CHECKPOINTS
 from tune.plots import draw_losses
 from tune.recipe import Recipe, read_recipe
+from tune.replay import Replay, gather_replay
 from tune.resources import Resources, Room, keep_resources
+from tune.rows import HELD_OUT, read_sft_rows
 from tune.run_record import Sources, write_model_card, write_run_record
 from tune.stages import read_stages
 from tune.start import Start, find_start
-from tune.team import Seat, follow_launcher, join, take_seat
+from tune.team import Seat, Team, follow_launcher, join, take_seat
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +92,8 @@ def train(run: Path, *, seat: Seat = Seat()) -> None:
         resources = team.by_first(lambda: _plan_resources(run, recipe, lessons, device=device))
         planned = recipe.model_copy(update={"micro_batch_size": resources.rows_at_once})
         learnt = prepare(lessons, planned, reader, dataset, run=run, device=device, team=team)
-        last = train_chain(learnt, planned, start, run=run, device=device, team=team)
+        mixed = _mix_in_replay(run, recipe, learnt, reader, tokenizer=tokenizer, device=device, team=team)
+        last = train_chain(mixed, planned, start, run=run, device=device, team=team)
         team.wait()
     if not team.is_first:
         return
@@ -125,6 +129,42 @@ def _check_dataset(folder: Path) -> Path:
         raise InvalidInput("is not a finished dataset", subject=str(folder), remedy="Build it, then start again.")
     verify(folder)
     return folder
+
+
+def _mix_in_replay(
+    run: Path, recipe: Recipe, lessons: Lessons, reader: Reader, *, tokenizer: Any, device: str, team: Team
+) -> Lessons:
+    """The lessons, and what the recipe orders of general rows. Raises InvalidInput."""
+    if recipe.replay == "none" or "sft" not in recipe.methods:
+        return lessons
+    from tune.frozen import frozen_base  # noqa: PLC0415
+
+    is_quantized = recipe.adapter == "qlora"
+
+    def gather() -> Replay | None:
+        with frozen_base(recipe.base_model, tokenizer, device=device, is_quantized=is_quantized) as base:
+            return gather_replay(
+                run,
+                recipe,
+                rows=len(lessons.imitated),
+                base=identify_base(recipe.base_model) + (" in 4 bits" if is_quantized else ""),
+                exam=lambda: _exam_turns(recipe),
+                generate=base,
+            )
+
+    replay = team.by_first(gather)
+    if replay is None:
+        return lessons
+    log.info("mixed in: %s", replay.describe())
+    return lessons.with_replay(
+        reader.read_chats((row.item_id, row.messages) for row in replay.rows), weight=replay.weight
+    )
+
+
+def _exam_turns(recipe: Recipe) -> Iterator[Turn]:
+    """What no replay row may hold."""
+    yield from asked_turns(row.messages for row in read_sft_rows(Path(recipe.dataset) / HELD_OUT))
+    yield from suite_turns(map(Path, recipe.suites))
 
 
 def find_earlier(last: Path) -> dict[str, Path]:

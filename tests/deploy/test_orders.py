@@ -181,3 +181,15 @@ def test_only_what_is_in_production_is_gone_on_from() -> None:
     assert in_production(adapters) is None
     live = adapter(4, stage=Stage.PRODUCTION)
     assert in_production([*adapters, live]) is live
+
+
+def test_paths_of_a_bots_file_count_from_where_the_server_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    recipe = RecipePart(replay="rows", replay_rows="general.jsonl", replay_share=0.2, suites=("suites", "/far/a.jsonl"))
+    bot = Bot(name="support", title="Fern", system_prompt="Be kind.", recipe=recipe)
+    ordered = recipe_of(bot, base_model="base", dataset=Path("data"), replay=Path("/far/replay"))
+    assert (ordered.replay, ordered.replay_share) == ("rows", 0.2)
+    assert ordered.replay_rows == str(tmp_path / "general.jsonl")
+    assert ordered.suites == (str(tmp_path / "suites"), "/far/a.jsonl")
+    assert ordered.replay_folder == "/far/replay"
+    assert recipe_of(BOT, base_model="base", dataset=Path("data")).replay == "none"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nightschool.records import ChatMessage
-from tune.decontaminate import Turn, examined_turns, find_leaks, suite_turns
+from tune.decontaminate import Turn, asked_turns, find_leaks, suite_turns
 from tune.rows import Named, name_row
 from tune.select import Lesson, Lineage, Pair, Rated
 from tune.words import Word
@@ -34,7 +34,7 @@ def lesson(name: str, *turns: str, origin: str = "import") -> Named:
 
 
 def leaks(rows: Sequence[Named], exam: Sequence[Named]) -> list[str]:
-    found = find_leaks(rows, examined_turns(named.row for named in exam))
+    found = find_leaks(rows, asked_turns(named.row.messages for named in exam if isinstance(named.row, Lesson)))
     return [named.row.conversation_id for named in rows if named.item_id in found]
 
 

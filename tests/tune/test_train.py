@@ -1,5 +1,6 @@
 """The trainer as its users meet it: a command that is given a run folder, may be killed, and leaves an adapter."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from nightschool.identity import identify_base
 from tune.enough import read_insufficient
 from tune.progress import read_progress
 from tune.recipe import Recipe, write_recipe
+from tune.replay import read_prompts, read_replay
 from tune.run_record import read_run_record
 from tune.train import find_earlier, main, train
 
@@ -286,3 +288,30 @@ def test_the_lean_arithmetic_is_the_models_own(
     train(run)
     assert losses(run) == pytest.approx(losses(finished), abs=1e-3)
     assert is_near(run, finished, tolerance=2e-2)
+
+
+def keep_answers(folder: Path, *, base_model: Path) -> None:
+    """As an earlier night had them of this base."""
+    name = hashlib.sha256(identify_base(str(base_model)).encode()).hexdigest()[:16]
+    lines = ({"prompt": prompt, "answer": f"{prompt} Yes.", "is_whole": True} for prompt in read_prompts())
+    folder.mkdir()
+    (folder / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@train_tier
+def test_a_run_mixes_in_what_the_base_said_and_counts_it(tmp_path: Path, base_model: Path, dataset: Path) -> None:
+    keep_answers(tmp_path / "kept", base_model=base_model)
+    kept = str(tmp_path / "kept")
+    run = prepare(tmp_path / "run", base_model=base_model, dataset=dataset, epochs=1, replay="own", replay_folder=kept)
+    train(run)
+    record, replay = read_run_record(run), read_replay(run)
+    assert record is not None
+    assert record.replay is not None
+    assert replay is not None
+    assert (record.replay.kind, record.replay.rows, record.replay.weight) == ("own", 3, 1)
+    assert record.replay.content_hash == replay.content_hash
+    assert kept not in (run / "run.json").read_text()
+    assert record.stages[0].why == "23 rows with answers to imitate, 3 of them replay"
+    assert replay.describe() in (run / "adapter" / "README.md").read_text()
+    # Proofs are the bot's own texts, and the rows are counted as its own alone.
+    assert json.loads((run / "encoding.json").read_text())["rows"] == 20

@@ -79,7 +79,7 @@ def train_chain(lessons: Lessons, recipe: Recipe, start: Start, *, run: Path, de
 def count_rows(lessons: Lessons, *, questions: int = 0) -> RowCounts:
     good = sum(vote.is_good for vote in lessons.voted)
     bad = len(lessons.voted) - good
-    return RowCounts(len(lessons.imitated), len(lessons.compared), good, bad, questions, made=lessons.made)
+    return RowCounts(len(lessons.imitated), len(lessons.compared), good, bad, questions, lessons.made, lessons.replayed)
 
 
 def plan(choices: Sequence[Choice], lessons: Lessons, recipe: Recipe) -> Mapping[Method, Course]:
