@@ -45,13 +45,21 @@ _PHONE_CUE: Final = re.compile(
     r"電話|拨打|전화|(?:his|her|my|their|our|your|direct) number|reach \w+ (?:on|at))[^.!?\n]{0,40}$", re.I,
 )  # fmt: skip
 _ORDER_CUE: Final = re.compile(
-    r"(?:order|invoice|ticket|case|reference|tracking|parcel|bestell|rechnung|pedido|factura|commande|facture|заказ|"
-    r"订单|注文)[^.!?\n]{0,25}$", re.I,
+    r"(?:order|purchase|invoice|ticket|case|reference|tracking|parcel|shipment|transaction|booking|reservation|"
+    r"bestell|rechnung|pedido|factura|commande|facture|заказ|订单|注文)([^.!?\n]{0,25})$", re.I,
 )  # fmt: skip
+_CALL: Final = re.compile(
+    r"phone|tel\b|tel[.:]|telefon|teléfono|call|ring\b|dial|hotline|mobile|whats\s?app|sms|fax|anruf|rufen|llam|appel|"
+    r"chiama|ligue|позвон|телефон|电话|致电|電話|拨打|전화|reach \w+ (?:on|at|under)", re.I,
+)  # fmt: skip
+"""For your order, call."""
 _PHONE_SHAPE: Final = re.compile(
-    r"^(?:\+\d|00\d|\(\d{1,5}\)|0\d{1,5}[ /()\-–.]|1?[ -.]?\(?\d{3}\)?[ .\-–]\d{3}[ .\-–]\d{4}$|(?:\d[ .\-–]){6,}\d$)"
+    r"^(?:\+\d|00[1-9]|\(\d{1,5}\)|0\d{1,5}[ /()\-–.]|1?[ -.]?\(?\d{3}\)?[ .\-–]\d{3}[ .\-–]\d{4}$|"
+    r"(?:\d[ .\-–]){6,}\d$)"
 )
 SAME_DIGITS: Final = 6
+OTHER_DIGITS: Final = 2
+"""At most so many of the shorter number are a trunk's or a country's, and not in the longer one."""
 GARBLED_DIGITS: Final = 4
 _REGIONS: Final = ("US", "GB", "DE", "FR", "IN", "CN", "BR", "JP", "ES")
 _SPOKEN_DIGITS: Final = (
@@ -62,6 +70,11 @@ _SPOKEN_PHONE: Final = re.compile(rf"\b(?:(?:{'|'.join(_SPOKEN_DIGITS)})\b[\s,\-
 _DATE: Final = re.compile(r"(?:19|20)\d\d[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./](?:19|20)\d\d")
 _IBAN: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[ -]?\d{2}(?:[ -]?[A-Za-z0-9]{2,4}){3,8}(?![A-Za-z0-9])")
 _GROUPS_OF_FOUR: Final = re.compile(r"^\d{4}([ \-.])\d{4}\1\d{4}\1\d{1,7}$|^3\d{3}([ \-.])\d{6}\2\d{5}$")
+_NETWORK: Final = re.compile(
+    r"4(?:\d{12}|\d{15}|\d{18})|(?:5[1-5]|2[2-7])\d{14}|3[47]\d{13}|3[068]\d{12}|35\d{14}|6(?:011|[45]\d\d)\d{12}|"
+    r"62\d{14,17}|(?:50|5[6-8]|6[37])\d{11,17}"
+)
+"""How the numbers of the card networks begin, and how long they are (ISO/IEC 7812)."""
 _PERSON_NUMBER: Final = re.compile(r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])")
 _SECRET: Final = re.compile(r"\b(?:sk-|sk_live_|ghp_|xox[bp]-|AKIA|eyJ)[A-Za-z0-9_-]{12,}")
 _STREET: Final = re.compile(
@@ -101,8 +114,9 @@ def find_digit_rows(text: str) -> set[str]:
 
 
 def is_same_phone(one: str, other: str) -> bool:
-    """Whether they share a run of digits: the country's code, a nought or an extension is written or not."""
-    return one == other or any(one[at : at + SAME_DIGITS] in other for at in range(len(one) - SAME_DIGITS + 1))
+    """Whether they share nearly all: the country's code, a nought or an extension is written or not."""
+    run = max(SAME_DIGITS, min(len(one), len(other)) - OTHER_DIGITS)
+    return one == other or any(one[at : at + run] in other for at in range(len(one) - run + 1))
 
 
 def is_garbled(phone: str, known: str) -> bool:
@@ -129,8 +143,9 @@ def is_card(written: str) -> bool:
     digits = digits_of(written)
     if not 13 <= len(digits) <= 19 or len(set(digits)) == 1:
         return False
-    # A card's number is a card's number even if the model that made it up got its check digit wrong.
-    return bool(_GROUPS_OF_FOUR.match(written.strip())) or _passes_luhn(digits)
+    # A card's number is a card's number even if the model that made it up got its check digit wrong. Of other
+    # long numbers one in ten has a right one.
+    return bool(_GROUPS_OF_FOUR.match(written.strip())) or (bool(_NETWORK.fullmatch(digits)) and _passes_luhn(digits))
 
 
 def _passes_luhn(digits: str) -> bool:
@@ -155,9 +170,9 @@ def _is_phone(match: re.Match[str], text: str) -> bool:
 
 
 def _is_other_number(written: str, before: str) -> bool:
-    return bool(
-        _DATE.search(written) or is_card(written) or _PERSON_NUMBER.search(written) or _ORDER_CUE.search(before)
-    )
+    cue = _ORDER_CUE.search(before)
+    is_order = cue is not None and not _CALL.search(cue.group(1))
+    return is_order or bool(_DATE.search(written) or is_card(written) or _PERSON_NUMBER.search(written))
 
 
 def _written_phones(text: str) -> set[str]:

@@ -52,6 +52,8 @@ def test_a_link_is_found_with_a_scheme_without_one_and_spoiled(text: str, hosts:
         "my number is zero one seven one two three four five",
         "rufen Sie 030 1234567 an",
         "请拨打 138 1234 5678",
+        "about your order, call (646) 555-0193",
+        "0049 30 1234567",
     ],
 )
 def test_a_phone_number_is_found_in_any_groups(text: str) -> None:
@@ -60,7 +62,16 @@ def test_a_phone_number_is_found_in_any_groups(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["order LF-318204", "on 2024-10-05", "between 10.30 and 18.00", "30 days, 5 tries, 8 codes", "4111 1111 1111 1111"],
+    [
+        "order LF-318204",
+        "on 2024-10-05",
+        "between 10.30 and 18.00",
+        "30 days, 5 tries, 8 codes",
+        "4111 1111 1111 1111",
+        "the purchase 00004587345",
+        "00004587345 was cancelled",
+        "transaction 0171 2345678",
+    ],
 )
 def test_other_numbers_are_no_phones(text: str) -> None:
     assert not find_phones(text)
@@ -70,6 +81,7 @@ def test_a_phone_with_its_countrys_code_is_the_same_phone() -> None:
     assert is_same_phone("498005550142", "08005550142")
     assert is_same_phone("0800555", "08005550142")
     assert not is_same_phone("08005550142", "07123395281")
+    assert not is_same_phone("123456900", "7651234567890")
 
 
 @pytest.mark.parametrize(
@@ -78,6 +90,9 @@ def test_a_phone_with_its_countrys_code_is_the_same_phone() -> None:
         "4111 1111 1111 1111",
         "4111-1111-1111-1112, a card whose check digit was made up",
         "378282246310005",
+        "4000056655665556",
+        "5555555555554444",
+        "6011111111111117",
         "DE89 3704 0044 0532 0130 00",
         "GB29NWBK60161331926819",
         "SSN 078-05-1120",
@@ -88,7 +103,11 @@ def test_cards_accounts_and_keys_are_found(text: str) -> None:
     assert find_accounts(text)
 
 
-@pytest.mark.parametrize("text", ["order 00004587345", "654-321987-5432109", "0800 555 0142", "ISO 8601 and RFC 2119"])
+@pytest.mark.parametrize("text", [
+        "order 00004587345", "654-321987-5432109", "0800 555 0142", "ISO 8601 and RFC 2119",
+        "#302-0731498-3876221", "883-1534934-6741291", "invoice 883153493466006",
+    ],
+)  # fmt: skip
 def test_order_numbers_are_no_accounts(text: str) -> None:
     assert not find_accounts(text)
 

@@ -136,6 +136,15 @@ def test_a_wrong_number_in_place_of_the_row_s_own_is_a_wrong_figure() -> None:
     assert Fault.PHONE in examiner.find_faults({"r": given(row, both)})["r"]
 
 
+def test_a_number_that_is_like_an_order_s_is_still_a_stranger_s() -> None:
+    """Six digits in a row stand in many a long number."""
+    row = SuiteRow("r", "c", (ChatMessage(role="user", content="Where is it?"),), "Order 765-1234567-8901234 is on.")
+    examiner = learn_examiner([row], base={"r": given(row, "")})
+    found = examiner.find_faults({"r": given(row, "Ask customer 2, phone 12 345 69 71.")})
+    assert Fault.PHONE in found["r"]
+    assert examiner.find_faults({"r": given(row, "It is order 765-1234567-8901234.")}) == {"r": ()}
+
+
 def test_a_cut_answer_is_one_and_an_empty_one_has_no_other_fault(examiner: Examiner) -> None:
     cut = {row.row_id: given(row, row.reference, finish=Finish.LENGTH) for row in ROWS}
     assert set(examiner.find_faults(cut).values()) == {(Fault.CUT,)}
