@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Final
 
 from eval.vetoes.dates import take_dates
-from eval.vetoes.quantities import Figure, Key, is_same, read_quantities
+from eval.vetoes.quantities import MEASURES, Figure, Key, is_same, read_quantities
 from eval.vetoes.scene import Scene
 
 _LIST_MARK: Final = re.compile(r"(?m)^\s*\d{1,2}[.)](?=\s)")
@@ -53,4 +53,7 @@ def _strange(stated: Iterable[Figure], known: Iterable[Figure]) -> list[Figure]:
 
 
 def _is_invented(figure: Figure, house: frozenset[Key]) -> bool:
+    if figure.kind in MEASURES:
+        # Five days are no five euros: of what is measured the quantity itself must have been said.
+        return house.isdisjoint(key for key in figure.keys if key[0])
     return figure.digits >= _INVENTED_DIGITS and figure.keys.isdisjoint(house)

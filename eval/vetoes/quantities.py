@@ -105,7 +105,7 @@ def _units() -> Iterator[tuple[str, _Unit]]:
 
 
 _UNITS: Final[Mapping[str, _Unit]] = MappingProxyType(dict(_units()))
-_MEASURES: Final = frozenset(unit.kind for unit in _UNITS.values())
+MEASURES: Final = frozenset(unit.kind for unit in _UNITS.values())
 _TIMES_MORE: Final[Mapping[str, int]] = MappingProxyType(
     {"k": 1000, "thousand": 1000, "tausend": 1000, "mil": 1000, "million": 10**6, "millionen": 10**6, "mn": 10**6}
 )
@@ -174,7 +174,7 @@ def _in_words(text: str) -> Iterator[_Number]:
         value = read_number_words(match.group())
         unit = _unit("", text[match.end() :])
         # One of several, and an article in other languages: no count unless of a unit.
-        if value is not None and (value > 1 or (unit and unit.kind in _MEASURES)):
+        if value is not None and (value > 1 or (unit and unit.kind in MEASURES)):
             yield _Number(match.start(), match.end(), frozenset({value}), unit, 0)
 
 

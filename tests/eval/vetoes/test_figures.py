@@ -123,6 +123,15 @@ def test_what_the_house_says_elsewhere_was_not_invented(scene: SceneMaker) -> No
     assert are_wrong("At 6:30 pm.", scene("Come in."), house=house)
 
 
+@pytest.mark.parametrize("answer", ["It takes 4 to 9 days.", "It takes six hours.", "It costs 5 euro.", "3 kg."])
+def test_a_measure_of_which_nobody_gave_that_much_was_invented(scene: SceneMaker, answer: str) -> None:
+    """However few its digits, and whatever else there are as many of."""
+    house = frozenset(find_values("It takes 3-5 days, 6 people and 9 euro."))
+    assert are_wrong(answer, scene("Come in."), house=house)
+    assert not are_wrong("It takes 5 days, for nine euro.", scene("Come in."), house=house)
+    assert not are_wrong("Try 2 boxes and option 3.", scene("Come in."), house=house)
+
+
 def test_a_figure_that_was_asked_about_is_not_given(scene: SceneMaker) -> None:
     assert not gives_figures("You paid twelve euros.", scene("Yes.", question="I paid €12."))
     assert gives_figures("You paid 13 euros.", scene("Yes.", question="I paid €12."))
