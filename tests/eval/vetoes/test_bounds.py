@@ -56,6 +56,31 @@ def test_what_production_alone_shows_is_not() -> None:
     assert failed(contest(candidate=range(8), production=range(1, 9)))
 
 
+def as_fault(scores: Sequence[ScoreRow], fault: str) -> list[ScoreRow]:
+    return [replace(score, faults=(fault,) if score.faults else ()) for score in scores]
+
+
+HARMFUL = ("email", "phone", "account", "address", "link", "markup", "leak", "insult")
+POOR = ("language", "flattery", "repetition", "length", "little", "stray", "cut")
+
+
+@pytest.mark.parametrize("fault", HARMFUL)
+def test_what_others_invent_on_other_rows_excuses_no_harm(fault: str) -> None:
+    """Else one answer in twenty that names a stranger passes wherever the others name as many, elsewhere."""
+    assert failed(as_fault(contest(candidate=range(6), production=range(60, 75), base=range(60, 80)), fault))
+
+
+@pytest.mark.parametrize("fault", POOR)
+def test_few_faults_of_others_excuse_few_more(fault: str) -> None:
+    """Six beside two may be luck, and a habit of one in twenty hides behind that."""
+    assert failed(as_fault(contest(candidate=range(6), production=(60, 61, 62), base=(70, 71)), fault))
+
+
+@pytest.mark.parametrize("fault", POOR)
+def test_a_habit_of_the_others_is_borne_on_whatever_rows(fault: str) -> None:
+    assert not failed(as_fault(contest(candidate=range(13), production=range(60, 72), base=range(60, 90)), fault))
+
+
 def test_a_share_of_many_is_borne_and_a_half_of_few_is_not() -> None:
     few = [score for score in contest(candidate=range(3)) if score.row_id < "r040"]
     assert any("3 of 40 answers" in reason for reason in failed(few))
@@ -63,7 +88,7 @@ def test_a_share_of_many_is_borne_and_a_half_of_few_is_not() -> None:
 
 def test_order_is_excused_by_nobody() -> None:
     scores = contest(candidate=range(8), production=range(8), base=range(8))
-    assert failed([replace(s, faults=("order",) if s.faults else ()) for s in scores])
+    assert failed(as_fault(scores, "order"))
 
 
 def test_every_fault_has_a_bound_and_a_figure() -> None:
@@ -102,3 +127,18 @@ def test_wrong_figures_are_measured_by_the_answers_that_give_any() -> None:
 
     assert not failed(scores(base_gives=20))
     assert failed(scores(base_gives=0))
+
+
+def test_figures_that_are_wrong_more_often_are_not_excused_by_those_of_other_rows() -> None:
+    """Two of three that it gives are wrong, of the others' two of five: that the rows differ is no comfort."""
+    wrong = {"base": range(60, 78), "production": range(60, 76), "candidate": range(28)}
+    gives = {"base": range(40, 82), "production": range(40, 80), "candidate": range(42)}
+    scores = [
+        replace(
+            s,
+            faults=("figure",) if int(s.row_id[1:]) in wrong[s.contestant] else (),
+            gives_figures=int(s.row_id[1:]) in gives[s.contestant],
+        )
+        for s in contest()
+    ]
+    assert failed(scores)
