@@ -28,7 +28,7 @@ ORDER: Final = "order.json"
 WITHOUT_EFFECT: Final = frozenset(
     {
         "schema_version", "base_model", "dataset", "micro_batch_size", "checkpoint_steps", "device", "min_examples",
-        "replay_folder",
+        "replay_folder", "kept", "kept_gib",
     }
 )  # fmt: skip
 """Of a recipe: where and how it is computed, not what comes out."""

@@ -179,7 +179,12 @@ class Night:
         live = in_production(await school.store.read(partial(registry.adapters, bot=self._bot.bot_name)))
         folder = school.home.root / live.folder if live else None
         return recipe_of(
-            self._bot, base_model=school.base_model, dataset=dataset, production=folder, replay=school.home.replay
+            self._bot,
+            base_model=school.base_model,
+            dataset=dataset,
+            production=folder,
+            replay=school.home.replay,
+            kept=school.home.kept,
         )
 
     def _order(self) -> Order:

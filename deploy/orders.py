@@ -30,10 +30,16 @@ GATE: Final = "gate"
 
 
 def recipe_of(
-    bot: Bot, *, base_model: str, dataset: Path, production: Path | None = None, replay: Path | None = None
+    bot: Bot,
+    *,
+    base_model: str,
+    dataset: Path,
+    production: Path | None = None,
+    replay: Path | None = None,
+    kept: Path | None = None,
 ) -> Recipe:
-    """How the night trains; `production` is the folder of the adapter that is live, None for the base model, and
-    `replay` where base models' answers are kept."""
+    """How the night trains; `production` is the folder of the adapter that is live, None for the base model, `replay`
+    where base models' answers are kept, and `kept` where what they make of rows is."""
     wanted = bot.recipe.model_dump(include=Recipe.model_fields.keys() - {"start"})
     start = str(production) if production and bot.recipe.start == "production" else ""
     speaker = str(production) if production and "rejection" in bot.recipe.methods else ""
@@ -41,7 +47,8 @@ def recipe_of(
     wanted["suites"] = tuple(str(Path(suite).absolute()) for suite in bot.recipe.suites)
     if bot.recipe.replay_rows:
         wanted["replay_rows"] = str(Path(bot.recipe.replay_rows).absolute())
-    wanted |= {"dataset": str(dataset), "start": start, "speaker": speaker, "replay_folder": str(replay or "")}
+    wanted |= {"dataset": str(dataset), "start": start, "speaker": speaker}
+    wanted |= {"replay_folder": str(replay or ""), "kept": str(kept or "")}
     return Recipe(base_model=base_model, **wanted)
 
 

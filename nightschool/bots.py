@@ -111,9 +111,11 @@ class Bot(Section):
         return BotName(self.name)
 
     @model_validator(mode="after")
-    def _room_to_answer(self) -> Self:
+    def _fits_together(self) -> Self:
         if self.recipe.micro_batch_size > self.recipe.batch_size:
             raise ValueError("recipe.micro_batch_size is larger than recipe.batch_size; lower it")
+        if self.recipe.adapter == "full" and self.recipe.layers_share < 1:
+            raise ValueError("recipe.layers_share is for adapters, and recipe.adapter is full; leave one of them out")
         return self
 
 

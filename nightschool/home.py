@@ -63,6 +63,11 @@ class Home:
     def engine_log(self) -> Path:
         return self.logs / "engine.log"
 
+    @property
+    def kept(self) -> Path:
+        """What frozen layers make of training rows, by base model and row: may go at any time, and costs time then."""
+        return self.root / "kept"
+
     def cycle(self, bot: BotName, cycle_id: str) -> Path:
         """One night's working folder; what is in it says `deploy.plan.NightFolder`."""
         return self.root / "cycles" / bot / cycle_id
@@ -88,7 +93,7 @@ class Home:
     def owns(self, name: str) -> bool:
         """Whether what is so called right below `root` is Nightschool's, as its log, state or draft may be too."""
         files = (self.store, self.operator_key, self.secrets, self.server_state, self.lock, self.temp, self.logs)
-        own = (*(path.name for path in files), "models", "cycles", "datasets", "adapters", "reports")
+        own = (*(path.name for path in files), "models", "cycles", "datasets", "adapters", "reports", "kept")
         return name in own or name.removeprefix(".").startswith(tuple(f"{known}." for known in own))
 
     def create(self) -> None:

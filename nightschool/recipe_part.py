@@ -30,6 +30,10 @@ class RecipePart(Section):
     """LoRA rank; must not exceed the engine's `max_lora_rank`."""
     alpha: int = Field(default=32, ge=1, le=4096)
     """LoRA scale: the update is multiplied by alpha / rank."""
+    layers_share: float = Field(default=1, gt=0, le=1)
+    """Share of the layers, the topmost ones, that get an adapter; below them a row is computed once and kept."""
+    kept_gib: float = Field(default=4, ge=0, le=4096)
+    """So much disk at most for what layers without an adapter make of rows, of all bots together; 0: none."""
     batch_size: int = Field(default=16, ge=1, le=4096)
     """Rows per optimizer step."""
     micro_batch_size: int = Field(default=0, ge=0)

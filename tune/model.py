@@ -28,6 +28,7 @@ from transformers import (
 from nightschool.errors import InvalidInput
 from nightschool.layers import ADAPTED_LAYERS
 from nightschool.prompt import Token, control_tokens
+from tune.blocks import choose_blocks
 from tune.recipe import Recipe
 from tune.resources import CPU_MOST, Resources, Room, estimate, free_memory_bytes, read_shape
 from tune.run_record import Machine
@@ -219,6 +220,7 @@ def add_adapter(model: PreTrainedModel, recipe: Recipe) -> PeftModel:
         lora_alpha=recipe.alpha,
         lora_dropout=0.0,
         target_modules=list(layers.adapted),
+        layers_to_transform=choose_blocks(model, share=recipe.layers_share, subject=recipe.base_model),
         task_type="CAUSAL_LM",
         bias="none",
     )

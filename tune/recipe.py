@@ -40,6 +40,12 @@ class Recipe(BaseModel):
     rank: int = Field(default=16, ge=1)
     alpha: int = Field(default=32, ge=1)
     """The update is multiplied by alpha / rank."""
+    layers_share: float = Field(default=1, gt=0, le=1)
+    """Share of the layers, the topmost ones, that get an adapter; those below stay as they are."""
+    kept: str = ""
+    """Folder for what the frozen base makes of rows, for later runs; empty: in the run folder, until it is done."""
+    kept_gib: float = Field(default=4, ge=0)
+    """So much of it at most; 0: nothing is kept of layers without an adapter."""
     batch_size: int = Field(default=16, ge=1)
     """Rows per optimizer step."""
     micro_batch_size: int = Field(default=0, ge=0)

@@ -38,6 +38,7 @@ def find_start(recipe: Recipe) -> Start:
         "base model": (manifest.about.get("base_model"), Path(recipe.base_model).name),
         "rank": (config["r"], recipe.rank),
         "alpha": (config["lora_alpha"], recipe.alpha),
+        "layers_share": (manifest.about.get("layers_share", 1), recipe.layers_share),
     }
     other = [f"{name} {is_} instead of {wanted}" for name, (is_, wanted) in found.items() if is_ != wanted]
     if other:

@@ -68,7 +68,7 @@ def train(run: Path, *, seat: Seat = Seat()) -> None:
     dataset = _check_dataset(Path(recipe.dataset))
     from tune import model as models  # noqa: PLC0415 - torch takes seconds, which a finished or faulty run must not
     from tune.methods.before import prepare  # noqa: PLC0415
-    from tune.methods.chain import REFERENCES, train_chain  # noqa: PLC0415
+    from tune.methods.chain import KEPT, REFERENCES, train_chain  # noqa: PLC0415
 
     device = models.choose_device(recipe.device)
     tokenizer = models.load_tokenizer(recipe.base_model)
@@ -110,7 +110,8 @@ def train(run: Path, *, seat: Seat = Seat()) -> None:
     write_run_record(run, recipe, sources, machine=machine, adapter_hash=manifest.content_hash)
     write_atomic(run / DONE, manifest.content_hash + "\n")
     shutil.rmtree(run / CHECKPOINTS)
-    shutil.rmtree(run / REFERENCES, ignore_errors=True)
+    for constants in (REFERENCES, KEPT):
+        shutil.rmtree(run / constants, ignore_errors=True)
 
 
 class Ended(NamedTuple):
@@ -242,6 +243,7 @@ def _about(run: Path, recipe: Recipe, lessons: Lessons, start: Start) -> dict[st
         "learner": recipe.adapter,
         "rank": recipe.rank,
         "alpha": recipe.alpha,
+        "layers_share": recipe.layers_share,
         **({"made_rows": lessons.made} if lessons.made else {}),
         **asdict(lessons.imitated_report),
     }

@@ -303,3 +303,34 @@ def test_a_stage_has_the_share_of_the_time_that_its_steps_are() -> None:
     course = Course("sft", Plan((), 30, 30, 1), 1e-3, steps_behind=10)
     assert course.deadline(1000, now_s=600, done=0) == pytest.approx(900)
     assert course.deadline(1000, now_s=600, done=20) == pytest.approx(800)
+
+
+def test_constants_of_the_frozen_base_serve_the_next_run_to_the_bit(begin: Begin, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    runs = [
+        begin(
+            tmp_path / name, methods=("sft", "kto") if name == "other" else ("dpo",), layers_share=0.5, kept=str(kept)
+        )
+        for name in ("first", "other", "second")
+    ]
+    for run in runs:
+        train(run)
+    adapters = [read_manifest(run / "adapter") for run in runs]
+    assert adapters[0]
+    assert adapters[2]
+    assert adapters[0].content_hash == adapters[2].content_hash
+    assert adapters[0].about["layers_share"] == 0.5
+    config = json.loads((runs[0] / "adapter" / "adapter_config.json").read_text())
+    assert config["layers_to_transform"] == [1]
+    [base] = (kept / "references").glob("*-base.jsonl")
+    lines = base.read_text().splitlines()
+    assert len(lines) == len(set(lines))
+    assert any((kept / "states").rglob("*.safetensors"))
+    texts = json.loads((runs[0] / "adapter" / "proof.json").read_text())["texts"]
+    assert all("layers 1-1" in text["without"] and "layers 0-0" not in text["without"] for text in texts)
+
+
+def test_constants_that_nobody_keeps_go_with_the_run(begin: Begin, tmp_path: Path) -> None:
+    run = begin(tmp_path / "run", methods=("dpo",), layers_share=0.5)
+    train(run)
+    assert not {"kept", "references"} & {path.name for path in run.iterdir()}

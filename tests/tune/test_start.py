@@ -11,11 +11,15 @@ from tune.recipe import Recipe
 from tune.start import find_start
 
 
-def write_adapter(folder: Path, *, kind: str = "adapter", base_model: str = "tiny", **config: Any) -> Path:
+def write_adapter(
+    folder: Path, *, kind: str = "adapter", base_model: str = "tiny", layers_share: float | None = None, **config: Any
+) -> Path:
+    """Of before there was a share, unless one is given."""
     folder.mkdir()
     (folder / "adapter_config.json").write_text(json.dumps({"r": 16, "lora_alpha": 32} | config))
     (folder / "adapter_model.safetensors").write_bytes(b"weights")
-    publish(folder, kind=kind, about={"base_model": base_model})
+    share = {} if layers_share is None else {"layers_share": layers_share}
+    publish(folder, kind=kind, about={"base_model": base_model, **share})
     return folder
 
 
@@ -41,6 +45,7 @@ def test_an_adapter_that_fits_is_gone_on_from(tmp_path: Path) -> None:
         ({"lora_alpha": 8}, "alpha 8 instead of 32"),
         ({"base_model": "other"}, "base model other instead of tiny"),
         ({"kind": "dataset"}, "is no adapter"),
+        ({"layers_share": 0.5}, "layers_share 0.5 instead of 1"),
     ],
 )
 def test_one_that_does_not_fit_is_left_in_words(tmp_path: Path, changes: dict[str, Any], words: str) -> None:

@@ -12,6 +12,7 @@ import torch
 from peft import PeftModel
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 from tune.batches import cut_by_length
@@ -40,6 +41,14 @@ class Named(Arithmetic, Protocol):
     name: str
     """As the log calls it."""
 
+    def alone(self, row: Encoded, /) -> dict[str, Any]:
+        """What the model's decoder is given of one row."""
+        ...
+
+    def lay_out(self, rows: Sequence[Encoded], states: Sequence[Tensor], /) -> Tensor:
+        """Hidden states of the rows, (n, d) each, laid as the decoder is given the rows in `measure`."""
+        ...
+
 
 class Plain:
     """The model's own forward pass over padded rows; logits are kept for answers only."""
@@ -67,6 +76,12 @@ class Plain:
         learnt = wanted != IGNORED
         losses = cross_entropy(logits[learnt].float(), wanted[learnt], reduction="none")
         return sum_by_row(losses, learnt)
+
+    def alone(self, row: Encoded) -> dict[str, Any]:
+        return {"input_ids": torch.tensor([row.input_ids], device=self._device)}
+
+    def lay_out(self, _rows: Sequence[Encoded], states: Sequence[Tensor]) -> Tensor:
+        return pad_sequence(list(states), batch_first=True)
 
 
 class Mixed(Plain):
@@ -123,6 +138,14 @@ class Lean:
     def measure(self, _model: Any, rows: Sequence[Encoded]) -> Tensor:
         ids, labels = [list(row.input_ids) for row in rows], [list(row.labels) for row in rows]
         return packed_losses(self._model, pack(ids, labels, prefix_tokens=common_prefix(ids, labels)))
+
+    def alone(self, row: Encoded) -> dict[str, Any]:
+        return pack([row.input_ids], [row.labels], prefix_tokens=0).for_decoder()
+
+    def lay_out(self, rows: Sequence[Encoded], states: Sequence[Tensor]) -> Tensor:
+        shared = common_prefix([list(row.input_ids) for row in rows], [list(row.labels) for row in rows])
+        rests = pad_sequence([state[shared:] for state in states], batch_first=True)
+        return torch.cat([states[0][:shared], rests.flatten(0, 1)])[None]
 
 
 class Padded(NamedTuple):

@@ -15,6 +15,7 @@ from typing import Any, Final
 import torch
 
 from nightschool.errors import InvalidInput, TrainingFailed
+from nightschool.identity import identify_base
 from nightschool.methods import CHAIN, METHODS, RUNS, Method
 from tune.batches import Plan, plan_order
 from tune.encode import Encoded
@@ -25,10 +26,12 @@ from tune.methods.dpo import Dpo
 from tune.methods.frozen import Measure, measure_together
 from tune.methods.kto import Kto, all_mismatches
 from tune.methods.memory import Appetite
-from tune.methods.prove import choose_arithmetic
-from tune.methods.reference import ask_reference
+from tune.methods.prove import Keeping, choose_arithmetic
+from tune.methods.reference import Ask, ask_reference, one_by_one
 from tune.methods.sft import Sft
+from tune.methods.shelf import Shelf
 from tune.methods.steps import Objective, take_steps
+from tune.methods.upper import describe
 from tune.progress import read_steps
 from tune.recipe import Recipe
 from tune.stages import Choice, RowCounts, StageLine, choose_stages, read_stages, write_stages
@@ -38,6 +41,8 @@ from tune.team import Team
 log = logging.getLogger(__name__)
 
 REFERENCES: Final = "references"
+KEPT: Final = "kept"
+"""In the run folder, where the recipe names no other: constants of the base model."""
 STEPPING: Final = frozenset[Method]({*CHAIN, "reward"})
 """Methods that take steps."""
 
@@ -170,7 +175,10 @@ class _Stage:
         if phase != "sft":
             # A margin between two passes would be their dice's.
             _switch_off_dropout(model)
-        arithmetic = choose_arithmetic(model, self._lessons.rows_of(phase), device=self._device)
+        base = identify_base(self._recipe.base_model)
+        arithmetic = choose_arithmetic(
+            model, self._lessons.rows_of(phase), device=self._device, keeping=self._keeping(base)
+        )
 
         def measure(rows: Sequence[Encoded]) -> torch.Tensor:
             return measure_together(
@@ -178,29 +186,45 @@ class _Stage:
                 where=f"the reference of {phase}",
             )  # fmt: skip
 
-        objective = self._objective(start, measure)
+        objective = self._objective(start, measure, made_by=describe(model, base, arithmetic.name))
         return take_steps(
             model, objective, self._course, arithmetic=arithmetic, appetite=self._appetite, recipe=self._recipe,
             run=self._run, device=self._device, team=self._team,
         )  # fmt: skip
 
-    def _objective(self, start: Path | None, measure: Measure) -> Objective:
+    @property
+    def _kept(self) -> Path:
+        return Path(self._recipe.kept or self._run / KEPT)
+
+    def _keeping(self, base: str) -> Keeping | None:
+        limit_bytes = int(self._recipe.kept_gib * 2**30)
+        return Keeping(Shelf(self._kept, limit_bytes=limit_bytes), base) if limit_bytes else None
+
+    def _ask(self, start: Path | None, measure: Measure, *, made_by: str) -> Ask:
+        """Asks the adapter in `start`. What another run may ask of it too is kept for that."""
+        name = hash_weights(start)[:16] if start else "base"
+        file = f"{REFERENCES}/{made_by}-{name}.jsonl"
+        if self._recipe.kept and (start is None or start == Path(self._recipe.start)):
+            measure = one_by_one(measure) if self._device == "cpu" else measure  # a GPU promises no bits
+            return partial(ask_reference, self._kept / file, measure=measure, team=self._team)
+        return partial(ask_reference, self._run / file, measure=measure, team=self._team)
+
+    def _objective(self, start: Path | None, measure: Measure, *, made_by: str) -> Objective:
         lessons, recipe, phase = self._lessons, self._recipe, self._course.phase
         if phase == "sft":
             return Sft(lessons.imitated)
-        name = hash_weights(start)[:16] if start else "base"
-        file = self._run / REFERENCES / f"{phase}-{name}.jsonl"
+        ask = self._ask(start, measure, made_by=made_by)
         if phase == "dpo":
             return Dpo(
                 lessons.compared,
-                ask_reference(file, lessons.rows_of(phase), measure, team=self._team),
+                ask(lessons.rows_of(phase)),
                 beta=recipe.dpo_beta,
                 sft_weight=recipe.dpo_sft_weight,
                 label_smoothing=recipe.dpo_label_smoothing,
             )
-        return self._kto(file, measure)
+        return self._kto(ask)
 
-    def _kto(self, file: Path, measure: Measure) -> Kto:
+    def _kto(self, ask: Ask) -> Kto:
         votes, recipe = self._lessons.voted, self._recipe
         rows = [vote.row for vote in votes]
         measures_drift = recipe.kto_loss == "kto"
@@ -208,7 +232,7 @@ class _Stage:
             rows += all_mismatches(votes, self._course.plan, max_tokens=recipe.max_tokens)
         return Kto(
             votes,
-            ask_reference(file, rows, measure, team=self._team),
+            ask(rows),
             beta=recipe.kto_beta,
             measures_drift=measures_drift,
             max_tokens=recipe.max_tokens,

@@ -32,6 +32,14 @@ class Packed(NamedTuple):
     """(b, s): of the rests; the prefix holds none."""
     prefix_tokens: int
 
+    def for_decoder(self) -> dict[str, Any]:
+        return {
+            "input_ids": self.input_ids,
+            "position_ids": self.position_ids,
+            "prefix_tokens": self.prefix_tokens,
+            "rows": len(self.labels),
+        }
+
 
 def share_prefix(model: PreTrainedModel) -> str:
     """Let the model's attention understand packed rows, and from then on nothing else; the name of what it had."""
@@ -74,13 +82,8 @@ def pack(rows: Sequence[Sequence[int]], labels: Sequence[Sequence[int]], *, pref
 def packed_losses(model: PeftModel, packed: Packed) -> Tensor:
     """(b,) negative log-likelihoods of each row's labelled tokens, in nats."""
     base = cast(PreTrainedModel, model.get_base_model())
-    states = base.base_model(
-        input_ids=packed.input_ids,
-        position_ids=packed.position_ids,
-        use_cache=False,
-        prefix_tokens=packed.prefix_tokens,
-        rows=len(packed.labels),
-    ).last_hidden_state[0, packed.prefix_tokens :]
+    decoded = base.base_model(use_cache=False, **packed.for_decoder())
+    states = decoded.last_hidden_state[0, packed.prefix_tokens :]
     # The token at place t is predicted by the state before it, which lies in the same row's rest (`common_prefix`).
     states = states.view(*packed.labels.shape, -1)[:, :-1]
     wanted = packed.labels[:, 1:]

@@ -1,9 +1,9 @@
 """Prove on a run's own rows that the faster arithmetic gives what plain PEFT gives, before a step is taken with it.
 
-Whether `fused` and `prefix` are right for a model depends on what its code does with scores, masks and logits, so that
-is not read off its name: before the first step, log-likelihoods and gradients of a few rows, the longest among them,
-are computed by PEFT row by row, then by each faster arithmetic. The fastest that agrees is used; the log says which,
-and why not another. What every method's loss is made of is compared, so it holds for all of them.
+Whether `fused`, `prefix` and `upper` are right for a model depends on what its code does with scores, masks and logits,
+so that is not read off its name: before the first step, log-likelihoods and gradients of a few rows, the longest among
+them, are computed by PEFT row by row, then by each faster arithmetic. The fastest that agrees is used; the log says
+which, and why not another. What every method's loss is made of is compared, so it holds for all of them.
 """
 
 import logging
@@ -17,9 +17,12 @@ from peft import PeftModel
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from tune.blocks import count_frozen
 from tune.encode import IGNORED, Encoded
 from tune.learner import LearningModel
 from tune.methods.arithmetic import Fused, Lean, Mixed, Named, Plain
+from tune.methods.shelf import Shelf
+from tune.methods.upper import Upper
 from tune.model import choose_dtype
 
 log = logging.getLogger(__name__)
@@ -39,6 +42,14 @@ class _Faster(Named, Protocol):
     def undo(self) -> None: ...
 
 
+class Keeping(NamedTuple):
+    """Where what the frozen base makes of a row is kept."""
+
+    shelf: Shelf
+    base: str
+    """Which base model that is."""
+
+
 FASTER: Final[tuple[Callable[[PeftModel], _Faster], ...]] = (Lean, Fused)
 """The fastest first."""
 
@@ -50,14 +61,19 @@ class Measured(NamedTuple):
     """By the parameter's name."""
 
 
-def choose_arithmetic(model: LearningModel, rows: Sequence[Encoded], *, device: str) -> Named:
-    """The fastest arithmetic that is right for `model` on some of `rows`; it may compute by no other from then on."""
+def choose_arithmetic(
+    model: LearningModel, rows: Sequence[Encoded], *, device: str, keeping: Keeping | None = None
+) -> Named:
+    """The fastest arithmetic that is right for `model` on some of `rows`; it may compute by no other from then on.
+
+    With `keeping`, blocks that learn nothing are computed once a row.
+    """
     if not isinstance(model, PeftModel):
         chosen = Mixed(device) if choose_dtype(device) == torch.bfloat16 else Plain(device)
         log.info("arithmetic=%s, since the whole model learns", chosen.name)
         return chosen
     plain = Plain(device)
-    name = cast(PreTrainedModel, model.get_base_model()).config.model_type
+    name = _name(model)
     if device != "cpu":
         return plain
     if _has_dropout(model):
@@ -66,14 +82,27 @@ def choose_arithmetic(model: LearningModel, rows: Sequence[Encoded], *, device: 
     sample = _pick(rows)
     with _nudged(model):
         wanted = _measure(model, sample, lambda: (plain.measure(model, [row]) for row in sample))
-        for make in FASTER:
-            tried = make(model)
-            if not (fault := _find_fault(model, tried, sample, wanted)):
-                log.info("arithmetic=%s agrees with PEFT for %s", tried.name, name)
-                return tried
-            log.warning("arithmetic=%s is not that of %s: %s", tried.name, name, fault)
-            tried.undo()
-    return plain
+        whole = next((tried for make in FASTER if (tried := _try(make, model, sample, wanted))), plain)
+        if keeping is None or not count_frozen(model):
+            return whole
+
+        def make_upper(model: PeftModel) -> _Faster:
+            return Upper(model, whole, shelf=keeping.shelf, base=keeping.base)
+
+        return _try(make_upper, model, sample, wanted) or whole
+
+
+def _try(
+    make: Callable[[PeftModel], _Faster], model: PeftModel, sample: Sequence[Encoded], wanted: Measured
+) -> Named | None:
+    """The arithmetic, where it agrees; else it is undone, and the log says why."""
+    tried = make(model)
+    if not (fault := _find_fault(model, tried, sample, wanted)):
+        log.info("arithmetic=%s agrees with PEFT for %s", tried.name, _name(model))
+        return tried
+    log.warning("arithmetic=%s is not that of %s: %s", tried.name, _name(model), fault)
+    tried.undo()
+    return None
 
 
 def find_difference(found: Measured, wanted: Measured, *, dtype: torch.dtype) -> str:
@@ -98,6 +127,10 @@ def _find_fault(model: PeftModel, tried: Named, rows: Sequence[Encoded], wanted:
     except FAULTS as error:
         return f"it cannot be computed ({error})"
     return find_difference(found, wanted, dtype=cast(PreTrainedModel, model.get_base_model()).dtype)
+
+
+def _name(model: PeftModel) -> str:
+    return str(cast(PreTrainedModel, model.get_base_model()).config.model_type)
 
 
 def _has_dropout(model: PeftModel) -> bool:

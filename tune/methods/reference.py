@@ -1,16 +1,19 @@
 """What a frozen reference thinks of answers: constants of it, so each is measured once and kept in a file.
 
-The reference is the adapter that a stage begins with. Measured in fixed groups, of which a broken-off one is measured
-again as a whole, so that a resumed run compares with the very numbers of an uninterrupted one. Does not know what they
-are compared for.
+The reference is the adapter that a stage begins with, or the base model. Measured in fixed groups, of which a
+broken-off one is measured again as a whole, so that a resumed run compares with the very numbers of an uninterrupted
+one; where a file serves several runs, whose groups differ, row by row (`one_by_one`). Does not know what they are
+compared for.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
+
+import torch
 
 from tune.encode import Encoded
 from tune.methods.frozen import Measure
@@ -18,6 +21,8 @@ from tune.team import Team
 
 GROUP: Final = 64
 """Rows that are measured and written at once."""
+LIMIT_BYTES: Final = 64 * 2**20
+"""Of a file: half a million rows. A larger one is begun anew."""
 
 
 class Reference:
@@ -29,8 +34,18 @@ class Reference:
         return [self._kept[key_of(row)] for row in rows]
 
 
+Ask = Callable[[Iterable[Encoded]], Reference]
+
+
+def one_by_one(measure: Measure) -> Measure:
+    """Each row alone, so that the number is that of the row, to the last bit, whatever is measured beside it."""
+    return lambda rows: torch.cat([measure([row]) for row in rows])
+
+
 def ask_reference(file: Path, rows: Iterable[Encoded], measure: Measure, *, team: Team = Team()) -> Reference:
     """What the reference thinks of all `rows`; what `file` does not hold yet is measured and added to it."""
+    if team.is_first and file.exists() and file.stat().st_size > LIMIT_BYTES:
+        file.unlink()
     wanted = {key_of(row): row for row in rows}
     kept = team.of_first(_read(file))
     by_length = sorted(wanted, key=lambda key: (len(wanted[key].input_ids), key))

@@ -60,3 +60,30 @@ def test_where_the_answer_begins_is_part_of_what_is_asked() -> None:
     from tune.methods.reference import key_of
 
     assert key_of(Encoded("i", (1, 2, 3), (IGNORED, 2, 3))) != key_of(Encoded("i", (1, 2, 3), (IGNORED, IGNORED, 3)))
+
+
+def test_a_number_that_serves_several_runs_is_that_of_the_row_alone(tmp_path: Path) -> None:
+    import torch
+
+    from tune.methods.reference import ask_reference, one_by_one
+
+    def measure(rows: Sequence[Encoded]) -> Any:
+        """Rounded otherwise in company."""
+        return torch.tensor([row.input_ids[-1] + len(rows) / 1000 for row in rows])
+
+    rows = [row(number) for number in range(5)]
+    ask_reference(tmp_path / "a.jsonl", rows[:2], one_by_one(measure))
+    kept = ask_reference(tmp_path / "a.jsonl", rows, one_by_one(measure))
+    fresh = ask_reference(tmp_path / "b.jsonl", rows, one_by_one(measure))
+    assert kept.of(rows) == fresh.of(rows) == pytest.approx([number + 0.001 for number in range(5)])
+
+
+def test_a_file_that_grew_too_large_is_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tune.methods import reference
+
+    monkeypatch.setattr(reference, "LIMIT_BYTES", 200)
+    file = tmp_path / "a.jsonl"
+    reference.ask_reference(file, [row(number) for number in range(9)], Counting())
+    again = Counting()
+    assert reference.ask_reference(file, [row(1)], again).of([row(1)]) == pytest.approx([1 / 3])
+    assert (again.asked, file.stat().st_size < 200) == (1, True)
