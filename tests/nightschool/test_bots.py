@@ -42,6 +42,7 @@ def test_the_shipped_bots_are_sound() -> None:
         ("[schedule]\ndone_by = '24:00'\n", "time of day"),
         ("[recipe]\nrnak = 3\n", "did you mean recipe.rank"),
         ("[recipe]\nbatch_size = 2\nmicro_batch_size = 4\n", "micro_batch_size is larger"),
+        ('[recipe]\nadapter = "full"\nlayers_share = 0.5\n', "layers_share is for adapters"),
         ("[sampling\n", "is not TOML"),
     ],
 )
