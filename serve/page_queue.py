@@ -18,7 +18,7 @@ VISITOR: Final = "nightschool.visitor"
 """Where in a request's scope the gate puts who it found."""
 
 
-LOOK_S: Final = 0.02
+LOOK_S: Final = 0.04
 """How often Gradio looks whether an event waits; it comes as each millisecond, which even an idle server pays."""
 PROGRESS_S: Final = 1.0
 """How often it looks whether a bar is to be moved, of which our pages have none; it comes as each hundredth second."""

@@ -17,6 +17,7 @@ from serve.console.page import console_blocks
 from serve.crowd import Limits
 from serve.gate import IdentityGate, SignedCookie, visitor_of
 from serve.page_queue import PageQueue
+from serve.page_schemas import describe_each_kind_once
 from serve.parts import Parts
 from serve.theme import PAGES, make_theme
 
@@ -30,6 +31,7 @@ def mount_pages(app: FastAPI, parts: Parts) -> FastAPI:
     """`app` with both pages. Call once, after every other route: the chat takes all that is left."""
     # Read by Gradio when a page is built; no page of ours calls home.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    describe_each_kind_once()
     browser = SignedCookie(BROWSER_COOKIE, lambda: parts.secrets.cookie_key, "/", BROWSER_COOKIE_S)
     app.include_router(login_router(parts.secrets, store=parts.store))
 

@@ -12,6 +12,8 @@ from nightschool.engine import Delta
 from nightschool.records import Finish
 
 DONE: Final = b"data: [DONE]\n\n"
+_TO_JSON: Final = json.JSONEncoder(separators=(",", ":")).encode
+"""One encoder for all chunks: `json.dumps` with separators of one's own makes a new one each time."""
 FINISHES: Final[Mapping[Finish, str]] = {Finish.STOP: "stop", Finish.LENGTH: "length"}
 """Ends of a whole answer; one that was cut off has no word at OpenAI and is an error (`serve.api.completions`)."""
 
@@ -68,7 +70,7 @@ class Reply:
 
 def event(content: Mapping[str, Any]) -> bytes:
     """One server-sent event."""
-    return b"data: " + json.dumps(content, separators=(",", ":")).encode() + b"\n\n"
+    return b"data: " + _TO_JSON(content).encode() + b"\n\n"
 
 
 def _finish(last: Delta) -> str:

@@ -16,13 +16,14 @@ THUMBS: Final = {Vote.UP: "Like", Vote.DOWN: "Dislike"}
 
 
 def draw_line(line: Line) -> dict[str, object]:
-    """The chatbot's message."""
+    """The chatbot's message, in the form in which the browser gets it: nothing is left for Gradio to work out."""
     # Whose words follow is told to those who hear the page; those who see it know by place and colour.
     if line.role == "user":
         drawn = '<span class="ns-unseen">You: </span>' + draw_text(line.text, css_class="ns-asked") + draw_turns(line)
     else:
         drawn = '<span class="ns-unseen">Answer: </span>' + draw_answer(line)
-    return {"role": line.role, "content": as_block(drawn, css_class="ns-said"), "metadata": {"id": line.message_id}}
+    content = [{"type": "text", "text": as_block(drawn, css_class="ns-said")}]
+    return {"role": line.role, "metadata": {"id": line.message_id}, "content": content, "options": None}
 
 
 def draw_answer(line: Line) -> str:

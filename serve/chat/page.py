@@ -1,8 +1,9 @@
 """Wire the chat page: which click calls which handler, and which component shows what comes back.
 
 The only module that knows both sides. An answer streams into three outputs by plain values, since Gradio builds a new
-component for each output that is left out or updated; what else changes is changed by the browser before, and read from
-the record after. A failure is one plain sentence (`serve.chat.words`): above the box for an answer, else in a toast.
+component for each output that is left out or updated, and changes threads for each value that it has to work out. What
+else changes is changed by the browser before, and read from the record after. A failure is one plain sentence
+(`serve.chat.words`): above the box for an answer, else in a toast.
 """
 
 import html
@@ -106,7 +107,7 @@ class _ChatWires:
 
     def _connect_answers(self, place: list[gr.Textbox], page: list[Block], quiet: dict[str, Any]) -> None:
         at = self._at
-        answers: dict[str, Any] = {"concurrency_id": "answers", "concurrency_limit": 64, **quiet}
+        answers: dict[str, Any] = {"concurrency_id": "answers", "concurrency_limit": 64, "postprocess": False, **quiet}
         answer, buttons = [at.chat, at.conversation_id, at.trouble], [at.send, at.stop]
         for happened in (at.chat.example_select, at.chat.retry):
             happened(None, None, [at.asked, at.trouble, *buttons], js=scripts.BEGIN)

@@ -1,5 +1,6 @@
 """What is shown of a line of talk; that nothing of it is alive is `tests/serve/test_markup.py`'s."""
 
+import gradio as gr
 import pytest
 
 from nightschool.records import Finish, Vote
@@ -42,6 +43,11 @@ def test_an_empty_answer_is_not_an_empty_bubble() -> None:
 
 def test_a_message_carries_its_id() -> None:
     assert draw_line(answer("Yes."))["metadata"] == {"id": "id"}
+
+
+def test_a_message_is_in_the_form_that_gradio_would_make_of_it() -> None:
+    drawn = [draw_line(Line("id", "user", "a\tb\n c")), draw_line(answer("```\nx\t= 1\n```"))]
+    assert gr.Chatbot(render=False).postprocess(drawn).model_dump() == drawn  # type: ignore[arg-type]
 
 
 def test_arrows_lead_to_what_else_was_said_here() -> None:
