@@ -1,12 +1,13 @@
 """What a run leaves for those who come after: `run.json`, by which it can be done again, and the adapter's own card.
 
 Times, versions and the machine stand in `run.json` alone. The card is part of the adapter, whose bytes are its name:
-the same weights from the same dataset give the same card. Neither holds a path. Imports no torch.
+the same weights from the same dataset give the same card. Neither holds a path or what anybody wrote. Imports no torch.
 """
 
+import hashlib
 import json
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
@@ -139,10 +140,8 @@ def read_run_record(run: Path) -> RunRecord | None:
     return RunRecord.model_validate_json(file.read_bytes()) if file.exists() else None
 
 
-def write_model_card(
-    run: Path, adapter: Path, recipe: Recipe, sources: Sources, *, proof: Path, decode: Callable[[Sequence[int]], str]
-) -> None:
-    """Write README.md beside the adapter's weights, in the form that the Hub reads."""
+def write_model_card(run: Path, adapter: Path, recipe: Recipe, sources: Sources, *, proof: Path) -> None:
+    """Write README.md beside the adapter's weights, in the form that the Hub reads. It quotes nobody."""
     name = name_base(recipe.base_model)
     stages = [stage for stage in read_stages(run) if stage.ran and stage.method in CHAIN]
     methods = " -> ".join(stage.method for stage in stages)
@@ -168,7 +167,7 @@ def write_model_card(
         *_training(stages, read_steps(run)),
         *_made(run, weight=recipe.made_weight),
         *([f"Among the rows of sft are {replay.describe()}.", ""] if (replay := read_replay(run)) else []),
-        *_proof(json.loads(proof.read_bytes())["texts"], decode),
+        *_proof(json.loads(proof.read_bytes())["texts"]),
     ]
     write_atomic(adapter / CARD, "\n".join(lines))
 
@@ -232,23 +231,21 @@ def _way(values: Sequence[float]) -> str:
     return f"{fmean(values[:ENDS]):.3f} -> {fmean(values[-ENDS:]):.3f}" if values else ""
 
 
-def _proof(texts: Sequence[dict[str, Any]], decode: Callable[[Sequence[int]], str]) -> list[str]:
+def _proof(texts: Sequence[dict[str, Any]]) -> list[str]:
+    """The proof's texts by hash and figures: a card gets shared, and they are what people wrote."""
     lines = [
         "## Proof",
         "",
-        "Whoever serves this adapter can prove that it is in use: under it each of these texts, which come from its "
-        "training rows, has the mean log-probability a token that `proof.json` says, and another one under the base "
-        "model alone. `nightschool prove` asks a running engine for them.",
+        "Whoever serves this adapter can prove that it is in use: under it each text of `proof.json` has the mean "
+        "log-probability a token that is said here, and another one under the base model alone. `nightschool prove` "
+        "asks a running engine for them. **`proof.json` holds words of training rows, as token ids: leave it out of "
+        "what is shared.** It is for the machine that serves, as are the rows themselves.",
         "",
+        "| text, SHA-256 of its token ids | tokens | base | adapter |",
+        "| --- | --- | --- | --- |",
     ]
-    for number, text in enumerate(texts, start=1):
-        base, adapter = fmean(text["base_logprobs"]), fmean(text["adapter_logprobs"])
-        words = decode(text["token_ids"])
-        fence = "`" * max(3, 1 + _longest_run(words))
-        lines += [f"{number}. base {base:.2f}, adapter {adapter:.2f}", "", fence, words, fence, ""]
-    return lines
-
-
-def _longest_run(words: str) -> int:
-    """Of backticks."""
-    return max((len(list(run)) for tick, run in groupby(words) if tick == "`"), default=0)
+    for text in texts:
+        ids, base, adapter = text["token_ids"], fmean(text["base_logprobs"]), fmean(text["adapter_logprobs"])
+        digest = hashlib.sha256(" ".join(map(str, ids)).encode()).hexdigest()
+        lines.append(f"| `{digest}` | {len(ids)} | {base:.2f} | {adapter:.2f} |")
+    return [*lines, ""]

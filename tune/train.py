@@ -18,7 +18,7 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -101,7 +101,7 @@ def train(run: Path, *, seat: Seat = Seat()) -> None:
     ended = _reduce(last, recipe, tokenizer, run=run) if recipe.adapter == "full" else Ended(last, find_earlier(last))
     models.export_adapter(ended.last, run / ADAPTER, base_model=recipe.base_model)
     _write_proof(run / ADAPTER, learnt.texts(), recipe, device=device, earlier=ended.earlier)
-    sources = _describe(run, recipe, dataset, start, ended, decode=lambda ids: str(tokenizer.decode(list(ids))))
+    sources = _describe(run, recipe, dataset, start, ended)
     about = _about(run, recipe, learnt, start) | ({} if ended.share is None else {"share": round(ended.share, 4)})
     manifest = publish(run / ADAPTER, kind="adapter", about=about)
     tokenizer.save_pretrained(run / TOKENIZER)
@@ -218,13 +218,11 @@ def _write_proof(
     write_atomic(adapter / PROOF, json.dumps({"texts": proofs[:PROOF_TEXTS]}) + "\n")
 
 
-def _describe(
-    run: Path, recipe: Recipe, dataset: Path, start: Start, ended: Ended, *, decode: Callable[[Sequence[int]], str]
-) -> Sources:
+def _describe(run: Path, recipe: Recipe, dataset: Path, start: Start, ended: Ended) -> Sources:
     """Write the adapter's card; what the adapter was made of."""
     manifest = verify(dataset)
     sources = Sources(identify_base(recipe.base_model), manifest.content_hash, start.content_hash, ended.share)
-    write_model_card(run, run / ADAPTER, recipe, sources, proof=run / ADAPTER / PROOF, decode=decode)
+    write_model_card(run, run / ADAPTER, recipe, sources, proof=run / ADAPTER / PROOF)
     return sources
 
 

@@ -1,5 +1,6 @@
 """run.json says what a run was made of, the card what an adapter is: alike for alike weights, and no path in either."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -47,12 +48,9 @@ def a_run(folder: Path) -> tuple[Path, Recipe]:
     return run, recipe
 
 
-def write_card(run: Path, recipe: Recipe, *, words: str = "Where is my parcel?") -> str:
+def write_card(run: Path, recipe: Recipe) -> str:
     adapter = run / "adapter"
-    write_model_card(
-        run, adapter, recipe, SOURCES, proof=adapter / "proof.json",
-        decode=lambda ids: f"{words} {list(ids)}",
-    )  # fmt: skip
+    write_model_card(run, adapter, recipe, SOURCES, proof=adapter / "proof.json")
     return (adapter / CARD).read_text()
 
 
@@ -66,7 +64,7 @@ def test_the_card_names_base_dataset_methods_and_proofs(tmp_path: Path) -> None:
         f"| base model Tiny-Instruct | `{'b' * 64}` |", f"| dataset | `{'d' * 64}` |", "rank 4, alpha 8",
         "trained by sft -> dpo, seed 23", "| sft | 96 | 12 | 3.250 -> 1.500 |  |",
         "| 0.690 -> 0.690 | 0.250 -> 0.250 |",
-        "1. base -3.00, adapter -0.75", "Where is my parcel? [1, 2, 3]",
+        f"| `{hashlib.sha256(b'1 2 3').hexdigest()}` | 3 | -3.00 | -0.75 |", "leave it out of what is shared",
     ):  # fmt: skip
         assert words in card
     assert "kto" not in card
@@ -83,10 +81,14 @@ def test_equal_weights_have_an_equal_card_however_long_they_took(tmp_path: Path)
     assert write_card(run, recipe) == card
 
 
-def test_a_text_does_not_break_out_of_its_fence(tmp_path: Path) -> None:
+def test_the_card_holds_no_token_of_what_people_wrote(tmp_path: Path) -> None:
     run, recipe = a_run(tmp_path)
-    card = write_card(run, recipe, words="```\n# Not a heading\n````")
-    assert "\n`````\n```\n# Not a heading\n````" in card
+    said = [{**TEXTS[0], "token_ids": [31_337, 2, 31_338]}]
+    (run / "adapter" / "proof.json").write_text(json.dumps({"texts": said}))
+    card = write_card(run, recipe)
+    assert "31337" not in card
+    assert "31338" not in card
+    assert "| 3 | -3.00 | -0.75 |" in card
 
 
 def test_run_json_says_all_that_a_second_run_needs(tmp_path: Path) -> None:
