@@ -25,13 +25,14 @@ from deploy.plan import NightFolder, Step, Terms
 from deploy.queue import Queue
 from deploy.reporter import Reporter
 from deploy.rollout import Rollout
-from deploy.training import DONE, Means, train
+from deploy.training import Means, train
 from deploy.unfinished import give_time, take_over
 from nightschool.bots import Bot
 from nightschool.errors import NotEnoughRows
 from nightschool.files import copy_whole, publish, read_manifest
 from nightschool.home import Home
 from nightschool.records import Adapter, Event, Stage, new_id
+from nightschool.run_files import ADAPTER, DONE
 from tune.dataset import DatasetSummary, build_dataset, is_usable
 from tune.progress import TrainingProgress
 from tune.recipe import RECIPE, Recipe, write_recipe
@@ -134,7 +135,7 @@ class Night:
 
     async def register(self) -> None:
         """Put the adapter under its content hash and give it a version; the candidate before it is retired."""
-        school, trained = self._school, self._folder.run / "adapter"
+        school, trained = self._school, self._folder.run / ADAPTER
         manifest = read_manifest(trained) or publish(trained, kind="adapter")
         target = school.home.adapter(self._bot.bot_name, manifest.content_hash)
         await asyncio.to_thread(copy_whole, trained, target)

@@ -19,10 +19,10 @@ from pydantic import BaseModel, ConfigDict
 from nightschool.engine import Engine
 from nightschool.errors import EngineError, InvalidInput
 from nightschool.files import read_manifest, verify
+from nightschool.run_files import PROOF
 
 log = logging.getLogger(__name__)
 
-PROOF: Final = "proof.json"
 NOISE: Final = 0.05
 """|log-probability - reference| of one token that bf16 explains: measured .03 to .05 in the mean."""
 FLOOR: Final = 0.08

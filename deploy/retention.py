@@ -23,12 +23,13 @@ from collect.store import Store
 from deploy.exam import find_anchor
 from deploy.plan import NightFolder, Step
 from deploy.rollout import LIVE
-from deploy.training import DONE, TIMED_OUT
+from deploy.training import TIMED_OUT
 from nightschool.engine import Engine
 from nightschool.errors import EngineError
 from nightschool.files import MANIFEST
 from nightschool.home import Home
 from nightschool.records import Adapter, BotName, Cycle, CycleState, Stage
+from nightschool.run_files import DONE
 
 log = logging.getLogger(__name__)
 

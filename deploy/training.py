@@ -21,6 +21,7 @@ from nightschool.child import Child, run_child
 from nightschool.errors import TrainingFailed
 from nightschool.files import write_atomic
 from nightschool.records import utc_now
+from nightschool.run_files import DONE
 from tune.enough import not_enough, read_insufficient
 from tune.failure import forget_failure, read_failure
 from tune.pace import DEADLINE, count_cut, write_deadline
@@ -34,7 +35,6 @@ LAUNCHER: Final = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_mac
 """Nothing is left to a person's own settings for it."""
 CARDS: Final = "CUDA_VISIBLE_DEVICES"
 POLL_S: Final = 1.0
-DONE: Final = "DONE"
 SPENT: Final = "spent_s"
 SPENT_PERIOD_S: Final = 10.0
 """So much of the time spent is forgotten at most, when a kill takes the server."""

@@ -11,9 +11,10 @@ from typing import Final
 
 from deploy.known import Order, keep_order, read_order
 from deploy.plan import NightFolder
-from deploy.training import DONE, SPENT, TIMED_OUT
+from deploy.training import SPENT, TIMED_OUT
 from nightschool.errors import InvalidInput
 from nightschool.files import read_manifest, write_atomic
+from nightschool.run_files import DONE
 from tune.dataset import is_usable
 from tune.recipe import read_recipe
 

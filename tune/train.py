@@ -28,6 +28,7 @@ from nightschool.files import publish, read_manifest, verify, write_atomic
 from nightschool.identity import identify_base
 from nightschool.methods import CHAIN
 from nightschool.prompt import Neutraliser
+from nightschool.run_files import ADAPTER, DONE, PROOF
 from tune.decontaminate import Turn, asked_turns, suite_turns
 from tune.encode import Encoded
 from tune.enough import check_enough
@@ -46,10 +47,7 @@ from tune.team import Seat, Team, follow_launcher, join, take_seat
 
 log = logging.getLogger(__name__)
 
-DONE: Final = "DONE"
-ADAPTER: Final = "adapter"
 TOKENIZER: Final = "tokenizer"
-PROOF: Final = "proof.json"
 PROOF_TEXTS: Final = 3
 PROOF_TOKENS: Final = 96
 PROOF_CANDIDATES: Final = 8

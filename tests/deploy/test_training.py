@@ -13,11 +13,12 @@ from deploy.known import Order, keep_order, read_order
 from deploy.orders import recipe_of, training_ends
 from deploy.patience import HELD_UP_SHARE, NICENESS, STARVED_SHARE, Patience, Sample, Windows, has_waited, read_sample
 from deploy.plan import NightFolder
-from deploy.training import DONE, SPENT, TIMED_OUT, Means, train
+from deploy.training import SPENT, TIMED_OUT, Means, train
 from deploy.unfinished import give_time, take_over
 from nightschool.bots import Bot
 from nightschool.errors import NotEnoughRows, TrainingFailed
 from nightschool.files import MANIFEST, publish
+from nightschool.run_files import DONE
 from nightschool.timetable import SchedulePart
 from tune.dataset import DatasetSummary
 from tune.progress import TrainingProgress
