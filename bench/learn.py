@@ -27,7 +27,7 @@ from bench.common.plain_rows import write_plain_rows
 from bench.common.runs import call, train
 from eval.metrics.text import rouge_l, token_f1
 from eval.statistics import interval_of_mean
-from nightschool.methods import CHAIN, Method
+from nightschool.methods import USUAL, Method
 from tune.base_model import prepare_base_model
 from tune.recipe import Recipe
 
@@ -122,7 +122,7 @@ def compare(marks: Mapping[str, Marks], pupils: Class) -> dict[str, float]:
         )
         figures |= {f"{name}_base": before.mean(), f"{name}_tuned": after.mean()}
         figures |= _bounds(f"{name}_gain", after - before, groups)
-    for name in ("base", *CHAIN):
+    for name in ("base", *USUAL):
         figures[f"pref_acc_{name}"] = float(marks[name].prefers.mean())
     pairs = np.arange(len(tuned.prefers))
     for name in ("dpo", "kto"):
@@ -164,7 +164,7 @@ def measure(folder: Path, data: Path, *, model: str, plan: Plan) -> dict[str, fl
     pupils = read_class(data, plan.sizes, seed=SEED, longest_chars=plan.longest_chars)
     dataset = build_class_dataset(pupils, folder, taste=likes_steps, noise=NOISE, seed=SEED)
     adapters: dict[str, Path | None] = {"base": None, "plain_trl": run_plain(dataset, folder, model=model, plan=plan)}
-    for method in CHAIN:
+    for method in USUAL:
         start = None if method == "sft" else adapters["sft"]
         adapters[method] = run_night(method, dataset, folder, model=model, plan=plan, start=start)
     judge = Contestants(model)

@@ -27,7 +27,7 @@ from bench.common.classroom import Sizes, build_class_dataset, read_class
 from bench.common.contestants import Contestants
 from bench.common.plain_rows import write_plain_rows
 from bench.learn import PUBLIC, SEED, likes_steps
-from nightschool.methods import CHAIN, Method
+from nightschool.methods import USUAL, Method
 from tune.base_model import prepare_base_model
 from tune.recipe import Recipe, write_recipe
 
@@ -109,7 +109,7 @@ def measure(folder: Path, data: Path, *, model: str, plan: Plan) -> dict[str, fl
     judge = Contestants(model)
     print("| method | rows | ours | TRL | times as fast | peak memory, ours | TRL |")
     print("|---|---|---|---|---|---|---|")
-    for method in CHAIN:
+    for method in USUAL:
         rows = folder / f"{method}.jsonl"
         count = write_plain_rows(method, dataset, rows)
         plain = run_plain(method, rows, folder, model=model)

@@ -28,7 +28,7 @@ ORDER: Final = "order.json"
 WITHOUT_EFFECT: Final = frozenset(
     {
         "schema_version", "base_model", "dataset", "micro_batch_size", "checkpoint_steps", "device", "min_examples",
-        "replay_folder", "kept", "kept_gib",
+        "replay_folder", "kept", "kept_gib", "distill_key_variable", "distill_timeout_s",
     }
 )  # fmt: skip
 """Of a recipe: where and how it is computed, not what comes out."""

@@ -16,7 +16,7 @@ from eval.answers import Contestant, Label
 from eval.rules import GateRules
 from eval.suites import read_suite
 from nightschool.bots import Bot
-from nightschool.methods import MAKING
+from nightschool.methods import ANSWERING
 from nightschool.records import BASE, Adapter, Event, Outcome, Sampling, Stage
 from nightschool.timetable import SchedulePart
 from tune.bounds import Bounds
@@ -47,6 +47,8 @@ def recipe_of(
     wanted["suites"] = tuple(str(Path(suite).absolute()) for suite in bot.recipe.suites)
     if bot.recipe.replay_rows:
         wanted["replay_rows"] = str(Path(bot.recipe.replay_rows).absolute())
+    asked = bot.distill.model_dump() if "distill" in bot.recipe.methods else {}
+    wanted |= {f"distill_{key}": value for key, value in asked.items()}
     wanted |= {"dataset": str(dataset), "start": start, "speaker": speaker}
     wanted |= {"replay_folder": str(replay or ""), "kept": str(kept or "")}
     return Recipe(base_model=base_model, **wanted)
@@ -54,7 +56,7 @@ def recipe_of(
 
 def questions_of(bot: Bot) -> int:
     """How many a dataset is to hold that nobody answered well; none where no method answers them."""
-    return bot.recipe.questions if MAKING & set(bot.recipe.methods) else 0
+    return bot.recipe.questions if ANSWERING & set(bot.recipe.methods) else 0
 
 
 def training_ends(schedule: SchedulePart, *, began: datetime) -> datetime | None:

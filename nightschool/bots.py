@@ -15,6 +15,7 @@ from typing import Final, Literal, NamedTuple, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from nightschool.distill_part import DistillPart
 from nightschool.errors import InvalidSettings, UnknownModel
 from nightschool.faults import describe_faults
 from nightschool.recipe_part import RecipePart
@@ -103,6 +104,7 @@ class Bot(Section):
     """Questions offered on an empty page."""
     sampling: SamplingPart = SamplingPart()
     recipe: RecipePart = RecipePart()
+    distill: DistillPart = DistillPart()
     gate: GatePart = GatePart()
     schedule: SchedulePart = SchedulePart()
 
@@ -116,6 +118,12 @@ class Bot(Section):
             raise ValueError("recipe.micro_batch_size is larger than recipe.batch_size; lower it")
         if self.recipe.adapter == "full" and self.recipe.layers_share < 1:
             raise ValueError("recipe.layers_share is for adapters, and recipe.adapter is full; leave one of them out")
+        return self
+
+    @model_validator(mode="after")
+    def _knows_its_teacher(self) -> Self:
+        if "distill" in self.recipe.methods and not (self.distill.url and self.distill.model):
+            raise ValueError('recipe.methods has "distill"; say in distill.url and distill.model who is asked')
         return self
 
 

@@ -5,17 +5,24 @@ Named alike in a bot's file (`recipe.methods`), in a run's recipe and in what a 
 
 from typing import Final, Literal
 
-Method = Literal["sft", "dpo", "kto", "reward", "rejection"]
-CHAIN: Final[tuple[Method, ...]] = ("sft", "dpo", "kto")
-METHODS: Final[tuple[Method, ...]] = (*CHAIN, "reward", "rejection")
-"""Those behind the chain are at work before it: "reward" trains a model that judges answers and gives none, "rejection"
-makes rows for "sft"."""
-RUNS: Final[tuple[Method, ...]] = ("reward", "rejection", *CHAIN)
+Method = Literal["sft", "dpo", "kto", "reward", "rejection", "distill", "grpo"]
+USUAL: Final[tuple[Method, ...]] = ("sft", "dpo", "kto")
+CHAIN: Final[tuple[Method, ...]] = (*USUAL, "grpo")
+METHODS: Final[tuple[Method, ...]] = (*USUAL, "reward", "rejection", "distill", "grpo")
+"""As they are named and told. "reward" trains a model that judges answers and gives none, "rejection" and "distill"
+make rows for "sft"."""
+RUNS: Final[tuple[Method, ...]] = ("reward", "distill", "rejection", *CHAIN)
 """In the order in which a run uses them."""
-NEEDS: Final[dict[Method, tuple[Method, ...]]] = {"rejection": ("reward", "sft")}
+NEEDS: Final[dict[Method, tuple[Method, ...]]] = {
+    "rejection": ("reward", "sft"),
+    "distill": ("sft",),
+    "grpo": ("reward",),
+}
 """Others that a method is of no use without."""
-MAKING: Final = frozenset[Method]({"rejection"})
+MAKING: Final = frozenset[Method]({"rejection", "distill"})
 """Those that make rows for "sft" of questions of the record which nobody answered well."""
+ANSWERING: Final = MAKING | frozenset[Method]({"grpo"})
+"""Those that have such questions answered."""
 
 
 def check_methods(methods: tuple[Method, ...]) -> tuple[Method, ...]:

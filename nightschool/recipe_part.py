@@ -8,16 +8,16 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from nightschool.learners import Learner, with_rates
-from nightschool.methods import CHAIN, Method, check_methods
+from nightschool.methods import USUAL, Method, check_methods
 from nightschool.section import Section
 
 
 class RecipePart(Section):
     """How a night trains."""
 
-    methods: tuple[Method, ...] = CHAIN
+    methods: tuple[Method, ...] = USUAL
     """What a night may use, in this order: answers to imitate, pairs, votes; "reward" trains a judge of answers, by
-    which "rejection" chooses among answers to open questions."""
+    which "rejection" chooses among answers to open questions and "grpo" learns; "distill" has a larger model answer."""
     start: Literal["base", "production"] = "base"
     """Each night from the base model, or from the adapter in production; without one from the base model."""
     adapter: Learner = "lora"
@@ -110,6 +110,13 @@ class RecipePart(Section):
     """Longest answer that a machine makes."""
     made_weight: float = Field(default=0.3, gt=0, lt=1)
     """What such an answer weighs in SFT, where a person's weighs 1 on average."""
+    min_questions: int = Field(default=20, ge=1)
+    """With fewer questions that nobody answered well a night leaves GRPO out."""
+    grpo_epochs: float = Field(default=1, gt=0, le=20)
+    """Passes over those questions."""
+    grpo_learning_rate: float = Field(default=1e-5, gt=0, lt=1)
+    grpo_beta: float = Field(default=0.04, gt=0, le=10)
+    """How strongly GRPO is held to the adapter that it began with; lower moves further."""
 
     @model_validator(mode="after")
     def _names_its_rows(self) -> Self:

@@ -85,6 +85,8 @@ class Lessons:
     """Of those to imitate, rows whose answer a machine made."""
     replayed: int = 0
     """Of those to imitate, general rows that are none of the bot's."""
+    asked: tuple[Asked, ...] = ()
+    """Questions that nobody answered well."""
 
     def rows_of(self, phase: str) -> list[Encoded]:
         """Those that a method learns from."""

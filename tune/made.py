@@ -5,6 +5,7 @@ however often the run is started again. They stand in no dataset, so no exam ask
 how an answer is made.
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -14,8 +15,11 @@ from pydantic import BaseModel, ConfigDict
 from nightschool.files import write_atomic
 from nightschool.methods import Method
 from nightschool.records import ChatMessage
+from tune.pace import read_deadline
 
 FOLDER: Final = "made"
+TIME_SHARE: Final = 0.25
+"""Of the time that is left until the run is to be done, for the answers of one method."""
 
 
 class MadeRow(BaseModel):
@@ -62,6 +66,12 @@ def read_made(run: Path, method: Method) -> Made | None:
     """None where the method has not ended."""
     file = _file(run, method)
     return Made.model_validate_json(file.read_bytes()) if file.exists() else None
+
+
+def time_for(run: Path, *, now_s: float) -> float:
+    """Until when answers may be made, in seconds since 1970."""
+    deadline_s = read_deadline(run)
+    return math.inf if deadline_s is None else now_s + TIME_SHARE * max(0.0, deadline_s - now_s)
 
 
 def _file(run: Path, method: Method) -> Path:

@@ -39,6 +39,8 @@ class StepLine(BaseModel):
     """By how much better answers are rewarded more than worse ones; only where answers are compared."""
     rewards_accuracy: float | None = None
     """Share 0..1 of the step's pairs whose better answer is rewarded more."""
+    reward: float | None = None
+    """Mean 0..1 over the step's own answers; only where a judge rewards them."""
     memory_mb: float | None = None
     """Most that the trainer has held so far."""
     left_s: float | None = None

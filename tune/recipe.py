@@ -99,6 +99,20 @@ class Recipe(BaseModel):
     """Longest answer that a machine makes."""
     made_weight: float = Field(default=0.3, gt=0, lt=1)
     """What such an answer weighs in SFT, where a person's weighs 1 on average."""
+    min_questions: int = Field(default=20, ge=1)
+    """With fewer questions that nobody answered well there is no GRPO."""
+    grpo_epochs: float = Field(default=1, gt=0)
+    grpo_learning_rate: float = Field(default=1e-5, gt=0, lt=1)
+    grpo_beta: float = Field(default=0.04, gt=0)
+    """How strongly GRPO is held to where it started."""
+    distill_url: str = ""
+    """Root of the OpenAI-compatible API that is asked; empty: none is."""
+    distill_model: str = ""
+    distill_key_variable: str = ""
+    """Name of the environment variable that holds its key."""
+    distill_timeout_s: float = Field(default=60, gt=0)
+    distill_answers: int = Field(default=100, ge=1)
+    """Most questions that are sent to it."""
 
     @model_validator(mode="before")
     @classmethod

@@ -56,6 +56,8 @@ class RowCounts(NamedTuple):
     """Lessons whose answer a machine made."""
     replayed: int = 0
     """Of the lessons, general rows that are none of the bot's."""
+    distrust: str = ""
+    """Why nothing is to go by the reward model; empty where it may, or where that is not known yet."""
 
 
 def choose_stages(recipe: Recipe, counts: RowCounts) -> tuple[Choice, ...]:
@@ -66,6 +68,8 @@ def choose_stages(recipe: Recipe, counts: RowCounts) -> tuple[Choice, ...]:
         "kto": _choose_kto(recipe, counts),
         "reward": _choose_by_pairs(recipe, counts, "reward"),
         "rejection": _choose_by_questions(counts, "rejection"),
+        "distill": _choose_by_questions(counts, "distill"),
+        "grpo": _choose_grpo(recipe, counts),
     }
     return tuple(
         found[method]
@@ -105,6 +109,14 @@ def _choose_kto(recipe: Recipe, counts: RowCounts) -> Choice:
 
 def _choose_by_questions(counts: RowCounts, method: Method) -> Choice:
     return Choice(method, counts.questions > 0, f"{counts.questions} questions without a good answer", counts.questions)
+
+
+def _choose_grpo(recipe: Recipe, counts: RowCounts) -> Choice:
+    why = f"{counts.questions} questions without a good answer; recipe.min_questions asks for {recipe.min_questions}"
+    no_adapter = "it learns by an adapter only, and recipe.adapter is full" if recipe.adapter == "full" else ""
+    against = [words for words in (no_adapter, counts.distrust) if words]
+    runs = counts.questions >= recipe.min_questions and not against
+    return Choice("grpo", runs, "; ".join((why, *against)), counts.questions)
 
 
 _LINES: Final = TypeAdapter(list[StageLine])

@@ -19,6 +19,8 @@ from deploy.orders import (
 )
 from deploy.rollout import Route
 from nightschool.bots import Bot
+from nightschool.distill_part import DistillPart
+from nightschool.methods import Method
 from nightschool.recipe_part import RecipePart
 from nightschool.records import Adapter, AdapterName, BotName, Event, Sampling, Stage
 from tune.bounds import Bounds
@@ -161,6 +163,17 @@ def test_questions_are_kept_for_methods_that_answer_them_and_production_does() -
     assert recipe_of(bot, base_model="base", dataset=Path("data"), production=live).speaker == "adapters/live"
     assert recipe_of(bot, base_model="base", dataset=Path("data")).speaker == ""
     assert recipe_of(BOT, base_model="base", dataset=Path("data"), production=live).speaker == ""
+
+
+def test_a_larger_model_is_named_in_an_order_only_where_it_is_to_be_asked() -> None:
+    distill = DistillPart(url="http://gpu-1:8000/v1", model="big-one", key_variable="TEACHERS_KEY", answers=7)
+    cases: list[tuple[tuple[Method, ...], str]] = [(("sft", "distill"), distill.url), (("sft",), "")]
+    for methods, url in cases:
+        bot = Bot(name="support", title="F", system_prompt="Help.", recipe=RecipePart(methods=methods), distill=distill)
+        ordered = recipe_of(bot, base_model="base", dataset=Path("data"))
+        assert ordered.distill_url == url
+        assert (ordered.distill_answers, ordered.distill_model) == ((7, "big-one") if url else (100, ""))
+        assert questions_of(bot) == (200 if url else 0)
 
 
 SHARES = {"dpo_label_smoothing": 0.25, "layers_share": 0.25, "reward_min_agreement": 0.75}

@@ -43,6 +43,13 @@ def test_the_shipped_bots_are_sound() -> None:
         ("[recipe]\nrnak = 3\n", "did you mean recipe.rank"),
         ("[recipe]\nbatch_size = 2\nmicro_batch_size = 4\n", "micro_batch_size is larger"),
         ('[recipe]\nadapter = "full"\nlayers_share = 0.5\n', "layers_share is for adapters"),
+        ('[recipe]\nmethods = ["sft", "rejection"]\n', 'of no use without "reward"'),
+        ('[recipe]\nmethods = ["sft", "grpo"]\n', 'of no use without "reward"'),
+        ('[recipe]\nmethods = ["sft", "distill"]\n', "say in distill.url and distill.model who is asked"),
+        ('[distill]\nurl = "http://me:pw@gpu-1/v1"\n', "must hold no user name and no password"),
+        ('[distill]\nurl = "http://gpu-1/v1?key=s"\n', "without ? or #"),
+        ('[distill]\nurl = "gpu-1"\n', "must be a URL such as http://gpu-1:8000/v1"),
+        ('[distill]\nkey_variable = "sk-4711"\n', "distill.key_variable"),
         ("[sampling\n", "is not TOML"),
     ],
 )

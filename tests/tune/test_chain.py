@@ -117,7 +117,7 @@ def test_each_method_takes_its_steps_and_says_so(whole: Path) -> None:
     stages = read_stages(whole)
     assert [(line.method, line.ran, line.rows, line.steps) for line in stages] == [
         ("sft", True, 20, 10), ("dpo", True, 12, 6), ("kto", True, 14, 7), ("reward", False, 12, 0),
-        ("rejection", False, 0, 0),
+        ("rejection", False, 0, 0), ("distill", False, 0, 0), ("grpo", False, 0, 0),
     ]  # fmt: skip
     assert stages[1].why == "12 pairs; recipe.min_pairs asks for 4"
     assert all(line.seconds > 0 for line in stages[:3])

@@ -38,7 +38,8 @@ def test_methods_are_read_as_they_were_written(tmp_path: Path, methods: Any) -> 
 
 
 @pytest.mark.parametrize(
-    "methods", ['["kto", "sft"]', '["sft", "sft"]', "[]", '["ppo"]', '["reward"]', '["sft", "rejection"]']
+    "methods",
+    ['["kto", "sft"]', '["sft", "sft"]', "[]", '["ppo"]', '["sft", "grpo"]', '["reward"]', '["sft", "rejection"]'],
 )
 def test_methods_in_another_order_twice_or_unknown_are_refused(tmp_path: Path, methods: str) -> None:
     (tmp_path / "recipe.toml").write_text(f'base_model = "m"\ndataset = "d"\nmethods = {methods}\n')

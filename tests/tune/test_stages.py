@@ -56,6 +56,18 @@ def test_questions_are_answered_where_there_are_some_and_made_rows_are_told() ->
     assert not {c.method: c.runs for c in choose_stages(order, counts._replace(questions=0))}["rejection"]
 
 
+def test_grpo_wants_questions_and_a_judge_that_may_be_trusted() -> None:
+    order = recipe(methods=("sft", "reward", "grpo"), min_questions=3)
+    counts = RowCounts(60, 50, 0, 0, questions=3)
+    found = [
+        choose_stages(order, c)[-1] for c in (counts, counts._replace(questions=2), counts._replace(distrust="no"))
+    ]
+    assert [choice.runs for choice in found] == [True, False, False]
+    assert found[2].why == "3 questions without a good answer; recipe.min_questions asks for 3; no"
+    whole = order.model_copy(update={"adapter": "full"})
+    assert choose_stages(whole, counts)[-1].why.endswith("; it learns by an adapter only, and recipe.adapter is full")
+
+
 def test_a_line_is_told_once_and_in_its_place(tmp_path: Path) -> None:
     sft, judge = (
         StageLine(method=method, ran=True, why="", rows=1, steps=1, seconds=1) for method in ("sft", "reward")

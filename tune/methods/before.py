@@ -8,16 +8,18 @@ what there is. Started again, it takes what is there.
 import gc
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
 from nightschool.errors import TrainingFailed
-from nightschool.methods import CHAIN
+from nightschool.methods import CHAIN, MAKING, RUNS
+from tune.distill import Distillation
 from tune.lessons import Lessons, Reader
-from tune.made import Made
+from tune.made import Made, read_made
 from tune.methods.chain import count_rows, line_of, plan
 from tune.methods.rejection import Rejection
-from tune.methods.reward import RewardStage, read_agreement
+from tune.methods.reward import RewardStage, distrust
 from tune.recipe import Recipe
 from tune.rows import TRAIN, read_sft_rows
 from tune.sound import House
@@ -36,9 +38,11 @@ ROOM: Final = 48
 def prepare(
     lessons: Lessons, recipe: Recipe, reader: Reader, dataset: Path, *, run: Path, device: str, team: Team = Team()
 ) -> Lessons:
-    """`lessons` with the rows that were made. Raises InvalidInput where there is nothing to train on."""
+    """`lessons` with the questions, and with the rows that were made. Raises InvalidInput where there is nothing to
+    train on."""
     asked = reader.questions(dataset, max_tokens=recipe.max_tokens - ROOM)
-    choices = choose_stages(recipe, count_rows(lessons, questions=len(asked)))
+    lessons = replace(lessons, asked=tuple(asked))
+    choices = choose_stages(recipe, count_rows(lessons))
     courses = plan(choices, lessons, recipe)
     before = {choice.method: choice for choice in choices if choice.method not in CHAIN}
     for choice in before.values():
@@ -47,34 +51,37 @@ def prepare(
     if before["reward"].runs and not any(line.method == "reward" for line in team.of_first(read_stages(run))):
         judge = RewardStage(lessons, recipe, courses["reward"], run=run, device=device, team=team)
         _attempt(run, before["reward"], lambda: judge.train(None), remarks=lambda _: judge.remarks, team=team)
-    if before["rejection"].runs and (why_not := distrust(run, recipe)):
-        _tell(team, run, line_of(before["rejection"], run, ran=False, remarks=(why_not,)))
-    elif before["rejection"].runs:
-        house = House.of(row.messages for row in read_sft_rows(dataset / TRAIN))
-        rejection = Rejection(recipe, reader, run=run, device=device, house=house)
-
-        def make() -> Made:
-            # Never more than people wrote: what a model made of itself is not to be most of what it learns.
-            return rejection.make(asked, by=find_speaker(recipe), most=len(lessons.imitated))
-
-        made = _attempt(
-            run, before["rejection"], lambda: team.by_first(make), remarks=lambda made: (made.describe(),), team=team
-        )
-        return _add(lessons, made, reader, weight=recipe.made_weight)
+    for method in RUNS:
+        if method in MAKING and before[method].runs:
+            made = _make(before[method], lessons, recipe, reader, run=run, device=device, team=team)
+            lessons = _add(lessons, made, reader, weight=recipe.made_weight)
     return lessons
 
 
-def distrust(run: Path, recipe: Recipe) -> str:
-    """Why nothing is to go by the run's reward model; empty where it may."""
-    agreement = read_agreement(run)
-    if agreement is None:
-        return "no reward model was trained this night"
-    if agreement.pairs and agreement.bounds[0] >= recipe.reward_min_agreement:
-        return ""
-    return (
-        f"the reward model {agreement.describe()}; recipe.reward_min_agreement asks for "
-        f"{recipe.reward_min_agreement:.0%} as the lower end"
-    )
+def _make(
+    choice: Choice, lessons: Lessons, recipe: Recipe, reader: Reader, *, run: Path, device: str, team: Team
+) -> Made | None:
+    """What a method makes of the questions, and a line of it; None where it makes nothing."""
+    if choice.method == "rejection" and (why_not := distrust(run, recipe)):
+        _tell(team, run, line_of(choice, run, ran=False, remarks=(why_not,)))
+        return None
+
+    def make() -> Made:
+        house = House.of(row.messages for row in read_sft_rows(Path(recipe.dataset) / TRAIN))
+        # Never more than people wrote: what machines made is not to be most of what is learnt.
+        most = len(lessons.imitated) - 2 * lessons.made
+        if choice.method == "distill":
+            return Distillation(recipe, reader, run=run, house=house).make(lessons.asked, most=most)
+        taught = {row.item_id for row in distilled.rows} if (distilled := read_made(run, "distill")) else set()
+        left = [one for one in lessons.asked if one.row.item_id not in taught]
+        rejection = Rejection(recipe, reader, run=run, device=device, house=house)
+        return rejection.make(left, by=find_speaker(recipe), most=most)
+
+    return _attempt(run, choice, lambda: team.by_first(make), remarks=_describe, team=team)
+
+
+def _describe(made: Made) -> Sequence[str]:
+    return (made.describe(),)
 
 
 def _attempt(

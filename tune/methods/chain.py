@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
@@ -28,6 +28,7 @@ from tune.methods.kto import Kto, all_mismatches
 from tune.methods.memory import Appetite
 from tune.methods.prove import Keeping, choose_arithmetic
 from tune.methods.reference import Ask, ask_reference, one_by_one
+from tune.methods.reward import distrust
 from tune.methods.sft import Sft
 from tune.methods.shelf import Shelf
 from tune.methods.steps import Objective, take_steps
@@ -38,11 +39,16 @@ from tune.stages import Choice, RowCounts, StageLine, choose_stages, read_stages
 from tune.start import Start
 from tune.team import Team
 
+if TYPE_CHECKING:
+    from tune.methods.grpo import GrpoStage
+
 log = logging.getLogger(__name__)
 
 REFERENCES: Final = "references"
 KEPT: Final = "kept"
 """In the run folder, where the recipe names no other: constants of the base model."""
+QUESTIONS_A_STEP: Final = 4
+"""Of GRPO."""
 STEPPING: Final = frozenset[Method]({*CHAIN, "reward"})
 """Methods that take steps."""
 
@@ -52,7 +58,8 @@ def train_chain(lessons: Lessons, recipe: Recipe, start: Start, *, run: Path, de
 
     Raises InvalidInput where there is enough for none, and TrainingFailed where the first one fails.
     """
-    choices = [choice for choice in choose_stages(recipe, count_rows(lessons)) if choice.method in CHAIN]
+    counts = count_rows(lessons, distrust=distrust(run, recipe))
+    choices = [choice for choice in choose_stages(recipe, counts) if choice.method in CHAIN]
     courses = plan(choices, lessons, recipe)
     told = _begin(run, choices, team=team)
     remarks: tuple[str, ...] = (start.remark,) if start.remark else ()
@@ -60,7 +67,7 @@ def train_chain(lessons: Lessons, recipe: Recipe, start: Start, *, run: Path, de
     for choice in choices:
         if choice.method in told and not told[choice.method].ran:
             continue
-        stage = _Stage(lessons, recipe, courses[choice.method], run=run, device=device, team=team)
+        stage = _make_stage(lessons, recipe, courses[choice.method], run=run, device=device, team=team)
         try:
             checkpoint = stage.train(checkpoint or start.folder)
             ran = True
@@ -81,10 +88,13 @@ def train_chain(lessons: Lessons, recipe: Recipe, start: Start, *, run: Path, de
     return checkpoint
 
 
-def count_rows(lessons: Lessons, *, questions: int = 0) -> RowCounts:
+def count_rows(lessons: Lessons, *, distrust: str = "") -> RowCounts:
     good = sum(vote.is_good for vote in lessons.voted)
     bad = len(lessons.voted) - good
-    return RowCounts(len(lessons.imitated), len(lessons.compared), good, bad, questions, lessons.made, lessons.replayed)
+    return RowCounts(
+        len(lessons.imitated), len(lessons.compared), good, bad, questions=len(lessons.asked), made=lessons.made,
+        replayed=lessons.replayed, distrust=distrust,
+    )  # fmt: skip
 
 
 def plan(choices: Sequence[Choice], lessons: Lessons, recipe: Recipe) -> Mapping[Method, Course]:
@@ -111,6 +121,10 @@ def _course(method: Method, lessons: Lessons, recipe: Recipe, *, steps_behind: i
     if method == "sft":
         lengths = [len(given.row.input_ids) for given in lessons.imitated]
         return Course(method, plan(lengths, recipe.epochs), recipe.learning_rate, steps_behind)
+    if method == "grpo":
+        lengths = [len(one.prompt_ids) for one in lessons.asked]
+        order = plan_order(lengths, epochs=recipe.grpo_epochs, batch_size=QUESTIONS_A_STEP, seed=recipe.seed)
+        return Course(method, order, recipe.grpo_learning_rate, steps_behind)
     if method in {"dpo", "reward"}:
         lengths = [max(len(pair.chosen.input_ids), len(pair.rejected.input_ids)) for pair in lessons.compared]
         if method == "dpo":
@@ -143,6 +157,18 @@ def line_of(choice: Choice, run: Path, *, ran: bool, remarks: Sequence[str]) -> 
         steps=len(steps),
         seconds=sum(line.seconds for line in steps),
     )
+
+
+def _make_stage(
+    lessons: Lessons, recipe: Recipe, course: Course, *, run: Path, device: str, team: Team
+) -> "_Stage | GrpoStage":
+    if course.phase != "grpo":
+        return _Stage(lessons, recipe, course, run=run, device=device, team=team)
+    # Here, since TRL takes seconds that no other method wants.
+    from tune.methods.grpo import GrpoStage  # noqa: PLC0415
+
+    load = partial(load_learner, recipe, device=device)
+    return GrpoStage(lessons, recipe, course, run=run, device=device, load=load, team=team)
 
 
 class _Stage:

@@ -26,10 +26,9 @@ from tune import model as models
 from tune.encode import Encoded
 from tune.generate import Draw, generate
 from tune.lessons import Asked, Reader
-from tune.made import FOLDER, Made, MadeRow, read_made, write_made
+from tune.made import FOLDER, Made, MadeRow, read_made, time_for, write_made
 from tune.methods.memory import is_out_of_memory
 from tune.methods.reward import Judge
-from tune.pace import read_deadline
 from tune.recipe import Recipe
 from tune.sound import House, Unsound, find_unsound
 from tune.start import Start
@@ -39,8 +38,6 @@ log = logging.getLogger(__name__)
 DRAWN: Final = "rejection-drawn.jsonl"
 GROUP: Final = 4
 """Questions that are answered at once, and so many a kill loses at most."""
-TIME_SHARE: Final = 0.25
-"""Of the time that is left until the run is to be done."""
 
 
 class Told(NamedTuple):
@@ -93,7 +90,7 @@ class Rejection:
         groups = [by_length[at : at + GROUP] for at in range(0, len(by_length), GROUP)]
         left = [group for group in groups if any(one.row.item_id not in drawn for one in group)]
         speaker = _Speaker(self._recipe, by, device=self._device) if left else None
-        ends_s = self._ends_s()
+        ends_s = time_for(self._run, now_s=self._clock())
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("a", encoding="utf-8") as out:
             for group in left:
@@ -105,10 +102,6 @@ class Rejection:
                 out.flush()
                 drawn |= found
         return {one.row.item_id: drawn[one.row.item_id] for one in asked if one.row.item_id in drawn}
-
-    def _ends_s(self) -> float:
-        deadline_s, now_s = read_deadline(self._run), self._clock()
-        return float("inf") if deadline_s is None else now_s + TIME_SHARE * max(0.0, deadline_s - now_s)
 
     def _choose(self, asked: Sequence[Asked], drawn: Mapping[str, Sequence[Told]], *, source: str, most: int) -> Made:
         refused: Counter[str] = Counter()

@@ -110,6 +110,19 @@ def read_agreement(run: Path) -> Agreement | None:
     return Agreement(int(pairs), int(right), float(bar))
 
 
+def distrust(run: Path, recipe: Recipe) -> str:
+    """Why nothing is to go by the run's reward model; empty where it may."""
+    agreement = read_agreement(run)
+    if agreement is None:
+        return "no reward model was trained this night"
+    if agreement.pairs and agreement.bounds[0] >= recipe.reward_min_agreement:
+        return ""
+    return (
+        f"the reward model {agreement.describe()}; recipe.reward_min_agreement asks for "
+        f"{recipe.reward_min_agreement:.0%} as the lower end"
+    )
+
+
 class Judge:
     """A run's reward model, ready to score."""
 

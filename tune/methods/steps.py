@@ -99,7 +99,7 @@ def take_steps(
         data_collator=_collate,
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(_Watch(trainer, run=run, course=course, team=team))
+    trainer.add_callback(Watch(trainer, run=run, course=course, team=team))
     if (done_by_s := read_deadline(run)) is not None:
         pace = Pace(run, phase=course.phase, planned=course.plan.steps, resumed_at=done)
         deadline_s = course.deadline(done_by_s, now_s=time.time(), done=done)
@@ -162,7 +162,7 @@ class _Trainer(Trainer):
             self.accelerator.backward(share.loss)
             losses.append(share.loss.detach())
             figures.append(share.figures)
-        return _Computed(float(torch.stack(losses).sum()) if losses else 0.0, _add_up(figures), _peak_mb())
+        return _Computed(float(torch.stack(losses).sum()) if losses else 0.0, _add_up(figures), peak_mb())
 
 
 class _Computed(NamedTuple):
@@ -186,10 +186,19 @@ def _collate(rows: Sequence[Mapping[str, int]]) -> dict[str, Tensor]:
     return {"row": torch.tensor([row["row"] for row in rows])}
 
 
-class _Watch(TrainerCallback):
+class Watched(Protocol):
+    """A trainer that says of its latest step what transformers' does not."""
+
+    state: Any
+    tokens: int
+    figures: Mapping[str, float]
+    memory_mb: float
+
+
+class Watch(TrainerCallback):
     """Writes a line for each step, stops at nonsense, and seals checkpoints by a manifest once they are whole."""
 
-    def __init__(self, trainer: _Trainer, *, run: Path, course: Course, team: Team) -> None:
+    def __init__(self, trainer: Watched, *, run: Path, course: Course, team: Team = Team()) -> None:
         self._trainer, self._run, self._course, self._team = trainer, run, course, team
         before = [line for line in read_steps(run) if line.phase == course.phase]
         self._losses = [line.loss for line in before]
@@ -241,7 +250,7 @@ class _Watch(TrainerCallback):
         )
 
 
-def _peak_mb() -> float:
+def peak_mb() -> float:
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 1e6
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
