@@ -28,8 +28,12 @@ from tune.model import choose_dtype
 log = logging.getLogger(__name__)
 
 BOUNDS: Final[Mapping[torch.dtype, float]] = MappingProxyType({torch.float32: 5e-3, torch.bfloat16: 0.3})
-"""Relative difference of a layer's gradient that rounding explains; what is wrong in kind is wrong by far more."""
-LOSS_BOUNDS: Final[Mapping[torch.dtype, float]] = MappingProxyType({torch.float32: 1e-4, torch.bfloat16: 0.02})
+"""Relative difference of a layer's gradient that rounding explains.
+
+Measured in bf16: up to .08 in six dense families, .03 in a model of 30 layers, .24 where rounding sends a token to
+another expert; .42 to 3.7 where capped attention, windows, sinks or scaled logits were left out."""
+LOSS_BOUNDS: Final[Mapping[torch.dtype, float]] = MappingProxyType({torch.float32: 1e-4, torch.bfloat16: 0.012})
+"""The same of a row's loss: up to .009 in bf16, and .013 to .34 where something was left out."""
 SMALL: Final = 0.05
 """Of the largest gradient: one that is smaller is mostly rounding, and is measured by this."""
 NUDGE: Final = 0.02

@@ -29,8 +29,8 @@ def make_rows(count: int, *, seed: int) -> list[Encoded]:
     return rows
 
 
-def adapt(family: str, **more: Any) -> Any:
-    """A small random model in fp32 with an adapter on it, whose weights are no longer zero."""
+def adapt(family: str, *, dtype: str = "float32", **more: Any) -> Any:
+    """A small random model with an adapter on it, whose weights are no longer zero."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, set_seed
 
@@ -40,7 +40,7 @@ def adapt(family: str, **more: Any) -> Any:
     config = AutoConfig.for_model(family, **SIZES | SURE | more)
     # Others leave capped attention uncapped without a word.
     how = {"attn_implementation": "eager"}
-    base = AutoModelForCausalLM.from_config(config, dtype=torch.float32, **how)  # type: ignore[no-untyped-call]
+    base = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype), **how)  # type: ignore[no-untyped-call]
     return add_adapter(base, Recipe(base_model=family, dataset="d", rank=4, alpha=8))
 
 
@@ -138,6 +138,23 @@ def test_where_it_would_be_wrong_it_is_found_out_and_said(fault: str, caplog: py
     assert chosen.name != "lean"
     assert f"arithmetic=lean is not that of {family}" in caplog.text
     assert is_equal(transformers_own(model, others), wanted)
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen3", "gemma3_text"])
+def test_in_bf16_rounding_is_not_taken_for_a_fault(family: str) -> None:
+    from tune.methods.prove import choose_arithmetic
+
+    model = adapt(family, dtype="bfloat16", **PLAIN_ONES[family])
+    assert choose_arithmetic(model, make_rows(6, seed=1), device="cpu").name == "lean"
+
+
+@pytest.mark.parametrize("fault", WRONG_ONES)
+def test_in_bf16_a_fault_is_not_taken_for_rounding(fault: str) -> None:
+    from tune.methods.prove import choose_arithmetic
+
+    family, more = WRONG_ONES[fault]
+    model = adapt(family, dtype="bfloat16", **more)
+    assert choose_arithmetic(model, make_rows(6, seed=1), device="cpu").name != "lean"
 
 
 def test_rows_that_fit_into_a_window_need_not_mind_it() -> None:
