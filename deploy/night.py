@@ -18,6 +18,7 @@ from collect import registry
 from collect.snapshot import write_snapshot
 from collect.store import Store
 from deploy.board import Board
+from deploy.building import have_built
 from deploy.judging import Judge, Paper
 from deploy.known import Order, find_changes, find_known_items, find_trained, keep_decided, keep_order
 from deploy.orders import bounds_of, in_production, insufficient, questions_of, recipe_of, shortfall, training_ends
@@ -33,7 +34,8 @@ from nightschool.files import copy_whole, publish, read_manifest
 from nightschool.home import Home
 from nightschool.records import Adapter, Event, Stage, new_id
 from nightschool.run_files import ADAPTER, DONE
-from tune.dataset import DatasetSummary, build_dataset, is_usable
+from tune.build import BuildOrder
+from tune.dataset import DatasetSummary, is_usable
 from tune.progress import TrainingProgress
 from tune.recipe import RECIPE, Recipe, write_recipe
 
@@ -239,21 +241,21 @@ async def take_snapshot(school: School, bot: Bot, folder: NightFolder) -> None:
 
 async def make_dataset(school: School, bot: Bot, folder: NightFolder, *, target: Path) -> DatasetSummary:
     """The folder's snapshot as a dataset under `target`; nothing else is kept."""
-    return await asyncio.to_thread(
-        build_dataset,
-        folder.snapshot,
-        target,
+    order = BuildOrder(
+        snapshot=folder.snapshot,
+        target=target,
         system_prompt=bot.system_prompt,
         held_out_share=bot.recipe.held_out_share,
         bounds=bounds_of(bot),
         half_life_days=bot.recipe.half_life_days,
         topic_ratio=bot.recipe.topic_ratio,
-        suites=[Path(suite) for suite in bot.recipe.suites],
+        suites=tuple(Path(suite) for suite in bot.recipe.suites),
         seed=bot.recipe.split_seed,
         questions=questions_of(bot),
         known_items=await find_known_items(school.store, school.home, bot=bot.bot_name),
         trained_before=await find_trained(school.store, school.home, bot=bot.bot_name),
     )
+    return await have_built(order, order_file=folder.order_file)
 
 
 async def find_shortfall(school: School, bot: Bot, data: DatasetSummary, *, dataset: Path, force: bool) -> str | None:

@@ -82,6 +82,10 @@ class NightFolder:
         return self.root / "snapshot"
 
     @property
+    def order_file(self) -> Path:
+        return self.root / "build.json"
+
+    @property
     def dataset_file(self) -> Path:
         return self.root / "dataset.json"
 

@@ -102,6 +102,10 @@ class RecordError(NightschoolError):
     code = "record_error"
 
 
+class BuildFailed(NightschoolError):
+    code = "build_failed"
+
+
 class TrainingFailed(NightschoolError):
     code = "training_failed"
 
