@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from transformers import GenerationConfig
 
+from nightschool.errors import TrainingFailed
+
 
 class Draw(NamedTuple):
     """How words are drawn."""
@@ -34,7 +36,10 @@ def generate(
     max_new_tokens: int,
     draw: Draw | None = None,
 ) -> list[Generated]:
-    """What `model` says to each of the prompts, computed together; without `draw` always the likeliest word."""
+    """What `model` says to each of the prompts, computed together; without `draw` always the likeliest word.
+
+    Raises TrainingFailed where the model's figures are no numbers, as one's that has diverged.
+    """
     ends = sorted(end_ids)
     longest = max(map(len, prompts))
     # Filled up on the left, so that every answer begins at the same place.
@@ -50,6 +55,14 @@ def generate(
             out = model.generate(
                 input_ids=padded, attention_mask=mask, generation_config=_config(ends, max_new_tokens, draw)
             )
+    except RuntimeError as error:
+        if "probability tensor" not in str(error):
+            raise
+        raise TrainingFailed(
+            "the model that answers gives no numbers",
+            subject="the training",
+            remedy="Lower the learning rate by which it was trained, or train from the base model.",
+        ) from error
     finally:
         model.train(was_training)
     return [_cut(row[longest:].tolist(), ends=end_ids) for row in out]

@@ -56,3 +56,15 @@ def test_dice_are_its_own(model: Any) -> None:
     assert generate(model, PROMPTS, end_ids={257}, max_new_tokens=6, draw=Draw(1.0, seed=5)) == one
     assert generate(model, PROMPTS, end_ids={257}, max_new_tokens=6, draw=Draw(1.0, seed=6)) != one
     assert not model.training
+
+
+def test_a_model_that_has_diverged_is_told_of(base_model: Path) -> None:
+    import torch
+
+    from nightschool.errors import TrainingFailed
+    from tune.model import load_base
+
+    broken: Any = load_base(str(base_model), device="cpu", dtype=torch.float32)
+    broken.model.norm.weight.data.fill_(float("nan"))
+    with pytest.raises(TrainingFailed, match="gives no numbers"):
+        generate(broken, PROMPTS, end_ids={257}, max_new_tokens=2, draw=Draw(1.0, seed=5))
