@@ -11,7 +11,7 @@ import pytest
 from collect import cycles, registry
 from collect.store import Store
 from deploy.plan import NightFolder
-from deploy.retention import Keep, Retention
+from deploy.retention import RUN_KEEPS, Keep, Retention
 from nightschool.echo import EchoEngine
 from nightschool.engine import Engine
 from nightschool.errors import EngineError
@@ -190,3 +190,8 @@ async def test_nights_that_could_not_begin_take_nobodys_place(store: Store, home
         await store.write(partial(cycles.keep_unbegun, cycle=unbegun, local_date=at.date()))
     await tidy(nights=1)
     assert {"snapshot", "run"} <= left(folder.root)
+
+
+def test_what_stays_of_a_run_stands_in_the_table_of_its_files() -> None:
+    told = (Path(__file__).parents[2] / "docs" / "nights.md").read_text()
+    assert not [name for name in RUN_KEEPS if f"`{name}`" not in told and f"`{name}/`" not in told]
