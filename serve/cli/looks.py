@@ -1,5 +1,6 @@
 """Verbs that look: status, waiting, gaps, adapters, prove, events, report."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -64,16 +65,13 @@ def waiting(
 
     What most persons agree on comes first, then the oldest. Nothing of it is learnt before an operator takes it up.
     """
-    with server_of(context) as server:
-        rows = server.get("/ops/waiting", bot=bot, limit=limit)
-    if as_json:
-        give_json(rows)
-        return
     columns = {
         "when": "since", "persons": "persons", "bot": "bot", "question": "question", "answer": "answer",
         "proposal": "suggested",
     }  # fmt: skip
-    give_table([row | {"when": local_time(row["first_at"])} for row in rows], columns, empty="nothing waits")
+    with server_of(context) as server:
+        rows = server.get("/ops/waiting", bot=bot, limit=limit)
+    _give_dated(rows, columns, by="first_at", empty="nothing waits", as_json=as_json)
 
 
 def gaps(
@@ -89,11 +87,8 @@ def gaps(
     """
     with server_of(context) as server:
         rows = server.get("/ops/gaps", bot=bot, limit=limit)
-    if as_json:
-        give_json(rows)
-        return
     columns = {"times": "times", "when": "last asked", "bot": "bot", "question": "question", "answer": "answered"}
-    give_table([row | {"when": local_time(row["last_at"])} for row in rows], columns, empty="no gaps")
+    _give_dated(rows, columns, by="last_at", empty="no gaps", as_json=as_json)
 
 
 def adapters(context: typer.Context, bot: AnyBotOption = None, as_json: JsonFlag = False) -> None:
@@ -148,11 +143,8 @@ def events(
     """Show the audit: who did what, when and why."""
     with server_of(context) as server:
         rows = server.get("/ops/events", bot=bot, limit=limit)
-    if as_json:
-        give_json(rows)
-        return
     columns = {"when": "at", "actor": "who", "action": "did", "subject": "to", "reason": "why"}
-    give_table([row | {"when": local_time(row["at"])} for row in rows], columns, empty="nothing happened yet")
+    _give_dated(rows, columns, by="at", empty="nothing happened yet", as_json=as_json)
 
 
 def report(
@@ -163,6 +155,14 @@ def report(
 
     with server_of(context) as server:
         give(server.text(f"/ops/report/{quote(cycle, safe='')}"))
+
+
+def _give_dated(rows: list[dict[str, Any]], columns: Mapping[str, str], *, by: str, empty: str, as_json: bool) -> None:
+    """As they came, or as a table whose column `when` is the field `by` in the reader's own time."""
+    if as_json:
+        give_json(rows)
+    else:
+        give_table([row | {"when": local_time(row[by])} for row in rows], columns, empty=empty)
 
 
 def _now(bot: dict[str, Any]) -> str:
