@@ -137,14 +137,14 @@ def test_the_nearer_the_deadline_the_sooner_it_is_looked_at() -> None:
 
 
 async def test_a_trainer_that_starves_is_started_again_with_a_better_place(tmp_path: Path) -> None:
-    """Beside busy loops on its one core; it is done once it runs at everybody's priority."""
+    """Beside busy loops on its one core, so many that it starves among equals too, as where these tests run nicely.
+    It is done at its third start."""
     core = min(os.sched_getaffinity(0))
-    script = (
-        f"taskset -pc {core} $$ > /dev/null; nice >> places; [ $(nice) = 0 ] && touch DONE && exit; while :; do :; done"
-    )
+    script = f"""taskset -pc {core} $$ > /dev/null; nice >> places
+        [ $(wc -l < places) = {len(NICENESS)} ] && touch DONE && exit; while :; do :; done"""
     busy = [
         await asyncio.create_subprocess_exec("taskset", "-c", str(core), "bash", "-c", "while :; do :; done")
-        for _ in "ab"
+        for _ in "abcdefgh"
     ]
     try:
         await run(tmp_path / "run", script, windows=Windows(starving_s=3))
@@ -152,7 +152,8 @@ async def test_a_trainer_that_starves_is_started_again_with_a_better_place(tmp_p
         for process in busy:
             process.kill()
             await process.wait()
-    assert (tmp_path / "run" / "places").read_text().split() == [str(niceness) for niceness in NICENESS]
+    places = (tmp_path / "run" / "places").read_text().split()
+    assert places == [str(max(niceness, os.nice(0))) for niceness in NICENESS]
 
 
 def test_the_kernel_counts_for_us() -> None:
@@ -287,7 +288,7 @@ async def test_a_trainer_that_gives_up_steps_gets_a_better_place_before_it_starv
     core = min(os.sched_getaffinity(0))
     bend = '{"phase": "sft", "step": 3, "share": 0.1, "steps": 9, "planned": 30}'
     script = f"""taskset -pc {core} $$ > /dev/null; nice >> places; cp deadline seen; echo '{bend}' > pace.jsonl
-        [ $(nice) = 10 ] && touch DONE && exit; while :; do :; done"""
+        [ $(wc -l < places) = 2 ] && touch DONE && exit; while :; do :; done"""
     busy = await asyncio.create_subprocess_exec(
         "taskset", "-c", str(core), "nice", "-n", "19", "bash", "-c", "while :; do :; done"
     )
@@ -302,7 +303,7 @@ async def test_a_trainer_that_gives_up_steps_gets_a_better_place_before_it_starv
     finally:
         busy.kill()
         await busy.wait()
-    assert (folder / "places").read_text().split() == ["19", "10"]
+    assert (folder / "places").read_text().split() == ["19", str(max(10, os.nice(0)))]
     assert (folder / "seen").read_text() == "2000000000\n"
 
 
