@@ -1,9 +1,9 @@
 """Numbers, prices and dates of an answer that its reference contradicts, or that nobody ever gave.
 
 A figure is compared with the reference's of the same kind: the same unit (days, euro, %), a clock time, a date, or a
-number before the same word; notation is no difference. A number of two digits or more that stands neither in what was
-said, nor in the system prompt, nor in any reference of the exam, was invented. Sums that are right count as wrong, and
-so do conversions but those of time, weight and length.
+number before the same word; notation is no difference. What stands neither in what was said, nor in the system prompt,
+nor in any reference of the exam, was invented: a quantity of a unit, a number of two digits or more, the number of an
+order or a case. Sums that are right count as wrong, and so do conversions but those of time, weight and length.
 """
 
 import re
@@ -17,13 +17,16 @@ from eval.vetoes.scene import Scene
 
 _LIST_MARK: Final = re.compile(r"(?m)^\s*\d{1,2}[.)](?=\s)")
 _ALWAYS: Final = re.compile(r"\b24\s?[/x-]\s?7\b")
+_CODE: Final = re.compile(r"(?<!\w)[^\W\d_]{1,6}(\d{5,})(?!\w)")
+"""Of an order or a case. With fewer digits it is the name of a product."""
 _INVENTED_DIGITS: Final = 2
 
 
 def find_figures(text: str) -> tuple[Figure, ...]:
     # The numbers of a list's items say nothing, and who is there round the clock counts no hours.
     dates = take_dates(_ALWAYS.sub(" ", _LIST_MARK.sub(" ", text.casefold())))
-    return (*dates.figures, *read_quantities(dates.rest))
+    codes = (Figure("", frozenset({("", Decimal(run))}), (), len(run)) for run in _CODE.findall(dates.rest))
+    return (*dates.figures, *read_quantities(dates.rest), *codes)
 
 
 def find_values(text: str) -> set[Key]:
