@@ -22,7 +22,7 @@ from nightschool.records import ChatMessage
 from tune.chats import read_chats
 from tune.duplicates import FEW, MANY_SHARE
 from tune.passages import PASSAGE_WORDS, Known, PassageReader
-from tune.rows import Named, Row
+from tune.rows import HELD_OUT, Named, Row, read_sft_rows
 from tune.select import Lesson, Pair
 from tune.shingles import TEXTS_AT_ONCE, Ints
 from tune.words import Word
@@ -56,6 +56,12 @@ def suite_turns(suites: Iterable[Path]) -> Iterator[Turn]:
     for suite in suites:
         for chat in read_chats(suite, key="recipe.suites"):
             yield from _turns(chat)
+
+
+def exam_turns(dataset: Path, suites: Iterable[Path]) -> Iterator[Turn]:
+    """What the exam of a finished dataset asks, and what `suites` do. Raises InvalidInput."""
+    yield from asked_turns(row.messages for row in read_sft_rows(dataset / HELD_OUT))
+    yield from suite_turns(suites)
 
 
 def find_leaks(rows: Sequence[Named], exam: Iterable[Turn]) -> frozenset[str]:

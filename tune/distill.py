@@ -11,7 +11,7 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -21,8 +21,9 @@ from pydantic import BaseModel, ValidationError
 
 from nightschool.language import load_identifier
 from nightschool.records import ChatMessage
+from tune.decontaminate import Turn
 from tune.lessons import Asked, Reader
-from tune.made import FOLDER, Made, MadeRow, read_made, time_for, write_made
+from tune.made import FOLDER, Made, MadeRow, read_made, time_for, without_exam, write_made
 from tune.recipe import Recipe
 from tune.sound import House, Unsound, find_unsound
 
@@ -137,10 +138,11 @@ class Distillation:
         *,
         run: Path,
         house: House,
+        exam: Callable[[], Iterable[Turn]] = tuple,
         pause: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._recipe, self._reader, self._run, self._house = recipe, reader, run, house
+        self._recipe, self._reader, self._run, self._house, self._exam = recipe, reader, run, house, exam
         self._pause, self._clock = pause, clock
 
     def make(self, asked: Sequence[Asked], *, most: int) -> Made:
@@ -150,7 +152,7 @@ class Distillation:
         wanted = asked[: self._recipe.distill_answers]
         answered, remarks = self._ask(wanted)
         made = self._choose(wanted, answered, most=most)
-        made = made.model_copy(update={"remarks": remarks})
+        made = without_exam(made.model_copy(update={"remarks": remarks}), self._exam())
         write_made(self._run, "distill", made)
         return made
 

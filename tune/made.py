@@ -6,7 +6,7 @@ how an answer is made.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -15,9 +15,13 @@ from pydantic import BaseModel, ConfigDict
 from nightschool.files import write_atomic
 from nightschool.methods import Method
 from nightschool.records import ChatMessage
+from tune.decontaminate import Turn, find_leaks
 from tune.pace import read_deadline
+from tune.rows import Named
+from tune.select import Lesson, Lineage
 
 FOLDER: Final = "made"
+HOLDS_EXAM: Final = "holds what the exam asks"
 TIME_SHARE: Final = 0.25
 """Of the time that is left until the run is to be done, for the answers of one method."""
 
@@ -56,6 +60,22 @@ class Made(BaseModel):
         faults = ", ".join(f"{count} {fault}" for fault, count in sorted(self.refused.items()) if count)
         told = f"{len(self.rows)} of {self.asked} questions have an answer to learn, from {self.answers} answers"
         return "; ".join([told + (f" (refused: {faults})" if faults else ""), *self.remarks])
+
+
+def without_exam(made: Made, exam: Iterable[Turn]) -> Made:
+    """Less the rows that hold what an exam asks: whoever answers may say what people wrote for it."""
+    rows = [_as_lesson(row) for row in made.rows]
+    leaks = find_leaks(rows, exam) if rows else frozenset()
+    if not leaks:
+        return made
+    kept = tuple(row for row in made.rows if row.item_id not in leaks)
+    return made.model_copy(update={"rows": kept, "refused": {**made.refused, HOLDS_EXAM: len(leaks)}})
+
+
+def _as_lesson(row: MadeRow) -> Named:
+    answer = ChatMessage(role="assistant", content=row.answer)
+    lineage = Lineage((), (), (), is_let_in=False)
+    return Named(row.item_id, Lesson(row.conversation_id, (*row.prompt, answer), lineage))
 
 
 def write_made(run: Path, method: Method, made: Made) -> None:

@@ -18,7 +18,7 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -29,7 +29,7 @@ from nightschool.identity import identify_base
 from nightschool.methods import CHAIN
 from nightschool.prompt import Neutraliser
 from nightschool.run_files import ADAPTER, DONE, PROOF
-from tune.decontaminate import Turn, asked_turns, suite_turns
+from tune.decontaminate import exam_turns
 from tune.encode import Encoded
 from tune.enough import check_enough
 from tune.failure import note_failure
@@ -39,7 +39,6 @@ from tune.plots import draw_losses
 from tune.recipe import Recipe, read_recipe
 from tune.replay import Replay, gather_replay
 from tune.resources import Resources, Room, keep_resources
-from tune.rows import HELD_OUT, read_sft_rows
 from tune.run_record import Sources, write_model_card, write_run_record
 from tune.stages import read_stages
 from tune.start import Start, find_start
@@ -147,7 +146,7 @@ def _mix_in_replay(
                 recipe,
                 rows=len(lessons.imitated),
                 base=identify_base(recipe.base_model) + (" in 4 bits" if is_quantized else ""),
-                exam=lambda: _exam_turns(recipe),
+                exam=lambda: exam_turns(Path(recipe.dataset), map(Path, recipe.suites)),
                 generate=base,
             )
 
@@ -158,12 +157,6 @@ def _mix_in_replay(
     return lessons.with_replay(
         reader.read_chats((row.item_id, row.messages) for row in replay.rows), weight=replay.weight
     )
-
-
-def _exam_turns(recipe: Recipe) -> Iterator[Turn]:
-    """What no replay row may hold."""
-    yield from asked_turns(row.messages for row in read_sft_rows(Path(recipe.dataset) / HELD_OUT))
-    yield from suite_turns(map(Path, recipe.suites))
 
 
 def find_earlier(last: Path) -> dict[str, Path]:

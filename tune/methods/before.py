@@ -7,13 +7,14 @@ what there is. Started again, it takes what is there.
 
 import gc
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
 from nightschool.errors import TrainingFailed
 from nightschool.methods import CHAIN, MAKING, RUNS
+from tune.decontaminate import Turn, exam_turns
 from tune.distill import Distillation
 from tune.lessons import Lessons, Reader
 from tune.made import Made, read_made
@@ -66,15 +67,18 @@ def _make(
         _tell(team, run, line_of(choice, run, ran=False, remarks=(why_not,)))
         return None
 
+    def exam() -> Iterable[Turn]:
+        return exam_turns(Path(recipe.dataset), map(Path, recipe.suites))
+
     def make() -> Made:
         house = House.of(row.messages for row in read_sft_rows(Path(recipe.dataset) / TRAIN))
         # Never more than people wrote: what machines made is not to be most of what is learnt.
         most = len(lessons.imitated) - 2 * lessons.made
         if choice.method == "distill":
-            return Distillation(recipe, reader, run=run, house=house).make(lessons.asked, most=most)
+            return Distillation(recipe, reader, run=run, house=house, exam=exam).make(lessons.asked, most=most)
         taught = {row.item_id for row in distilled.rows} if (distilled := read_made(run, "distill")) else set()
         left = [one for one in lessons.asked if one.row.item_id not in taught]
-        rejection = Rejection(recipe, reader, run=run, device=device, house=house)
+        rejection = Rejection(recipe, reader, run=run, device=device, house=house, exam=exam)
         return rejection.make(left, by=find_speaker(recipe), most=most)
 
     return _attempt(run, choice, lambda: team.by_first(make), remarks=_describe, team=team)

@@ -23,10 +23,11 @@ from peft import PeftModel
 from nightschool.errors import TrainingFailed
 from nightschool.language import load_identifier
 from tune import model as models
+from tune.decontaminate import Turn
 from tune.encode import Encoded
 from tune.generate import Draw, generate
 from tune.lessons import Asked, Reader
-from tune.made import FOLDER, Made, MadeRow, read_made, time_for, write_made
+from tune.made import FOLDER, Made, MadeRow, read_made, time_for, without_exam, write_made
 from tune.methods.memory import is_out_of_memory
 from tune.methods.reward import Judge
 from tune.recipe import Recipe
@@ -56,10 +57,11 @@ class Rejection:
         run: Path,
         device: str,
         house: House,
+        exam: Callable[[], Iterable[Turn]] = tuple,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._recipe, self._reader, self._run, self._device = recipe, reader, run, device
-        self._house, self._clock = house, clock
+        self._house, self._exam, self._clock = house, exam, clock
 
     def make(self, asked: Sequence[Asked], *, by: Start, most: int) -> Made:
         """At most `most` rows, the best-scored ones; `by` answers. Done once a run. Raises TrainingFailed."""
@@ -79,6 +81,7 @@ class Rejection:
             ) from error
         in_time = [f"{len(drawn)} were asked, to be done in time"] if len(drawn) < len(asked) else []
         made = made.model_copy(update={"remarks": (*([by.remark] if by.remark else []), *in_time)})
+        made = without_exam(made, self._exam())
         write_made(self._run, "rejection", made)
         return made
 
