@@ -43,7 +43,7 @@ def recipe_of(
     wanted = bot.recipe.model_dump(include=Recipe.model_fields.keys() - {"start"})
     start = str(production) if production and bot.recipe.start == "production" else ""
     speaker = str(production) if production and "rejection" in bot.recipe.methods else ""
-    # The trainer works in another folder than the server, by which operators name paths.
+    # A run that was cut off may go on under a server that was started elsewhere.
     wanted["suites"] = tuple(str(Path(suite).absolute()) for suite in bot.recipe.suites)
     if bot.recipe.replay_rows:
         wanted["replay_rows"] = str(Path(bot.recipe.replay_rows).absolute())
