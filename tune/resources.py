@@ -6,7 +6,7 @@ side: where memory proves short all the same, `tune.methods.memory` halves it. D
 """
 
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -78,17 +78,21 @@ class Resources(BaseModel):
 
 
 def read_shape(config: Any, *, in_blocks: int, elsewhere: int) -> Shape:
-    """Of a Hugging Face text config."""
+    """Of a Hugging Face text config, whose layers may differ."""
     hidden = int(config.hidden_size)
     return Shape(
         layers=int(config.num_hidden_layers),
         hidden=hidden,
-        inner=int(getattr(config, "intermediate_size", None) or 4 * hidden),
-        heads=int(config.num_attention_heads),
+        inner=_largest(getattr(config, "intermediate_size", None), otherwise=4 * hidden),
+        heads=_largest(getattr(config, "num_attention_heads", None), otherwise=1),
         vocabulary=int(config.vocab_size),
         in_blocks=in_blocks,
         elsewhere=elsewhere,
     )
+
+
+def _largest(found: int | Sequence[int] | None, *, otherwise: int) -> int:
+    return max(found) if isinstance(found, Sequence) else int(found or otherwise)
 
 
 def estimate(shape: Shape, *, learner: Learner, row_tokens: int, number_bytes: int, is_checkpointed: bool) -> Needs:
@@ -152,10 +156,14 @@ def _machine_free(root: Path) -> int | None:
 
 def _group_free(root: Path) -> int | None:
     """None without a limit; of version 2, whose group a container sees at the root."""
-    limit, used = root / "sys/fs/cgroup/memory.max", root / "sys/fs/cgroup/memory.current"
+    group = root / "sys/fs/cgroup"
+    limit, used = group / "memory.max", group / "memory.current"
     if not (limit.exists() and used.exists()) or limit.read_text().strip() == "max":
         return None
-    return max(0, int(limit.read_text()) - int(used.read_text()))
+    # What was read from files and not lately used is given back on demand.
+    lines = (group / "memory.stat").read_text().splitlines()
+    cached = sum(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
+    return max(0, int(limit.read_text()) - int(used.read_text()) + cached)
 
 
 def _own_limit() -> int:

@@ -7,6 +7,7 @@ model lies beside it as a folder that can be given to `engine.model`. Does not t
 """
 
 import logging
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -66,6 +67,7 @@ def fit_adapter(base: PreTrainedModel, whole: PreTrainedModel, recipe: Recipe, *
 
 def write_model(checkpoint: Path, tokenizer: PreTrainedTokenizerBase, *, target: Path) -> None:
     """The whole model as a folder that an engine can be given."""
+    shutil.rmtree(target, ignore_errors=True)  # of a try that was killed
     whole: Any = load_base(str(checkpoint), device="cpu", dtype=torch.bfloat16)
     whole.save_pretrained(target)
     tokenizer.save_pretrained(target)

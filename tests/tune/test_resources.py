@@ -5,11 +5,12 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from nightschool.learners import Learner
-from tune.resources import Needs, Room, Shape, estimate, free_memory_bytes, keep_resources, plan_rows
+from tune.resources import Needs, Room, Shape, estimate, free_memory_bytes, keep_resources, plan_rows, read_shape
 
 GB = 10**9
 SMOLLM2 = Shape(
@@ -45,6 +46,15 @@ def test_what_learns_decides_what_the_weights_take() -> None:
     assert full == pytest.approx(18 * 8.19 + 0.6, abs=0.1)
 
 
+def test_layers_that_differ_count_as_the_largest_one() -> None:
+    config = SimpleNamespace(hidden_size=64, num_hidden_layers=2, intermediate_size=[96, 128], vocab_size=100)
+    shape = read_shape(config, in_blocks=1, elsewhere=1)
+    assert (shape.inner, shape.heads) == (128, 1)
+    assert (
+        read_shape(SimpleNamespace(**vars(config) | {"intermediate_size": None}), in_blocks=1, elsewhere=1).inner == 256
+    )
+
+
 def test_checkpointed_layers_keep_a_fraction() -> None:
     assert needs(LARGE, is_checkpointed=True).row_bytes < 0.3 * needs(LARGE).row_bytes
 
@@ -61,7 +71,7 @@ def test_a_run_keeps_its_number(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "used", "expected"), [("max", "0", 3000 * 1024), ("2000", "500", 1500), ("2000", "3000", 0)]
+    ("limit", "used", "expected"), [("max", "0", 3000 * 1024), ("2000", "500", 1600), ("2000", "3000", 0)]
 )
 def test_the_tightest_limit_counts(tmp_path: Path, limit: str, used: str, expected: int) -> None:
     (tmp_path / "proc").mkdir()
@@ -70,6 +80,7 @@ def test_the_tightest_limit_counts(tmp_path: Path, limit: str, used: str, expect
     group.mkdir(parents=True)
     (group / "memory.max").write_text(limit)
     (group / "memory.current").write_text(used)
+    (group / "memory.stat").write_text("anon 7\ninactive_file 100\nactive_file 50\n")
     assert free_memory_bytes(tmp_path) == expected
 
 
