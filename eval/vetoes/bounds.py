@@ -126,7 +126,12 @@ def _wrong(side: ScoreColumns) -> _Wrong:
 
 
 def _is_likelier(mine: _Wrong, theirs: _Wrong) -> bool:
-    """Whether a figure of mine is wrong oftener than one of theirs, by more than luck; where they give none, it is."""
+    """Whether a figure of mine is wrong oftener than one of theirs, by more than luck; where they give none, it is.
+
+    Where I give none, it is not.
+    """
+    if not mine.among:
+        return False
     if not theirs.among:
         return True
     share = (mine.wrong + theirs.wrong) / (mine.among + theirs.among)

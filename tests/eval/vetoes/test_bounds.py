@@ -129,6 +129,19 @@ def test_wrong_figures_are_measured_by_the_answers_that_give_any() -> None:
     assert failed(scores(base_gives=0))
 
 
+@pytest.mark.parametrize("others_wrong", [range(0), range(16)])
+def test_who_gives_no_figure_gives_no_wrong_one(others_wrong: range) -> None:
+    scores = [
+        replace(
+            s,
+            faults=("figure",) if s.contestant != "candidate" and int(s.row_id[1:]) in others_wrong else (),
+            gives_figures=s.contestant != "candidate" and int(s.row_id[1:]) in others_wrong,
+        )
+        for s in contest()
+    ]
+    assert not failed(scores)
+
+
 def test_figures_that_are_wrong_more_often_are_not_excused_by_those_of_other_rows() -> None:
     """Two of three that it gives are wrong, of the others' two of five: that the rows differ is no comfort."""
     wrong = {"base": range(60, 78), "production": range(60, 76), "candidate": range(28)}
