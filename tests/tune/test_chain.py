@@ -4,7 +4,7 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from tune.train import train
 
 from .school import write_school
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.usefixtures("one_thread")]
 
 ORDER: dict[str, Any] = {
     "methods": ("sft", "dpo", "kto"),
@@ -49,17 +49,6 @@ Begin = Callable[..., Path]
 
 class Killed(BaseException):
     pass
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Of so small a model the threads would mostly wait for one another."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +87,7 @@ def curve(run: Path) -> list[tuple[Any, ...]]:
 
 def kill_at(monkeypatch: pytest.MonkeyPatch, phase: str, step: int) -> None:
     """The process dies right after this step's line was written."""
-    from tune.methods import steps
+    from tune.methods import trainer
 
     append = progress.append_step
 
@@ -107,7 +96,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, phase: str, step: int) -> None:
         if (line.phase, line.step) == (phase, step):
             raise Killed
 
-    monkeypatch.setattr(steps, "append_step", write)
+    monkeypatch.setattr(trainer, "append_step", write)
 
 
 def test_each_method_takes_its_steps_and_says_so(whole: Path) -> None:
@@ -237,9 +226,9 @@ def test_a_method_that_fails_behind_another_is_given_up_and_stays_so(
 
 
 def test_a_first_method_that_fails_fails_the_run(begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tune.methods import steps
+    from tune.methods import trainer
 
-    monkeypatch.setattr(steps, "find_trouble", lambda *_, **__: "it diverges")
+    monkeypatch.setattr(trainer, "find_trouble", lambda *_, **__: "it diverges")
     with pytest.raises(TrainingFailed, match="it diverges"):
         train(begin(tmp_path / "run"))
 

@@ -1,7 +1,6 @@
 """An adapter over a base in 4 bits, and a whole model: both learn, survive a kill, and end as an adapter to serve."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +16,12 @@ from tune.train import train
 from .school import write_school
 from .test_chain import ORDER, Killed, curve, kill_at
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.usefixtures("one_thread")]
 
 RATES: dict[str, dict[str, float]] = {
     "qlora": {},
     "full": {"learning_rate": 2e-3, "dpo_learning_rate": 1e-3, "kto_learning_rate": 1e-3, "checkpoint_steps": 2},
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Of so small a model the threads would mostly wait for one another."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -151,7 +151,7 @@ def test_two_processes_go_on_where_one_was_killed_and_learn_what_one_does(
 
 def break_off_behind_a_step(patched: pytest.MonkeyPatch) -> None:
     """The process dies when the first step's checkpoint is whole and the second step is being taken."""
-    from tune.methods import steps
+    from tune.methods import trainer
 
     append = progress.append_step
 
@@ -160,7 +160,7 @@ def break_off_behind_a_step(patched: pytest.MonkeyPatch) -> None:
         if line.step == 2:
             raise KeyboardInterrupt
 
-    patched.setattr(steps, "append_step", write)
+    patched.setattr(trainer, "append_step", write)
 
 
 def test_none_outlives_the_launcher_nor_comes_before_it() -> None:

@@ -11,9 +11,7 @@ unbroken one would have. A checkpoint holds the adapter that learns and not the 
 resuming confuses. And there is no model card in it, for which it would look into the hub.
 """
 
-import logging
 import math
-import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +20,7 @@ from typing import Any, Final
 from datasets import Dataset
 from peft import PeftModel, set_peft_model_state_dict
 from safetensors.torch import load_file
-from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer
+from transformers import PreTrainedTokenizerBase, Trainer
 
 from nightschool.errors import TrainingFailed
 from nightschool.language import load_identifier
@@ -31,20 +29,16 @@ from tune import model as models
 from tune.encode import IGNORED, Encoded
 from tune.generate import Draw, generate
 from tune.lessons import Asked, Lessons
-from tune.methods.course import CHECKPOINTS, Course, find_checkpoint, find_last, step_of
-from tune.methods.deadline import KeepPace
+from tune.methods.course import Course, find_last, step_of
 from tune.methods.memory import is_out_of_memory
 from tune.methods.reward import Judge
-from tune.methods.steps import Watch, peak_mb
+from tune.methods.steps import peak_mb
+from tune.methods.trainer import common_arguments, run_trainer
 from tune.methods.trl_grpo import import_grpo
-from tune.pace import Pace, read_deadline
-from tune.progress import forget_steps_after
 from tune.recipe import Recipe
 from tune.rows import TRAIN, read_sft_rows
 from tune.sound import House, find_unsound
 from tune.team import Team
-
-log = logging.getLogger(__name__)
 
 TRL: Final = import_grpo()
 
@@ -91,24 +85,11 @@ class GrpoStage:
             ) from error
 
     def _take_steps(self, start: Path | None) -> Path:
-        recipe, course, run = self._recipe, self._course, self._run
-        found = find_checkpoint(run, course.phase)
-        done = step_of(found) if found else 0
-        forget_steps_after(run, done, phase=course.phase)
-        log.info("phase=%s steps=%d resumed_at=%d", course.phase, course.plan.steps, done)
         model = self._load(start)
         if self._device != "cpu":
             model.enable_input_require_grads()
-        trainer = _make_trainer(model, self._asked, recipe, course, run=run, device=self._device)
-        trainer.remove_callback(PrinterCallback)
-        trainer.add_callback(Watch(trainer, run=run, course=course))
-        if (done_by_s := read_deadline(run)) is not None:
-            pace = Pace(run, phase=course.phase, planned=course.plan.steps, resumed_at=done)
-            trainer.add_callback(KeepPace(pace, deadline_s=course.deadline(done_by_s, now_s=time.time(), done=done)))
-        trainer.train(resume_from_checkpoint=str(found) if found else None)
-        last = find_checkpoint(run, course.phase)
-        assert last, "the trainer ends with a checkpoint"
-        return last
+        trainer = _make_trainer(model, self._asked, self._recipe, self._course, run=self._run, device=self._device)
+        return run_trainer(trainer, self._course, run=self._run)
 
 
 class _Grpo(TRL.trainer):  # type: ignore[misc,name-defined]
@@ -213,10 +194,6 @@ def _make_trainer(
     # TRL leaves a step out that is not full.
     full = [*order, *order[: -len(order) % size]]
     arguments = TRL.config(
-        output_dir=str(run / CHECKPOINTS / course.phase),
-        use_cpu=device == "cpu",
-        bf16=False,  # the base model is loaded in the type that it computes in
-        gradient_checkpointing=device != "cpu",
         per_device_train_batch_size=recipe.made_answers,
         gradient_accumulation_steps=size,
         num_generations=recipe.made_answers,
@@ -225,22 +202,7 @@ def _make_trainer(
         beta=recipe.grpo_beta,
         shuffle_dataset=False,
         disable_dropout=True,
-        num_train_epochs=1,  # the order holds every epoch
-        learning_rate=course.learning_rate,
-        lr_scheduler_type="cosine",
-        weight_decay=0.0,
-        max_grad_norm=1.0,
-        optim="adamw_torch",
-        seed=recipe.seed,
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        save_strategy="steps",
-        save_steps=recipe.checkpoint_steps,
-        save_total_limit=2,
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_num_workers=0,
-        dataloader_pin_memory=device != "cpu",
+        **common_arguments(recipe, course, run=run, device=device),
     )
     return _Grpo(
         model,

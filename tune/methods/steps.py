@@ -7,37 +7,25 @@ Of several processes (`tune.team`) each computes a share of the step's rows, and
 transformers' trainer owns optimizer, schedule and checkpoints. Does not know what is minimised (`Objective`).
 """
 
-import logging
 import resource
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import Trainer, TrainingArguments
 
-from nightschool.errors import TrainingFailed
-from nightschool.files import publish
 from tune.encode import Encoded
-from tune.health import find_trouble
 from tune.learner import LearningModel
 from tune.methods.arithmetic import Arithmetic, Unit
-from tune.methods.course import CHECKPOINTS, Course, find_checkpoint, step_of
-from tune.methods.deadline import KeepPace
+from tune.methods.course import Course
 from tune.methods.frozen import Measure, measure_together
 from tune.methods.memory import Appetite
-from tune.pace import Pace, read_deadline
-from tune.progress import StepLine, append_step, forget_steps_after, read_steps
+from tune.methods.trainer import common_arguments, run_trainer
 from tune.recipe import Recipe
 from tune.team import Team
-
-log = logging.getLogger(__name__)
-
-RECENT: Final = 10
-"""So many latest steps say how long one takes."""
 
 
 class Share(NamedTuple):
@@ -79,36 +67,19 @@ def take_steps(
     Each step appends a line to metrics.jsonl. Raises TrainingFailed where the losses are no numbers or rise and rise,
     and where a single row needs more memory than there is.
     """
-    found = find_checkpoint(run, course.phase)
-    done = step_of(found) if found else 0
-    if team.is_first:
-        forget_steps_after(run, done, phase=course.phase)
-    team.wait()
-    log.info("phase=%s steps=%d resumed_at=%d", course.phase, course.plan.steps, done)
     if device != "cpu":
         model.enable_input_require_grads()  # or checkpointed layers of a frozen base would pass no gradient on
-    folder = run / CHECKPOINTS / course.phase
     trainer = _Trainer(
         model,
         objective,
         arithmetic,
         appetite,
         team,
-        args=_arguments(folder, recipe, course, device=device, saves=team.is_first),
+        args=_arguments(recipe, course, run=run, device=device, saves=team.is_first),
         train_dataset=[{"row": row} for row in course.plan.order],
         data_collator=_collate,
     )
-    trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(Watch(trainer, run=run, course=course, team=team))
-    if (done_by_s := read_deadline(run)) is not None:
-        pace = Pace(run, phase=course.phase, planned=course.plan.steps, resumed_at=done)
-        deadline_s = course.deadline(done_by_s, now_s=time.time(), done=done)
-        trainer.add_callback(KeepPace(pace, deadline_s=deadline_s, team=team))
-    trainer.train(resume_from_checkpoint=str(found) if found else None)
-    team.wait()  # the first one has saved
-    last = find_checkpoint(run, course.phase)
-    assert last, "the trainer ends with a checkpoint"
-    return last
+    return run_trainer(trainer, course, run=run, team=team)
 
 
 class _Trainer(Trainer):
@@ -186,102 +157,19 @@ def _collate(rows: Sequence[Mapping[str, int]]) -> dict[str, Tensor]:
     return {"row": torch.tensor([row["row"] for row in rows])}
 
 
-class Watched(Protocol):
-    """A trainer that says of its latest step what transformers' does not."""
-
-    state: Any
-    tokens: int
-    figures: Mapping[str, float]
-    memory_mb: float
-
-
-class Watch(TrainerCallback):
-    """Writes a line for each step, stops at nonsense, and seals checkpoints by a manifest once they are whole."""
-
-    def __init__(self, trainer: Watched, *, run: Path, course: Course, team: Team = Team()) -> None:
-        self._trainer, self._run, self._course, self._team = trainer, run, course, team
-        before = [line for line in read_steps(run) if line.phase == course.phase]
-        self._losses = [line.loss for line in before]
-        self._seconds = [line.seconds for line in before]
-        self._began = 0.0
-
-    def on_step_begin(self, *_: Any, **__: Any) -> None:
-        self._began = time.monotonic()
-
-    def on_log(self, *_: Any, **given: Any) -> None:
-        logs: Mapping[str, float] = given["logs"]
-        if "loss" not in logs:  # the summary at the end
-            return
-        self._losses.append(logs["loss"])
-        if trouble := find_trouble(self._losses, gradient=logs.get("grad_norm", 0.0)):
-            raise TrainingFailed(
-                trouble,
-                subject=self._run.name,
-                remedy="Lower the learning rate, or look for broken rows in the dataset.",
-            )
-        self._seconds.append(time.monotonic() - self._began)
-        if self._team.is_first:
-            append_step(self._run, self._line(logs))
-
-    def on_save(self, *_: Any, **__: Any) -> None:
-        step = self._trainer.state.global_step
-        folder = self._run / CHECKPOINTS / self._course.phase / f"checkpoint-{step}"
-        publish(folder, kind="checkpoint", about={"step": step})
-
-    def _line(self, logs: Mapping[str, float]) -> StepLine:
-        trainer, plan, seconds = self._trainer, self._course.plan, self._seconds[-1]
-        step = trainer.state.global_step
-        recent = self._seconds[-RECENT:]
-        steps = trainer.state.max_steps  # fewer than planned where it is to be done in time
-        steps_left = steps - step + self._course.steps_behind
-        return StepLine(
-            phase=self._course.phase,
-            step=step,
-            steps=steps,
-            epoch=min(step * plan.batch_size, len(plan.order)) / plan.rows_per_epoch,
-            loss=logs["loss"],
-            learning_rate=logs["learning_rate"],
-            tokens=trainer.tokens,
-            tokens_per_s=trainer.tokens / max(seconds, 1e-9),
-            seconds=seconds,
-            **trainer.figures,
-            memory_mb=trainer.memory_mb,
-            left_s=steps_left * sum(recent) / len(recent),
-        )
-
-
 def peak_mb() -> float:
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 1e6
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
-def _arguments(folder: Path, recipe: Recipe, course: Course, *, device: str, saves: bool) -> TrainingArguments:
+def _arguments(recipe: Recipe, course: Course, *, run: Path, device: str, saves: bool) -> TrainingArguments:
+    given = common_arguments(recipe, course, run=run, device=device) | {"save_strategy": "steps" if saves else "no"}
     return TrainingArguments(
-        output_dir=str(folder),
-        use_cpu=device == "cpu",
-        # The base model is loaded in the type it computes in; autocast would cast at every layer.
-        bf16=False,
-        gradient_checkpointing=device != "cpu",
         per_device_train_batch_size=course.plan.batch_size,
         gradient_accumulation_steps=1,
-        num_train_epochs=1,  # the order holds every epoch
         train_sampling_strategy="sequential",
         remove_unused_columns=False,
         label_names=[],
-        learning_rate=course.learning_rate,
-        lr_scheduler_type="cosine",
-        weight_decay=0.0,
-        max_grad_norm=1.0,
-        optim="adamw_torch",
-        seed=recipe.seed,
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        save_strategy="steps" if saves else "no",
-        save_steps=recipe.checkpoint_steps,
-        save_total_limit=2,
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_num_workers=0,
-        dataloader_pin_memory=device != "cpu",
+        **given,
     )

@@ -105,7 +105,7 @@ def test_killed_it_goes_on_from_the_adapter_that_learns_and_ends_the_same(
     whole: Path, base_model: Path, dataset: Path, tmp_path: Path, patched: Any
 ) -> None:
     from tune import progress
-    from tune.methods import steps
+    from tune.methods import trainer
 
     append = progress.append_step
 
@@ -119,7 +119,7 @@ def test_killed_it_goes_on_from_the_adapter_that_learns_and_ends_the_same(
 
     run = begin(tmp_path / "run", base_model, dataset, judge=whole / "reward")
     with pytest.MonkeyPatch.context() as broken:
-        broken.setattr(steps, "append_step", write)
+        broken.setattr(trainer, "append_step", write)
         with pytest.raises(Killed):
             train(run)
     checkpoint = run / "checkpoints" / "grpo" / "checkpoint-2"

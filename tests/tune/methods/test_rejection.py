@@ -111,7 +111,7 @@ def test_started_again_it_learns_the_same(whole: Path, base_model: Path, dataset
     draw_by_hand(run, dataset, [("3 and 2 thanks", True), ("3 and 2 pff4", True)])
 
     from tune import progress
-    from tune.methods import steps
+    from tune.methods import trainer
 
     append = progress.append_step
 
@@ -124,7 +124,7 @@ def test_started_again_it_learns_the_same(whole: Path, base_model: Path, dataset
             raise Killed
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(steps, "append_step", write)
+        patched.setattr(trainer, "append_step", write)
         with pytest.raises(Killed):
             train(run)
     made = read_made(run, "rejection")

@@ -80,7 +80,7 @@ def test_it_ranks_held_out_pairs_as_people_did_and_says_so(
         pass
 
     from tune import progress
-    from tune.methods import steps
+    from tune.methods import trainer
 
     append = progress.append_step
 
@@ -91,7 +91,7 @@ def test_it_ranks_held_out_pairs_as_people_did_and_says_so(
 
     broken = begin(tmp_path / "broken", base_model, dataset)
     with monkeypatch.context() as patched:
-        patched.setattr(steps, "append_step", write)
+        patched.setattr(trainer, "append_step", write)
         with pytest.raises(Killed):
             train(broken)
     train(broken)

@@ -1,7 +1,6 @@
 """From what a frozen lower half leaves of a row, log-likelihoods and gradients are those of the whole model."""
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,7 @@ from ..test_model import SIZES
 from .test_prefix import gradients
 from .test_prove import PLAIN_ONES, SURE, make_rows, measure
 
-pytestmark = pytest.mark.train
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Of so small a model the threads would mostly wait for one another."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = [pytest.mark.train, pytest.mark.usefixtures("one_thread")]
 
 
 def adapt_top(family: str, *, share: float = 0.5, **more: Any) -> Any:
