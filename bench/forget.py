@@ -13,7 +13,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,9 +23,9 @@ import numpy as np
 
 from bench.common.classroom import Class, Sizes, build_class_dataset, read_class
 from bench.common.contestants import Contestants, Likelihood, perplexity
+from bench.common.workshop import open_workshop
 from eval.statistics import interval_of_mean
 from nightschool.records import ChatMessage
-from tune.base_model import prepare_base_model
 from tune.recipe import Recipe, write_recipe
 from tune.replay import read_replay
 
@@ -163,11 +162,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="work in this folder and leave it")
     parser.add_argument("--quick", action="store_true", help="a quarter of the rows, one epoch")
     given = parser.parse_args()
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    with tempfile.TemporaryDirectory(prefix="ns-bench-") as temp:
-        folder = given.keep or Path(temp)
-        folder.mkdir(parents=True, exist_ok=True)
-        model = str(given.model or prepare_base_model(folder / "model", say=lambda _: None))
+    with open_workshop(model=given.model, keep=given.keep) as (folder, model):
         report(measure(folder, given.shared, model=model, plan=QUICK if given.quick else FULL))
 
 

@@ -9,8 +9,6 @@ Run: python bench/layers.py [--data FILE] [--rows N] [--quick]   The last line i
 
 import argparse
 import json
-import os
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,11 +19,11 @@ import numpy as np
 
 from bench.common.classroom import Class, Example, Sizes, build_class_dataset, read_class
 from bench.common.contestants import Contestants, perplexity
+from bench.common.workshop import open_workshop
 from bench.learn import PUBLIC, SEED, likes_steps
 from eval.metrics.text import token_f1
 from nightschool.prompt import Neutraliser
 from tune import model as models
-from tune.base_model import prepare_base_model
 from tune.lessons import Lessons, Reader
 from tune.methods.chain import train_chain
 from tune.recipe import Recipe
@@ -141,10 +139,7 @@ def main() -> None:
     plan = QUICK if given.quick else FULL
     if given.rows:
         plan = Plan(given.rows, plan.examined, plan.answers, plan.max_tokens, plan.epochs, plan.seeds)
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    with tempfile.TemporaryDirectory(prefix="ns-bench-") as temp:
-        folder = Path(temp)
-        model = str(given.model or prepare_base_model(folder / "model", say=lambda _: None))
+    with open_workshop(model=given.model) as (folder, model):
         figures = measure(folder, given.data, model=model, plan=plan)
     print(json.dumps({name: round(figure, 4) for name, figure in figures.items()}))
 

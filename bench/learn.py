@@ -11,8 +11,6 @@ Run: python bench/learn.py [--data FILE] [--quick]   The last line is one JSON o
 
 import argparse
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +23,10 @@ from bench.common.classroom import Class, Sizes, build_class_dataset, pair_up, r
 from bench.common.contestants import Contestants, perplexity, prefers
 from bench.common.plain_rows import write_plain_rows
 from bench.common.runs import call, train
+from bench.common.workshop import open_workshop
 from eval.metrics.text import rouge_l, token_f1
 from eval.statistics import interval_of_mean
 from nightschool.methods import USUAL, Method
-from tune.base_model import prepare_base_model
 from tune.recipe import Recipe
 
 PUBLIC: Final = Path(__file__).parents[2] / "shared" / "data" / "support_qa" / "support_qa.jsonl.gz"
@@ -152,11 +150,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of the rows, short ones, one epoch")
     given = parser.parse_args()
     plan = QUICK if given.quick else FULL
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    with tempfile.TemporaryDirectory(prefix="ns-bench-") as temp:
-        folder = given.keep or Path(temp)
-        folder.mkdir(parents=True, exist_ok=True)
-        model = str(given.model or prepare_base_model(folder / "model", say=print))
+    with open_workshop(model=given.model, keep=given.keep) as (folder, model):
         report(measure(folder, given.data, model=model, plan=plan))
 
 

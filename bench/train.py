@@ -14,7 +14,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,9 +25,9 @@ import numpy as np
 from bench.common.classroom import Sizes, build_class_dataset, read_class
 from bench.common.contestants import Contestants
 from bench.common.plain_rows import write_plain_rows
+from bench.common.workshop import open_workshop
 from bench.learn import PUBLIC, SEED, likes_steps
 from nightschool.methods import USUAL, Method
-from tune.base_model import prepare_base_model
 from tune.recipe import Recipe, write_recipe
 
 PLAIN: Final = Path(__file__).parent / "common" / "plain_trl.py"
@@ -138,10 +137,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="folder of the base model; none prepares the default one")
     parser.add_argument("--quick", action="store_true", help="an eighth of the rows, short ones")
     given = parser.parse_args()
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    with tempfile.TemporaryDirectory(prefix="ns-bench-") as temp:
-        folder = Path(temp)
-        model = str(given.model or prepare_base_model(folder / "model", say=lambda _: None))
+    with open_workshop(model=given.model) as (folder, model):
         figures = measure(folder, given.data, model=model, plan=QUICK if given.quick else FULL)
     print(json.dumps({name: round(figure, 3) for name, figure in figures.items()}))
 

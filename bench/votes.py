@@ -12,8 +12,6 @@ import argparse
 import asyncio
 import gzip
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,12 +25,12 @@ from numpy.typing import NDArray
 from bench.common.ballots import Ballot, cast_ballots
 from bench.common.contestants import Contestants, Likelihood
 from bench.common.runs import train
+from bench.common.workshop import open_workshop
 from collect.snapshot import write_snapshot
 from collect.store import open_store
 from eval.statistics import interval_of_mean
 from nightschool.methods import Method
 from nightschool.records import BotName, ChatMessage, Vote
-from tune.base_model import prepare_base_model
 from tune.dataset import build_dataset
 from tune.recipe import Recipe
 
@@ -200,11 +198,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of the rows")
     given = parser.parse_args()
     plan = QUICK if given.quick else FULL
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    with tempfile.TemporaryDirectory(prefix="ns-bench-") as temp:
-        folder = given.keep or Path(temp)
-        folder.mkdir(parents=True, exist_ok=True)
-        model = str(given.model or prepare_base_model(folder / "model", say=lambda _: None))
+    with open_workshop(model=given.model, keep=given.keep) as (folder, model):
         print("| data | taught | kept back | base | behind | gain |")
         print("|---|---|---|---|---|---|")
         figures = measure(

@@ -1,5 +1,6 @@
 """A dataset folder with answers, pairs and votes in it, as the night writes one, for tests that train on it."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from nightschool.files import publish
@@ -36,6 +37,14 @@ def write_school(folder: Path, *, lessons: int = 20, pairs: int = 12, up: int = 
             write_kind(folder, kind, side, some, groups=names, topics=dict.fromkeys(names))
     publish(folder, kind="dataset")
     return folder
+
+
+def write_judged_pairs(folder: Path, *, train: Iterable[Pair], held_out: Iterable[Pair]) -> None:
+    """Put into a dataset in place of its pairs: those that a judge learns from, and those it is measured with."""
+    for side, pairs in ((Side.TRAIN, list(train)), (Side.HELD_OUT, list(held_out))):
+        names = {pair.conversation_id: pair.conversation_id for pair in pairs}
+        write_kind(folder, "pairs", side, map(name_row, pairs), groups=names, topics=dict.fromkeys(names))
+    publish(folder, kind="dataset")
 
 
 def _lesson(number: int) -> Lesson:

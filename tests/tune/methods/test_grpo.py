@@ -7,18 +7,16 @@ from typing import Any
 
 import pytest
 
-from nightschool.files import publish, verify
+from nightschool.files import verify
 from nightschool.records import ChatMessage
 from tune.progress import read_steps
 from tune.recipe import Recipe, write_recipe
-from tune.rows import name_row, write_kind
 from tune.select import Pair
-from tune.split import Side
 from tune.stages import StageLine, read_stages
 from tune.train import train
 from tune.words import Word
 
-from ..school import LINEAGE, write_open_questions, write_school
+from ..school import LINEAGE, write_judged_pairs, write_open_questions, write_school
 
 pytestmark = [pytest.mark.train, pytest.mark.usefixtures("one_thread")]
 
@@ -38,11 +36,7 @@ def pair(number: int) -> Pair:
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write_school(tmp_path_factory.mktemp("school") / "dataset", lessons=4, pairs=0, up=0, down=0)
-    for side, numbers in ((Side.TRAIN, range(30)), (Side.HELD_OUT, range(100, 130))):
-        names = {f"p{number}": f"p{number}" for number in numbers}
-        rows = [name_row(pair(number)) for number in numbers]
-        write_kind(folder, "pairs", side, rows, groups=names, topics=dict.fromkeys(names))
-    publish(folder, kind="dataset")
+    write_judged_pairs(folder, train=map(pair, range(30)), held_out=map(pair, range(100, 130)))
     write_open_questions(folder, 10)
     return folder
 

@@ -7,19 +7,18 @@ from typing import Any
 
 import pytest
 
-from nightschool.files import publish, read_manifest, verify
+from nightschool.files import read_manifest, verify
 from nightschool.records import ChatMessage
 from tune.made import read_made
 from tune.recipe import Recipe, write_recipe
-from tune.rows import name_row, read_questions, write_kind
+from tune.rows import read_questions
 from tune.run_record import read_run_record
 from tune.select import Pair
-from tune.split import Side
 from tune.stages import StageLine, read_stages
 from tune.train import train
 from tune.words import Word
 
-from ..school import LINEAGE, write_open_questions, write_school
+from ..school import LINEAGE, write_judged_pairs, write_open_questions, write_school
 
 pytestmark = [pytest.mark.train, pytest.mark.usefixtures("one_thread")]
 
@@ -40,11 +39,7 @@ def pair(number: int) -> Pair:
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write_school(tmp_path_factory.mktemp("school") / "dataset", lessons=6, pairs=0, up=0, down=0)
-    for side, numbers in ((Side.TRAIN, range(40)), (Side.HELD_OUT, range(100, 130))):
-        names = {f"p{number}": f"p{number}" for number in numbers}
-        rows = [name_row(pair(number)) for number in numbers]
-        write_kind(folder, "pairs", side, rows, groups=names, topics=dict.fromkeys(names))
-    publish(folder, kind="dataset")
+    write_judged_pairs(folder, train=map(pair, range(40)), held_out=map(pair, range(100, 130)))
     write_open_questions(folder, 10)
     return folder
 
