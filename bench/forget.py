@@ -10,10 +10,7 @@ Run: python bench/forget.py [--quick] [--shared FOLDER] [--model FOLDER]   The l
 
 import argparse
 import json
-import os
-import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +20,11 @@ import numpy as np
 
 from bench.common.classroom import Class, Sizes, build_class_dataset, read_class
 from bench.common.contestants import Contestants, Likelihood, perplexity
+from bench.common.runs import train
 from bench.common.workshop import open_workshop
 from eval.statistics import interval_of_mean
 from nightschool.records import ChatMessage
-from tune.recipe import Recipe, write_recipe
+from tune.recipe import Recipe
 from tune.replay import read_replay
 
 SHARED: Final = Path(__file__).parents[2] / "shared" / "data"
@@ -90,22 +88,15 @@ def _chat(question: str, answer: str) -> Chat:
 def run_night(arm: Arm, dataset: Path, folder: Path, *, model: str, plan: Plan, general: Path) -> Path:
     """The run's folder."""
     run = folder / arm
-    write_recipe(
+    train(
         run,
         Recipe(
             base_model=model, dataset=str(dataset), epochs=plan.epochs, learning_rate=4e-4, seed=SEED,
             replay=arm, replay_share=plan.share, replay_rows=str(general), replay_folder=str(folder / "kept"),
         ),
     )  # fmt: skip
-    began = time.monotonic()
-    with (folder / f"{arm}.log").open("wb") as log:
-        command = [sys.executable, "-m", "tune.train", str(run)]
-        done = subprocess.run(command, stdout=log, stderr=log, check=False, env=os.environ)
-    if done.returncode:
-        raise SystemExit(f"{arm} ended with {done.returncode}:\n{(folder / f'{arm}.log').read_text()[-4000:]}")
     replay = read_replay(run)
-    told = replay.describe() if replay else "no replay"
-    print(f"{arm}: {time.monotonic() - began:.0f} s; {told}", file=sys.stderr, flush=True)
+    print(f"{arm}: {replay.describe() if replay else 'no replay'}", file=sys.stderr, flush=True)
     return run
 
 

@@ -183,9 +183,7 @@ class _Stage:
     @property
     def remarks(self) -> Sequence[str]:
         """What went otherwise than ordered."""
-        planned = self._course.plan.steps
-        cut = f"ended after {self._taken} of {planned} steps, to be done in time"
-        return [*self._appetite.remarks, *([cut] if self._taken < planned else [])]
+        return [*self._appetite.remarks, *self._course.describe_cut(self._taken)]
 
     def train(self, start: Path | None) -> Path:
         """The last checkpoint; `start` holds the adapter or model to go on from, None begins as the base model."""

@@ -32,6 +32,11 @@ class Course:
         own = self.plan.steps - done
         return now_s + (done_by_s - now_s) * own / (own + self.steps_behind)
 
+    def describe_cut(self, taken: int) -> list[str]:
+        """In words that fewer steps were taken than planned; nothing where none is missing."""
+        planned = self.plan.steps
+        return [f"ended after {taken} of {planned} steps, to be done in time"] if taken < planned else []
+
 
 def find_last(run: Path, course: Course) -> Path | None:
     """The checkpoint with which the stage has ended; None where it has not."""

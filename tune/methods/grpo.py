@@ -60,8 +60,7 @@ class GrpoStage:
     @property
     def remarks(self) -> Sequence[str]:
         """What went otherwise than ordered."""
-        planned = self._course.plan.steps
-        return [f"ended after {self._taken} of {planned} steps, to be done in time"] if self._taken < planned else []
+        return self._course.describe_cut(self._taken)
 
     def train(self, start: Path | None) -> Path:
         """The last checkpoint; `start` holds the adapter to go on from. Raises TrainingFailed.
