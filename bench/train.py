@@ -11,10 +11,6 @@ Run: python bench/train.py [--data FILE] [--quick]   The last line is one JSON o
 
 import argparse
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +21,7 @@ import numpy as np
 from bench.common.classroom import Sizes, build_class_dataset, read_class
 from bench.common.contestants import Contestants
 from bench.common.plain_rows import write_plain_rows
+from bench.common.runs import call
 from bench.common.workshop import open_workshop
 from bench.learn import PUBLIC, SEED, likes_steps
 from nightschool.methods import USUAL, Method
@@ -65,9 +62,10 @@ def run_ours(method: Method, dataset: Path, folder: Path, *, model: str) -> Ran:
             dpo_sft_weight=0, dpo_label_smoothing=0, min_pairs=1, min_votes=2, min_votes_each=1,
         ),
     )  # fmt: skip
-    peak_mb = _run_child([sys.executable, "-m", "tune.train", str(run)], log=run / "bench.log")
+    log = run / f"{run.name}.log"
+    peak_mb = call("-m", "tune.train", str(run), log=log)
     [stage] = [stage for stage in json.loads((run / "stages.json").read_text()) if stage["ran"]]
-    return Ran(stage["seconds"] + reference_s(run / "bench.log"), peak_mb, run / "adapter")
+    return Ran(stage["seconds"] + reference_s(log), peak_mb, run / "adapter")
 
 
 def reference_s(log: Path) -> float:
@@ -84,20 +82,8 @@ def reference_s(log: Path) -> float:
 def run_plain(method: Method, rows: Path, folder: Path, *, model: str) -> Ran:
     out = folder / f"plain-{method}"
     out.mkdir()
-    command = [sys.executable, str(PLAIN), method, str(rows), "--model", model, "--out", str(out)]
-    peak_mb = _run_child(command, log=out / "bench.log")
+    peak_mb = call(str(PLAIN), method, str(rows), "--model", model, "--out", str(out), log=out / f"{out.name}.log")
     return Ran(json.loads((out / "figures.json").read_text())["seconds"], peak_mb, out)
-
-
-def _run_child(command: Sequence[str], *, log: Path) -> float:
-    """Its peak memory."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{command} ended with {process.returncode}:\n{log.read_text()[-4000:]}")
-    return usage.ru_maxrss / 1024
 
 
 def measure(folder: Path, data: Path, *, model: str, plan: Plan) -> dict[str, float]:

@@ -37,11 +37,11 @@ class Likelihood(NamedTuple):
 class Contestants:
     """One base model in memory; adapters are put on it in turn."""
 
-    def __init__(self, base_model: str) -> None:
+    def __init__(self, base_model: str, *, is_quantized: bool = False) -> None:
         self._tokenizer = load_tokenizer(base_model)
         self._ends = read_end_tokens(self._tokenizer, base_model)
         self._neutraliser = Neutraliser(read_control_tokens(self._tokenizer))
-        base: Any = load_base(base_model, device="cpu", dtype=torch.float32)
+        base: Any = load_base(base_model, device="cpu", dtype=torch.float32, is_quantized=is_quantized)
         self._base = base.eval()
         self._model: Any = self._base
 

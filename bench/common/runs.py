@@ -17,11 +17,14 @@ def train(run: Path, recipe: Recipe) -> Path:
     return run / "adapter"
 
 
-def call(*arguments: str, log: Path) -> None:
-    """Python with `arguments` to its end, which must be a good one; how long it took is told."""
+def call(*arguments: str, log: Path) -> float:
+    """Python with `arguments` to its end, which must be a good one; how long it took is told. Its peak memory in MB."""
     began = time.monotonic()
     with log.open("wb") as output:
-        done = subprocess.run([sys.executable, *arguments], stdout=output, stderr=output, check=False, env=os.environ)
-    if done.returncode:
-        raise SystemExit(f"{arguments} ended with {done.returncode}:\n{log.read_text()[-4000:]}")
+        process = subprocess.Popen([sys.executable, *arguments], stdout=output, stderr=output)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{arguments} ended with {process.returncode}:\n{log.read_text()[-4000:]}")
     print(f"{log.stem}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    return usage.ru_maxrss / 1024
