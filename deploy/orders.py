@@ -14,7 +14,7 @@ from deploy.plan import Decision
 from deploy.rollout import Route
 from eval.answers import Contestant, Label
 from eval.rules import GateRules
-from eval.suites import read_suite
+from eval.suites import count_witnesses, read_suite
 from nightschool.bots import Bot
 from nightschool.methods import ANSWERING
 from nightschool.records import BASE, Adapter, Event, Outcome, Sampling, Stage
@@ -105,10 +105,10 @@ def shortfall(
     recipe, gate = bot.recipe, bot.gate
     if data.train_rows < recipe.min_examples:
         return f"{data.train_rows} training rows; recipe.min_examples asks for {recipe.min_examples}"
-    asked = len({row.conversation_id for row in read_suite(dataset, max_rows=gate.max_rows)})
+    asked = count_witnesses(read_suite(dataset, max_rows=gate.max_rows))
     if asked < gate.min_conversations:
         return (
-            f"{asked} held-out conversations with an answer that a person wrote or approved; "
+            f"{asked} held-out conversations of different people with an answer that a person wrote or approved; "
             f"gate.min_conversations asks for {gate.min_conversations}"
         )
     if data.new_rows < recipe.min_new_examples and not (reason_to_train or force):

@@ -80,9 +80,8 @@ def build_case(columns: Mapping[Label, ScoreColumns], rules: GateRules, *, facts
     figures["liked_rows"] = float(facts.liked_rows)
     figures["held_out_rows"] = float(len(candidate.row_ids))
     figures["held_out_conversations"] = float(len(set(candidate.conversation_ids)))
-    figures["least_gain"] = least_gain(
-        int(figures["held_out_conversations"]), alpha=rules.alpha, unseen=rules.unseen_fall
-    )
+    figures["held_out_witnesses"] = float(candidate.witness.max() + 1)
+    figures["least_gain"] = least_gain(int(figures["held_out_witnesses"]), alpha=rules.alpha, unseen=rules.unseen_fall)
     for opponent in (rival, *anchors):
         figures |= _compare(candidate, opponent, rules=rules)
     return Case(rules, candidate, rival, anchors, figures)
@@ -120,7 +119,7 @@ def _compare(candidate: ScoreColumns, opponent: Opponent, *, rules: GateRules) -
     prefix, other = opponent.prefix, opponent.scores
     top = corpus_perplexity(candidate.logprob_sum, candidate.reference_tokens)
     figures = {f"{prefix}perplexity_ratio": _ratio(top, corpus_perplexity(other.logprob_sum, other.reference_tokens))}
-    if candidate.conversation.max() == 0:
+    if candidate.witness.max() == 0:
         return figures
     interval = _interval(gain(candidate, other, primary=rules.primary), candidate, rules=rules)
     named = {"low": interval.low, "mean": interval.mean, "high": interval.high}
@@ -132,7 +131,7 @@ def _interval(gains: FloatArray, candidate: ScoreColumns, *, rules: GateRules) -
         return Interval(math.nan, math.nan, math.nan)
     return interval_of_mean(
         gains,
-        candidate.conversation,
+        candidate.witness,
         alpha=rules.alpha,
         draws=rules.draws,
         # A fresh generator for each comparison: none depends on which others were made.

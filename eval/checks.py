@@ -4,6 +4,7 @@ Does not know which checks a verdict asks for (`eval.gate`). Pure.
 """
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from eval.case import PRIMARY, Case, Opponent
@@ -23,8 +24,7 @@ def superiority(case: Case) -> Check:
         has_passed,
         f"{_comparison(case, case.rival)}: a gain of {figures['gain_mean']:+.4f}, whose lower "
         f"bound {low:+.4f} is {'above' if has_passed else 'not above'} 0 at one-sided alpha {rules.alpha:g} "
-        f"({several(figures['held_out_conversations'], 'conversation')}, "
-        f"{several(figures['held_out_rows'], 'row')}{_too_few_for(case)}).",
+        f"({crowd(figures)}, {several(figures['held_out_rows'], 'row')}{_too_few_for(case)}).",
     )
 
 
@@ -102,6 +102,14 @@ def finiteness(case: Case) -> Check:
     if broken:
         return Check(False, f"these figures are not finite numbers: {', '.join(broken)}.")
     return Check(True, f"all {len(case.figures)} figures are finite numbers.")
+
+
+def crowd(figures: Mapping[str, float]) -> str:
+    """Of how many witnesses the exam is made: several conversations of one person are one witness."""
+    conversations, witnesses = figures["held_out_conversations"], figures["held_out_witnesses"]
+    if conversations == witnesses:
+        return several(conversations, "held-out conversation")
+    return f"{several(conversations, 'held-out conversation')} of no more than {witnesses:g} people"
 
 
 def several(count: float, noun: str) -> str:

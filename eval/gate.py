@@ -2,7 +2,7 @@
 
 In: paired scores and the bot's gate rules. Out: a Verdict with reasons a person can read.
 Does not know: how answers were made, where scores are kept, what a promotion does.
-Method: paired comparisons resampled by whole conversations; every check must pass; see docs/gate.md.
+Method: paired comparisons resampled by who spoke; every check must pass; see docs/gate.md.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Final
 
 from eval import checks, slices
 from eval.case import Case, build_case
-from eval.checks import Check, several
+from eval.checks import Check
 from eval.exam import ExamFacts
 from eval.rules import GateRules
 from eval.scores import ScoreRow, pair_columns
@@ -40,9 +40,10 @@ def decide(scores: Iterable[ScoreRow], rules: GateRules, *, facts: ExamFacts = _
     """
     columns = pair_columns(scores)
     if not columns:
-        return _too_few(rules, {"held_out_rows": 0.0, "held_out_conversations": 0.0, "liked_rows": facts.liked_rows})
+        nothing = dict.fromkeys(("held_out_rows", "held_out_conversations", "held_out_witnesses"), 0.0)
+        return _too_few(rules, nothing | {"liked_rows": facts.liked_rows})
     case = build_case(columns, rules, facts=facts)
-    if case.figures["held_out_conversations"] < rules.min_conversations:
+    if case.figures["held_out_witnesses"] < rules.min_conversations:
         return _too_few(rules, case.figures)
     checked = tuple(_check(case))
     outcome = Outcome.PROMOTE if all(check.has_passed for check in checked) else Outcome.REJECT
@@ -67,10 +68,9 @@ def _check(case: Case) -> Iterator[Check]:
 
 
 def _too_few(rules: GateRules, figures: Mapping[str, float]) -> Verdict:
-    count = figures["held_out_conversations"]
     sentence = (
-        f"failed: only {several(count, 'held-out conversation')}, and the gate needs {rules.min_conversations} "
-        f"to tell a better adapter from a lucky one; production stays."
+        f"failed: only {checks.crowd(figures)}, and the gate needs {rules.min_conversations} to tell a better adapter "
+        f"from a lucky one; production stays."
     )
     return Verdict(Outcome.INSUFFICIENT_DATA, (sentence,), _finite(figures))
 

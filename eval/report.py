@@ -151,12 +151,10 @@ def _estimate(side: ScoreColumns, name: str, *, rules: GateRules) -> _Estimate:
     else:
         top = side.rouge_l if name == "rouge_l" else side.token_f1
         value, bottom = float(top.mean()), np.ones_like(top)
-    if side.conversation.max() == 0 or not math.isfinite(value):
+    if side.witness.max() == 0 or not math.isfinite(value):
         return _Estimate(value, None)
     rng = np.random.default_rng(rules.seed)
-    interval = interval_of_ratio(
-        top, bottom, conversation=side.conversation, alpha=rules.alpha, draws=rules.draws, rng=rng
-    )
+    interval = interval_of_ratio(top, bottom, witness=side.witness, alpha=rules.alpha, draws=rules.draws, rng=rng)
     # Perplexity is resampled as the mean of logarithms that it is the exponential of.
     with np.errstate(over="ignore"):
         exponential = Interval(*np.exp(interval).tolist())

@@ -49,6 +49,7 @@ _SCHEMA: Final = pa.schema(
             )
         ),
         pa.field("topic", pa.string()),
+        pa.field("person", pa.string()),
     ]
 )
 
@@ -77,6 +78,8 @@ class ScoreRow:
     gives_figures: bool = False
     """The answer states a number that nobody had said, and so had the occasion to state a wrong one."""
     topic: str | None = None
+    person: str | None = None
+    """A hash of who spoke, where that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +88,8 @@ class ScoreColumns:
 
     row_ids: tuple[str, ...]
     conversation_ids: tuple[str, ...]
-    conversation: IntArray
-    """Labels 0..c-1."""
+    witness: IntArray
+    """Labels 0..w-1 of who spoke; where that is not known, each conversation is a witness."""
     token_f1: FloatArray
     rouge_l: FloatArray
     repetition: FloatArray
@@ -122,6 +125,7 @@ def score_answer(row: SuiteRow, answer: Answer, *, label: Label, faults: tuple[s
         faults=faults,
         gives_figures=gives_figures(answer.text, scene_of(row)),
         topic=row.topic,
+        person=row.person,
     )
 
 
@@ -170,7 +174,7 @@ def _columns(group: list[ScoreRow]) -> ScoreColumns:
     return ScoreColumns(
         row_ids=tuple(r.row_id for r in rows),
         conversation_ids=conversation_ids,
-        conversation=np.unique(np.array(conversation_ids), return_inverse=True)[1].astype(np.int64),
+        witness=np.unique([r.person or r.conversation_id for r in rows], return_inverse=True)[1].astype(np.int64),
         token_f1=column(r.token_f1 for r in rows),
         rouge_l=column(r.rouge_l for r in rows),
         repetition=column(r.repetition for r in rows),

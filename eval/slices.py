@@ -30,7 +30,7 @@ class TopicGain(NamedTuple):
     rows: int
     mean: float
     high: float
-    """Upper bound of the mean, over conversations."""
+    """Upper bound of the mean, over witnesses."""
 
 
 def topic_gains(candidate: ScoreColumns, gains: FloatArray, *, rules: GateRules) -> tuple[TopicGain, ...]:
@@ -43,7 +43,7 @@ def topic_gains(candidate: ScoreColumns, gains: FloatArray, *, rules: GateRules)
     found = []
     for topic in judged:
         rows = topics == topic
-        high = highest_mean(gains[rows], candidate.conversation[rows], alpha=alpha)
+        high = highest_mean(gains[rows], candidate.witness[rows], alpha=alpha)
         found.append(TopicGain(topic, counts[topic], float(gains[rows].mean()), high))
     return tuple(sorted(found, key=lambda topic: (topic.mean, topic.topic)))
 

@@ -1,9 +1,10 @@
-"""Confidence bounds from reweighted conversations, one of which nobody has met.
+"""Confidence bounds from reweighted witnesses, one of whom nobody has met.
 
-Turns of one conversation resemble each other, so whole conversations are weighted: at random, all weightings of the
-simplex alike (the Bayesian bootstrap, Rubin 1981), with one conversation more that lies at the worst, and for the upper
-bound at the best, that is reckoned with. This is the bound of Gaffke 2005 (Math. Methods of Statistics 14), compared by
-Phan, Thomas & Learned-Miller 2021 (ICML). Pure: randomness comes in as a Generator.
+What one person says resembles itself, so whole witnesses are weighted (a person with all that they said; where it is
+not known who spoke, a conversation): at random, all weightings of the simplex alike (the Bayesian bootstrap, Rubin
+1981), with one witness more that lies at the worst, and for the upper bound at the best, that is reckoned with. This is
+the bound of Gaffke 2005 (Math. Methods of Statistics 14), compared by Phan, Thomas & Learned-Miller 2021 (ICML). Pure:
+randomness comes in as a Generator.
 """
 
 from typing import Final, NamedTuple
@@ -28,24 +29,22 @@ class Interval(NamedTuple):
 
 
 def interval_of_mean(
-    values: FloatArray, conversation: IntArray, *, alpha: float, draws: int, rng: Generator, unseen: float = 0.0
+    values: FloatArray, witness: IntArray, *, alpha: float, draws: int, rng: Generator, unseen: float = 0.0
 ) -> Interval:
     """Mean of `values` (n,) with bounds that are each wrong with probability `alpha`.
 
-    Give it paired differences to compare two contestants; `unseen` is how far from 0 the mean of a conversation may
-    lie that was not met. Raises EvaluationFailed below two conversations.
+    Give it paired differences to compare two contestants; `unseen` is how far from 0 the mean of a witness may lie
+    that was not met. Raises EvaluationFailed below two witnesses.
     """
     ones = np.ones_like(values)
-    return interval_of_ratio(
-        values, ones, conversation=conversation, alpha=alpha, draws=draws, rng=rng, beyond=(-unseen, unseen)
-    )
+    return interval_of_ratio(values, ones, witness=witness, alpha=alpha, draws=draws, rng=rng, beyond=(-unseen, unseen))
 
 
 def interval_of_ratio(
     top: FloatArray,
     bottom: FloatArray,
     *,
-    conversation: IntArray,
+    witness: IntArray,
     alpha: float,
     draws: int,
     rng: Generator,
@@ -53,14 +52,14 @@ def interval_of_ratio(
 ) -> Interval:
     """sum(top) / sum(bottom), both (n,), with bounds that are each wrong with probability `alpha`.
 
-    `beyond`: the least and the greatest ratio of a conversation that was not met; what was met may exceed them.
+    `beyond`: the least and the greatest ratio of a witness that was not met; what was met may exceed them.
     """
-    tops, bottoms = np.bincount(conversation, weights=top), np.bincount(conversation, weights=bottom)  # (c,), (c,)
+    tops, bottoms = np.bincount(witness, weights=top), np.bincount(witness, weights=bottom)  # (w,), (w,)
     if len(tops) < 2:
         raise EvaluationFailed(
-            f"{len(tops)} conversation{'' if len(tops) == 1 else 's'} cannot be resampled",
+            f"{len(tops)} witness{'' if len(tops) == 1 else 'es'} cannot be resampled",
             subject="bootstrap",
-            remedy="Hold out at least two conversations.",
+            remedy="Hold out conversations of at least two people.",
         )
     met = tops / bottoms
     worst, best = (met.min(), met.max()) if beyond is None else (min(beyond[0], met.min()), max(beyond[1], met.max()))
@@ -79,22 +78,22 @@ def interval_of_ratio(
     )
 
 
-def least_gain(conversations: int, *, alpha: float, unseen: float) -> float:
-    """The gain that must be exceeded to be shown, though every conversation gained it alike.
+def least_gain(witnesses: int, *, alpha: float, unseen: float) -> float:
+    """The gain that must be exceeded to be shown, though every witness gained it alike.
 
-    What occurs in a share p of all conversations is missed by c of them with probability (1 - p)^c; at the p where
+    What occurs in a share p of all witnesses is missed by w of them with probability (1 - p)^w; at the p where
     that is `alpha`, a fall by `unseen` there takes away a gain of p / (1 - p) * unseen elsewhere.
     """
-    missed = 1 - alpha ** (1 / conversations)
+    missed = 1 - alpha ** (1 / witnesses)
     return float(missed / (1 - missed) * unseen)
 
 
-def highest_mean(values: FloatArray, conversation: IntArray, *, alpha: float) -> float:
-    """Student's upper bound of the mean over conversations, wrong with probability `alpha`; inf for fewer than two.
+def highest_mean(values: FloatArray, witness: IntArray, *, alpha: float) -> float:
+    """Student's upper bound of the mean over witnesses, wrong with probability `alpha`; inf for fewer than two.
 
-    For slices of a few conversations, where asking for a shown loss is all that can be asked.
+    For slices of a few witnesses, where asking for a shown loss is all that can be asked.
     """
-    labels, rows = np.unique(conversation, return_inverse=True)
+    labels, rows = np.unique(witness, return_inverse=True)
     if len(labels) < 2:
         return float("inf")
     means = np.bincount(rows, weights=values) / np.bincount(rows)

@@ -34,6 +34,8 @@ class SuiteRow:
     """The answer that a person wrote or approved."""
     topic: str | None = None
     """What the conversation is about, where its import said so."""
+    person: str | None = None
+    """A hash of who spoke, where that is known."""
 
 
 class HeldOut(NamedTuple):
@@ -74,6 +76,11 @@ def choose_rows(rows: Iterable[SuiteRow], *, max_rows: int, rotation: str) -> tu
     return tuple(sorted([*core, *drawn], key=lambda row: (row.conversation_id, row.row_id)))
 
 
+def count_witnesses(rows: Iterable[SuiteRow]) -> int:
+    """How many people spoke; where it is not known who, each conversation stands for one."""
+    return len({row.person or row.conversation_id for row in rows})
+
+
 def hash_row(conversation_id: str, messages: Sequence[ChatMessage], *, reference: str) -> str:
     spoken = [[message["role"], message["content"]] for message in messages]
     content = json.dumps([conversation_id, spoken, reference], ensure_ascii=False)
@@ -107,6 +114,7 @@ class _HeldOutRow(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     conversation_id: str
+    person: str | None = None
     topic: str | None = None
     messages: tuple[_SpokenMessage, ...]
 
@@ -124,7 +132,7 @@ def _rows_of(held_out: _HeldOutRow) -> Iterator[tuple[Origin, SuiteRow]]:
             row_id = hash_row(held_out.conversation_id, before, reference=message.content)
             yield (
                 message.origin,
-                SuiteRow(row_id, held_out.conversation_id, before, message.content, held_out.topic),
+                SuiteRow(row_id, held_out.conversation_id, before, message.content, held_out.topic, held_out.person),
             )
 
 

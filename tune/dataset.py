@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict
 
 from nightschool.errors import InvalidInput
 from nightschool.files import publish, put_in_place, read_manifest
-from tune.bounds import Bounds, bound_votes
+from tune.bounds import Bounds, bound_votes, is_person
 from tune.card import Counts, Settings, describe_repetition, write_card
 from tune.decontaminate import suite_turns
 from tune.dialogues import join_dialogues
@@ -36,6 +36,7 @@ from tune.rows import (
     ITEMS,
     SIDES,
     TRAIN,
+    Heading,
     read_conversations,
     read_decided,
     read_item_ids,
@@ -45,7 +46,7 @@ from tune.rows import (
     write_sides,
 )
 from tune.select import Lesson, select_rows
-from tune.snapshot import Snapshot, read_snapshot
+from tune.snapshot import Snapshot, Talk, read_snapshot
 from tune.split import Side, split_conversations
 
 KIND: Final = "dataset"
@@ -219,14 +220,18 @@ def _finished(folder: Path) -> Path:
 
 
 def _write(folder: Path, parts: Parts) -> None:
-    topics = {name: talk.topic for name, talk in parts.talks.items()}
+    headings = {name: _head(parts.talks[name], group=group) for name, group in parts.groups.items()}
     for kind in KINDS:
         for side in BOTH:
-            write_kind(folder, kind, side, parts.rows[kind, side], groups=parts.groups, topics=topics)
+            write_kind(folder, kind, side, parts.rows[kind, side], headings=headings)
     if parts.questions:
-        write_questions(folder, parts.questions, groups=parts.groups, topics=topics)
+        write_questions(folder, parts.questions, headings=headings)
     write_sides(folder / SIDES, dict(parts.decided()))
     write_items(folder / ITEMS, {side: parts.of_side(side) for side in BOTH})
+
+
+def _head(talk: Talk, *, group: str) -> Heading:
+    return Heading(group, talk.owner if is_person(talk.owner) else None, talk.topic)
 
 
 def _draw(folder: Path, parts: Parts) -> list[str]:

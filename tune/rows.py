@@ -69,6 +69,8 @@ class SftRow(BaseModel):
     item_id: str
     conversation_id: str
     group: str
+    person: str | None = None
+    """A hash of who spoke, where that is known: a person's conversations are no independent witnesses."""
     topic: str | None = None
     weight: float = 1.0
     messages: tuple[ChatMessage, ...]
@@ -114,6 +116,17 @@ class QuestionRow(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class Heading:
+    """What the rows of one conversation carry of it."""
+
+    group: str
+    """The first conversation of its near-duplicates."""
+    person: str | None = None
+    """Who spoke, where that is a person whom the record knows apart."""
+    topic: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Named:
     """A row with its item's id. Equal content, equal id: a retrained row is recognised from night to night."""
 
@@ -132,6 +145,7 @@ _HEAD: Final = (
     _field("item_id", pa.string()),
     _field("conversation_id", pa.string()),
     _field("group", pa.string()),
+    pa.field("person", pa.string()),
     pa.field("topic", pa.string()),
     _field("weight", pa.float64()),
 )
@@ -175,18 +189,15 @@ def write_kind(
     side: Side,
     rows: Iterable[Named],
     *,
-    groups: Mapping[str, str],
-    topics: Mapping[str, str | None],
+    headings: Mapping[str, Heading],
 ) -> None:
-    """The file of one kind and side; `groups` names the near-duplicates' group of each conversation."""
-    lines = _lines(rows, groups=groups, topics=topics)
+    """The file of one kind and side; `headings` has every conversation of `rows`."""
+    lines = _lines(rows, headings)
     write_rows(folder / file_of(kind, side), lines, schema=pa.schema([*_HEAD, *_BODIES[kind]]))
 
 
-def write_questions(
-    folder: Path, rows: Iterable[Named], *, groups: Mapping[str, str], topics: Mapping[str, str | None]
-) -> None:
-    write_rows(folder / QUESTIONS, _lines(rows, groups=groups, topics=topics), schema=_QUESTION)
+def write_questions(folder: Path, rows: Iterable[Named], *, headings: Mapping[str, Heading]) -> None:
+    write_rows(folder / QUESTIONS, _lines(rows, headings), schema=_QUESTION)
 
 
 def write_items(file: Path, rows: Mapping[Side, Sequence[Named]]) -> None:
@@ -234,15 +245,15 @@ def read_questions(folder: Path) -> list[QuestionRow]:
     return list(read_rows(file, QuestionRow, row="a question")) if file.exists() else []
 
 
-def _lines(
-    rows: Iterable[Named], *, groups: Mapping[str, str], topics: Mapping[str, str | None]
-) -> Iterator[dict[str, object]]:
+def _lines(rows: Iterable[Named], headings: Mapping[str, Heading]) -> Iterator[dict[str, object]]:
     for named in rows:
+        heading = headings[named.row.conversation_id]
         yield {
             "item_id": named.item_id,
             "conversation_id": named.row.conversation_id,
-            "group": _hash(groups[named.row.conversation_id]),
-            "topic": topics[named.row.conversation_id],
+            "group": _hash(heading.group),
+            "person": _hash(heading.person) if heading.person else None,
+            "topic": heading.topic,
             "weight": named.row.weight,
             **_body(named.row),
         }

@@ -84,6 +84,31 @@ def test_a_gain_that_is_too_small_for_so_few_conversations_is_told_so() -> None:
     assert "so few" not in decide(BETTER, RULES).reasons[0]
 
 
+def spoken_by(scores: Sequence[ScoreRow], *, people: int) -> list[ScoreRow]:
+    """Conversations in a row are of one person."""
+    names = sorted({score.conversation_id for score in scores})
+    return [replace(s, person=f"p{names.index(s.conversation_id) * people // len(names):02}") for s in scores]
+
+
+def test_what_one_person_said_in_many_conversations_is_one_witness() -> None:
+    """Ten people, whose whole luck was taken for that of 100 conversations."""
+    luck = np.repeat([0.13, 0.11, 0.1, 0.08, 0.05, 0.0, -0.02, -0.04, -0.05, -0.06], 10)
+    lucky = contest([0.3] * 100, [0.3 + float(gain) for gain in luck], turns=1)
+    rules = replace(RULES, unseen_fall=0.0)
+    assert decide(lucky, rules).figures["gain_low"] > 0
+    judged = decide(spoken_by(lucky, people=10), rules)
+    assert judged.outcome == Outcome.REJECT
+    assert judged.figures["gain_low"] < 0
+    assert "100 held-out conversations of no more than 10 people" in judged.reasons[0]
+    assert (judged.figures["held_out_conversations"], judged.figures["held_out_witnesses"]) == (100, 10)
+
+
+def test_many_conversations_of_few_people_are_insufficient_data() -> None:
+    verdict = decide(spoken_by(contest([0.3] * 100, [0.6] * 100, turns=1), people=9), RULES)
+    assert verdict.outcome == Outcome.INSUFFICIENT_DATA
+    assert "only 100 held-out conversations of no more than 9 people, and the gate needs 10" in verdict.reasons[0]
+
+
 def test_noise_without_a_gain_is_rejected() -> None:
     verdict = decide(contest(noise(seed=1), noise(seed=2)), RULES)
     assert verdict.outcome == Outcome.REJECT

@@ -61,7 +61,7 @@ def test_a_loss_that_was_met_counts_for_more_than_what_is_reckoned_with() -> Non
 
 def test_ratio_of_sums_is_not_a_mean_of_ratios() -> None:
     interval = interval_of_ratio(
-        np.array([1.0, 9.0]), np.array([1.0, 3.0]), conversation=np.array([0, 1]), alpha=0.1, draws=1_000, rng=rng()
+        np.array([1.0, 9.0]), np.array([1.0, 3.0]), witness=np.array([0, 1]), alpha=0.1, draws=1_000, rng=rng()
     )
     assert interval.mean == 10 / 4
     assert 1 < interval.low < 2 < interval.high < 3
@@ -70,7 +70,7 @@ def test_ratio_of_sums_is_not_a_mean_of_ratios() -> None:
 @pytest.mark.parametrize("conversation", [[], [0, 0, 0]])
 def test_fewer_than_two_conversations_are_refused(conversation: list[int]) -> None:
     labels = np.array(conversation, dtype=np.int64)
-    with pytest.raises(EvaluationFailed, match="conversation"):
+    with pytest.raises(EvaluationFailed, match="witness"):
         interval_of_mean(np.ones(len(labels)), labels, alpha=0.05, draws=1_000, rng=rng())
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from eval.suites import read_held_out, read_suite
+from eval.suites import count_witnesses, read_held_out, read_suite
 from nightschool.errors import InvalidInput
 
 from ..tables import write_table
@@ -38,6 +38,16 @@ def test_a_turn_shared_by_two_branches_counts_once(tmp_path: Path) -> None:
     shared = ("Hi?", "Hello.", 1)
     write(tmp_path, line("c", shared, ("A?", "a", 1)), line("c", shared, ("B?", "b", 1)), line("d", shared))
     assert Counter(row.reference for row in read_suite(tmp_path, max_rows=9)) == {"Hello.": 2, "a": 1, "b": 1}
+
+
+def test_people_are_counted_and_whoever_is_unknown_by_conversation(tmp_path: Path) -> None:
+    said = ("Hi?", "Hello.", 1)
+    people = {"a": "ada", "b": "ada", "c": "bob", "d": None, "e": None}
+    rows = read_suite(
+        write(tmp_path, *(line(name, said) | {"person": who} for name, who in people.items())), max_rows=9
+    )
+    assert {row.conversation_id: row.person for row in rows} == people
+    assert count_witnesses(rows) == 4
 
 
 def many(conversations: int, *, turns: int) -> list[dict[str, Any]]:

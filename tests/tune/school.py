@@ -7,7 +7,7 @@ from nightschool.files import publish
 from nightschool.records import ChatMessage
 from tune.lack import Lack
 from tune.parts import KINDS
-from tune.rows import Named, name_row, write_kind, write_questions
+from tune.rows import Heading, Named, name_row, write_kind, write_questions
 from tune.select import Lesson, Lineage, Pair, Rated, Unanswered
 from tune.split import Side
 from tune.words import Word
@@ -18,8 +18,7 @@ LINEAGE = Lineage(messages=("m",), votes=(), reviews=(), is_let_in=True)
 def write_open_questions(folder: Path, count: int) -> None:
     """Put questions that nobody answered well into a finished dataset."""
     rows = [name_row(_unanswered(number)) for number in range(count)]
-    names = {named.row.conversation_id: named.row.conversation_id for named in rows}
-    write_questions(folder, rows, groups=names, topics=dict.fromkeys(names))
+    write_questions(folder, rows, headings=_head(rows))
     publish(folder, kind="dataset")
 
 
@@ -31,10 +30,9 @@ def write_school(folder: Path, *, lessons: int = 20, pairs: int = 12, up: int = 
         "pairs": [name_row(_pair(number)) for number in range(pairs)],
         "votes": [name_row(_rated(number, is_good=number < up)) for number in range(up + down)],
     }
-    names = {named.row.conversation_id: named.row.conversation_id for some in rows.values() for named in some}
     for kind in KINDS:
         for side, some in ((Side.TRAIN, rows[kind]), (Side.HELD_OUT, [])):
-            write_kind(folder, kind, side, some, groups=names, topics=dict.fromkeys(names))
+            write_kind(folder, kind, side, some, headings=_head(some))
     publish(folder, kind="dataset")
     return folder
 
@@ -42,9 +40,13 @@ def write_school(folder: Path, *, lessons: int = 20, pairs: int = 12, up: int = 
 def write_judged_pairs(folder: Path, *, train: Iterable[Pair], held_out: Iterable[Pair]) -> None:
     """Put into a dataset in place of its pairs: those that a judge learns from, and those it is measured with."""
     for side, pairs in ((Side.TRAIN, list(train)), (Side.HELD_OUT, list(held_out))):
-        names = {pair.conversation_id: pair.conversation_id for pair in pairs}
-        write_kind(folder, "pairs", side, map(name_row, pairs), groups=names, topics=dict.fromkeys(names))
+        rows = [name_row(pair) for pair in pairs]
+        write_kind(folder, "pairs", side, rows, headings=_head(rows))
     publish(folder, kind="dataset")
+
+
+def _head(rows: Iterable[Named]) -> dict[str, Heading]:
+    return {named.row.conversation_id: Heading(named.row.conversation_id) for named in rows}
 
 
 def _lesson(number: int) -> Lesson:

@@ -56,6 +56,21 @@ def test_the_folder_holds_what_its_manifest_and_summary_say(record: Any, tmp_pat
     assert f"| training | {len(train)} |" in (summary.folder / "card.md").read_text()
 
 
+def test_rows_carry_a_hash_of_who_spoke_where_that_is_one_person(record: Any, tmp_path: Path) -> None:
+    owners = {"a": "ada", "b": "ada", "c": "bob", "d": "import", "e": "key:shop"}
+    for number, (name, owner) in enumerate(owners.items()):
+        _, answer = record.talk(
+            name, f"Question {WORDS.split()[number]}?", f"Answer {WORDS.split()[-number]}.", owner=owner
+        )
+        record.review(answer, approved=True)
+    built = build(record, tmp_path / "sets")
+    found = rows(built, "sft_train.parquet") + rows(built, "sft_held_out.parquet")
+    person = {row["conversation_id"]: row.get("person") for row in found}
+    assert person["a"] == person["b"] != person["c"]
+    assert (person["d"], person["e"]) == (None, None)
+    assert not {"ada", "bob"} & set(person.values())
+
+
 def test_card_and_summary_say_how_large_the_largest_group_is(record: Any, tmp_path: Path) -> None:
     for number in range(6):
         record.talk(f"same{number}", "How do I return a planter?", "Send it back within 30 days.")

@@ -10,7 +10,7 @@ from nightschool.files import publish, read_manifest
 from nightschool.records import ChatMessage
 from tune.progress import read_steps
 from tune.recipe import Recipe, write_recipe
-from tune.rows import name_row, write_kind
+from tune.rows import Heading, name_row, write_kind
 from tune.select import Pair
 from tune.split import Side
 from tune.stages import read_stages
@@ -34,9 +34,9 @@ def pair(number: int) -> Pair:
 def dataset(tmp_path: Path) -> Path:
     folder = write_school(tmp_path / "dataset", lessons=4, pairs=0, up=0, down=0)
     for side, numbers in ((Side.TRAIN, range(40)), (Side.HELD_OUT, range(100, 130))):
-        names = {f"p{number}": f"p{number}" for number in numbers}
+        headings = {f"p{number}": Heading(f"p{number}") for number in numbers}
         rows = [name_row(pair(number)) for number in numbers]
-        write_kind(folder, "pairs", side, rows, groups=names, topics=dict.fromkeys(names))
+        write_kind(folder, "pairs", side, rows, headings=headings)
     publish(folder, kind="dataset")
     return folder
 
