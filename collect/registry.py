@@ -65,7 +65,7 @@ from evaluations where evaluation_id = $evaluation_id
 EVALUATIONS: Final = """
 select evaluation_id, cycle_id, bot, candidate, outcome, reasons, figures_json, folder, evaluated_at, candidate_hash,
     production_hash, moves, promoted_at
-from evaluations where $bot is null or bot = $bot
+from evaluations where ($bot is null or bot = $bot) and ($candidate is null or candidate = $candidate)
 order by evaluated_at desc limit $limit
 """
 LOOK_AGAIN: Final = "Look at `nightschool adapters`, then try again."
@@ -174,9 +174,12 @@ def find_evaluation(cursor: Cursor, evaluation_id: str) -> Evaluation | None:
     return _evaluation(row) if row else None
 
 
-def evaluations(cursor: Cursor, *, bot: BotName | None = None, limit: int = 50) -> list[Evaluation]:
-    """Newest first."""
-    return [_evaluation(row) for row in cursor.execute(EVALUATIONS, {"bot": bot, "limit": limit}).fetchall()]
+def evaluations(
+    cursor: Cursor, *, bot: BotName | None = None, candidate: int | None = None, limit: int = 50
+) -> list[Evaluation]:
+    """Newest first; of one bot, and of one version, or of all."""
+    asked = {"bot": bot, "candidate": candidate, "limit": limit}
+    return [_evaluation(row) for row in cursor.execute(EVALUATIONS, asked).fetchall()]
 
 
 def _adapter(row: tuple[Any, ...]) -> Adapter:

@@ -9,32 +9,23 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
-
-import numpy as np
+from typing import Final
 
 from eval.answers import Label
 from eval.case import PRIMARY, gain
+from eval.estimates import METRICS, PLAIN_METRICS, Metric, estimate
 from eval.gate import Verdict
-from eval.metrics.perplexity import corpus_perplexity
 from eval.plot import Bar, draw_report
 from eval.rules import GateRules
+from eval.samples import pick_samples
 from eval.scores import ScoreColumns, ScoreRow, pair_columns
 from eval.slices import TopicGain, topic_gains
-from eval.statistics import Interval, interval_of_ratio
 from eval.suites import SuiteRow
 from nightschool.files import write_atomic
 
 REPORT: Final = "report.md"
 PICTURE: Final = "report.png"
-SAMPLES: Final = 8
 _WIDTH_CHARACTERS: Final = 100
-_ROWS: Final = (("token F1", "token_f1"), ("ROUGE-L", "rouge_l"), ("perplexity", "perplexity"))
-_PLAIN_ROWS: Final = (
-    ("length, answers / references", "length_ratio"),
-    ("repeated word 4-grams", "repetition"),
-    ("empty answers", "empty_share"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +49,7 @@ def write_report(
     if columns:
         rival: Label = "production" if "production" in columns else "base"
         gains = gain(columns["candidate"], columns[rival], primary=rules.primary)
-        metrics = {title: _bars(columns, name, rules=rules) for title, name in _ROWS}
+        metrics = {metric.title: _bars(columns, metric, rules=rules) for metric in METRICS}
         title = f"{verdict.outcome.value}: candidate against {rival} (lines: {1 - 2 * rules.alpha:.0%} intervals)"
         gain_title = f"gain per row in {PRIMARY[rules.primary].title}"
         draw_report(folder / PICTURE, gains, gain_title=gain_title, metrics=metrics, title=title)
@@ -67,22 +58,6 @@ def write_report(
         by_row = dict(zip(columns["candidate"].row_ids, gains.tolist(), strict=True))
         lines += _side_by_side(samples, by_row, rival=rival)
     write_atomic(folder / REPORT, "\n".join(lines) + "\n")
-
-
-def pick_samples(gains: Mapping[str, float], *, count: int = SAMPLES) -> dict[str, str]:
-    """Row id -> what it stands for: the best, the median and the worst gains, at most `count` rows in all."""
-    order = sorted(gains, key=lambda row_id: (-gains[row_id], row_id))
-    if len(order) <= count:
-        return dict.fromkeys(order, "gain")
-    ends = (count * 3) // 8
-    middle_count = count - 2 * ends
-    start = (len(order) - middle_count) // 2
-    middle = order[start : start + middle_count]
-    return (
-        dict.fromkeys(order[:ends], "best gains")
-        | dict.fromkeys(middle, "median gains")
-        | dict.fromkeys(order[-ends:], "worst gains")
-    )
 
 
 def _head(verdict: Verdict, *, rules: GateRules, skipped_rows: int) -> Iterator[str]:
@@ -109,9 +84,9 @@ def _table(
     yield from ("", "## Figures", "", f"| | {' | '.join(labels)} |", f"|---|{'---|' * len(labels)}")
     for title, bars in metrics.items():
         yield f"| {title} | {' | '.join(map(_cell, bars))} |"
-    for title, name in _PLAIN_ROWS:
-        values = (verdict.figures.get(f"{label}_{name}", math.nan) for label in labels)
-        yield f"| {title} | {' | '.join(f'{value:.3f}' for value in values)} |"
+    for metric in PLAIN_METRICS:
+        values = (verdict.figures.get(f"{label}_{metric.name}", math.nan) for label in labels)
+        yield f"| {metric.title} | {' | '.join(f'{value:.3f}' for value in values)} |"
     yield from ("", f"![Gains per row and metrics with intervals]({PICTURE})")
 
 
@@ -135,30 +110,8 @@ def _cell(bar: Bar) -> str:
     return f"{bar.value:.3f}{interval}"
 
 
-def _bars(columns: Mapping[Label, ScoreColumns], name: str, *, rules: GateRules) -> list[Bar]:
-    return [Bar(label, *_estimate(side, name, rules=rules)) for label, side in columns.items()]
-
-
-class _Estimate(NamedTuple):
-    value: float
-    interval: Interval | None
-
-
-def _estimate(side: ScoreColumns, name: str, *, rules: GateRules) -> _Estimate:
-    if name == "perplexity":
-        value = corpus_perplexity(side.logprob_sum, side.reference_tokens)
-        top, bottom = -side.logprob_sum, side.reference_tokens
-    else:
-        top = side.rouge_l if name == "rouge_l" else side.token_f1
-        value, bottom = float(top.mean()), np.ones_like(top)
-    if side.witness.max() == 0 or not math.isfinite(value):
-        return _Estimate(value, None)
-    rng = np.random.default_rng(rules.seed)
-    interval = interval_of_ratio(top, bottom, witness=side.witness, alpha=rules.alpha, draws=rules.draws, rng=rng)
-    # Perplexity is resampled as the mean of logarithms that it is the exponential of.
-    with np.errstate(over="ignore"):
-        exponential = Interval(*np.exp(interval).tolist())
-    return _Estimate(value, exponential if name == "perplexity" else interval)
+def _bars(columns: Mapping[Label, ScoreColumns], metric: Metric, *, rules: GateRules) -> list[Bar]:
+    return [Bar(label, *estimate(side, metric, rules=rules)) for label, side in columns.items()]
 
 
 def _side_by_side(samples: Sequence[Sample], gains: Mapping[str, float], *, rival: Label) -> Iterator[str]:

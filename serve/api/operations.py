@@ -1,6 +1,7 @@
 """The operator's side over HTTP, under /ops: what the command line asks of a running server. Operator keys only.
 
-The key is checked before a body is read. Carrying conversations in and out is `serve.api.transfer`'s.
+The key is checked before a body is read. Carrying conversations in and out is `serve.api.transfer`'s, examining two
+versions by hand `serve.api.evaluations`'s.
 """
 
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from nightschool.errors import NotFound
 from nightschool.records import Adapter, BotName, utc_now
 from serve.api.auth import Authority, Caller, require_operator
 from serve.api.bodies import read_body
+from serve.api.evaluations import add_evaluations
 from serve.api.transfer import add_transfer
 from serve.audited import make_key, revoke_key
 from serve.parts import Parts
@@ -75,6 +77,7 @@ def operations_router(parts: Parts) -> APIRouter:
     _add_moves(router, parts, operator)
     _add_keys(router, parts, operator)
     add_transfer(router, parts, operator)
+    add_evaluations(router, parts)
     return router
 
 

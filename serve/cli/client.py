@@ -113,6 +113,17 @@ class Server:
                 response.read()
             yield from _checked(response).iter_bytes()
 
+    def lines(self, path: str, body: Mapping[str, Any]) -> Iterator[Any]:
+        """What is told line by line, as it comes. Raises RemoteError where a line tells of an error."""
+        with self._translated(), self._http.stream("POST", path, json=body) as response:
+            if response.is_error:
+                response.read()
+            for line in _checked(response).iter_lines():
+                told = json.loads(line)
+                if "error" in told:
+                    raise _remote_error(told["error"], status=told["status"])
+                yield told
+
     def answer(self, model: str, question: str, *, max_tokens: int) -> Answer:
         """One greedy answer."""
         messages = [{"role": "user", "content": question}]
@@ -192,11 +203,16 @@ def _checked(response: httpx.Response) -> httpx.Response:
     if not response.is_error:
         return response
     try:
-        error = response.json()["error"]
-        message, code = str(error["message"]), error["code"]
+        raise _remote_error(response.json()["error"], status=response.status_code)
     except (ValueError, KeyError, TypeError):
-        message, code = f"server: answered {response.status_code} {response.text[:200]!r}", None
-    raise RemoteError(message, exit_code=EXIT_BY_CODE.get(code) or EXIT_BY_STATUS.get(response.status_code, 1))
+        unlike = {"message": f"server: answered {response.status_code} {response.text[:200]!r}", "code": None}
+        raise _remote_error(unlike, status=response.status_code) from None
+
+
+def _remote_error(error: Mapping[str, Any], *, status: int) -> RemoteError:
+    """By OpenAI's object. Raises KeyError, TypeError where it is none."""
+    exit_code = EXIT_BY_CODE.get(error["code"]) or EXIT_BY_STATUS.get(status, 1)
+    return RemoteError(str(error["message"]), exit_code=exit_code)
 
 
 def _parsed(response: httpx.Response) -> Any:

@@ -1,4 +1,4 @@
-"""Verbs that look: status, waiting, gaps, adapters, prove, events, report."""
+"""Verbs that look: status, waiting, gaps, adapters, prove, events."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -16,7 +16,6 @@ def add_looking_verbs(app: typer.Typer) -> None:
     app.command("adapters")(adapters)
     app.command("prove")(prove)
     app.command("events")(events)
-    app.command("report")(report)
 
 
 def status(context: typer.Context, as_json: JsonFlag = False) -> None:
@@ -145,16 +144,6 @@ def events(
         rows = server.get("/ops/events", bot=bot, limit=limit)
     columns = {"when": "at", "actor": "who", "action": "did", "subject": "to", "reason": "why"}
     _give_dated(rows, columns, by="at", empty="nothing happened yet", as_json=as_json)
-
-
-def report(
-    context: typer.Context, cycle: Annotated[str, typer.Argument(help="The cycle's id, from `status --json`.")]
-) -> None:
-    """Print a night's report as Markdown."""
-    from urllib.parse import quote  # noqa: PLC0415
-
-    with server_of(context) as server:
-        give(server.text(f"/ops/report/{quote(cycle, safe='')}"))
 
 
 def _give_dated(rows: list[dict[str, Any]], columns: Mapping[str, str], *, by: str, empty: str, as_json: bool) -> None:

@@ -12,6 +12,7 @@ import typer
 from nightschool.errors import NightschoolError
 from serve.cli.data import add_data_verbs
 from serve.cli.dataset import dataset_app
+from serve.cli.evaluate import add_judging_verbs
 from serve.cli.keys import keys_app
 from serve.cli.local import add_local_verbs
 from serve.cli.looks import add_looking_verbs
@@ -32,6 +33,7 @@ def make_app() -> typer.Typer:
     app.callback()(choose)
     add_local_verbs(app)
     add_looking_verbs(app)
+    add_judging_verbs(app)
     add_data_verbs(app)
     add_moving_verbs(app)
     app.add_typer(dataset_app(), name="dataset")
@@ -43,7 +45,7 @@ def choose(context: typer.Context, home: HomeOption = None, config: ConfigOption
     """The support chatbot that goes to school every night.
 
     Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 failed, 2 wrong input, 3 not found, 4 not allowed,
-    5 busy, 6 no server or engine, 130 Ctrl-C.
+    5 busy, 6 no server or engine, 7 and 8 what `eval` found, 130 Ctrl-C.
     """
     context.obj = Chosen(home, config)
 

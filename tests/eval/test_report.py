@@ -7,8 +7,9 @@ import pytest
 from eval.answers import Answer, Label
 from eval.exam import ExamFacts
 from eval.gate import decide
-from eval.report import Sample, pick_samples, write_report
+from eval.report import Sample, write_report
 from eval.rules import GateRules
+from eval.samples import pick_samples
 from eval.scores import score_answer
 from eval.suites import SuiteRow
 from nightschool.records import Finish

@@ -23,6 +23,8 @@ ENDPOINTS = [
     ("GET", "/ops/waiting"),
     ("GET", "/ops/gaps"),
     ("GET", "/ops/report/some-cycle"),
+    ("GET", "/ops/evaluation"),
+    ("POST", "/ops/evaluations"),
     ("POST", "/ops/import?bot=support"),
     ("GET", "/ops/export?bot=support"),
     ("POST", "/ops/night"),

@@ -144,10 +144,10 @@ async def test_who_answers_is_proved_as_far_as_the_engine_can(
 
 async def test_a_report_is_printed_and_a_missing_one_named(nightschool: Nightschool) -> None:
     night = (await nightschool("night", "--bot", "support", "--json")).json
-    said = await nightschool("report", night["cycle"])
+    said = await nightschool("report", "--page", night["cycle"])
     assert (said.code, said.out.startswith("# support: the night of ")) == (0, True)
     for cycle in ("none-such", "../../secrets.json"):
-        missing = await nightschool("report", cycle)
+        missing = await nightschool("report", "--page", cycle)
         assert (missing.code, missing.out) == (3, "")
 
 

@@ -26,6 +26,8 @@ runs on the data folder in effect; where none runs, one line says so and the exi
 | 4 | the key is unknown, revoked, or may not do this; the data folder is another user's |
 | 5 | busy: a cycle of the bot runs already, the version is live already, the name is taken |
 | 6 | no server runs, or its engine does not answer |
+| 7 | `eval`: the verdict is `reject` |
+| 8 | `eval`: the verdict is `insufficient-data` |
 | 130 | Ctrl-C |
 
 What `--json` prints:
@@ -39,6 +41,7 @@ What `--json` prints:
 | `dataset build` | what `night --dry-run` prints, and what `dataset show` does |
 | `dataset show` | `{"hash", "folder", "built_at", "rows", "about", "card", "samples": [...]}` |
 | `dataset diff` | `{"before", "after", "counts", "rows", "about", "added": [...], "removed": [...]}` |
+| `report`, `eval` | `{"candidate", "against", "suite", "verdict", "reasons", "figures", "html", "findings", ...}` |
 | `adapters` | `[{"bot", "version", "stage", "hash", "folder", "has_passing_verdict", "cycle", "dataset", ...}]` |
 | `promote` | `{"bot", "live", "stage"}` |
 | `rollback` | `{"bot", "live"}` |

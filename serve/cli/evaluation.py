@@ -1,0 +1,54 @@
+"""An evaluation as a short table: the verdict first, then figures with intervals, reasons, and where the page lies."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from serve.cli.talk import give, give_table, local_time
+
+LABELS: Final = ("base", "anchor", "production", "candidate")
+NOT_MEASURED: Final = "-"
+
+
+def give_evaluation(found: Mapping[str, Any], *, root: Path) -> None:
+    """`found` is `serve.evaluations.EvaluationView`; `root` the data folder, which its paths are below."""
+    give(f"{found['candidate']} against {found['against']}: {found['verdict']}")
+    give(_when(found))
+    findings = found["findings"]
+    if findings and findings["figures"]:
+        labels = [label for label in LABELS if label in findings["figures"][0]["of"]]
+        give("")
+        give_table(list(_rows(findings, labels)), {"title": "", **{label: label for label in labels}}, empty="")
+    give("")
+    for reason in found["reasons"]:
+        give(f"  {reason}")
+    where = found["html"] or found["folder"]
+    give(f"\n{'page' if found['html'] else 'files'}: {root / where}")
+
+
+def _when(found: Mapping[str, Any]) -> str:
+    findings = found["findings"]
+    asked = f"; {findings['rows']} rows of {findings['conversations']} conversations" if findings else ""
+    night = f"night {found['cycle']}, {local_time(found['evaluated_at'])}" if found["cycle"] else "by hand"
+    return f"{found['suite']}, {night}{asked}"
+
+
+def _rows(findings: Mapping[str, Any], labels: list[str]) -> Iterator[dict[str, str]]:
+    for gain in findings["gains"]:
+        title = f"gain over {gain['over']}, {findings['primary']}"
+        yield {"title": title, "candidate": _cell(gain["gain"], sign="+")}
+    for figure in findings["figures"]:
+        cells = {label: _cell(figure["of"][label]) for label in labels}
+        yield {
+            "title": f"{figure['title']} (less is better)" if figure["better"] == "less" else figure["title"],
+            **cells,
+        }
+
+
+def _cell(measured: Mapping[str, float | None], *, sign: str = "") -> str:
+    """`0.412 [0.380, 0.450]`."""
+    value, low, high = measured["value"], measured["low"], measured["high"]
+    if value is None:
+        return NOT_MEASURED
+    interval = "" if low is None or high is None else f" [{low:{sign}.3f}, {high:{sign}.3f}]"
+    return f"{value:{sign}.3f}{interval}"

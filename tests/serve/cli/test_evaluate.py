@@ -1,0 +1,193 @@
+"""`report` and `eval` against a real server: the engine is one of which each version knows more of the references."""
+
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collect import registry
+from collect.registry import Evaluation
+from nightschool.echo import EchoEngine
+from nightschool.engine import ChatRequest, Delta
+from nightschool.errors import EngineError
+from nightschool.files import publish
+from nightschool.records import Adapter, BotName, Finish, Outcome, utc_now
+from serve.parts import Parts
+
+from ...tables import write_table
+
+Nightschool = Callable[..., Awaitable[Any]]
+Register = Callable[..., Awaitable[Adapter]]
+SUPPORT = BotName("support")
+REFERENCE = "you can send any order back within thirty days and we refund the whole price number"
+
+
+class School(EchoEngine):
+    """Version 2 knows eight words of a reference, version 1 four, base none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.dies_after = 10_000
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        self.asked += 1
+        if self.asked > self.dies_after:
+            raise EngineError("went away", subject="engine", remedy="Restart it.")
+        known = 4 * _version(request.model) + int(request.messages[-1]["content"].split()[-1]) % 3
+        words = REFERENCE.split()[:known] + [f"guess{i}" for i in range(known, 16)]
+        yield Delta(" ".join(words), finish=Finish.STOP, completion_tokens=len(words))
+
+    async def token_logprobs(self, model: str, token_ids: Sequence[int]) -> tuple[float, ...]:
+        return tuple(-2.0 + 0.5 * _version(model) for _ in token_ids[1:])
+
+
+def _version(model: str) -> int:
+    return 0 if model == "base" else int(model.split("@")[1])
+
+
+@pytest.fixture
+def engine() -> School:
+    return School()
+
+
+@pytest.fixture
+async def versions(register: Register) -> tuple[Adapter, Adapter]:
+    return await register("support", version=1), await register("support", version=2)
+
+
+def hold_out(parts: Parts, *, conversations: int) -> Path:
+    """The dataset of every version that `register` makes."""
+    folder = parts.home.dataset(SUPPORT, "0" * 64)
+    folder.mkdir(parents=True)
+    rows = [
+        {
+            "conversation_id": f"c{number}",
+            "group": f"g{number}",
+            "messages": [
+                {"role": "user", "content": f"how do refunds work {number}"},
+                {"role": "assistant", "content": f"{REFERENCE} {number}"},
+            ],
+        }
+        for number in range(conversations)
+    ]
+    write_table(folder / "sft_held_out.parquet", rows)
+    write_table(folder / "sft_train.parquet", [])
+    publish(folder, kind="dataset")
+    return folder
+
+
+@pytest.mark.usefixtures("versions")
+async def test_the_exit_code_says_what_the_exam_found(nightschool: Nightschool, parts: Parts) -> None:
+    hold_out(parts, conversations=24)
+    better = await nightschool("eval", "--adapter", "support@2", "--against", "support@1")
+    assert (better.code, better.out.splitlines()[0]) == (0, "support@2 against support@1: promote")
+    assert "gain over production, token F1" in better.out
+    assert "held-out, by hand; 24 rows of 24 conversations" in better.out
+    worse = await nightschool("eval", "--bot", "support", "--adapter", "1", "--against", "2", "--json")
+    assert (worse.code, json.loads(worse.out)["verdict"]) == (7, "reject")
+    against_base = await nightschool("eval", "--adapter", "support@1", "--against", "support@base", "--json")
+    assert json.loads(against_base.out)["against"] == "support@base"
+
+
+@pytest.mark.usefixtures("versions")
+async def test_an_exam_of_too_few_has_an_exit_code_of_its_own(nightschool: Nightschool, parts: Parts) -> None:
+    hold_out(parts, conversations=3)
+    said = await nightschool("eval", "--adapter", "support@2", "--against", "support@1")
+    assert (said.code, said.out.splitlines()[0]) == (8, "support@2 against support@1: insufficient-data")
+
+
+@pytest.mark.usefixtures("versions")
+async def test_an_exam_by_hand_moves_nothing_and_is_not_asked_twice(
+    nightschool: Nightschool, parts: Parts, engine: School
+) -> None:
+    hold_out(parts, conversations=24)
+    asked = ("eval", "--adapter", "support@2", "--against", "support@1", "--json")
+    engine.dies_after = 30
+    broken = await nightschool(*asked)
+    assert (broken.code, broken.out) == (6, "")
+    assert "went away" in broken.err
+    engine.dies_after = 10_000
+    first = await nightschool(*asked)
+    count = engine.asked
+    assert count < 31 + 24 * 3  # it went on where it broke off
+    assert (await nightschool(*asked)).out == first.out
+    assert engine.asked == count
+    adapters = (await nightschool("adapters", "--json")).json
+    assert {(row["stage"], row["has_passing_verdict"]) for row in adapters} == {("candidate", False)}
+    assert await parts.store.read(registry.evaluations) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (("--adapter", "support@2", "--against", "support@9"), 3, "support@9: does not exist"),
+        (("--adapter", "nobody@1", "--against", "nobody@2"), 3, "'nobody': is not a bot here"),
+        (("--adapter", "two", "--against", "support@1"), 2, "'two': is not the name of a version"),
+        (("--adapter", "2", "--against", "1"), 2, "name the bot and write the version alone"),
+        (("--adapter", "support@2", "--against", "reviewer@1"), 2, "is not of the same bot as support@2"),
+        (("--adapter", "support@2", "--against", "1", "--bot", "reviewer"), 2, "Two versions of one bot"),
+        (("--adapter", "support@base", "--against", "support@base"), 2, "Name at least one adapter"),
+        (("--adapter", "support@2", "--against", "support@1", "--suite", "golden-oldies"), 2, "suite"),
+        (("--adapter", "support@2", "--against", "support@1"), 3, "has no dataset any more"),
+    ],
+)
+@pytest.mark.usefixtures("versions")
+async def test_what_cannot_be_examined_is_named(
+    nightschool: Nightschool, options: tuple[str, ...], code: int, said: str
+) -> None:
+    refused = await nightschool("eval", *options)
+    assert (refused.code, refused.out) == (code, "")
+    assert said in refused.err
+    assert "Traceback" not in refused.err
+
+
+class TestOfANight:
+    @pytest.fixture(autouse=True)
+    async def _evaluated(self, nightschool: Nightschool, parts: Parts, versions: tuple[Adapter, Adapter]) -> None:
+        """Version 2 was examined by a night, whose files an exam by hand stands for."""
+        hold_out(parts, conversations=24)
+        done = await nightschool("eval", "--adapter", "support@2", "--against", "support@1", "--json")
+        found = json.loads(done.out)
+        evaluation = Evaluation(
+            "c7", "c7", SUPPORT, 2, Outcome.PROMOTE, tuple(found["reasons"]), json.dumps(found["figures"]),
+            found["folder"], utc_now(),
+        )  # fmt: skip
+        await parts.store.write(partial(registry.record_evaluation, evaluation=evaluation))
+
+    @pytest.mark.parametrize("name", [(), ("support",), ("support@2",), ("c7",)])
+    async def test_it_is_found_by_bot_adapter_night_or_nothing(
+        self, nightschool: Nightschool, name: tuple[str, ...]
+    ) -> None:
+        said = await nightschool("report", *name)
+        assert said.code == 0, said.err
+        first, second, *rest = said.out.splitlines()
+        assert first == "support@2 against support@1: promote"
+        assert second.startswith("held-out, night c7, 20")
+        assert any(line.startswith("token F1\t0.") and line.count("[") == 3 for line in rest)
+        assert any("passed: on token F1" in line for line in rest)
+
+    @pytest.mark.parametrize("name", ["nobody", "support@1", "support@base", "c8", "../../secrets.json", ""])
+    async def test_what_was_never_examined_is_named(self, nightschool: Nightschool, name: str) -> None:
+        said = await nightschool("report", name)
+        if name:
+            assert (said.code, said.out) == (3, "")
+            assert f"{name!r}: has no evaluation" in said.err
+
+    async def test_the_record_is_shown_where_its_files_are_gone(self, nightschool: Nightschool, parts: Parts) -> None:
+        before = (await nightschool("report", "--json")).json
+        assert before["findings"]["rows"] == 24
+        (parts.home.root / before["folder"] / "scores.parquet").unlink()
+        after = (await nightschool("report", "--json")).json
+        assert (after["findings"], after["verdict"], after["reasons"]) == (None, "promote", before["reasons"])
+        assert "support@2 against" in (await nightschool("report")).out
+
+
+async def test_before_the_first_evaluation_there_is_none(nightschool: Nightschool) -> None:
+    said = await nightschool("report")
+    assert (said.code, said.out) == (3, "")
+    assert "has no evaluation" in said.err
+    assert (await nightschool("report", "--page")).code == 2
