@@ -17,6 +17,7 @@ from eval.gate import Verdict
 from nightschool.bots import Bot
 from nightschool.engine import Engine
 from nightschool.errors import Unavailable
+from nightschool.home import Home
 from nightschool.records import Adapter, BotName
 
 
@@ -31,6 +32,7 @@ async def examine_candidate(
     store: Store,
     rollout: Rollout,
     *,
+    home: Home,
     bot: Bot,
     candidate: Adapter,
     dataset: Path,
@@ -64,4 +66,5 @@ async def examine_candidate(
             production_hash=live,
             production_trained=production_trained,
             rotation=candidate.cycle_id,
+            core=home.exam_core(bot.bot_name),
         )

@@ -122,6 +122,7 @@ class Judge:
             self._engine,
             self._store,
             self._rollout,
+            home=self._home,
             bot=paper.bot,
             candidate=paper.candidate,
             dataset=self._home.dataset(name, paper.dataset_hash),

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.ages import figures_by_age
 from eval.answers import Label
 from eval.exam import ExamFacts
 from eval.metrics.perplexity import corpus_perplexity
@@ -82,6 +83,7 @@ def build_case(columns: Mapping[Label, ScoreColumns], rules: GateRules, *, facts
     figures["held_out_conversations"] = float(len(set(candidate.conversation_ids)))
     figures["held_out_witnesses"] = float(candidate.witness.max() + 1)
     figures["least_gain"] = least_gain(int(figures["held_out_witnesses"]), alpha=rules.alpha, unseen=rules.unseen_fall)
+    figures |= figures_by_age(sides, gain(candidate, rival.scores, primary=rules.primary))
     for opponent in (rival, *anchors):
         figures |= _compare(candidate, opponent, rules=rules)
     return Case(rules, candidate, rival, anchors, figures)

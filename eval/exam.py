@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from eval.core import keep_core
 from eval.suites import HELD_OUT, SuiteRow, choose_rows, read_held_out
 from nightschool.tables import read_rows
 
@@ -31,10 +32,20 @@ class Exam(NamedTuple):
     facts: ExamFacts
 
 
-def read_exam(dataset: Path, *, max_rows: int, rotation: str, production_trained: frozenset[str]) -> Exam:
-    """`production_trained` names the conversations of production's own dataset. Raises InvalidInput."""
+def read_exam(
+    dataset: Path,
+    *,
+    max_rows: int,
+    rotation: str,
+    production_trained: frozenset[str],
+    core: Path | None = None,
+    least_core: int = 1,
+) -> Exam:
+    """`production_trained` names the conversations of production's own dataset. `core` is the file in which the rows
+    that never change are frozen, from the first exam on that has `least_core` witnesses. Raises InvalidInput."""
     held_out = read_held_out(dataset)
-    rows = choose_rows(held_out.rows, max_rows=max_rows, rotation=rotation)
+    frozen = keep_core(core, held_out.rows, max_rows=max_rows, least=least_core) if core else None
+    rows = choose_rows(held_out.rows, max_rows=max_rows, rotation=rotation, core=frozen)
     asked = {row.conversation_id for row in rows}
     known = production_trained | _near_duplicates(dataset, production_trained)
     return Exam(rows, ExamFacts(len(asked & known), held_out.liked_rows))

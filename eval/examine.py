@@ -63,6 +63,7 @@ async def examine(
     production_hash: str,
     production_trained: frozenset[str] = frozenset(),
     rotation: str = "",
+    core: Path | None = None,
     in_flight: int = 16,
 ) -> Verdict:
     """The verdict on contestants["candidate"] against "production" (may be missing or the base itself), "base" and
@@ -70,16 +71,18 @@ async def examine(
 
     `production_hash` is what should be live, the base's own hash where nothing should: a production that could not be
     loaded must not lower the bar. `production_trained` names the conversations that it was trained on; `rotation`
-    which draw of the changing part is asked. Until the end answers are kept in `folder`, so that nothing is asked
-    twice. Raises InvalidInput, EvaluationFailed, and what the engine raises.
+    which draw of the changing part is asked, `core` the file that names the part which does not change. Until the end
+    answers are kept in `folder`, so that nothing is asked twice. Raises InvalidInput, EvaluationFailed, and what the
+    engine raises.
     """
     question = _pose(dataset, contestants, sampling=sampling, gate=gate, rotation=rotation)
     _check_production(contestants, production_hash=production_hash)
     if read_manifest(folder) is not None:
         return _found(folder, question)
     exam = await asyncio.to_thread(
-        read_exam, dataset, max_rows=gate.max_rows, rotation=rotation, production_trained=production_trained
-    )
+        read_exam, dataset, max_rows=gate.max_rows, rotation=rotation, production_trained=production_trained,
+        core=core, least_core=gate.min_conversations,
+    )  # fmt: skip
     examined = await _ask_everyone(
         engine, exam, question=question, cache=_draft(folder), on_step=on_step, in_flight=in_flight
     )

@@ -26,6 +26,7 @@ from nightschool.wording import repetition, words
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 _SCHEMA: Final = pa.schema(
     [
         *(
@@ -45,6 +46,8 @@ _SCHEMA: Final = pa.schema(
                 ("ends_by_itself", pa.bool_()),
                 ("answer_nll_base", pa.float64()),
                 ("gives_figures", pa.bool_()),
+                ("is_core", pa.bool_()),
+                ("is_fresh", pa.bool_()),
                 ("faults", pa.list_(pa.field("item", pa.string(), nullable=False))),
             )
         ),
@@ -80,6 +83,10 @@ class ScoreRow:
     topic: str | None = None
     person: str | None = None
     """A hash of who spoke, where that is known."""
+    is_core: bool = False
+    """One of the rows that never change, so that nights can be compared over months."""
+    is_fresh: bool = False
+    """Said in the last days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +110,8 @@ class ScoreColumns:
     ends_by_itself: FloatArray
     answer_nll_base: FloatArray
     gives_figures: FloatArray
+    is_core: BoolArray
+    is_fresh: BoolArray
     faults: tuple[tuple[str, ...], ...]
     topics: tuple[str | None, ...]
 
@@ -126,6 +135,8 @@ def score_answer(row: SuiteRow, answer: Answer, *, label: Label, faults: tuple[s
         gives_figures=gives_figures(answer.text, scene_of(row)),
         topic=row.topic,
         person=row.person,
+        is_core=row.is_core,
+        is_fresh=row.is_fresh,
     )
 
 
@@ -187,6 +198,8 @@ def _columns(group: list[ScoreRow]) -> ScoreColumns:
         ends_by_itself=column(r.ends_by_itself for r in rows),
         answer_nll_base=column(r.answer_nll_base for r in rows),
         gives_figures=column(r.gives_figures for r in rows),
+        is_core=np.array([r.is_core for r in rows]),
+        is_fresh=np.array([r.is_fresh for r in rows]),
         faults=tuple(r.faults for r in rows),
         topics=tuple(r.topic for r in rows),
     )

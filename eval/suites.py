@@ -8,7 +8,8 @@ import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -18,6 +19,7 @@ from nightschool.records import ChatMessage
 from nightschool.tables import read_rows
 
 HELD_OUT: Final = "sft_held_out.parquet"
+FRESH: Final = timedelta(days=14)
 Origin = Literal["import", "correction", "approval", "like"]
 _BY_PEOPLE: Final = frozenset({"import", "correction", "approval"})
 """Whose texts are references. What somebody liked is a contestant's own text: it would judge by likeness to itself."""
@@ -36,6 +38,12 @@ class SuiteRow:
     """What the conversation is about, where its import said so."""
     person: str | None = None
     """A hash of who spoke, where that is known."""
+    day: date | None = None
+    """When the conversation began, where that is known."""
+    is_core: bool = False
+    """One of the rows that never change (`eval.core`)."""
+    is_fresh: bool = False
+    """Of the last days (`mark_fresh`)."""
 
 
 class HeldOut(NamedTuple):
@@ -62,18 +70,36 @@ def read_suite(dataset: Path, *, max_rows: int, rotation: str = "") -> tuple[Sui
     return choose_rows(read_held_out(dataset).rows, max_rows=max_rows, rotation=rotation)
 
 
-def choose_rows(rows: Iterable[SuiteRow], *, max_rows: int, rotation: str) -> tuple[SuiteRow, ...]:
-    """At most `max_rows`: half of them a core that stays, the others drawn anew for each `rotation`.
+def choose_rows(
+    rows: Iterable[SuiteRow], *, max_rows: int, rotation: str, core: frozenset[str] | None = None
+) -> tuple[SuiteRow, ...]:
+    """At most `max_rows`: half of them a core that stays, the others drawn anew for each `rotation`, of which fresh
+    ones come first until they are a quarter of all. `core` names the rows that were frozen as such.
 
     One turn of each conversation comes before a second one of any: conversations are the gate's witnesses, not rows.
     """
+    every = mark_fresh(rows)
+    asked = [replace(row, is_core=True) for row in pick_core(every, max_rows=max_rows, frozen=core)]
+    fresh = [row for row in every if row.is_fresh]
+    for some, most in ((fresh, len(asked) + max_rows // 4), (every, max_rows)):
+        taken = Counter(row.conversation_id for row in asked)
+        names = {row.row_id for row in asked}
+        others = [row for row in some if row.row_id not in names]
+        asked += _in_turn(others, taken=taken, salt=rotation)[: most - len(asked)]
+    return tuple(sorted(asked, key=lambda row: (row.conversation_id, row.row_id)))
+
+
+def pick_core(rows: Iterable[SuiteRow], *, max_rows: int, frozen: frozenset[str] | None = None) -> list[SuiteRow]:
+    """Half of an exam, by hash alone; of the `frozen` ones where there are any."""
+    found = [row for row in rows if frozen is None or row.row_id in frozen]
+    return _in_turn(found, taken={}, salt="")[: max_rows // 2]
+
+
+def mark_fresh(rows: Iterable[SuiteRow]) -> list[SuiteRow]:
+    """Those of the last 14 days up to the newest conversation are fresh: which they are depends on no clock."""
     every = list(rows)
-    core = _in_turn(every, taken={}, salt="")[: max_rows // 2]
-    asked = {row.row_id for row in core}
-    others = [row for row in every if row.row_id not in asked]
-    taken = Counter(row.conversation_id for row in core)
-    drawn = _in_turn(others, taken=taken, salt=rotation)[: max_rows - len(core)]
-    return tuple(sorted([*core, *drawn], key=lambda row: (row.conversation_id, row.row_id)))
+    newest = max((row.day for row in every if row.day), default=date.min)
+    return [replace(row, is_fresh=row.day is not None and newest - row.day < FRESH) for row in every]
 
 
 def count_witnesses(rows: Iterable[SuiteRow]) -> int:
@@ -116,6 +142,7 @@ class _HeldOutRow(BaseModel):
     conversation_id: str
     person: str | None = None
     topic: str | None = None
+    day: date | None = None
     messages: tuple[_SpokenMessage, ...]
 
 
@@ -129,10 +156,17 @@ def _rows_of(held_out: _HeldOutRow) -> Iterator[tuple[Origin, SuiteRow]]:
     for position, message in enumerate(held_out.messages):
         if position > 0 and message.role == "assistant" and message.weight != 0:
             before = spoken[:position]
-            row_id = hash_row(held_out.conversation_id, before, reference=message.content)
             yield (
                 message.origin,
-                SuiteRow(row_id, held_out.conversation_id, before, message.content, held_out.topic, held_out.person),
+                SuiteRow(
+                    row_id=hash_row(held_out.conversation_id, before, reference=message.content),
+                    conversation_id=held_out.conversation_id,
+                    messages=before,
+                    reference=message.content,
+                    topic=held_out.topic,
+                    person=held_out.person,
+                    day=held_out.day,
+                ),
             )
 
 

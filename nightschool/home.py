@@ -87,13 +87,21 @@ class Home:
         """Immutable, content-hashed home of a registered adapter."""
         return self.adapters(bot) / content_hash[:16]
 
+    def exam(self, bot: BotName) -> Path:
+        """What one bot's exams leave for the next."""
+        return self.root / "exams" / bot
+
+    def exam_core(self, bot: BotName) -> Path:
+        """Which held-out rows never change."""
+        return self.exam(bot) / "core.json"
+
     def report(self, bot: BotName, cycle_id: str) -> Path:
         return self.root / "reports" / bot / cycle_id
 
     def owns(self, name: str) -> bool:
         """Whether what is so called right below `root` is Nightschool's, as its log, state or draft may be too."""
         files = (self.store, self.operator_key, self.secrets, self.server_state, self.lock, self.temp, self.logs)
-        own = (*(path.name for path in files), "models", "cycles", "datasets", "adapters", "reports", "kept")
+        own = (*(path.name for path in files), "models", "cycles", "datasets", "adapters", "reports", "kept", "exams")
         return name in own or name.removeprefix(".").startswith(tuple(f"{known}." for known in own))
 
     def create(self) -> None:

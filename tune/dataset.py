@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -231,7 +231,8 @@ def _write(folder: Path, parts: Parts) -> None:
 
 
 def _head(talk: Talk, *, group: str) -> Heading:
-    return Heading(group, talk.owner if is_person(talk.owner) else None, talk.topic)
+    day = talk.created_at.astimezone(UTC).date().isoformat()
+    return Heading(group, talk.owner if is_person(talk.owner) else None, talk.topic, day)
 
 
 def _draw(folder: Path, parts: Parts) -> list[str]:

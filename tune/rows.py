@@ -124,6 +124,8 @@ class Heading:
     person: str | None = None
     """Who spoke, where that is a person whom the record knows apart."""
     topic: str | None = None
+    day: str | None = None
+    """When it began, as an ISO date of UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,7 @@ _HEAD: Final = (
     _field("group", pa.string()),
     pa.field("person", pa.string()),
     pa.field("topic", pa.string()),
+    pa.field("day", pa.string()),
     _field("weight", pa.float64()),
 )
 _BODIES: Final[Mapping[Kind, tuple[pa.Field, ...]]] = {
@@ -254,6 +257,7 @@ def _lines(rows: Iterable[Named], headings: Mapping[str, Heading]) -> Iterator[d
             "group": _hash(heading.group),
             "person": _hash(heading.person) if heading.person else None,
             "topic": heading.topic,
+            "day": heading.day,
             "weight": named.row.weight,
             **_body(named.row),
         }

@@ -285,3 +285,20 @@ def test_perplexity_cannot_creep_away_from_base_over_the_nights() -> None:
         nll += math.log(1.04)
         promoted += decide(change(scores, "candidate", logprob_sum=-10 * nll), RULES).outcome == Outcome.PROMOTE
     assert promoted == 1
+
+
+def test_core_and_fresh_rows_have_figures_of_their_own() -> None:
+    scores = [
+        replace(score, is_core=score.row_id < "r010", is_fresh=score.row_id >= "r030", token_f1=0.9)
+        if score.contestant == "candidate" and score.row_id >= "r030"
+        else replace(score, is_core=score.row_id < "r010", is_fresh=score.row_id >= "r030")
+        for score in BETTER
+    ]
+    figures = decide(scores, RULES).figures
+    assert (figures["core_rows"], figures["fresh_rows"]) == (10, 10)
+    assert figures["fresh_candidate_token_f1"] == pytest.approx(0.9)
+    assert figures["fresh_base_token_f1"] == pytest.approx(0.2)
+    fresh = [score.token_f1 for score in scores if score.contestant == "production" and score.is_fresh]
+    assert figures["fresh_gain_mean"] == pytest.approx(0.9 - sum(fresh) / len(fresh))
+    assert figures["core_production_perplexity"] == pytest.approx(math.exp(2))
+    assert not any(name.startswith(("core_", "fresh_")) for name in decide(BETTER, RULES).figures)
