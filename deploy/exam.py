@@ -8,12 +8,14 @@ from functools import partial
 from pathlib import Path
 
 from collect import registry
+from collect.comparisons import comparisons
 from collect.events import moves_of_production
 from collect.store import Store
 from deploy.orders import anchor_of, contestants, hash_in_production, rules_of, sampling_of
 from deploy.rollout import Rollout
 from eval.examine import examine
 from eval.gate import Verdict
+from eval.spending import Spent, alpha_of_a_night
 from nightschool.bots import Bot
 from nightschool.engine import Engine
 from nightschool.errors import Unavailable
@@ -25,6 +27,17 @@ async def find_anchor(store: Store, bot: BotName) -> Adapter | None:
     """The last version that a person promoted, which the gate's own promotions must not fall behind."""
     adapters = await store.read(partial(registry.adapters, bot=bot))
     return anchor_of(adapters, await store.read(partial(moves_of_production, bot=bot)))
+
+
+async def find_alpha(store: Store, bot: Bot, candidate: Adapter) -> float:
+    """What tonight's comparison may spend of the year's false promotions. It goes by when the candidate was made, so
+    that an exam which goes on after a crash spends the same."""
+    before = await store.read(partial(comparisons, bot=bot.bot_name, except_cycle=candidate.cycle_id))
+    # Before nights spent anything, each was compared at the bot's own level.
+    spent = [Spent(at, bot.gate.alpha if alpha is None else alpha) for at, alpha in before]
+    return alpha_of_a_night(
+        spent, at=candidate.created_at, most=bot.gate.alpha, a_year=bot.gate.false_promotions_a_year
+    )
 
 
 async def examine_candidate(
@@ -60,7 +73,7 @@ async def examine_candidate(
             dataset=dataset,
             contestants=contestants(candidate, production=production, anchor=anchor),
             sampling=sampling_of(bot, takes_seeds=engine.takes_seeds),
-            gate=rules_of(bot),
+            gate=rules_of(bot, alpha=await find_alpha(store, bot, candidate)),
             folder=folder,
             on_step=lambda share, _what: on_progress(share),
             production_hash=live,

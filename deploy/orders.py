@@ -77,9 +77,9 @@ def bounds_of(bot: Bot) -> Bounds:
     )
 
 
-def rules_of(bot: Bot) -> GateRules:
-    """What the candidate must show."""
-    return GateRules(**bot.gate.model_dump())
+def rules_of(bot: Bot, *, alpha: float | None = None) -> GateRules:
+    """What the candidate must show; `alpha` is what its gain may risk tonight, None outside of a night."""
+    return GateRules(**bot.gate.model_dump(), tonight=bot.gate.alpha if alpha is None else alpha)
 
 
 def sampling_of(bot: Bot, *, takes_seeds: bool) -> Sampling:

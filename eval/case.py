@@ -18,11 +18,15 @@ from eval.exam import ExamFacts
 from eval.metrics.perplexity import corpus_perplexity
 from eval.rules import GateRules, Primary
 from eval.scores import ScoreColumns
-from eval.statistics import Interval, interval_of_mean, least_gain
+from eval.spending import LEAST
+from eval.statistics import Interval, detectable_gain, draws_for, interval_of_mean, least_gain, witnesses_wanting
 from eval.vetoes.fault import Fault
 from nightschool.errors import EvaluationFailed
 
 FloatArray = NDArray[np.float64]
+ALIKE: Final = 1e-9
+"""Within it two answers score the same."""
+_RESOLUTION_DRAWS: Final = 2_000
 
 
 class _Measure(NamedTuple):
@@ -82,10 +86,15 @@ def build_case(columns: Mapping[Label, ScoreColumns], rules: GateRules, *, facts
     figures["held_out_rows"] = float(len(candidate.row_ids))
     figures["held_out_conversations"] = float(len(set(candidate.conversation_ids)))
     figures["held_out_witnesses"] = float(candidate.witness.max() + 1)
-    figures["least_gain"] = least_gain(int(figures["held_out_witnesses"]), alpha=rules.alpha, unseen=rules.unseen_fall)
-    figures |= figures_by_age(sides, gain(candidate, rival.scores, primary=rules.primary))
+    figures["alpha"] = rules.tonight
+    figures["least_gain"] = least_gain(
+        int(figures["held_out_witnesses"]), alpha=max(rules.tonight, LEAST), unseen=rules.unseen_fall
+    )
+    gains = gain(candidate, rival.scores, primary=rules.primary)
+    figures |= figures_by_age(sides, gains) | _resolution(candidate, gains, rules=rules)
     for opponent in (rival, *anchors):
-        figures |= _compare(candidate, opponent, rules=rules)
+        # The year's false promotions are a matter of the gain over the rival; what must not be lost has its own level.
+        figures |= _compare(candidate, opponent, rules=rules, alpha=rules.tonight if opponent is rival else rules.alpha)
     return Case(rules, candidate, rival, anchors, figures)
 
 
@@ -117,29 +126,49 @@ def _summary(side: ScoreColumns) -> dict[str, float]:
     }
 
 
-def _compare(candidate: ScoreColumns, opponent: Opponent, *, rules: GateRules) -> dict[str, float]:
+def _compare(candidate: ScoreColumns, opponent: Opponent, *, rules: GateRules, alpha: float) -> dict[str, float]:
     prefix, other = opponent.prefix, opponent.scores
     top = corpus_perplexity(candidate.logprob_sum, candidate.reference_tokens)
     figures = {f"{prefix}perplexity_ratio": _ratio(top, corpus_perplexity(other.logprob_sum, other.reference_tokens))}
     if candidate.witness.max() == 0:
         return figures
-    interval = _interval(gain(candidate, other, primary=rules.primary), candidate, rules=rules)
+    interval = _interval(gain(candidate, other, primary=rules.primary), candidate, rules=rules, alpha=alpha)
     named = {"low": interval.low, "mean": interval.mean, "high": interval.high}
     return figures | {f"{prefix}gain_{end}": value for end, value in named.items()}
 
 
-def _interval(gains: FloatArray, candidate: ScoreColumns, *, rules: GateRules) -> Interval:
+def _interval(gains: FloatArray, candidate: ScoreColumns, *, rules: GateRules, alpha: float) -> Interval:
     if not np.isfinite(gains).all():
         return Interval(math.nan, math.nan, math.nan)
     return interval_of_mean(
         gains,
         candidate.witness,
-        alpha=rules.alpha,
-        draws=rules.draws,
+        # Where nothing may be risked the bound is that of the least risk there is, and `superiority` says the rest.
+        alpha=max(alpha, LEAST),
+        draws=draws_for(max(alpha, LEAST), at_least=rules.draws),
         # A fresh generator for each comparison: none depends on which others were made.
         rng=np.random.default_rng(rules.seed),
         unseen=rules.unseen_fall,
     )
+
+
+def _resolution(candidate: ScoreColumns, gains: FloatArray, *, rules: GateRules) -> dict[str, float]:
+    """On how many rows the candidate is better and worse, what gain so many witnesses find, and how many more would
+    show the one that was met; left out where it is none, or no number would."""
+    figures = {"better_rows": float((gains > ALIKE).sum()), "worse_rows": float((gains < -ALIKE).sum())}
+    if candidate.witness.max() == 0 or not np.isfinite(gains).all():
+        return figures
+    alpha = max(rules.tonight, LEAST)
+    draws, unseen = draws_for(alpha, at_least=_RESOLUTION_DRAWS), rules.unseen_fall
+    rng = np.random.default_rng(rules.seed)
+    figures["detectable_gain"] = detectable_gain(
+        gains, candidate.witness, alpha=alpha, draws=draws, rng=rng, unseen=unseen
+    )
+    if 0 < gains.mean() < figures["detectable_gain"]:
+        more = witnesses_wanting(gains, candidate.witness, alpha=alpha, draws=draws, seed=rules.seed, unseen=unseen)
+        if more is not None:
+            figures["witnesses_wanting"] = float(more)
+    return figures
 
 
 def _ratio(top: float, bottom: float) -> float:

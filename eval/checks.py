@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from eval.case import PRIMARY, Case, Opponent
 from eval.metrics.perplexity import corpus_perplexity
+from eval.rules import GateRules
+from eval.statistics import MOST_TIMES
 
 
 class Check(NamedTuple):
@@ -19,21 +21,44 @@ class Check(NamedTuple):
 def superiority(case: Case) -> Check:
     figures, rules = case.figures, case.rules
     low = figures["gain_low"]
-    has_passed = low > 0
+    has_passed = low > 0 and rules.tonight > 0
     return Check(
         has_passed,
-        f"{_comparison(case, case.rival)}: a gain of {figures['gain_mean']:+.4f}, whose lower "
-        f"bound {low:+.4f} is {'above' if has_passed else 'not above'} 0 at one-sided alpha {rules.alpha:g} "
-        f"({crowd(figures)}, {several(figures['held_out_rows'], 'row')}{_too_few_for(case)}).",
+        f"better on {figures['better_rows']:g}, worse on {figures['worse_rows']:g} of "
+        f"{several(figures['held_out_rows'], 'question')} ({crowd(figures)}); {_comparison(case, case.rival)}, a gain "
+        f"of {figures['gain_mean']:+.4f}, of which luck leaves {low:+.4f} ({'above' if low > 0 else 'not above'} 0; "
+        f"{_risk(rules)}). {_resolution(figures, rules, has_passed=has_passed)}",
     )
 
 
-def _too_few_for(case: Case) -> str:
-    """Where the conversations are too few for a gain of this size, whatever the candidate does."""
-    figures = case.figures
-    if 0 < figures["gain_mean"] <= figures["least_gain"]:
-        return f"; so few cannot show a gain of {figures['least_gain']:.4f} or less: hold out more"
-    return ""
+def _risk(rules: GateRules) -> str:
+    a_year = several(rules.false_promotions_a_year, "false promotion")
+    return f"tonight's part of {a_year} a year: one-sided alpha {rules.tonight:.2g}"
+
+
+def _resolution(figures: Mapping[str, float], rules: GateRules, *, has_passed: bool) -> str:
+    """What these witnesses could have shown, and what would settle it."""
+    finds = f"So many find a gain of {figures.get('detectable_gain', math.nan):.4f} in about four nights of five"
+    if has_passed:
+        return f"{finds}."
+    if not rules.tonight:
+        return "Too many exams of late have used up what a year may risk: a night of rest gives some back."
+    if not figures["gain_mean"] > 0:
+        return f"{finds}; here none was met, and more questions would hardly show one."
+    if "witnesses_wanting" not in figures:
+        return f"{finds}; one as small as this would hardly be shown by {MOST_TIMES:g} times as many."
+    more = figures["witnesses_wanting"]
+    if not more:
+        return f"{finds}: this night was one of the others, or the gain is smaller than it looks."
+    return (
+        f"{finds}; about {_round_up(more):g} more held-out conversations of other people would settle one of this size."
+    )
+
+
+def _round_up(count: float) -> float:
+    """To two figures: it is an estimate."""
+    unit = 10.0 ** max(0, math.floor(math.log10(count)) - 1)
+    return math.ceil(count / unit) * unit
 
 
 def non_inferiority(case: Case, anchor: Opponent) -> Check:

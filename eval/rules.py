@@ -14,7 +14,11 @@ Primary = Literal["token_f1", "rouge_l", "perplexity"]
 class GateRules:
     primary: Primary = "token_f1"
     alpha: float = 0.025
-    """One-sided."""
+    """One-sided; of what must not have been lost, and of the intervals in the report."""
+    tonight: float = 0.025
+    """One-sided, of the gain over production: what of the year's false promotions this comparison may risk."""
+    false_promotions_a_year: float = 1.0
+    """What `tonight` is a part of."""
     draws: int = 10_000
     min_conversations: int = 20
     max_rows: int = 120

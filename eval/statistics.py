@@ -7,12 +7,13 @@ the bound of Gaffke 2005 (Math. Methods of Statistics 14), compared by Phan, Tho
 randomness comes in as a Generator.
 """
 
+import math
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from scipy.special import stdtrit
+from scipy.special import ndtri, stdtr, stdtrit
 
 from nightschool.errors import EvaluationFailed
 
@@ -20,6 +21,12 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 # Bounds the memory of one block of weights to some 16 MB; part of the result, since blocks share one generator.
 _BLOCK_CELLS: Final = 2_000_000
+POWER: Final = 0.8
+"""How often what can be found is found: the custom of the field."""
+MOST_TIMES: Final = 64.0
+"""Beyond so many times the witnesses there are, nobody waits for them."""
+_IN_A_TAIL: Final = 20
+"""So many draws must lie beyond a quantile before it is worth anything."""
 
 
 class Interval(NamedTuple):
@@ -78,6 +85,11 @@ def interval_of_ratio(
     )
 
 
+def draws_for(alpha: float, *, at_least: int) -> int:
+    """How many draws a quantile at `alpha` wants."""
+    return max(at_least, math.ceil(_IN_A_TAIL / alpha))
+
+
 def least_gain(witnesses: int, *, alpha: float, unseen: float) -> float:
     """The gain that must be exceeded to be shown, though every witness gained it alike.
 
@@ -86,6 +98,59 @@ def least_gain(witnesses: int, *, alpha: float, unseen: float) -> float:
     """
     missed = 1 - alpha ** (1 / witnesses)
     return float(missed / (1 - missed) * unseen)
+
+
+def detectable_gain(
+    gains: FloatArray,
+    witness: IntArray,
+    *,
+    alpha: float,
+    draws: int,
+    rng: Generator,
+    unseen: float = 0.0,
+    times: float = 1.0,
+) -> float:
+    """The true mean gain that is shown at `alpha` in four exams of five of `times` as many witnesses of this kind.
+
+    The lower bound above is over 0 once the mean exceeds the 1 - alpha quantile of what the weighting and the witness
+    not met take away from it; a mean itself falls short by its standard error now and then, which `POWER` asks for
+    (Cohen 1988, *Statistical Power Analysis*). A witness that stands for `times` of its like has as many exponential
+    weights, whose sum is of Gamma's distribution.
+    """
+    sizes = np.bincount(witness).astype(np.float64)  # (w,)
+    spread = np.bincount(witness, weights=gains - gains.mean())  # (w,)
+    fall = max(unseen, float(-(np.bincount(witness, weights=gains) / sizes).min()))
+    weights = rng.standard_gamma(times, (draws, len(sizes)))
+    extra = rng.standard_exponential(draws) * sizes.mean()
+    taken = (extra * fall - weights @ spread) / (weights @ sizes)
+    error = math.sqrt(float(spread @ spread) / (1 - 1 / len(sizes)) / times) / sizes.sum()
+    return float(np.quantile(taken, 1 - alpha) + ndtri(POWER) * error)
+
+
+def witnesses_wanting(
+    gains: FloatArray, witness: IntArray, *, alpha: float, draws: int, seed: int, unseen: float = 0.0
+) -> int | None:
+    """About how many more witnesses of this kind would show a true gain of the size met, in four exams of five.
+
+    None where `MOST_TIMES` as many would not do. 0 where these should have shown it.
+    """
+
+    def is_enough(times: float) -> bool:
+        rng = np.random.default_rng(seed)
+        return bool(
+            detectable_gain(gains, witness, alpha=alpha, draws=draws, rng=rng, unseen=unseen, times=times)
+            <= gains.mean()
+        )
+
+    if not is_enough(MOST_TIMES):
+        return None
+    low, high = 1.0, MOST_TIMES
+    if is_enough(low):
+        return 0
+    while high / low > 1.05:
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if is_enough(middle) else (middle, high)
+    return math.ceil((high - 1) * len(np.unique(witness)))
 
 
 def highest_mean(values: FloatArray, witness: IntArray, *, alpha: float) -> float:
@@ -99,3 +164,19 @@ def highest_mean(values: FloatArray, witness: IntArray, *, alpha: float) -> floa
     means = np.bincount(rows, weights=values) / np.bincount(rows)
     error = means.std(ddof=1) / np.sqrt(len(means))
     return float(means.mean() - stdtrit(len(means) - 1, alpha) * error)
+
+
+def chance_of_fall(values: FloatArray, witness: IntArray) -> float:
+    """How likely chance alone takes a mean that did not fall so low: Student's one-sided p-value over witnesses.
+
+    Never below that of as many coins that all fall on one side: few that happen to agree show nothing.
+    """
+    labels, rows = np.unique(witness, return_inverse=True)
+    coins = 0.5 ** len(labels)
+    if len(labels) < 2:
+        return 1.0
+    means = np.bincount(rows, weights=values) / np.bincount(rows)
+    error = means.std(ddof=1) / math.sqrt(len(means))
+    if error == 0:
+        return coins if means[0] < 0 else 1.0
+    return max(coins, float(stdtr(len(means) - 1, means.mean() / error)))

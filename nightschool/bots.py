@@ -57,7 +57,9 @@ class GatePart(Section):
     primary: Literal["token_f1", "rouge_l", "perplexity"] = "token_f1"
     """The one metric on which the candidate must be better than production."""
     alpha: float = Field(default=0.025, gt=0, lt=0.5)
-    """One-sided error: the lower confidence bound of the gain must be above 0 at this level."""
+    """One-sided error of a comparison: a first night's risk of a false promotion, and what guardrails are held to."""
+    false_promotions_a_year: float = Field(default=1.0, gt=0, le=50)
+    """How many candidates that are no better than production may be promoted in a year, on average, at most."""
     draws: int = Field(default=10_000, ge=1_000, le=1_000_000)
     """Resamples of the paired bootstrap."""
     seed: int = Field(default=17, ge=0, lt=2**32)

@@ -75,13 +75,48 @@ def test_every_check_is_explained_in_a_sentence() -> None:
     assert "of production" in verdict.reasons[0]
 
 
-def test_a_gain_that_is_too_small_for_so_few_conversations_is_told_so() -> None:
-    before = noise(48, around=0.3)
-    verdict = decide(contest(before, [f1 + 0.03 for f1 in before]), RULES)
+def even_gain(conversations: int, *, gain: float) -> list[ScoreRow]:
+    before = noise(2 * conversations, around=0.3)
+    return contest(before, [f1 + gain for f1 in before])
+
+
+def test_how_many_more_conversations_would_settle_it_is_said_and_true() -> None:
+    verdict = decide(even_gain(24, gain=0.03), RULES)
     assert verdict.outcome == Outcome.REJECT
-    assert "so few cannot show a gain of 0.0" in failed(verdict)[0]
-    assert verdict.figures["gain_mean"] < verdict.figures["least_gain"]
-    assert "so few" not in decide(BETTER, RULES).reasons[0]
+    assert verdict.figures["gain_mean"] < verdict.figures["least_gain"] <= verdict.figures["detectable_gain"]
+    more = verdict.figures["witnesses_wanting"]
+    assert 30 <= more <= 60
+    [reason] = failed(verdict)
+    assert "So many find a gain of 0.08" in reason
+    assert "0 more held-out conversations of other people would settle one of this size." in reason
+    assert decide(even_gain(24 + int(more), gain=0.03), RULES).outcome == Outcome.PROMOTE
+    assert decide(even_gain(24 + int(more) // 2, gain=0.03), RULES).outcome == Outcome.REJECT
+
+
+def test_where_nothing_was_gained_or_hardly_anything_no_number_is_named() -> None:
+    fell, hardly = (decide(even_gain(24, gain=gain), RULES) for gain in (-0.01, 0.0001))
+    assert "here none was met" in fell.reasons[0]
+    assert "hardly be shown by 64 times as many" in hardly.reasons[0]
+    assert not {"witnesses_wanting"} & {*fell.figures, *hardly.figures}
+
+
+def test_the_sentence_counts_answers_that_became_better_and_worse() -> None:
+    after = [0.4] * 41 + [0.1] * 12 + [0.3] * 67
+    verdict = decide(contest([0.3] * 120, after), RULES)
+    assert "better on 41, worse on 12 of 120 questions (60 held-out conversations)" in verdict.reasons[0]
+    assert (verdict.figures["better_rows"], verdict.figures["worse_rows"]) == (41, 12)
+
+
+def test_what_a_night_may_risk_is_asked_of_the_gain_and_of_nothing_else() -> None:
+    scores = contest(noise(80), noise(80, around=0.39))
+    nights = {tonight: decide(scores, replace(RULES, tonight=tonight)) for tonight in (0.025, 0.001, 0.0)}
+    assert nights[0.025].outcome == Outcome.PROMOTE
+    assert nights[0.001].outcome == nights[0.0].outcome == Outcome.REJECT
+    assert "tonight's part of 1 false promotion a year: one-sided alpha 0.001" in nights[0.001].reasons[0]
+    assert "used up what a year may risk" in nights[0.0].reasons[0]
+    assert [verdict.figures["alpha"] for verdict in nights.values()] == [0.025, 0.001, 0.0]
+    assert len({verdict.figures["base_gain_low"] for verdict in nights.values()}) == 1
+    assert [len(failed(verdict)) for verdict in nights.values()] == [0, 1, 1]
 
 
 def spoken_by(scores: Sequence[ScoreRow], *, people: int) -> list[ScoreRow]:
@@ -112,7 +147,7 @@ def test_many_conversations_of_few_people_are_insufficient_data() -> None:
 def test_noise_without_a_gain_is_rejected() -> None:
     verdict = decide(contest(noise(seed=1), noise(seed=2)), RULES)
     assert verdict.outcome == Outcome.REJECT
-    assert "is not above 0" in failed(verdict)[0]
+    assert "not above 0" in failed(verdict)[0]
 
 
 @pytest.mark.parametrize(

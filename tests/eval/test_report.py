@@ -41,7 +41,7 @@ def write(folder: Path, samples: list[Sample]) -> str:
 
 def test_a_reader_finds_verdict_figures_and_answers_side_by_side(tmp_path: Path) -> None:
     report = write(tmp_path, make_samples(12))
-    assert report.startswith("# Verdict: promote\n\n- passed: on token F1")
+    assert report.startswith("# Verdict: promote\n\n- passed: better on 12")
     assert "| | base | production | candidate |" in report
     # exp(4 nats / 4 tokens) for everyone.
     assert report.count("2.718 [2.718, 2.718]") == 3

@@ -5,9 +5,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.stats import bayes_mvs, ttest_1samp
 
-from eval.statistics import FloatArray, highest_mean, interval_of_mean, interval_of_ratio, least_gain
+from eval.statistics import (
+    FloatArray,
+    chance_of_fall,
+    detectable_gain,
+    draws_for,
+    highest_mean,
+    interval_of_mean,
+    interval_of_ratio,
+    least_gain,
+    witnesses_wanting,
+)
 from nightschool.errors import EvaluationFailed
 
 
@@ -89,6 +100,58 @@ def test_the_bound_of_a_slice_is_students() -> None:
     # At the bound itself the textbook's one-sided test is at its level.
     assert ttest_1samp(gain, high, alternative="less").pvalue == pytest.approx(0.01)
     assert highest_mean(np.ones(3), np.zeros(3, dtype=np.int64), alpha=0.01) == float("inf")
+
+
+def test_the_chance_of_a_fall_is_students_and_no_less_than_that_of_coins() -> None:
+    gain = rng().normal(-0.05, 0.1, 9)
+    theirs = ttest_1samp(gain, 0, alternative="less").pvalue
+    assert 0.5**9 < theirs < 0.05
+    assert chance_of_fall(np.repeat(gain, 2), np.repeat(np.arange(9), 2)) == pytest.approx(theirs)
+    # Three who lost alike vary by nothing, and Student would be certain.
+    assert chance_of_fall(np.full(3, -0.1), np.arange(3)) == 1 / 8
+    assert chance_of_fall(np.full(3, 0.1), np.arange(3)) == 1
+    assert chance_of_fall(np.full(9, -0.1), np.zeros(9, dtype=np.int64)) == 1
+
+
+def test_a_small_alpha_wants_more_draws() -> None:
+    assert draws_for(0.025, at_least=1_000) == 1_000
+    assert draws_for(0.001, at_least=1_000) == 20_000
+
+
+def finds(gains: FloatArray, witness: NDArray[np.int64], *, alpha: float = 0.025, times: float = 1.0) -> float:
+    return detectable_gain(gains, witness, alpha=alpha, draws=4_000, rng=rng(), unseen=0.5, times=times)
+
+
+@pytest.mark.parametrize(("deviation", "conversations"), [(0.065, 40), (0.2, 120)])
+def test_a_gain_of_the_size_that_can_be_found_is_found_in_four_nights_of_five(
+    deviation: float, conversations: int
+) -> None:
+    sample = rng().normal(0, deviation, conversations)
+    sample *= deviation / sample.std(ddof=1)
+    gain = finds(sample, np.arange(conversations))
+    draw = partial(_two_turns, deviation=deviation, gain=gain)
+    # Three standard errors of 200 nights at .8 are .085, and the spread of each night's sample is another one.
+    assert shown(draw, conversations=conversations, nights=200) == pytest.approx(0.8, abs=0.13)
+
+
+def test_what_more_would_find_is_what_as_many_find() -> None:
+    few, many = rng().normal(0, 0.1, 40), np.tile(rng().normal(0, 0.1, 40), 4)
+    assert finds(few, np.arange(40), times=4) == pytest.approx(finds(many, np.arange(160)), rel=0.03)
+    assert finds(few, np.arange(40), times=4) < finds(few, np.arange(40), times=1.5) < finds(few, np.arange(40))
+
+
+def test_who_is_wanting_is_counted_for_the_gain_that_was_met() -> None:
+    def wanting(mean: float) -> int | None:
+        gains = np.random.default_rng(1).normal(0, 0.1, 40)
+        gains += mean - gains.mean()
+        return witnesses_wanting(gains, np.arange(40), alpha=0.025, draws=2_000, seed=1, unseen=0.5)
+
+    assert wanting(0.3) == 0
+    assert wanting(0.0001) is None
+    small, large = wanting(0.03), wanting(0.06)
+    assert small is not None
+    assert large is not None
+    assert 0 < large < small
 
 
 Draw = Callable[[np.random.Generator, int], FloatArray]
