@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from eval.answers import Contestant, Label
 from eval.case import PRIMARY, FloatArray, gain
+from eval.complaints import Complaint, SuiteLine, read_suites_asked
 from eval.estimates import METRICS, PLAIN_METRICS, Better, Estimate, estimate
 from eval.rules import GateRules
 from eval.samples import pick_worst
@@ -105,6 +106,9 @@ class Findings(_Part):
     """Sorted, finite ones only."""
     samples: tuple[SampleRow, ...]
     """Where the candidate lost most, the worst first."""
+    suites: tuple[SuiteLine, ...] = ()
+    complaints: tuple[Complaint, ...] = ()
+    """Open ones first."""
 
 
 class _Scored(NamedTuple):
@@ -121,6 +125,7 @@ def read_findings(folder: Path) -> Findings:
     rival: Label = "production" if "production" in columns else "base"
     figures, question = stored.figures, stored.question
     scored = _score(columns, rival, stored=stored) if columns else _Scored()
+    asked = read_suites_asked(folder, rival=rival)
     finite = sorted(value for value in scored.gains.values() if math.isfinite(value))
     return Findings(
         outcome=stored.outcome,
@@ -143,6 +148,8 @@ def read_findings(folder: Path) -> Findings:
         faults=tuple(_faults(figures, tuple(columns))),
         row_gains=tuple(finite),
         samples=tuple(_samples(folder / ANSWERS, scored.gains)),
+        suites=asked.suites,
+        complaints=asked.complaints,
     )
 
 

@@ -1,0 +1,111 @@
+"""What suites found, as far as a page shows it: how many cases each contestant passed, and which complaints are fixed.
+
+Reads `suites.json` by its shape and takes from it what it needs; of a folder without one there is nothing to show.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from eval.answers import Label
+
+SUITES: Final = "suites.json"
+REGRESSION: Final = "regression"
+"""The suite of complaints that somebody corrected."""
+
+
+class SuiteLine(BaseModel):
+    """One suite, and how many of its cases each contestant passed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    of: dict[Label, tuple[int, int]]
+    """Passed, judged."""
+
+
+class Complaint(BaseModel):
+    """A complaint with its correction, asked again; None where an answer could not be judged."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    question: str
+    answer: str
+    """The candidate's."""
+    was_right: bool | None
+    """Production's answer, or the base model's where nothing is live."""
+    is_right: bool | None
+    """The candidate's."""
+    why: tuple[str, ...]
+    """What its answer lacks."""
+
+
+class Asked(NamedTuple):
+    suites: tuple[SuiteLine, ...] = ()
+    complaints: tuple[Complaint, ...] = ()
+
+
+class _Case(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    case_id: str
+    status: Literal["passed", "failed", "void", "measured"]
+    question: str
+    text: str
+    failed_checks: tuple[str, ...] = ()
+
+
+class _Result(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str
+    contestant: Label
+    cases: tuple[_Case, ...]
+
+
+class _Results(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    results: tuple[_Result, ...] = ()
+
+
+def read_suites_asked(folder: Path, *, rival: Label) -> Asked:
+    """Nothing where the evaluation asked no suite, or the file is not whole."""
+    try:
+        found = _Results.model_validate_json((folder / SUITES).read_bytes()).results
+    except (FileNotFoundError, ValidationError):
+        return Asked()
+    names = dict.fromkeys(result.name for result in found)
+    lines = tuple(
+        SuiteLine(name=name, of={result.contestant: _count(result) for result in found if result.name == name})
+        for name in names
+    )
+    regression = {result.contestant: result for result in found if result.name == REGRESSION}
+    return Asked(lines, tuple(_complaints(regression, rival)))
+
+
+def _count(result: _Result) -> tuple[int, int]:
+    judged = [case.status == "passed" for case in result.cases if case.status in {"passed", "failed"}]
+    return sum(judged), len(judged)
+
+
+def _complaints(results: Mapping[Label, _Result], rival: Label) -> Iterator[Complaint]:
+    """Open ones first."""
+    if "candidate" not in results:
+        return
+    before = {case.case_id: case for case in results[rival].cases} if rival in results else {}
+    cases = sorted(results["candidate"].cases, key=lambda case: case.status == "passed")
+    for case in cases:
+        yield Complaint(
+            question=case.question,
+            answer=case.text,
+            was_right=_is_right(before.get(case.case_id)),
+            is_right=_is_right(case),
+            why=case.failed_checks,
+        )
+
+
+def _is_right(case: _Case | None) -> bool | None:
+    return None if case is None or case.status not in {"passed", "failed"} else case.status == "passed"
