@@ -4,6 +4,7 @@ Moves nothing and leaves no verdict in the record: what is live, and what an ada
 same question twice is one evaluation, so an exam that was cut off goes on where it was.
 """
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable
@@ -18,7 +19,10 @@ from deploy.orders import rules_of, sampling_of
 from deploy.queue import Queue
 from deploy.rollout import Rollout
 from eval.answers import Contestant, Label
+from eval.background import Background
 from eval.examine import examine
+from eval.findings import read_findings
+from eval.page import write_page
 from eval.rules import GateRules
 from eval.verdict import VerdictFile, read_verdict
 from nightschool.bots import Bot
@@ -122,7 +126,13 @@ async def compare(
                 production_hash=comparison.against.content_hash if comparison.against else "",
                 production_trained=comparison.trained,
             )
+    await asyncio.to_thread(_write_page, comparison)
     return read_verdict(comparison.evaluation)
+
+
+def _write_page(comparison: Comparison) -> None:
+    who = f"{name_of(comparison, comparison.candidate)} against {name_of(comparison, comparison.against)}"
+    write_page(comparison.folder, read_findings(comparison.evaluation), background=Background(title=who))
 
 
 async def _find(store: Store, bot: Bot, version: int | None) -> Adapter | None:

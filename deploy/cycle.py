@@ -21,12 +21,12 @@ from collect.store import Store
 from deploy.board import Board
 from deploy.doubts import weigh_follow_ups
 from deploy.judging import PAUSES_S, Judge
-from deploy.morning import write_morning_report
 from deploy.night import STEPS, Night, School, find_shortfall, make_dataset, take_snapshot
 from deploy.plan import NightFolder, Step, Terms
 from deploy.queue import Queue
 from deploy.reporter import Reporter
 from deploy.rollout import Rollout
+from deploy.telling import leave_pages, send_letter
 from deploy.training import Means
 from nightschool.bots import Bot, BotShelf
 from nightschool.engine import Engine
@@ -163,7 +163,10 @@ class NightRunner:
             # A fault of ours ends the night, not the server.
             log.exception("bot=%s cycle=%s failed", cycle.bot, cycle.cycle_id)
             reporter.fail(f"internal error: {error!r}. The server's log has the details.")
-        ended = await self._close(reporter)
+        ended = reporter.end()
+        letter = await leave_pages(self._store, self._folder(ended), ended)
+        await self._close(ended)
+        await send_letter(self._shelf, self._folder(ended), letter)
         await self._weigh_follow_ups(ended)
         return ended
 
@@ -210,17 +213,13 @@ class NightRunner:
         today = self._shelf.find(cycle.bot)
         return self._folder(cycle).read_terms() or Terms(actor=cycle.trigger, force=False, bot=today)
 
-    async def _close(self, reporter: Reporter) -> Cycle:
-        """Leave the morning page, then close the row, tried until the record takes it.
-
-        A row that says that the night goes on would keep the bot from every other night.
-        """
-        ended = reporter.end()
-        self._leave_page(ended)
+    async def _close(self, ended: Cycle) -> None:
+        """Close the row, tried until the record takes it: one that says that the night goes on would keep the bot from
+        every other night."""
         for pause_s in itertools.chain(self._pauses_s, itertools.repeat(max(self._pauses_s))):
             try:
                 await self._store.write(partial(cycles.update_cycle, cycle=ended))
-                return ended
+                return
             except RecordError as error:
                 log.error("cycle=%s its end is recorded again in %g s: %s", ended.cycle_id, pause_s, error)
                 await asyncio.sleep(pause_s)
@@ -248,14 +247,8 @@ class NightRunner:
             log.error("bot=%s that its night did not begin was not recorded: %s", cycle.bot, error)
             return
         if is_first:
-            self._leave_page(ended)
-
-    def _leave_page(self, ended: Cycle) -> None:
-        try:
-            write_morning_report(self._folder(ended), ended)
-        except Exception as error:
-            # Whoever asks is given one that is worded anew (`deploy.morning.read_pages`).
-            log.error("cycle=%s its morning page was not written: %s", ended.cycle_id, error)
+            letter = await leave_pages(self._store, self._folder(ended), ended)
+            await send_letter(self._shelf, self._folder(ended), letter)
 
     def _folder(self, cycle: Cycle) -> NightFolder:
         return NightFolder(self._home.cycle(cycle.bot, cycle.cycle_id))

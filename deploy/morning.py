@@ -1,15 +1,15 @@
 """What an operator reads in the morning: one page on how the night went.
 
-In: a finished cycle and what it was made of. Out: `morning.md` beside the evaluation's own report. Does not decide
+In: a finished cycle and what it was made of. Out: the words of `morning.md`. Does not decide
 anything and asks nobody: it words what is already known.
 """
 
 import json
+from collections.abc import Sequence
 from typing import Final
 
 from deploy.learnt import describe_run
 from deploy.plan import NightFolder, Step
-from nightschool.files import write_atomic
 from nightschool.records import AdapterName, Cycle, CycleState, Outcome
 
 NAME: Final = "morning.md"
@@ -19,10 +19,6 @@ ROWS: Final = (
     ("ROUGE-L", "rouge_l", 3),
     ("Token F1", "token_f1", 3),
 )
-
-
-def write_morning_report(folder: NightFolder, cycle: Cycle) -> None:
-    write_atomic(folder.root / NAME, morning_report(folder, cycle))
 
 
 def read_pages(night: NightFolder, cycle: Cycle) -> str:
@@ -37,17 +33,20 @@ def read_pages(night: NightFolder, cycle: Cycle) -> str:
     return "\n\n".join(texts)
 
 
-def morning_report(folder: NightFolder, cycle: Cycle) -> str:
-    """The page as Markdown."""
+def morning_report(folder: NightFolder, cycle: Cycle, *, live: str = "", needs: Sequence[str] = ()) -> str:
+    """The page as Markdown; `live` is who answers now, `needs` what wants a person, where that is known."""
     data = folder.read_dataset()
     figures = json.loads(cycle.figures_json)
-    candidate = AdapterName(cycle.bot, cycle.candidate) if cycle.candidate else None
     lines = [
         f"# {cycle.bot}: the night of {cycle.started_at:%Y-%m-%d}",
         "",
-        _headline(cycle, candidate),
+        f"**{headline(cycle)}**",
         "",
     ]
+    if live:
+        lines += [f"{live} answers now.", ""]
+    if needs:
+        lines += ["## What needs a person", "", *(f"- {need}" for need in needs), ""]
     if data:
         lines += [
             f"{data.train_rows} training rows, {data.new_rows} of them new; {data.held_out_rows} held-out rows of "
@@ -62,22 +61,24 @@ def morning_report(folder: NightFolder, cycle: Cycle) -> str:
     return "\n".join(lines)
 
 
-def _headline(cycle: Cycle, candidate: AdapterName | None) -> str:
+def headline(cycle: Cycle) -> str:
+    """What came of it, in a sentence or two."""
+    candidate = AdapterName(cycle.bot, cycle.candidate) if cycle.candidate else None
     match cycle.outcome:
         case Outcome.PROMOTE:
-            return f"**{candidate} passed the gate and went live.**"
+            return f"{candidate} passed the gate and went live."
         case Outcome.HOLD:
-            return f"**{candidate} passed the gate and is held: the night did not put it live.**"
+            return f"{candidate} passed the gate and is held: the night did not put it live."
         case Outcome.REJECT:
-            return f"**{candidate} did not pass the gate. Production stays as it was.**"
+            return f"{candidate} did not pass the gate. Production stays as it was."
         case Outcome.INSUFFICIENT_DATA:
-            return "**There was not enough data. Production stays as it was.**"
+            return "There was not enough data. Production stays as it was."
         case None if cycle.step == Step.BEGIN:
-            return "**The night could not begin. Production stays as it was.**"
+            return "The night could not begin. Production stays as it was."
         case None:
             # The flip may have been kept although what came after it failed.
             live = "`nightschool status` says what is live" if cycle.step in AFTER_THE_EXAM else "It moved nothing"
-            return f"**The night failed at step {cycle.step}. {live}.**"
+            return f"The night failed at step {cycle.step}. {live}."
 
 
 def _row(title: str, key: str, digits: int, figures: dict[str, float]) -> str:

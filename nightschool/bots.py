@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from nightschool.distill_part import DistillPart
 from nightschool.errors import InvalidSettings, UnknownModel
 from nightschool.faults import describe_faults
+from nightschool.morning_part import MorningPart
 from nightschool.recipe_part import RecipePart
 from nightschool.records import BOT_NAME_PATTERN, BotName, Sampling
 from nightschool.section import Section, read_toml
@@ -109,6 +110,7 @@ class Bot(Section):
     distill: DistillPart = DistillPart()
     gate: GatePart = GatePart()
     schedule: SchedulePart = SchedulePart()
+    morning: MorningPart = MorningPart()
 
     @property
     def bot_name(self) -> BotName:

@@ -18,6 +18,7 @@ from collect.registry import Evaluation
 from collect.store import Cursor
 from deploy.comparing import Comparison, name_of
 from eval.findings import Findings, read_findings
+from eval.page import HTML
 from eval.verdict import VerdictFile
 from nightschool.errors import InvalidInput, NotFound
 from nightschool.home import Home
@@ -124,5 +125,5 @@ def _read(folder: Path) -> Findings | None:
 
 
 def _html(home: Home, folder: Path) -> str | None:
-    file = folder / "report.html"
+    file = folder / HTML
     return str(file.relative_to(home.root)) if file.exists() else None

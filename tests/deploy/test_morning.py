@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deploy.learnt import describe_run
-from deploy.morning import NAME, write_morning_report
+from deploy.morning import morning_report
 from deploy.plan import NightFolder
 from nightschool.records import BotName, Cycle, CycleState, utc_now
 from tune.lessons import ENCODING
@@ -69,5 +69,4 @@ def test_a_deadline_that_cut_a_method_short_is_told(run: Path) -> None:
 def test_a_torn_file_does_not_cost_the_page(run: Path, file: str) -> None:
     (run / file).write_bytes(b'{"rows": 9\0')
     night = Cycle("c1", BotName("support"), "schedule", None, CycleState.FAILED, "train", 0.5, utc_now())
-    write_morning_report(NightFolder(run.parent), night)
-    assert "The night failed at step train" in (run.parent / NAME).read_text()
+    assert "The night failed at step train" in morning_report(NightFolder(run.parent), night)

@@ -49,6 +49,8 @@ def test_the_shipped_bots_are_sound() -> None:
         ('[distill]\nurl = "http://me:pw@gpu-1/v1"\n', "must hold no user name and no password"),
         ('[distill]\nurl = "http://gpu-1/v1?key=s"\n', "without ? or #"),
         ('[distill]\nurl = "gpu-1"\n', "must be a URL such as http://gpu-1:8000/v1"),
+        ('[morning]\nwebhook = "chat-1"\n', "must be a URL such as http://chat-1/hooks/4"),
+        ('[morning]\nmail_to = "a@b, c@d"\n', "morning.mail_to"),
         ('[distill]\nkey_variable = "sk-4711"\n', "distill.key_variable"),
         ("[sampling\n", "is not TOML"),
     ],

@@ -89,6 +89,8 @@ async def test_the_exit_code_says_what_the_exam_found(nightschool: Nightschool, 
     assert "held-out, by hand; 24 rows of 24 conversations" in better.out
     worse = await nightschool("eval", "--bot", "support", "--adapter", "1", "--against", "2", "--json")
     assert (worse.code, json.loads(worse.out)["verdict"]) == (7, "reject")
+    page = Path(better.out.splitlines()[-1].removeprefix("page: "))
+    assert page.read_text().startswith("<!doctype html>")
     against_base = await nightschool("eval", "--adapter", "support@1", "--against", "support@base", "--json")
     assert json.loads(against_base.out)["against"] == "support@base"
 

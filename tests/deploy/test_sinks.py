@@ -1,0 +1,142 @@
+"""A night's report goes to a webhook and into a folder of e-mails; what fails is told and ends nothing."""
+
+import asyncio
+import email
+import email.policy
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from collect.holds import Hold, arm_hold
+from collect.store import Store
+from deploy.plan import NightFolder
+from deploy.sinks import Letter, send_on
+from deploy.telling import leave_pages, send_letter
+from nightschool.bots import BotShelf
+from nightschool.morning_part import MorningPart
+from nightschool.records import BotName, Cycle, CycleState, Outcome
+
+AT = datetime(2026, 3, 10, 3, tzinfo=UTC)
+CYCLE = Cycle(
+    "c7", BotName("support"), "schedule", None, CycleState.DONE, "finished", 1.0, AT, finished_at=AT, candidate=3,
+    outcome=Outcome.REJECT, reasons=("failed: ü",), figures_json='{"gain_mean": 0.1}',
+)  # fmt: skip
+LETTER = Letter(
+    CYCLE, "It did not pass.", "support@2", ("2 suggested answers wait.",), "# Page\n\nWörter\n.\nFrom me\n"
+)
+
+
+@asynccontextmanager
+async def hook(statuses: Sequence[int], bodies: list[bytes], *, hangs: bool = False) -> AsyncIterator[str]:
+    """A webhook that answers with each of `statuses` in turn, and keeps what it was sent."""
+    left = iter(statuses)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = int(head.split("content-length: ")[1].split("\r\n")[0])
+        bodies.append(await reader.readexactly(length))
+        if not hangs:
+            status = next(left)
+            writer.write(f"HTTP/1.1 {status} So\r\nlocation: /other\r\ncontent-length: 0\r\n\r\n".encode())
+            await writer.drain()
+        else:
+            await reader.read()
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
+
+
+async def test_the_webhook_gets_the_whole_report(tmp_path: Path) -> None:
+    bodies: list[bytes] = []
+    async with hook([204], bodies) as url:
+        assert await send_on(MorningPart(webhook=url), LETTER) == []
+    [body] = map(json.loads, bodies)
+    assert (body["cycle"], body["outcome"], body["candidate"], body["live"]) == (
+        "c7", "reject", "support@3", "support@2",
+    )  # fmt: skip
+    assert (body["reasons"], body["needs_a_person"]) == (["failed: ü"], ["2 suggested answers wait."])
+    assert body["figures"] == {"gain_mean": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("statuses", "asked", "told"),
+    [
+        ([500, 503, 200], 3, None),
+        ([429, 204], 2, None),
+        ([500, 500, 500], 3, "it answered 500"),
+        ([404], 1, "it answered 404"),
+        ([302], 1, "it answered 302"),
+    ],
+)
+async def test_what_may_pass_is_tried_again_within_bounds(statuses: list[int], asked: int, told: str | None) -> None:
+    bodies: list[bytes] = []
+    async with hook(statuses, bodies) as url:
+        problems = await send_on(MorningPart(webhook=url), LETTER, pause_s=0)
+    assert len(bodies) == asked
+    assert [told in problem for problem in problems if told] == [True] * bool(told)
+    assert bool(problems) == bool(told)
+
+
+async def test_a_webhook_that_hangs_or_is_gone_costs_its_timeout_and_no_more() -> None:
+    bodies: list[bytes] = []
+    async with hook([], bodies, hangs=True) as url:
+        [problem] = await send_on(MorningPart(webhook=url, timeout_s=0.1, tries=2), LETTER, pause_s=0)
+    assert "after 2 tries" in problem
+    assert len(bodies) == 2
+    [gone] = await send_on(MorningPart(webhook=url, tries=1), LETTER)
+    assert "ConnectError after 1 tries" in gone
+
+
+async def test_an_e_mail_is_left_once_and_a_mailer_can_read_it(tmp_path: Path) -> None:
+    part = MorningPart(mail_folder=str(tmp_path / "out"), mail_to="boss@shop.example")
+    for _ in range(2):
+        assert await send_on(part, LETTER) == []
+    [file] = (tmp_path / "out").iterdir()
+    assert file.name == "support-2026-03-10-c7.eml"
+    mail = email.message_from_bytes(file.read_bytes(), policy=email.policy.default)
+    assert (mail["to"], mail["subject"]) == ("boss@shop.example", "support: reject in the night of 2026-03-10")
+    body = mail.get_body()
+    assert body is not None
+    assert body.get_content() == LETTER.page
+
+
+async def test_what_was_not_sent_stands_on_the_morning_page(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "bots").mkdir()
+    order = (
+        f'name = "support"\ntitle = "Fern"\nsystem_prompt = "Help."\n[morning]\nmail_folder = "{tmp_path}/file/out"\n'
+    )
+    (tmp_path / "bots" / "support.toml").write_text(order)
+    await send_letter(BotShelf(tmp_path / "bots"), NightFolder(tmp_path), LETTER)
+    page = (tmp_path / "morning.md").read_text()
+    assert page.startswith(LETTER.page)
+    assert "## Not sent\n\n- No e-mail could be left in " in page
+
+
+async def test_the_morning_page_says_who_answers_and_what_wants_a_person(store: Store, tmp_path: Path) -> None:
+    hold = Hold(BotName("support"), "key:boss", "it was rude", AT)
+    await store.write(partial(arm_hold, hold=hold))
+    ended = replace(CYCLE, outcome=Outcome.HOLD)
+    letter = await leave_pages(store, NightFolder(tmp_path / "night"), ended)
+    assert letter is not None
+    page = (tmp_path / "night" / "morning.md").read_text()
+    assert page == letter.page
+    assert "support@base answers now." in page
+    for need in ("support@3 passed and is held", "held by key:boss (it was rude)"):
+        assert any(need in told for told in letter.needs)
+        assert need in page
+    assert page.index("## What needs a person") < page.index("## Why")
+
+
+async def test_a_disk_that_takes_no_page_ends_nothing(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "night").write_text("in the way")
+    assert await leave_pages(store, NightFolder(tmp_path / "night"), CYCLE) is None
