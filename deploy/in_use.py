@@ -6,18 +6,17 @@ A proof stands when an adapter is loaded; this one is for whoever wants to see i
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 from collect import registry
 from collect.store import Store
-from deploy.proof import Distances, check_files
+from deploy.proof import AdapterFiles, Distances, check_files, files_of
 from deploy.rollout import Rollout
 from nightschool.engine import Engine
 from nightschool.home import Home
 from nightschool.records import AdapterName, BotName
 
-Measure = Callable[[Engine, str, Path], Awaitable[Distances]]
+Measure = Callable[[Engine, str, AdapterFiles], Awaitable[Distances]]
 """`deploy.proof.measure_load`."""
 
 
@@ -42,7 +41,7 @@ async def prove_in_use(
         if route.name.version is None:
             return InUse(route.name, "", None)
         adapter = await store.read(partial(registry.adapter, bot=bot, version=route.name.version))
-        folder = home.root / adapter.folder
-        await asyncio.to_thread(check_files, folder, content_hash=adapter.content_hash)
-        distances = await measure(engine, route.model, folder) if measure else None
+        files = files_of(adapter, home=home)
+        await asyncio.to_thread(check_files, files)
+        distances = await measure(engine, route.model, files) if measure else None
         return InUse(route.name, adapter.content_hash, distances)

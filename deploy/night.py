@@ -30,10 +30,10 @@ from deploy.training import Means, train
 from deploy.unfinished import give_time, take_over
 from nightschool.bots import Bot
 from nightschool.errors import NotEnoughRows
-from nightschool.files import copy_whole, publish, read_manifest
+from nightschool.files import copy_whole, publish, read_manifest, write_atomic
 from nightschool.home import Home
 from nightschool.records import Adapter, Event, Stage, new_id
-from nightschool.run_files import ADAPTER, DONE
+from nightschool.run_files import ADAPTER, DONE, PROOF
 from tune.build import BuildOrder
 from tune.dataset import DatasetSummary, is_usable
 from tune.progress import TrainingProgress
@@ -141,6 +141,9 @@ class Night:
         manifest = read_manifest(trained) or publish(trained, kind="adapter")
         target = school.home.adapter(self._bot.bot_name, manifest.content_hash)
         await asyncio.to_thread(copy_whole, trained, target)
+        # One of an older Nightschool, that this night goes on with, has its proof in its folder.
+        if (proof := self._folder.run / PROOF).exists():
+            write_atomic(school.home.proof(self._bot.bot_name, manifest.content_hash), proof.read_bytes())
         for older in await school.store.read(partial(registry.adapters, bot=self._bot.bot_name)):
             if older.stage is Stage.CANDIDATE:
                 await school.rollout.retire(older, actor=self._terms.actor, reason="a newer candidate was trained")

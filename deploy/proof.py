@@ -1,11 +1,11 @@
 """Prove that what an engine has loaded is what it claims to be.
 
 vLLM ignores unknown modules silently and never checks the base model's identity, so a load is proved: the engine's
-log-probabilities of fixed texts must agree with those that PEFT computed after training (`proof.json` beside the
-weights), by a bound relative to how far the adapter moved, and lie nearer to them than to those of the adapter less
-any one kind of layer, part of its depth, or the last steps of its training. What cannot be told from the base model is
-refused. Neighbours that lie nearer to one another than `SEPARATION` noises over all tokens of the proof are alike to
-it: which of the two is loaded is then known by the files' hash and the engine's word only, and the log says so.
+log-probabilities of fixed texts must agree with those that PEFT computed after training (a file of the server's own,
+`Home.proof`), by a bound relative to how far the adapter moved, and lie nearer to them than to those of the adapter
+less any one kind of layer, part of its depth, or the last steps of its training. What cannot be told from the base
+model is refused. Neighbours that lie nearer to one another than `SEPARATION` noises over all tokens of the proof are
+alike to it: which of the two is loaded is known by the files' hash and the engine's word only, and the log says so.
 """
 
 import asyncio
@@ -14,11 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nightschool.engine import Engine
 from nightschool.errors import EngineError, InvalidInput
 from nightschool.files import read_manifest, verify
+from nightschool.home import Home
+from nightschool.records import Adapter
 from nightschool.run_files import PROOF
 
 log = logging.getLogger(__name__)
@@ -53,6 +55,15 @@ class Proof(BaseModel):
     texts: tuple[ProofText, ...]
 
 
+class AdapterFiles(NamedTuple):
+    """What is to be loaded, and by what it is proved."""
+
+    folder: Path
+    proof: Path
+    content_hash: str
+    """Of the folder, as the record knows it."""
+
+
 class Way(NamedTuple):
     """Where a load lies on the way from another reference (0) to the adapter's (1).
 
@@ -81,24 +92,25 @@ class Distances(NamedTuple):
 
 
 class Prover(Protocol):
-    async def __call__(self, engine: Engine, model: str, folder: Path, /) -> None:
-        """Returns where the engine serves the adapter of `folder` as `model`. Raises EngineError where it does not."""
+    async def __call__(self, engine: Engine, model: str, files: AdapterFiles, /) -> None:
+        """Returns where the engine serves the adapter of `files` as `model`. Raises EngineError where it does not."""
         ...
 
 
-async def prove_load(engine: Engine, model: str, folder: Path) -> None:
-    """See `Prover`. Raises InvalidInput where the folder was never finished or has no proof."""
-    await measure_load(engine, model, folder)
+def files_of(adapter: Adapter, *, home: Home) -> AdapterFiles:
+    """Where an adapter that the record knows lies. One of an older Nightschool has its proof among its weights."""
+    folder, proof = home.root / adapter.folder, home.proof(adapter.bot, adapter.content_hash)
+    return AdapterFiles(folder, proof if proof.exists() else folder / PROOF, adapter.content_hash)
 
 
-async def measure_load(engine: Engine, model: str, folder: Path) -> Distances:
+async def prove_load(engine: Engine, model: str, files: AdapterFiles) -> None:
+    """See `Prover`. Raises InvalidInput where the folder was never finished or there is no proof of it."""
+    await measure_load(engine, model, files)
+
+
+async def measure_load(engine: Engine, model: str, files: AdapterFiles) -> Distances:
     """How near a load that proves itself is to what it should be; else raises what `prove_load` does."""
-    if read_manifest(folder) is None:
-        raise InvalidInput("has no manifest", subject=str(folder), remedy="It was never finished; train it again.")
-    path = folder / PROOF
-    if not path.exists():
-        raise InvalidInput("has no proof.json", subject=str(folder), remedy="Train the adapter again.")
-    found = await measure_distances(engine, model, Proof.model_validate_json(path.read_bytes()))
+    found = await measure_distances(engine, model, _read_proof(files))
     if not found.from_base.is_told_apart:
         raise EngineError(
             f"cannot be told from the base model (it moved {found.between_references:.3f} nats a token)",
@@ -138,35 +150,50 @@ async def measure_distances(engine: Engine, model: str, proof: Proof) -> Distanc
     )
 
 
-async def take_on_trust(_engine: Engine, _model: str, _folder: Path) -> None:
+async def take_on_trust(_engine: Engine, _model: str, _files: AdapterFiles) -> None:
     """The prover of `EchoEngine`, which has no weights to prove."""
 
 
-def check_files(folder: Path, *, content_hash: str) -> None:
-    """Raises InvalidInput where the folder's files are not those that the record knows by `content_hash`.
+def check_files(files: AdapterFiles) -> None:
+    """Raises InvalidInput where the folder's files are not those that the record knows by their content hash.
 
     A folder without a manifest says nothing of itself; whether one is wanted is the prover's to say.
     """
-    if read_manifest(folder) is not None and verify(folder).content_hash != content_hash:
+    if read_manifest(files.folder) is not None and verify(files.folder).content_hash != files.content_hash:
         raise InvalidInput(
-            f"holds other weights than the record says ({content_hash[:12]})",
-            subject=str(folder),
+            f"holds other weights than the record says ({files.content_hash[:12]})",
+            subject=str(files.folder),
             remedy="Restore the folder from a backup, or roll back to another version.",
         )
 
 
-async def load_proved(engine: Engine, model: str, folder: Path, *, content_hash: str, prove: Prover) -> None:
+async def load_proved(engine: Engine, model: str, files: AdapterFiles, *, prove: Prover) -> None:
     """Check the files, load and prove; what fails its proof is unloaded again before the error goes on.
 
     A name that is loaded already is proved like any other. Raises Busy where it is loaded from another folder.
     """
-    await asyncio.to_thread(check_files, folder, content_hash=content_hash)
-    await engine.load_adapter(model, folder)
+    await asyncio.to_thread(check_files, files)
+    await engine.load_adapter(model, files.folder)
     try:
-        await prove(engine, model, folder)
+        await prove(engine, model, files)
     except BaseException:
         await engine.unload_adapter(model)
         raise
+
+
+def _read_proof(files: AdapterFiles) -> Proof:
+    if read_manifest(files.folder) is None:
+        raise InvalidInput(
+            "has no manifest", subject=str(files.folder), remedy="It was never finished; train it again."
+        )
+    try:
+        return Proof.model_validate_json(files.proof.read_bytes())
+    except FileNotFoundError:
+        raise InvalidInput("has no proof", subject=str(files.folder), remedy="Train the adapter again.") from None
+    except ValidationError:
+        raise InvalidInput(
+            "is no proof that can be read", subject=str(files.proof), remedy="Restore it, or train the adapter again."
+        ) from None
 
 
 def _distance(ones: Sequence[float], others: Sequence[float]) -> float:

@@ -2,8 +2,8 @@
 
 Kept: verdicts, reports and metrics of every night; the newest nights whole; adapters that are live, were before, wait
 as candidates, were judged last or promoted by a person last, and the datasets of all these. Goes: snapshots,
-checkpoints and second copies of adapters of older nights, adapters long retired, datasets that nobody refers to, drafts
-of a kill.
+checkpoints and second copies of adapters of older nights, adapters long retired with their proofs, datasets that nobody
+refers to, drafts of a kill.
 Asks record and engine, and decides nothing about a bot that is at school.
 """
 
@@ -35,8 +35,12 @@ log = logging.getLogger(__name__)
 
 ALL: Final = 1_000_000
 RUN_KEEPS: Final = frozenset(
-    {"recipe.toml", "metrics.jsonl", "encoding.json", "stages.json", "run.json", "plots", "train.log"}
-)
+    {
+        "recipe.toml", "resources.json", "encoding.json", "replay.json", "stages.json", "metrics.jsonl", "pace.jsonl",
+        "run.json", "plots", "train.log",
+    }
+)  # fmt: skip
+"""By what a night's page, its card and the console's curves are worded anew."""
 DRAFT_AGE: Final = timedelta(hours=1)
 """What is being written is younger."""
 ENGINE_TIMEOUT_S: Final = 5
@@ -115,6 +119,7 @@ class Retention:
         return (
             sum(map(_thin, old))
             + _remove_all(self._aged(folder for folder in gone if folder not in (loaded or frozenset())))
+            + _remove_all(_orphans(home.proofs(bot), of=home.adapters(bot)))
             + _remove_all(self._aged(set(_folders(home.datasets(bot))) - datasets))
             + _remove_all(self._drafts(home.datasets(bot)))
             + _remove_all(self._drafts(home.adapters(bot)))
@@ -165,6 +170,11 @@ def _thin(night: NightFolder) -> int:
     # First, so that nobody goes on with a run whose checkpoints or adapter are on their way out.
     rest.sort(key=lambda path: path.name not in {TIMED_OUT, DONE})
     return _remove_all([*rest, night.snapshot])
+
+
+def _orphans(proofs: Path, *, of: Path) -> Iterator[Path]:
+    """Proofs of adapters that are gone: they are people's words, and nobody asks for them any more."""
+    return (proof for proof in proofs.glob("*") if not (of / proof.stem).exists())
 
 
 def _folders(parent: Path) -> Iterator[Path]:

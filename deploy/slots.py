@@ -13,7 +13,7 @@ from typing import Final
 
 from collect import registry
 from collect.store import Store
-from deploy.proof import Prover, load_proved
+from deploy.proof import Prover, files_of, load_proved
 from nightschool.engine import Engine
 from nightschool.errors import Busy, NightschoolError
 from nightschool.home import Home
@@ -63,15 +63,15 @@ class Slots:
         A name that the engine holds already is no proof: an engine outlives its server, and two may share one. Raises
         Busy where no adapter can make room or the name is loaded from another folder, and what a failed proof raises.
         """
-        model, folder = str(adapter.name), self._home.root / adapter.folder
+        model, files = str(adapter.name), files_of(adapter, home=self._home)
         async with self._loading:
             loaded = await self._engine.loaded_adapters()
-            if loaded.get(model) == folder and self._proved.get(model) == adapter.content_hash:
+            if loaded.get(model) == files.folder and self._proved.get(model) == adapter.content_hash:
                 return
             if model not in loaded:
                 await self._make_room(loaded, keep=keep)
             self._proved.pop(model, None)
-            await load_proved(self._engine, model, folder, content_hash=adapter.content_hash, prove=self._prove)
+            await load_proved(self._engine, model, files, prove=self._prove)
             self._proved[model] = adapter.content_hash
         log.info("adapter=%s loaded", model)
 

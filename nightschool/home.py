@@ -95,13 +95,21 @@ class Home:
         """Which held-out rows never change."""
         return self.exam(bot) / "core.json"
 
+    def proofs(self, bot: BotName) -> Path:
+        """By what adapters are proved to be loaded, by content hash: people's words, in no folder that is shared."""
+        return self.root / "proofs" / bot
+
+    def proof(self, bot: BotName, content_hash: str) -> Path:
+        return self.proofs(bot) / f"{content_hash[:16]}.json"
+
     def report(self, bot: BotName, cycle_id: str) -> Path:
         return self.root / "reports" / bot / cycle_id
 
     def owns(self, name: str) -> bool:
         """Whether what is so called right below `root` is Nightschool's, as its log, state or draft may be too."""
         files = (self.store, self.operator_key, self.secrets, self.server_state, self.lock, self.temp, self.logs)
-        own = (*(path.name for path in files), "models", "cycles", "datasets", "adapters", "reports", "kept", "exams")
+        kinds = ("models", "cycles", "datasets", "adapters", "proofs", "reports", "kept", "exams")
+        own = (*(path.name for path in files), *kinds)
         return name in own or name.removeprefix(".").startswith(tuple(f"{known}." for known in own))
 
     def create(self) -> None:

@@ -5,6 +5,6 @@ from typing import Final
 DONE: Final = "DONE"
 """Stands last, when all else is whole; holds the adapter's content hash."""
 ADAPTER: Final = "adapter"
-"""Published: weights, configuration, card and proof."""
+"""Published: weights, configuration and card; nothing that a person wrote, since people copy and share it."""
 PROOF: Final = "proof.json"
-"""In the adapter's folder: a few texts as token ids, with their log-probabilities under base and adapter."""
+"""Beside the adapter: a few training texts as token ids, with their log-probabilities under base and adapter."""

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from nightschool.files import write_atomic
 from nightschool.methods import CHAIN, MAKING
+from nightschool.run_files import ADAPTER, PROOF
 from tune.progress import StepLine, read_steps
 from tune.recipe import RECIPE, Recipe
 from tune.replay import read_replay
@@ -140,8 +141,8 @@ def read_run_record(run: Path) -> RunRecord | None:
     return RunRecord.model_validate_json(file.read_bytes()) if file.exists() else None
 
 
-def write_model_card(run: Path, adapter: Path, recipe: Recipe, sources: Sources, *, proof: Path) -> None:
-    """Write README.md beside the adapter's weights, in the form that the Hub reads. It quotes nobody."""
+def write_model_card(run: Path, recipe: Recipe, sources: Sources) -> None:
+    """Write README.md beside the weights of the run's adapter, in the form that the Hub reads. It quotes nobody."""
     name = name_base(recipe.base_model)
     stages = [stage for stage in read_stages(run) if stage.ran and stage.method in CHAIN]
     methods = " -> ".join(stage.method for stage in stages)
@@ -167,9 +168,9 @@ def write_model_card(run: Path, adapter: Path, recipe: Recipe, sources: Sources,
         *_training(stages, read_steps(run)),
         *_made(run, weight=recipe.made_weight),
         *([f"Among the rows of sft are {replay.describe()}.", ""] if (replay := read_replay(run)) else []),
-        *_proof(json.loads(proof.read_bytes())["texts"]),
+        *_proof(json.loads((run / PROOF).read_bytes())["texts"]),
     ]
-    write_atomic(adapter / CARD, "\n".join(lines))
+    write_atomic(run / ADAPTER / CARD, "\n".join(lines))
 
 
 def name_base(base_model: str) -> str:
@@ -236,10 +237,10 @@ def _proof(texts: Sequence[dict[str, Any]]) -> list[str]:
     lines = [
         "## Proof",
         "",
-        "Whoever serves this adapter can prove that it is in use: under it each text of `proof.json` has the mean "
-        "log-probability a token that is said here, and another one under the base model alone. `nightschool prove` "
-        "asks a running engine for them. **`proof.json` holds words of training rows, as token ids: leave it out of "
-        "what is shared.** It is for the machine that serves, as are the rows themselves.",
+        "The Nightschool that trained this adapter can prove that it is in use: under it each of these texts has the "
+        "mean log-probability a token that is said here, and another one under the base model alone. "
+        "`nightschool prove` asks a running engine for them. The texts themselves are words of training rows and stay "
+        "on the machine that serves.",
         "",
         "| text, SHA-256 of its token ids | tokens | base | adapter |",
         "| --- | --- | --- | --- |",

@@ -2,7 +2,7 @@
 
 In: recipe.toml and the dataset folder it names. Out: metrics.jsonl (a line for each step), encoding.json (what was
 cut), replay.json (general rows, where they are ordered), stages.json (which methods ran, and why others did not),
-checkpoints/, reward/ and made/ (where ordered), adapter/ (published; with proof.json and its card), model/ (where the
+checkpoints/, reward/ and made/ (where ordered), adapter/ (published, with its card), proof.json, model/ (where the
 whole model learnt), tokenizer/, plots/, run.json (versions, hashes, times) and, last, DONE.
 Killable at any moment: started again it goes on from its last whole checkpoint, and a finished run returns at once.
 On several GPUs it is several processes (`tune.team`), of which the first one writes.
@@ -97,7 +97,7 @@ def train(run: Path, *, seat: Seat = Seat()) -> None:
     gc.collect()
     ended = _reduce(last, recipe, tokenizer, run=run) if recipe.adapter == "full" else Ended(last, find_earlier(last))
     models.export_adapter(ended.last, run / ADAPTER, base_model=recipe.base_model)
-    _write_proof(run / ADAPTER, learnt.texts(), recipe, device=device, earlier=ended.earlier)
+    _write_proof(run, learnt.texts(), recipe, device=device, earlier=ended.earlier)
     sources = _describe(run, recipe, dataset, start, ended)
     about = _about(run, recipe, learnt, start) | ({} if ended.share is None else {"share": round(ended.share, 4)})
     manifest = publish(run / ADAPTER, kind="adapter", about=about)
@@ -191,7 +191,7 @@ def _reduce(last: Path, recipe: Recipe, tokenizer: Any, *, run: Path) -> Ended:
 
 
 def _write_proof(
-    adapter: Path, rows: Sequence[Encoded], recipe: Recipe, *, device: str, earlier: Mapping[str, Path]
+    run: Path, rows: Sequence[Encoded], recipe: Recipe, *, device: str, earlier: Mapping[str, Path]
 ) -> None:
     """Log-probabilities of a few texts under base and adapter, by which a server proves what it has loaded.
 
@@ -201,19 +201,19 @@ def _write_proof(
     from tune.log_probs import measure_log_probs  # noqa: PLC0415
 
     texts = [_proof_text(row) for row in sorted(rows, key=lambda row: row.item_id)[:PROOF_CANDIDATES]]
-    measured = measure_log_probs(recipe.base_model, adapter, texts, device=device, earlier=earlier)
+    measured = measure_log_probs(recipe.base_model, run / ADAPTER, texts, device=device, earlier=earlier)
     proofs = [
         {"token_ids": text, "base_logprobs": of.base, "adapter_logprobs": of.adapter, "without": of.without}
         for text, of in sorted(zip(texts, measured, strict=True), key=lambda pair: -pair[1].distance)
     ]
-    write_atomic(adapter / PROOF, json.dumps({"texts": proofs[:PROOF_TEXTS]}) + "\n")
+    write_atomic(run / PROOF, json.dumps({"texts": proofs[:PROOF_TEXTS]}) + "\n")
 
 
 def _describe(run: Path, recipe: Recipe, dataset: Path, start: Start, ended: Ended) -> Sources:
     """Write the adapter's card; what the adapter was made of."""
     manifest = verify(dataset)
     sources = Sources(identify_base(recipe.base_model), manifest.content_hash, start.content_hash, ended.share)
-    write_model_card(run, run / ADAPTER, recipe, sources, proof=run / ADAPTER / PROOF)
+    write_model_card(run, recipe, sources)
     return sources
 
 

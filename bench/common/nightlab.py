@@ -104,6 +104,7 @@ class Trainer:
         (run / "adapter").mkdir(parents=True, exist_ok=True)
         home = str(run.parents[3])
         (run / "adapter" / "adapter_model.safetensors").write_text((run / "recipe.toml").read_text().replace(home, ""))
+        (run / "proof.json").write_text('{"texts": []}')
         (run / "DONE").touch()
 
 

@@ -12,7 +12,7 @@ from deploy.proof import measure_load, prove_load
 from deploy.rollout import Rollout
 from nightschool.echo import EchoEngine
 from nightschool.errors import EngineError, InvalidInput
-from nightschool.files import publish
+from nightschool.files import publish, write_atomic
 from nightschool.home import Home
 from nightschool.records import Adapter, BotName, Event, Stage, new_id, utc_now
 
@@ -61,6 +61,19 @@ async def test_the_adapter_in_production_is_proved_by_what_the_engine_says(store
     (folder / "adapter_model.safetensors").write_bytes(b"weightz")
     with pytest.raises(InvalidInput, match="differs from its manifest"):
         await prove(measure=None)
+
+
+async def test_an_adapter_is_proved_by_the_servers_own_file_and_an_older_one_by_that_among_its_weights(
+    store: Store, home: Home
+) -> None:
+    engine = Turncoat(ADAPTER * 20)
+    rollout, folder, content_hash = await put_live(store, home, engine)
+    older = (folder / "proof.json").read_text()
+    write_atomic(home.proof(BOT, content_hash), older.replace(str(list(ADAPTER))[1:-1], str(list(BASE))[1:-1]))
+    with pytest.raises(EngineError, match="cannot be told from the base model"):
+        await prove_in_use(engine, store, rollout, home=home, bot=BOT, measure=measure_load)
+    home.proof(BOT, content_hash).unlink()
+    assert (await prove_in_use(engine, store, rollout, home=home, bot=BOT, measure=measure_load)).distances
 
 
 async def test_the_base_model_has_nothing_to_prove(store: Store, home: Home, engine: EchoEngine) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.proof import NOISE, SEPARATION, load_proved, prove_load
+from deploy.proof import NOISE, SEPARATION, AdapterFiles, load_proved, prove_load
 from nightschool.echo import EchoEngine
 from nightschool.errors import Busy, EngineError, InvalidInput
 from nightschool.files import publish, read_manifest
@@ -36,11 +36,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def load(engine: EchoEngine, folder: Path) -> None:
+async def load(engine: EchoEngine, folder: Path, *, content_hash: str | None = None) -> None:
     manifest = read_manifest(folder)
-    await load_proved(
-        engine, "support@1", folder, content_hash=manifest.content_hash if manifest else "", prove=prove_load
-    )
+    known = content_hash or (manifest.content_hash if manifest else "")
+    await load_proved(engine, "support@1", AdapterFiles(folder, folder / "proof.json", known), prove=prove_load)
 
 
 async def test_the_adapter_itself_passes_within_bf16(folder: Path) -> None:
@@ -59,7 +58,7 @@ async def test_other_weights_fail_and_are_unloaded(folder: Path, served: Sequenc
 
 async def test_an_adapter_without_proof_is_refused(tmp_path: Path) -> None:
     publish(tmp_path, kind="adapter")
-    with pytest.raises(InvalidInput, match=r"no proof.json"):
+    with pytest.raises(InvalidInput, match="has no proof"):
         await load(ServingEngine(ADAPTER), tmp_path)
 
 
@@ -68,6 +67,15 @@ def write_proof(folder: Path, **text: Sequence[float] | Mapping[str, Sequence[fl
     (folder / "proof.json").write_text(json.dumps({"texts": [{"token_ids": tokens, **text}]}))
     publish(folder, kind="adapter")
     return folder
+
+
+async def test_a_proof_that_cannot_be_read_is_named(folder: Path) -> None:
+    manifest, broken = read_manifest(folder), folder / ".broken.json"
+    assert manifest is not None
+    broken.write_bytes(b"\0\0\0")
+    files = AdapterFiles(folder, broken, manifest.content_hash)
+    with pytest.raises(InvalidInput, match=r"broken.json: is no proof that can be read"):
+        await load_proved(ServingEngine(ADAPTER), "support@1", files, prove=prove_load)
 
 
 async def test_a_part_that_is_missing_is_named(tmp_path: Path) -> None:
@@ -112,7 +120,7 @@ async def test_files_that_differ_from_their_manifest_never_reach_the_engine(fold
 async def test_weights_that_the_record_does_not_know_never_reach_the_engine(folder: Path) -> None:
     engine = ServingEngine(ADAPTER)
     with pytest.raises(InvalidInput, match="other weights than the record says"):
-        await load_proved(engine, "support@1", folder, content_hash="another", prove=prove_load)
+        await load(engine, folder, content_hash="another")
     assert await engine.loaded_adapters() == {}
 
 

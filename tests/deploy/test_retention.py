@@ -10,15 +10,17 @@ import pytest
 
 from collect import cycles, registry
 from collect.store import Store
+from deploy.learnt import describe_run
 from deploy.plan import NightFolder
 from deploy.retention import RUN_KEEPS, Keep, Retention
 from nightschool.echo import EchoEngine
 from nightschool.engine import Engine
 from nightschool.errors import EngineError
-from nightschool.files import publish
+from nightschool.files import publish, write_atomic
 from nightschool.home import Home
 from nightschool.records import Adapter, BotName, Cycle, CycleState, Event, Outcome, Stage, new_id
 from tune.dataset import DatasetSummary
+from tune.pace import Pace
 
 BOT = BotName("support")
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
@@ -71,6 +73,26 @@ async def register(store: Store, home: Home, *, age: int, stage: Stage) -> Adapt
     event = Event(new_id(), NOW, BOT, "ada", "registered", str(adapter.name), "")
     await store.write(partial(registry.register_adapter, adapter=adapter, event=event))
     return adapter
+
+
+async def test_a_proof_goes_with_its_adapter(store: Store, home: Home, tidy: Tidy) -> None:
+    for age, stage in ((40, Stage.RETIRED), (39, Stage.PREVIOUS), (38, Stage.PRODUCTION)):
+        await night(store, home, age=age, stage=stage)
+        write_atomic(home.proof(BOT, f"weights-{age}"), "words")
+    await tidy(nights=0)
+    assert left(home.adapters(BOT)) == {"weights-39", "weights-38"}
+    assert left(home.proofs(BOT)) == {"weights-39.json", "weights-38.json"}
+
+
+async def test_what_a_night_says_of_its_training_outlives_the_clearing(store: Store, home: Home, tidy: Tidy) -> None:
+    run = (await night(store, home, age=20)).run
+    Pace(run, phase="sft", planned=40).see(1, seconds=60.0, left_s=0.0)
+    (run / "resources.json").write_text("{}")
+    said = describe_run(run)
+    assert "40 steps that sft planned" in "".join(said)
+    await tidy(nights=0)
+    assert describe_run(run) == said
+    assert (run / "resources.json").exists()
 
 
 def published(folder: Path, *, at: datetime) -> None:

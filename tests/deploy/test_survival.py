@@ -16,6 +16,7 @@ from collect import cycles, registry
 from collect.store import Store, open_store
 from deploy.night import STEPS, Night, NightStep
 from deploy.plan import NightFolder, Step
+from deploy.proof import files_of
 from deploy.rollout import Rollout
 from nightschool.errors import Busy, EngineError, RecordError, Unavailable
 from nightschool.home import Home
@@ -284,6 +285,10 @@ async def test_a_night_that_failed_after_training_is_taken_up_by_the_next(
     one, two = reversed(await full.read(partial(registry.adapters, bot=SUPPORT)))
     assert (one.stage, two.stage) == (Stage.RETIRED, Stage.PRODUCTION)
     assert (one.content_hash, one.dataset_hash) == (two.content_hash, two.dataset_hash)
+    for adapter in (one, two):
+        files = files_of(adapter, home=home)
+        assert {file.name for file in files.folder.iterdir()} == {"adapter_model.safetensors", "manifest.json"}
+        assert files.proof.read_text() == '{"texts": []}'
     # Judged now, so the night after has nothing to go on with and nothing to learn.
     assert (await runner.run(await runner.claim(SUPPORT, trigger="operator", actor="ada"))).outcome is (
         Outcome.INSUFFICIENT_DATA

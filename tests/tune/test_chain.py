@@ -195,7 +195,7 @@ def test_votes_alone_teach_from_the_base_model(begin: Begin, tmp_path: Path) -> 
     run = begin(tmp_path / "run", methods=("kto",), kto_loss="apo_zero_unpaired", kto_epochs=0.5)
     train(run)
     assert [line.method for line in read_stages(run) if line.ran] == ["kto"]
-    assert len(json.loads((run / "adapter" / "proof.json").read_text())["texts"]) == 3
+    assert len(json.loads((run / "proof.json").read_text())["texts"]) == 3
 
 
 def test_where_there_is_enough_for_no_method_it_says_what_is_missing(begin: Begin, tmp_path: Path) -> None:
@@ -315,7 +315,7 @@ def test_constants_of_the_frozen_base_serve_the_next_run_to_the_bit(begin: Begin
     lines = base.read_text().splitlines()
     assert len(lines) == len(set(lines))
     assert any((kept / "states").rglob("*.safetensors"))
-    texts = json.loads((runs[0] / "adapter" / "proof.json").read_text())["texts"]
+    texts = json.loads((runs[0] / "proof.json").read_text())["texts"]
     assert all("layers 1-1" in text["without"] and "layers 0-0" not in text["without"] for text in texts)
 
 

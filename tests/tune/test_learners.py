@@ -61,7 +61,7 @@ def test_it_learns_by_every_method_and_leaves_an_adapter_that_vllm_takes(whole: 
     config = json.loads((whole / "adapter" / "adapter_config.json").read_text())
     assert (config["r"], config["lora_alpha"], config["bias"], config["modules_to_save"]) == (4, 8, "none", None)
     names = {file.name for file in (whole / "adapter").iterdir()}
-    assert names == {"adapter_config.json", "adapter_model.safetensors", "proof.json", "manifest.json", "README.md"}
+    assert names == {"adapter_config.json", "adapter_model.safetensors", "manifest.json", "README.md"}
     manifest = read_manifest(whole / "adapter")
     assert manifest is not None
     assert manifest.about["learner"] == kind_of(whole)
@@ -75,7 +75,7 @@ def test_the_proof_is_of_what_is_served(whole: Path, base_model: Path) -> None:
 
     base = AutoModelForCausalLM.from_pretrained(base_model, dtype=torch.float32)
     served = PeftModel.from_pretrained(base, whole / "adapter").eval()
-    texts = json.loads((whole / "adapter" / "proof.json").read_text())["texts"]
+    texts = json.loads((whole / "proof.json").read_text())["texts"]
     assert len(texts) == 3
     for text in texts:
         ids = torch.tensor([text["token_ids"]])

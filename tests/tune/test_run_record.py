@@ -44,14 +44,13 @@ def a_run(folder: Path) -> tuple[Path, Recipe]:
         append_step(run, line(step, phase="dpo", loss=0.69, rewards_margin=margin))
     write_stages(run, STAGES)
     (run / "adapter").mkdir()
-    (run / "adapter" / "proof.json").write_text(json.dumps({"texts": TEXTS}))
+    (run / "proof.json").write_text(json.dumps({"texts": TEXTS}))
     return run, recipe
 
 
 def write_card(run: Path, recipe: Recipe) -> str:
-    adapter = run / "adapter"
-    write_model_card(run, adapter, recipe, SOURCES, proof=adapter / "proof.json")
-    return (adapter / CARD).read_text()
+    write_model_card(run, recipe, SOURCES)
+    return (run / "adapter" / CARD).read_text()
 
 
 def test_the_card_names_base_dataset_methods_and_proofs(tmp_path: Path) -> None:
@@ -64,7 +63,7 @@ def test_the_card_names_base_dataset_methods_and_proofs(tmp_path: Path) -> None:
         f"| base model Tiny-Instruct | `{'b' * 64}` |", f"| dataset | `{'d' * 64}` |", "rank 4, alpha 8",
         "trained by sft -> dpo, seed 23", "| sft | 96 | 12 | 3.250 -> 1.500 |  |",
         "| 0.690 -> 0.690 | 0.250 -> 0.250 |",
-        f"| `{hashlib.sha256(b'1 2 3').hexdigest()}` | 3 | -3.00 | -0.75 |", "leave it out of what is shared",
+        f"| `{hashlib.sha256(b'1 2 3').hexdigest()}` | 3 | -3.00 | -0.75 |", "stay on the machine that serves",
     ):  # fmt: skip
         assert words in card
     assert "kto" not in card
@@ -84,7 +83,7 @@ def test_equal_weights_have_an_equal_card_however_long_they_took(tmp_path: Path)
 def test_the_card_holds_no_token_of_what_people_wrote(tmp_path: Path) -> None:
     run, recipe = a_run(tmp_path)
     said = [{**TEXTS[0], "token_ids": [31_337, 2, 31_338]}]
-    (run / "adapter" / "proof.json").write_text(json.dumps({"texts": said}))
+    (run / "proof.json").write_text(json.dumps({"texts": said}))
     card = write_card(run, recipe)
     assert "31337" not in card
     assert "31338" not in card

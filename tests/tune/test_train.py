@@ -128,7 +128,7 @@ def test_a_run_learns_and_leaves_an_adapter_that_vllm_takes(finished: Path) -> N
     assert not config["use_dora"]
     assert not config["modules_to_save"]
     names = {file.name for file in (finished / "adapter").iterdir()}
-    assert names == {"adapter_config.json", "adapter_model.safetensors", "proof.json", "manifest.json", "README.md"}
+    assert names == {"adapter_config.json", "adapter_model.safetensors", "manifest.json", "README.md"}
     assert str(finished.parent) not in (finished / "adapter" / "adapter_config.json").read_text()
 
 
@@ -167,7 +167,7 @@ def test_the_proof_tells_the_adapter_from_the_base(finished: Path, base_model: P
         picked = logits.log_softmax(-1)[range(len(ids) - 1), ids[1:]]
         return [float(value) for value in picked]
 
-    texts = json.loads((finished / "adapter" / "proof.json").read_text())["texts"]
+    texts = json.loads((finished / "proof.json").read_text())["texts"]
     assert len(texts) == 3
     for text in texts:
         assert len(text["token_ids"]) <= 96
