@@ -38,6 +38,7 @@ TRAINING: Final = (
     ),
     TrainingFigure("rewards_margin", "Reward of better answers over worse ones", lambda at: at.rewards_margin),
     TrainingFigure("rewards_accuracy_ratio", "Pairs whose better answer wins", lambda at: at.rewards_accuracy),
+    TrainingFigure("reward_ratio", "Mean reward of the latest step's own answers", lambda at: at.reward),
 )
 
 

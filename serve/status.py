@@ -47,6 +47,8 @@ class TrainingView(_Part):
     rewards_margin: float | None
     rewards_accuracy: float | None
     memory_mb: float | None
+    reward: float | None
+    """Mean 0..1 of the step's own answers, where a judge rewards them."""
 
 
 class CycleView(_Part):
@@ -181,4 +183,5 @@ def _view_training(progress: TrainingProgress) -> TrainingView:
         rewards_margin=progress.rewards_margin,
         rewards_accuracy=progress.rewards_accuracy,
         memory_mb=progress.memory_mb,
+        reward=progress.reward,
     )

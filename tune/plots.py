@@ -14,7 +14,7 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tune.progress import StepLine, read_steps
+from tune.progress import StepLine, curves_of, read_steps
 
 CARD_PLOT: Final = "card.svg"
 PLOTS: Final = "plots"
@@ -71,7 +71,7 @@ def draw_card_plots(
 
 
 def draw_losses(run: Path) -> list[Path]:
-    """One SVG for each of the run's methods, from its metrics.jsonl: loss, and rewards where answers are compared."""
+    """One SVG for each of the run's methods, from its metrics.jsonl: loss, and rewards where there are any."""
     files = []
     for phase, steps in groupby(read_steps(run), key=lambda step: step.phase):
         file = run / PLOTS / f"{phase}.svg"
@@ -85,16 +85,12 @@ def _draw_phase(file: Path, phase: str, steps: Sequence[StepLine]) -> None:
     from matplotlib import rc_context  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    compared = [step for step in steps if step.rewards_margin is not None]
-    panels = [("loss", [(step.step, step.loss) for step in steps])]
-    if compared:
-        panels.append(("reward margin", [(step.step, step.rewards_margin or 0.0) for step in compared]))
+    panels = curves_of(steps)
     # The ids in the file come from the salt, and the date is left out: equal losses, equal picture.
     with rc_context({"svg.hashsalt": "nightschool", "svg.fonttype": "path"}):
         figure = Figure(figsize=(6.4 * len(panels), 3.6))
         for axes, (title, points) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-            finite = [(at, value) for at, value in points if math.isfinite(value)]
-            axes.plot([at for at, _ in finite], [value for _, value in finite], color="#236b4c", linewidth=1.4)
+            axes.plot([at for at, _ in points], [value for _, value in points], color="#236b4c", linewidth=1.4)
             axes.set_title(f"{phase}: {title}", fontsize=10)
             axes.set_xlabel("step", fontsize=9)
             axes.grid(alpha=0.3)

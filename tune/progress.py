@@ -3,7 +3,8 @@
 One writer (the trainer), any number of readers; a line that is still being written is not read yet.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -47,6 +48,32 @@ class StepLine(BaseModel):
     """Until the end of the whole run, all its phases, as the trainer plans it."""
 
 
+class Curve(NamedTuple):
+    """One figure of a phase, step by step."""
+
+    title: str
+    points: Sequence[tuple[int, float]]
+    """Step and value; none of steps that gave no number."""
+
+
+_DRAWN: Final[tuple[tuple[str, Callable[[StepLine], float | None]], ...]] = (
+    ("loss", lambda step: step.loss),
+    ("reward margin", lambda step: step.rewards_margin),
+    ("reward", lambda step: step.reward),
+)
+
+
+def curves_of(steps: Iterable[StepLine]) -> list[Curve]:
+    """What is drawn of the steps of one phase, but for what it does not measure."""
+    steps = list(steps)
+    curves = []
+    for title, read in _DRAWN:
+        given = [(step.step, value) for step in steps if (value := read(step)) is not None]
+        if given:
+            curves.append(Curve(title, [(at, value) for at, value in given if math.isfinite(value)]))
+    return curves
+
+
 class TrainingProgress(NamedTuple):
     phase: str
     step: int
@@ -62,6 +89,7 @@ class TrainingProgress(NamedTuple):
     rewards_margin: float | None = None
     rewards_accuracy: float | None = None
     memory_mb: float | None = None
+    reward: float | None = None
 
     @property
     def share(self) -> float:
@@ -114,6 +142,7 @@ class StepFollower:
             rewards_margin=last.rewards_margin,
             rewards_accuracy=last.rewards_accuracy,
             memory_mb=last.memory_mb,
+            reward=last.reward,
         )
 
 

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from nightschool.files import write_atomic
 from nightschool.methods import CHAIN, MAKING
 from nightschool.run_files import ADAPTER, PROOF
-from tune.progress import StepLine, read_steps
+from tune.progress import StepLine, curves_of, read_steps
 from tune.recipe import RECIPE, Recipe
 from tune.replay import read_replay
 from tune.stages import StageLine, read_stages
@@ -213,12 +213,17 @@ def _versions() -> Iterator[tuple[str, str]]:
 def _training(stages: Sequence[StageLine], steps: Sequence[StepLine]) -> list[str]:
     """What each method learnt from, and its figures at its first and last steps."""
     taken = {phase: list(of_phase) for phase, of_phase in groupby(steps, key=lambda step: step.phase)}
-    lines = ["## Training", "", "| method | rows | steps | loss | reward margin |", "| --- | --- | --- | --- | --- |"]
+    lines = [
+        "## Training",
+        "",
+        "| method | rows | steps | loss | reward margin | reward |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
     for stage in stages:
         of_phase = taken.get(stage.method, [])
-        margins = [step.rewards_margin for step in of_phase if step.rewards_margin is not None]
-        loss = _way([step.loss for step in of_phase])
-        lines.append(f"| {stage.method} | {stage.rows} | {stage.steps} | {loss} | {_way(margins)} |")
+        curves = {title: [value for _, value in points] for title, points in curves_of(of_phase)}
+        ways = " | ".join(_way(curves.get(title, ())) for title in ("loss", "reward margin", "reward"))
+        lines.append(f"| {stage.method} | {stage.rows} | {stage.steps} | {ways} |")
     return [*lines, ""]
 
 

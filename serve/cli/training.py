@@ -21,6 +21,7 @@ class TrainingRow(TypedDict):
     rewards_margin: float | None
     rewards_accuracy: float | None
     memory_mb: float | None
+    reward: float | None
 
 
 def describe_training(row: TrainingRow) -> str:
@@ -30,6 +31,8 @@ def describe_training(row: TrainingRow) -> str:
         parts.append(f"margin {row['rewards_margin']:+.3f}")
     if row["rewards_accuracy"] is not None:
         parts.append(f"{row['rewards_accuracy']:.0%} of pairs right")
+    if row["reward"] is not None:
+        parts.append(f"reward {row['reward']:.3f}")
     parts += [f"lr {row['learning_rate']:.1e}", f"{row['tokens_per_s']:,.0f} tokens/s"]
     if row["memory_mb"] is not None:
         parts.append(f"{row['memory_mb'] / 1_000:.1f} GB")

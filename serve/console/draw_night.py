@@ -4,14 +4,13 @@ Plain values in, escaped HTML out. A curve is drawn as lines that stretch with t
 so that they keep their size on a phone.
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Final
 
 from serve.console.draw import draw_cycle, facts, part, text
 from serve.console.handlers import Night
-from tune.progress import StepLine, TrainingProgress, describe_seconds
+from tune.progress import StepLine, TrainingProgress, curves_of, describe_seconds
 
 WIDTH: Final = 640
 HEIGHT: Final = 160
@@ -34,7 +33,11 @@ def draw_night(night: Night) -> str:
 
 def draw_training(progress: TrainingProgress | None, steps: Sequence[StepLine]) -> str:
     """`progress` only while it trains. Empty where there is nothing to show."""
-    curves = "".join(_curves(phase, list(of_phase)) for phase, of_phase in groupby(steps, key=lambda step: step.phase))
+    curves = "".join(
+        _curve(f"{phase}: {title}", points)
+        for phase, of_phase in groupby(steps, key=lambda step: step.phase)
+        for title, points in curves_of(of_phase)
+    )
     if not curves and progress is None:
         return ""
     return part("Training") + (_standing(progress) if progress else "") + curves
@@ -53,20 +56,15 @@ def _standing(progress: TrainingProgress) -> str:
         pairs.append(("Reward margin", f"{progress.rewards_margin:+.4f}"))
     if progress.rewards_accuracy is not None:
         pairs.append(("Pairs right", f"{progress.rewards_accuracy:.0%}"))
+    if progress.reward is not None:
+        pairs.append(("Reward", f"{progress.reward:.4f}"))
     if progress.memory_mb is not None:
         pairs.append(("Memory", f"{progress.memory_mb / 1_000:.2f} GB"))
     return f'<div class="ns-standing">{facts(pairs)}</div>'
 
 
-def _curves(phase: str, steps: Sequence[StepLine]) -> str:
-    drawn = _curve(f"{phase}: loss", steps, lambda step: step.loss)
-    margins = [step for step in steps if step.rewards_margin is not None]
-    return drawn + _curve(f"{phase}: reward margin", margins, lambda step: step.rewards_margin or 0.0)
-
-
-def _curve(title: str, steps: Sequence[StepLine], read: Callable[[StepLine], float]) -> str:
+def _curve(title: str, shown: Sequence[tuple[int, float]]) -> str:
     """One figure; empty where fewer than two steps can be drawn."""
-    shown = [(step.step, value) for step in steps if math.isfinite(value := read(step))]
     if len(shown) < 2:
         return ""
     values = _means([value for _, value in shown])

@@ -84,8 +84,11 @@ def test_losses_are_drawn_for_each_method(tmp_path: Path, losses: tuple[float, .
         append_step(tmp_path, line(step, loss=loss))
     append_step(tmp_path, line(1, phase="dpo", rewards_margin=0.1))
     append_step(tmp_path, line(2, phase="dpo", rewards_margin=0.2))
+    append_step(tmp_path, line(1, phase="grpo", reward=0.5))
     files = draw_losses(tmp_path)
-    assert [file.name for file in files] == ["sft.svg", "dpo.svg"]
+    assert [file.name for file in files] == ["sft.svg", "dpo.svg", "grpo.svg"]
+    widths = [float(ElementTree.parse(file).getroot().attrib["viewBox"].split()[2]) for file in files]
+    assert widths[0] < widths[1] == widths[2], "rewards are drawn beside the loss"
     before = [file.read_bytes() for file in files]
     assert [file.read_bytes() for file in draw_losses(tmp_path)] == before
     for raw in before:

@@ -124,7 +124,11 @@ def test_the_latest_steps_are_those_of_the_phase(tmp_path: Path) -> None:
     progress = read_progress(tmp_path)
     assert progress is not None
     assert (progress.phase, progress.tokens_per_s, progress.eta_s) == ("kto", 1000, 99)
-    assert (progress.rewards_margin, progress.rewards_accuracy) == (-0.5, 0.75)
+    assert (progress.rewards_margin, progress.rewards_accuracy, progress.reward) == (-0.5, 0.75, None)
+    append_step(tmp_path, line(1, phase="grpo", seconds=1.0, reward=0.5))
+    progress = read_progress(tmp_path)
+    assert progress is not None
+    assert progress.reward == 0.5
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ MACHINE = Machine(device="cpu", device_name="a processor", dtype="float32", thre
 STAGES = (
     StageLine(method="sft", ran=True, why="96 rows with answers to imitate", rows=96, steps=12, seconds=60.0),
     StageLine(method="dpo", ran=True, why="60 pairs; recipe.min_pairs asks for 50", rows=60, steps=2, seconds=9.0),
+    StageLine(method="grpo", ran=True, why="8 questions", rows=8, steps=2, seconds=3.0),
     StageLine(method="kto", ran=False, why="3 votes; recipe.min_votes asks for 100", rows=3, steps=0, seconds=0.0),
 )
 TEXTS = [{"token_ids": [1, 2, 3], "base_logprobs": [-4.0, -2.0], "adapter_logprobs": [-1.0, -0.5], "without": {}}]
@@ -42,6 +43,8 @@ def a_run(folder: Path) -> tuple[Path, Recipe]:
         append_step(run, line(step, loss=4.0 - step / 4, seconds=step * 1.5, memory_mb=900.0 + step))
     for step, margin in ((1, 0.0), (2, 0.5)):
         append_step(run, line(step, phase="dpo", loss=0.69, rewards_margin=margin))
+    for step, reward in ((1, 0.5), (2, 0.75)):
+        append_step(run, line(step, phase="grpo", loss=0.1, reward=reward))
     write_stages(run, STAGES)
     (run / "adapter").mkdir()
     (run / "proof.json").write_text(json.dumps({"texts": TEXTS}))
@@ -58,11 +61,11 @@ def test_the_card_names_base_dataset_methods_and_proofs(tmp_path: Path) -> None:
     card = write_card(run, recipe)
     front = card.split("---\n")[1]
     assert 'base_model: "Tiny-Instruct"\nlibrary_name: peft\n' in front
-    assert 'tags: ["lora", "nightschool", "sft", "dpo"]' in front
+    assert 'tags: ["lora", "nightschool", "sft", "dpo", "grpo"]' in front
     for words in (
         f"| base model Tiny-Instruct | `{'b' * 64}` |", f"| dataset | `{'d' * 64}` |", "rank 4, alpha 8",
-        "trained by sft -> dpo, seed 23", "| sft | 96 | 12 | 3.250 -> 1.500 |  |",
-        "| 0.690 -> 0.690 | 0.250 -> 0.250 |",
+        "trained by sft -> dpo -> grpo, seed 23", "| sft | 96 | 12 | 3.250 -> 1.500 |  |",
+        "| 0.690 -> 0.690 | 0.250 -> 0.250 |  |", "| 0.100 -> 0.100 |  | 0.625 -> 0.625 |",
         f"| `{hashlib.sha256(b'1 2 3').hexdigest()}` | 3 | -3.00 | -0.75 |", "stay on the machine that serves",
     ):  # fmt: skip
         assert words in card
@@ -100,7 +103,7 @@ def test_run_json_says_all_that_a_second_run_needs(tmp_path: Path) -> None:
     assert (record.seed, record.recipe["rank"], record.base_model) == (23, 4, "Tiny-Instruct")
     assert {"python", "nightschool", "pyarrow"} <= set(record.versions)
     assert record.stages == STAGES
-    assert record.trained_s == pytest.approx(sum(step * 1.5 for step in range(1, 13)) + 4.0)
+    assert record.trained_s == pytest.approx(sum(step * 1.5 for step in range(1, 13)) + 8.0)
     assert record.peak_memory_mb == 912.0
     assert record.began_at <= record.ended_at
     assert record.began_at.tzinfo is not None

@@ -129,4 +129,8 @@ async def test_metrics_tell_of_a_training_while_it_lasts(parts: Parts, anonymous
         assert 'phase="sft"' not in text
         for figure, value in (("rewards_margin", -0.5), ("rewards_accuracy_ratio", 0.25)):
             assert f'nightschool_training_{figure}{{bot="support",phase="dpo"}} {value}' in text
+        assert "nightschool_training_reward_ratio{" not in text
+        board.show(bot, TrainingProgress("grpo", 1, 9, 0.1, 1e-6, 99.0, 80.0, 9.0, reward=0.625))
+        text = (await anonymous.get("/metrics")).text
+        assert 'nightschool_training_reward_ratio{bot="support",phase="grpo"} 0.625' in text
     assert "nightschool_training_loss{" not in (await anonymous.get("/metrics")).text

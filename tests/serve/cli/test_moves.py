@@ -15,6 +15,7 @@ from nightschool.errors import TrainingFailed
 from nightschool.records import Adapter, BotName, Cycle, CycleState, Outcome, Stage, utc_now
 from serve.cli.client import Server
 from serve.cli.follow import follow_night
+from serve.cli.training import TrainingRow, describe_training
 from serve.parts import Parts
 
 Nightschool = Callable[..., Awaitable[Any]]
@@ -175,11 +176,17 @@ def test_ctrl_c_leaves_the_night_running_and_says_so(capsys: pytest.CaptureFixtu
     assert "the night goes on without you" in capsys.readouterr().err
 
 
-TRAINING = {
+TRAINING: TrainingRow = {
     "phase": "sft", "step": 12, "steps": 40, "loss": 1.2345, "learning_rate": 1.8e-4, "tokens_per_s": 512.3,
     "left_s": 59.9, "rewards_margin": None, "rewards_accuracy": None, "memory_mb": None,
+    "reward": None,
 }  # fmt: skip
 DONE = {"state": "done", "step": "finished", "progress": 1.0, "verdict": "promote", "candidate": 3}
+
+
+def test_a_training_by_rewards_tells_the_reward() -> None:
+    row: TrainingRow = {**TRAINING, "phase": "grpo", "reward": 0.625}
+    assert "grpo 12/40, loss 1.234, reward 0.625, lr" in describe_training(row)
 
 
 def test_a_training_is_told_with_its_figures(capsys: pytest.CaptureFixture[str]) -> None:

@@ -331,6 +331,11 @@ async def test_each_method_has_a_curve_of_its_own(parts: Parts, handlers: Consol
     assert max(len(points.split()) for points in re.findall(r'points="([^"]*)"', drawn)) <= 320
     assert "+0.2500" in drawn
     assert "75%" in drawn
+    append_step(run, a_step("grpo", 1, loss=0.1, reward=0.5))
+    append_step(run, a_step("grpo", 2, loss=0.2, reward=0.625))
+    drawn = draw_night(await handlers.night(night.cycle_id))
+    assert drawn.index("grpo: loss over 2 steps") < drawn.index("grpo: reward over 2 steps: from 0.500 to 0.625")
+    assert "0.6250" in drawn
     # Once it is over the curves stay, and nothing is said to be going on.
     await parts.store.write(partial(cycles.update_cycle, cycle=replace(night, state=CycleState.DONE)))
     over = draw_night(await handlers.night(night.cycle_id))
