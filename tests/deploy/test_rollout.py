@@ -8,7 +8,7 @@ import pytest
 
 from collect import events, holds, registry
 from collect.store import Store
-from deploy.proof import take_on_trust
+from deploy.proof import AdapterFiles, take_on_trust
 from deploy.rollout import Rollout
 from deploy.stages import move
 from nightschool.echo import EchoEngine
@@ -100,7 +100,7 @@ async def test_what_does_not_exist_or_is_live_already_is_said(store: Store, roll
 
 
 async def test_a_load_that_is_not_proved_changes_nothing(store: Store, engine: EchoEngine, home: Home) -> None:
-    async def refuse(_engine: Engine, model: str, _folder: Path) -> None:
+    async def refuse(_engine: Engine, model: str, _files: AdapterFiles) -> None:
         raise EngineError("is another adapter", subject=model, remedy="")
 
     rollout = Rollout(store, engine, home=home, max_adapters=3, prove=refuse)
@@ -118,7 +118,7 @@ async def test_what_the_engine_holds_already_is_proved_before_it_answers(
     """An engine outlives its server, and two installations may share one: a name alone says nothing."""
     proved: list[str] = []
 
-    async def note(_engine: Engine, model: str, _folder: Path) -> None:
+    async def note(_engine: Engine, model: str, _files: AdapterFiles) -> None:
         proved.append(model)
 
     await register(store, 1)
