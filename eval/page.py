@@ -76,7 +76,7 @@ def _head(findings: Findings, background: Background) -> Iterator[str]:
 
 
 def _asked(findings: Findings) -> str:
-    who = ", ".join(f"{c.label} {c.model}" for c in findings.contestants)
+    who = ", ".join(c.label if c.model == c.label else f"{c.label} ({c.model})" for c in findings.contestants)
     left_out = f" {findings.skipped_rows} rows exceed the engine's context and were left out." * bool(
         findings.skipped_rows
     )
@@ -90,7 +90,7 @@ def _asked(findings: Findings) -> str:
 def _measured(findings: Findings) -> Iterator[str]:
     level = f"{1 - 2 * findings.alpha:.0%}"
     if findings.gains:
-        drawn = draw_gain_table(findings.gains, primary=findings.primary, level=level)
+        drawn = draw_gain_table(findings.gains, primary=findings.primary)
         yield _part("What it gains", drawn + draw_row_gains(findings))
     if findings.topics:
         yield _part("By topic", draw_topics(findings.topics, rival=findings.rival))

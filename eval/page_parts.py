@@ -50,7 +50,7 @@ def draw_reasons(reasons: Sequence[str]) -> str:
     return f'<ul class="reasons">{"".join(items)}</ul>'
 
 
-def draw_gain_table(gains: Sequence[GainRow], *, primary: str, level: str) -> str:
+def draw_gain_table(gains: Sequence[GainRow], *, primary: str) -> str:
     scale = scale_of([row.gain for row in gains], around_zero=True)
     rows = (
         [
@@ -60,7 +60,9 @@ def draw_gain_table(gains: Sequence[GainRow], *, primary: str, level: str) -> st
         ]
         for row in gains
     )
-    caption = f"Mean gain of the candidate in {primary}, with {level} intervals; the dashed line is no gain"
+    caption = (
+        f"Mean gain of the candidate in {primary}, between the bounds that the gate goes by; the dashed line is no gain"
+    )
     return table(caption, ["", "gain", "interval"], rows)
 
 

@@ -14,6 +14,7 @@ from starlette.routing import Mount
 from serve.chat.page import chat_blocks
 from serve.console.login import login_router, session_cookie
 from serve.console.page import console_blocks
+from serve.console.reports import reports_router
 from serve.crowd import Limits
 from serve.gate import IdentityGate, SignedCookie, visitor_of
 from serve.page_queue import PageQueue
@@ -34,6 +35,7 @@ def mount_pages(app: FastAPI, parts: Parts) -> FastAPI:
     describe_each_kind_once()
     browser = SignedCookie(BROWSER_COOKIE, lambda: parts.secrets.cookie_key, "/", BROWSER_COOKIE_S)
     app.include_router(login_router(parts.secrets, store=parts.store))
+    app.include_router(reports_router(parts.secrets, store=parts.store, home=parts.home))
 
     @app.get(CONSOLE, include_in_schema=False)
     async def to_console() -> RedirectResponse:

@@ -49,6 +49,13 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) ->
     )
 
 
+def page_link(page: str, words: str) -> str:
+    """The words, leading to the page of an exam where there is one."""
+    if not page:
+        return text(words)
+    return f'<a href="{text(page)}" target="_blank" rel="noopener">{text(words)}</a>'
+
+
 def part(title: str) -> str:
     """A heading within a page's chosen thing."""
     return f'<h2 class="ns-part">{text(title)}</h2>'
@@ -131,7 +138,7 @@ def draw_adapters(rows: Sequence[AdapterRow]) -> str:
                 badge(row.adapter.stage, tone="good" if row.adapter.stage == "production" else "plain"),
                 when(row.adapter.created_at),
                 f'<code title="{text(row.adapter.content_hash)}">{text(row.adapter.content_hash[:12])}</code>',
-                text(row.verdict),
+                page_link(row.page, row.verdict),
             ]
             for row in rows
         ],

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Final
 
-from serve.console.draw import draw_cycle, facts, part, text
+from serve.console.draw import draw_cycle, facts, page_link, part, text
 from serve.console.handlers import Night
 from tune.progress import StepLine, TrainingProgress, curves_of, describe_seconds
 
@@ -28,7 +28,8 @@ def draw_night(night: Night) -> str:
         if night.picture_base64
         else ""
     )
-    return draw_cycle(night.cycle) + draw_training(night.training, night.steps) + picture
+    link = f"<p>{page_link(night.page, 'The whole report of the exam')}</p>" if night.page else ""
+    return draw_cycle(night.cycle) + draw_training(night.training, night.steps) + picture + link
 
 
 def draw_training(progress: TrainingProgress | None, steps: Sequence[StepLine]) -> str:

@@ -6,7 +6,7 @@ Every change names its actor, so that the audit tells a click in the console fro
 import asyncio
 import base64
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from nightschool.errors import Busy, InvalidInput
 from nightschool.home import Home
 from nightschool.records import Adapter, BotName, Cycle, CycleState, Event, Review, utc_now
 from serve.console.login import ACTOR
+from serve.console.reports import find_page
 from serve.console.rulings import LIST_LIMIT, Key, Listed, Row, Shown, find_row, list_rows, record_ruling
 from tune.progress import StepFollower, StepLine, TrainingProgress
 
@@ -41,12 +42,16 @@ class Night:
     """Of its training, as far as it is."""
     training: TrainingProgress | None
     """While it trains, from its first step on."""
+    page: str = ""
+    """Of its exam, as of `AdapterRow`."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdapterRow:
     adapter: Adapter
     verdict: str
+    page: str = ""
+    """Of its night's exam, an address below the console's; empty where there is none."""
 
 
 class ConsoleHandlers:
@@ -114,7 +119,8 @@ class ConsoleHandlers:
         cycle = await self._store.read(partial(cycles.cycle, cycle_id=cycle_id))
         folder = NightFolder(self._home.cycle(cycle.bot, cycle_id))
         async with self._reading:
-            return await asyncio.to_thread(_read_night, cycle, folder, self._follower(folder.run))
+            night = await asyncio.to_thread(_read_night, cycle, folder, self._follower(folder.run))
+        return replace(night, page=find_page(self._home, cycle.bot, cycle_id))
 
     async def start_night(self, bot: str, *, is_forced: bool) -> Cycle:
         """Begin a cycle now. Raises Busy where one of the bot runs."""
@@ -127,8 +133,10 @@ class ConsoleHandlers:
         """Newest first, each with the verdict of the night that made it."""
         name = BotName(bot) if bot else None
         found = await self._store.read(partial(registry.adapters, bot=name))
-        outcomes = {cycle.cycle_id: cycle.outcome for cycle in await self.cycles(bot)}
-        return [AdapterRow(adapter, _verdict(adapter, outcomes.get(adapter.cycle_id))) for adapter in found]
+        nights = {cycle.cycle_id: cycle.outcome for cycle in await self.cycles(bot)}
+        return [
+            AdapterRow(a, _verdict(a, nights.get(a.cycle_id)), find_page(self._home, a.bot, a.cycle_id)) for a in found
+        ]
 
     async def events(self, bot: str | None = None) -> list[Event]:
         """The audit, newest first."""

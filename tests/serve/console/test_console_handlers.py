@@ -8,7 +8,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
+import httpx
 import pytest
+from fastapi import FastAPI
 
 from collect import cycles, reviews
 from collect.conversations import message
@@ -17,10 +19,13 @@ from collect.signals.phrases import read_phrases
 from deploy.plan import NightFolder
 from nightschool.errors import Busy, InvalidInput, NotFound
 from nightschool.records import Adapter, BotName, Cycle, CycleState, Outcome, Review, Vote, utc_now
+from serve.api.errors import install_error_handlers
 from serve.console.draw import cycle_label, draw_adapters, draw_events, draw_hold, draw_progress, draw_report
 from serve.console.draw_feedback import draw_answer, draw_opinion, draw_proposal, row_label
 from serve.console.draw_night import draw_night, draw_training
 from serve.console.handlers import ConsoleHandlers
+from serve.console.login import session_cookie
+from serve.console.reports import reports_router
 from serve.console.rulings import GAPS, QUEUE, WAITING, Shown, read_key, row_key, shown_of
 from serve.parts import Parts
 from serve.votes import Opinion
@@ -57,8 +62,8 @@ def a_step(phase: str, step: int, *, loss: float, **more: float) -> StepLine:
     )  # fmt: skip
 
 
-async def record_night(parts: Parts) -> Cycle:
-    start = Cycle("night-1", SUPPORT, "operator", None, CycleState.RUNNING, "train", 0.4, utc_now())
+async def record_night(parts: Parts, *, cycle_id: str = "night-1") -> Cycle:
+    start = Cycle(cycle_id, SUPPORT, "operator", None, CycleState.RUNNING, "train", 0.4, utc_now())
     await parts.store.write(partial(cycles.start_cycle, cycle=start))
     return start
 
@@ -290,6 +295,32 @@ async def test_adapters_show_the_verdict_of_their_night(
     drawn = draw_adapters([row])
     assert "support@1" in drawn
     assert row.adapter.content_hash[:12] in drawn
+    assert "<a " not in drawn
+
+
+async def test_adapter_and_night_lead_to_the_page_of_the_exam_for_who_is_signed_in(
+    parts: Parts, handlers: ConsoleHandlers, register: Register
+) -> None:
+    adapter = await register("support", version=1)
+    await record_night(parts, cycle_id=adapter.cycle_id)
+    file = parts.home.cycle(SUPPORT, adapter.cycle_id) / "report.html"
+    file.parent.mkdir(parents=True)
+    file.write_text("<!doctype html><p>42")
+    link = f'<a href="/console/report/{adapter.cycle_id}" target="_blank" rel="noopener">'
+    assert link in draw_adapters(await handlers.adapters())
+    assert link in draw_night(await handlers.night(adapter.cycle_id))
+    app = FastAPI()
+    install_error_handlers(app)
+    app.include_router(reports_router(parts.secrets, store=parts.store, home=parts.home))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://nightschool") as browser:
+        away = await browser.get(f"/console/report/{adapter.cycle_id}")
+        assert (away.status_code, away.headers["location"]) == (303, "/console/login")
+        signed_in = session_cookie(parts.secrets).header("operator", is_secure=False).partition(";")[0]
+        shown = await browser.get(f"/console/report/{adapter.cycle_id}", headers={"cookie": signed_in})
+        assert (shown.status_code, shown.text) == (200, "<!doctype html><p>42")
+        assert "default-src 'none'" in shown.headers["content-security-policy"]
+        for unknown in ("no-night", "..%2f..%2fsecrets.json"):
+            assert (await browser.get(f"/console/report/{unknown}", headers={"cookie": signed_in})).status_code == 404
 
 
 async def test_a_running_night_shows_its_step_and_its_curves(parts: Parts, handlers: ConsoleHandlers) -> None:
