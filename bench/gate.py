@@ -5,8 +5,10 @@ candidate are held-out references with 85, 65 and 50 % of their phrases replaced
 are the shipped conversations and, where they lie beside the repository, public ones. A fault is stopped where no
 verdict promotes it at 5 % of the answers (3 at least); figures made up, facts swapped and denials at 25 %. Boards
 whose honest candidate fails tell nothing of faults and are left out of that count. Beside each verdict stands what
-others would say: the higher mean wins; a paired t-test; a percentile bootstrap, both over rows at the same alpha. Then
-nights without any gain are simulated. With `--false-alarms` instead: what people wrote themselves, answer by answer.
+others would say: the higher mean wins; a mean gain of a point wins; a paired t-test; a percentile bootstrap, both over
+rows at the gate's level. Then nights are simulated (`bench/common/years.py`): years of candidates that are no better,
+nights of worse and of better ones, and years in which people ask something else than the exam does. With
+`--false-alarms` instead: what people wrote themselves, answer by answer.
 Run: python bench/gate.py [--quick | --false-alarms]   The last line is one JSON object.
 """
 
@@ -24,19 +26,32 @@ import numpy as np
 
 from bench.common.alarms import count_alarms, show_alarms, write_turns_as_talks
 from bench.common.board import DATA, LEAST_PLANTED, MAX_ROWS, PUBLIC, SHIPPED, Unit, read_board
-from bench.common.no_gain import NO_GAIN, SIZES, Said, count_false, rivals_say
 from bench.common.planted import PLANTED
+from bench.common.years import (
+    DRIFTS,
+    NIGHTS,
+    NO_GAIN,
+    SPREADS,
+    Promoted,
+    Said,
+    alphas_of_a_year,
+    count_promoted,
+    rivals_say,
+)
 from eval.answers import Label
 from eval.gate import decide
 from eval.rules import GateRules
 from eval.scores import ScoreRow
-from eval.statistics import least_gain
 from eval.vetoes.fault import Fault
 from nightschool.records import Outcome
 
 REPLACED: Final[Mapping[Label, float]] = {"base": 0.85, "production": 0.65, "candidate": 0.5}
 FIRST_NIGHT: Final[Mapping[Label, float]] = {"base": 0.65, "candidate": 0.5}
 TURNS: Final = "customer_turns/multidogo.jsonl.gz"
+YEAR_SIZES: Final = (60, 120)
+GAINS: Final = (-0.02, 0.05, 0.1, 0.15)
+"""True ones, of which the first should be promoted never."""
+GAIN_SIZES: Final = (50, 100, 200, 500)
 
 
 class Trial(NamedTuple):
@@ -113,30 +128,60 @@ def show_honest(trials: Sequence[Trial]) -> int:
     return passed
 
 
-def show_no_gain(pool: ProcessPoolExecutor, *, nights: int, draws: int) -> dict[int, list[float]]:
-    """Prints and gives the share of nights that show a gain where there is none: ours, by number of conversations."""
-    rules = GateRules()
-    print(
-        f"\n{'shown gain where there is none':32}{'n':>5}{'gate':>8}" + "".join(f"{name:>11}" for name in Said._fields)
-    )
+def show_years(pool: ProcessPoolExecutor, *, years: int) -> dict[str, float]:
+    """Prints how many candidates without gain each rule promotes in a year; gives the most of any world."""
+    alphas, rules = alphas_of_a_year(), GateRules()
+    print(f"\npromoted in a year of {NIGHTS} nights, none of whose candidates is better, {years} year(s) each")
+    print(f"promised: {rules.false_promotions_a_year:g}; a night spends {alphas[-1]:.4f}")
+    print(f"{'':34}{'n':>5}{'gate':>9}" + "".join(f"{name:>11}" for name in Said._fields))
     runs = {
-        (name, size): pool.submit(count_false, name, size, nights=nights, draws=draws)
-        for name, size in itertools.product(NO_GAIN, SIZES)
+        (world, size): pool.submit(count_promoted, world, size, alphas=alphas * years)
+        for world, size in itertools.product([*NO_GAIN, *(f"drift {share}" for share in DRIFTS)], YEAR_SIZES)
     }
-    shares: dict[int, list[float]] = {size: [] for size in SIZES}
-    for (name, size), run in runs.items():
-        ours, *others = (count / nights for count in run.result())
-        shares[size].append(ours)
-        print(f"{name:32}{size:>5}{ours:>8.1%}" + "".join(f"{other:>11.1%}" for other in others))
-    for size in SIZES:
-        least = least_gain(size, alpha=rules.alpha, unseen=rules.unseen_fall)
-        print(f"n = {size}: no gain of {least:.3f} or less can be shown; the verdict says so")
-    print(f"n < {rules.min_conversations}: insufficient-data")
-    return shares
+    most = {"gate": 0.0, "mean": 0.0, "drift": 0.0}
+    for (world, size), run in runs.items():
+        done = run.result()
+        gate, mean = done.gate / years, done.others[0] / years
+        print(f"{world:34}{size:>5}{gate:>9.2f}" + "".join(f"{count / years:>11.1f}" for count in done.others))
+        if world in NO_GAIN:
+            most |= {"gate": max(most["gate"], gate), "mean": max(most["mean"], mean)}
+        else:
+            most["drift"] = max(most["drift"], gate)
+    print(f"drift X: the exam asks X of yesterday's kind, people half; {DRIFTS[0]} is none")
+    return {
+        "false_promote": round(most["gate"], 4),
+        "alpha": rules.false_promotions_a_year,
+        "naive_false_promote": round(most["mean"], 2),
+        "drift_false_promote": round(most["drift"], 4),
+    }
+
+
+def show_gains(pool: ProcessPoolExecutor, *, nights: int) -> dict[str, float]:
+    """Prints which share of nights each rule promotes, by the true gain; gives how often ours is wrong."""
+    alphas = alphas_of_a_year()[-1:] * nights
+    print(f"\nshare of {nights} nights of which each promotes a candidate with a true gain; a night as any other")
+    print(f"{'gain per conversation':34}{'n':>5}{'gate':>9}" + "".join(f"{name:>11}" for name in Said._fields))
+    runs = {
+        (gain, spread, size): pool.submit(count_promoted, f"sd {spread}", size, alphas=alphas, gain=gain)
+        for gain, spread, size in itertools.product(GAINS, SPREADS, GAIN_SIZES)
+    }
+    found: dict[tuple[float, float, int], Promoted] = {}
+    for (gain, spread, size), run in runs.items():
+        found[gain, spread, size] = done = run.result()
+        shares = "".join(f"{count / nights:>11.1%}" for count in done.others)
+        print(f"{f'{gain:+.2f}, sd {spread}':34}{size:>5}{done.gate / nights:>9.1%}{shares}")
+    worse = [done for (gain, _, _), done in found.items() if gain < 0]
+    noisiest = found[0.1, SPREADS[-1], 200]
+    return {
+        "worse_promote": round(max(done.gate for done in worse) / nights, 4),
+        "naive_worse_promote": round(max(done.others[0] for done in worse) / nights, 4),
+        "false_hold_10pt_n200": round(1 - noisiest.gate / nights, 4),
+    }
 
 
 def try_gate(files: Sequence[Path], *, is_quick: bool) -> dict[str, float]:
-    seeds, shares, nights, draws = (1, (0.05, 0.25), 60, 400) if is_quick else (3, (0.05, 0.25), 1_000, 1_000)
+    seeds, draws, years, nights = (1, 400, 1, 40) if is_quick else (3, 1_000, 20, 1_000)
+    shares = (0.05, 0.25)
     boards: list[tuple[Path, Unit]] = [*((file, "phrases") for file in files), (SHIPPED, "words")]
     print(f"{len(boards)} exams of {MAX_ROWS} rows at most, {seeds} seed(s) each")
     with ProcessPoolExecutor(os.cpu_count()) as pool:
@@ -145,7 +190,7 @@ def try_gate(files: Sequence[Path], *, is_quick: bool) -> dict[str, float]:
             for seed, (file, unit) in itertools.product(range(seeds), boards)
         ]
         results = [run.result() for run in runs]
-        false = show_no_gain(pool, nights=nights, draws=draws)
+        simulated = show_years(pool, years=years) | show_gains(pool, nights=nights)
     honest = [trial for result in results for trial in result if not trial.share]
     telling = [trial for result in results if result[1].promoted for trial in result if trial.share]
     print()
@@ -155,8 +200,7 @@ def try_gate(files: Sequence[Path], *, is_quick: bool) -> dict[str, float]:
         "faults_total": len(PLANTED),
         "honest_passed": show_honest(honest),
         "honest_total": len(honest),
-        "false_promote": round(max(share for size in SIZES[1:] for share in false[size]), 4),
-        "alpha": GateRules().alpha,
+        **simulated,
     }
 
 
@@ -174,7 +218,7 @@ def try_people(files: Sequence[Path]) -> dict[str, float]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Planted faults, honest adapters and nights without gain.")
+    parser = argparse.ArgumentParser(description="Planted faults, honest adapters, and years of nights.")
     parser.add_argument("--quick", action="store_true", help="fewer seeds and nights: about a minute")
     parser.add_argument("--false-alarms", action="store_true", help="what is found in answers that people gave")
     chosen = parser.parse_args(arguments)
