@@ -1,14 +1,14 @@
 """How near an answer stands to its reference, word by word.
 
-Both measures share one idea of a word (`nightschool.wording`), but for SQuAD's own tokens. Compared are texts, not
+All but SQuAD's share one idea of a word (`nightschool.wording`). Compared are texts, not
 meanings: a right answer in other words scores low, so read them as differences between contestants on the same rows.
-Refusals are not judged here.
 """
 
 import re
 import unicodedata
 from collections import Counter
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from nightschool.wording import UNSPACED, composed, words
 
@@ -16,14 +16,30 @@ _CHARACTER_OR_RUN: Final = re.compile(f"[{UNSPACED}]|[^\\s{UNSPACED}]+")
 _ARTICLE: Final = re.compile(r"\b(a|an|the)\b")
 
 
-def rouge_l(answer: str, *, reference: str) -> float:
-    """F-measure 0..1 of the longest common subsequence of words (Lin 2004, ROUGE-L), without stemming."""
-    # Imported here: it loads nltk, which the server does not need.
-    from rouge_score.rouge_scorer import RougeScorer  # noqa: PLC0415
+class Rouge(NamedTuple):
+    """F-measures 0..1 (Lin 2004), without stemming."""
 
-    # Its default tokenizer throws away every letter outside ASCII.
-    scorer = RougeScorer(["rougeL"], use_stemmer=False, tokenizer=_Words())
-    return float(scorer.score(reference, answer)["rougeL"].fmeasure)
+    one: float
+    """Of words."""
+    two: float
+    """Of pairs of words."""
+    longest: float
+    """Of the longest common subsequence: ROUGE-L."""
+
+
+def rouge(answer: str, *, reference: str) -> Rouge:
+    score = _score_rouge(("rouge1", "rouge2", "rougeL"), answer, reference)
+    return Rouge(score["rouge1"], score["rouge2"], score["rougeL"])
+
+
+def rouge_l(answer: str, *, reference: str) -> float:
+    """ROUGE-L alone."""
+    return _score_rouge(("rougeL",), answer, reference)["rougeL"]
+
+
+def exact_match(answer: str, *, reference: str) -> bool:
+    """Whether both are the same tokens in the same order, normalised (Rajpurkar et al. 2016, SQuAD)."""
+    return _squad_tokens(answer) == _squad_tokens(reference)
 
 
 def token_f1(answer: str, *, reference: str) -> float:
@@ -33,6 +49,15 @@ def token_f1(answer: str, *, reference: str) -> float:
         return float(said == wanted)
     shared = (said & wanted).total()
     return 2 * shared / (said.total() + wanted.total())
+
+
+def _score_rouge(kinds: Sequence[str], answer: str, reference: str) -> dict[str, float]:
+    # Imported here: it loads nltk, which the server does not need.
+    from rouge_score.rouge_scorer import RougeScorer  # noqa: PLC0415
+
+    # Its default tokenizer throws away every letter outside ASCII.
+    scorer = RougeScorer(list(kinds), use_stemmer=False, tokenizer=_Words())
+    return {kind: float(score.fmeasure) for kind, score in scorer.score(reference, answer).items()}
 
 
 class _Words:

@@ -6,6 +6,7 @@ Compares lengths and words with the reference of the same row, so a bot whose re
 import re
 from typing import Final
 
+from eval.metrics.refusal import is_refusal
 from eval.metrics.text import token_f1
 from eval.vetoes.scene import Scene
 from nightschool.wording import repetition, sentences, words
@@ -17,29 +18,6 @@ SHORT: Final = 0.2
 SHORT_WORDS: Final = 10
 REPEATED_SENTENCE_WORDS: Final = 4
 _SAID_AGAIN: Final = re.compile(r"^\W*(.{2,}?)(?:[\W_]+\1)+\W*$", re.S)
-_SORRY: Final = re.compile(
-    r"^\W*(?:(?:i(?:'m| am) |we(?:'re| are) )?(?:very |so |truly |deeply )?(?:sorry|afraid)|unfortunately|"
-    r"i apologi[sz]e|regretfully|"
-    r"apologies|my apologies)?\W*(?:but |that |,)?\W*(?:i|we)(?:'m| am| are|'re)?\s?(?:can(?:no|')t|can "
-    r"not|do(?:n't| not)|won't|will not|"
-    r"unable|not able|not allowed|not permitted|not in a position|must decline|have to decline|decline)\b[^.!?]{0,30}"
-    r"\b(?:help|assist|answer|respond|reply|discuss|comment|fulfil|comply|provide|do that|talk|say|know|"
-    r"continue|support|engage|process)|"
-    r"\b(?:i|we)(?:'m| am|'re| are) (?:unable|not (?:able|allowed|permitted|in a position)) to (?:help|assist|answer|"
-    r"discuss|respond|comment|say|talk)\b|\b(?:i|we)(?:'d| would) (?:rather|prefer) not (?:to )?(?:help|answer|respond|"
-    r"discuss|talk|say|comment|get into)\b|\b(?:i|we) (?:must|have to|need to) (?:decline|refuse)\b|"
-    r"\b(?:outside|beyond) (?:of )?what (?:i|we)(?:'m| am|'re| are)? ?(?:can|may|allowed|able|permitted)\b|"
-    r"\bcan(?:'t|not| not) be of (?:any |more |further )?(?:assistance|help|service)\b|"
-    r"\bas an? (?:AI|artificial|large|language|virtual)\b[^.]{0,60}\b(?:I|can|do|cannot)|"
-    r"^\W*(?:das|dabei|leider|tut mir leid|es tut mir leid|entschuldigung)[^.!?]{0,60}(?:nicht (?:helfen|"
-    r"beantworten|weiterhelfen|sagen)|keine auskunft)|"
-    r"^\W*(?:lo siento|lamentablemente|desculpe|lamento)[^.!?]{0,60}(?:no puedo|n[ãa]o posso)|"
-    r"^\W*(?:je suis désolé|désolé|malheureusement)[^.!?]{0,60}(?:ne (?:peux|puis)|pas)|^\W*(?:mi "
-    r"dispiace|purtroppo)[^.!?]{0,60}non posso|"
-    r"^\W*(?:извините|к сожалению|простите)[^.!?]{0,60}не (?:могу|можем)|(?:抱歉|对不起)[^。]{0,20}(?:无法|不能)|"
-    r"(?:申し訳|すみません)[^。]{0,30}(?:でき|わかり)ません|죄송[^.]{0,30}(?:없|못)",
-    re.I,
-)  # fmt: skip
 REFUSAL_F1: Final = 0.3
 
 
@@ -61,7 +39,7 @@ def says_too_little(answer: str, scene: Scene) -> bool:
     said, wanted = len(words(answer)), len(words(scene.reference))
     if wanted >= SHORT_WORDS and said < max(2, SHORT * wanted):
         return True
-    refuses = bool(_SORRY.search(answer)) and not _SORRY.search(scene.reference)
+    refuses = is_refusal(answer) and not is_refusal(scene.reference)
     return refuses and token_f1(answer, reference=scene.reference) < REFUSAL_F1
 
 
