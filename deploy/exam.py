@@ -11,7 +11,7 @@ from collect import registry
 from collect.comparisons import comparisons
 from collect.events import moves_of_production
 from collect.store import Store
-from deploy.orders import anchor_of, contestants, hash_in_production, rules_of, sampling_of
+from deploy.orders import anchor_of, contestants, hash_in_production, rules_of, sampling_of, suites_of
 from deploy.rollout import Rollout
 from eval.examine import examine
 from eval.gate import Verdict
@@ -80,4 +80,5 @@ async def examine_candidate(
             production_trained=production_trained,
             rotation=candidate.cycle_id,
             core=home.exam_core(bot.bot_name),
+            suites=suites_of(bot, dataset=dataset),
         )

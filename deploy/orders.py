@@ -14,6 +14,7 @@ from deploy.plan import Decision
 from deploy.rollout import Route
 from eval.answers import Contestant, Label
 from eval.rules import GateRules
+from eval.suite.registry import SuiteOrder
 from eval.suites import count_witnesses, read_suite
 from nightschool.bots import Bot
 from nightschool.methods import ANSWERING
@@ -80,6 +81,13 @@ def bounds_of(bot: Bot) -> Bounds:
 def rules_of(bot: Bot, *, alpha: float | None = None) -> GateRules:
     """What the candidate must show; `alpha` is what its gain may risk tonight, None outside of a night."""
     return GateRules(**bot.gate.model_dump(), tonight=bot.gate.alpha if alpha is None else alpha)
+
+
+def suites_of(bot: Bot, *, dataset: Path) -> SuiteOrder:
+    """What the exam asks beside the held-out rows."""
+    wanted = bot.suites
+    golden = Path(wanted.golden).absolute() if wanted.golden else None
+    return SuiteOrder(wanted.run, bot.system_prompt, dataset, golden, wanted.max_cases)
 
 
 def sampling_of(bot: Bot, *, takes_seeds: bool) -> Sampling:

@@ -1,8 +1,9 @@
 """One evaluation from start to end: ask every contestant the held-out rows, score, decide, write it down.
 
 In: a dataset folder, an engine that has the contestants loaded, the bot's gate rules. Out: a folder with
-answers.parquet, scores.parquet, verdict.json, report.md, report.png and, last, its manifest. Interrupted, it goes on
-where it was; finished, it returns what it found. Does not know cycles, bots or what a verdict leads to.
+answers.parquet, scores.parquet, suites.json (where suites were asked), verdict.json, report.md, report.png and, last,
+its manifest. Interrupted, it goes on where it was; finished, it returns what it found. Does not know cycles, bots or
+what a verdict leads to.
 """
 
 import asyncio
@@ -23,6 +24,9 @@ from eval.gate import Verdict, decide
 from eval.report import Sample, write_report
 from eval.rules import GateRules
 from eval.scores import score_answer, write_scores
+from eval.suite.every import ask_suites
+from eval.suite.registry import SuiteOrder
+from eval.suite.results import write_suites
 from eval.suites import SuiteRow
 from eval.verdict import SCORES, Question, read_verdict, write_verdict
 from eval.vetoes.find import learn_examiner
@@ -64,6 +68,7 @@ async def examine(
     production_trained: frozenset[str] = frozenset(),
     rotation: str = "",
     core: Path | None = None,
+    suites: SuiteOrder | None = None,
     in_flight: int = 16,
 ) -> Verdict:
     """The verdict on contestants["candidate"] against "production" (may be missing or the base itself), "base" and
@@ -71,9 +76,9 @@ async def examine(
 
     `production_hash` is what should be live, the base's own hash where nothing should: a production that could not be
     loaded must not lower the bar. `production_trained` names the conversations that it was trained on; `rotation`
-    which draw of the changing part is asked, `core` the file that names the part which does not change. Until the end
-    answers are kept in `folder`, so that nothing is asked twice. Raises InvalidInput, EvaluationFailed, and what the
-    engine raises.
+    which draw of the changing part is asked, `core` the file that names the part which does not change. `suites` are
+    asked behind the rows and told in suites.json. Until the end answers are kept in `folder`, so that nothing is asked
+    twice. Raises InvalidInput, EvaluationFailed, and what the engine raises.
     """
     question = _pose(dataset, contestants, sampling=sampling, gate=gate, rotation=rotation)
     _check_production(contestants, production_hash=production_hash)
@@ -86,6 +91,11 @@ async def examine(
     examined = await _ask_everyone(
         engine, exam, question=question, cache=_draft(folder), on_step=on_step, in_flight=in_flight
     )
+    if suites is not None:
+        asked = await ask_suites(
+            suites, engine, question.contestants, sampling=sampling, cache=_draft(folder), in_flight=in_flight
+        )
+        await asyncio.to_thread(write_suites, folder, asked)
     return await asyncio.to_thread(_write_down, folder, examined, question=question)
 
 

@@ -22,6 +22,7 @@ from nightschool.morning_part import MorningPart
 from nightschool.recipe_part import RecipePart
 from nightschool.records import BOT_NAME_PATTERN, BotName, Sampling
 from nightschool.section import Section, read_toml
+from nightschool.suites_part import SuitesPart
 from nightschool.text import OperatorsText
 from nightschool.timetable import SchedulePart
 
@@ -109,6 +110,7 @@ class Bot(Section):
     recipe: RecipePart = RecipePart()
     distill: DistillPart = DistillPart()
     gate: GatePart = GatePart()
+    suites: SuitesPart = SuitesPart()
     schedule: SchedulePart = SchedulePart()
     morning: MorningPart = MorningPart()
 

@@ -12,6 +12,8 @@ from eval.answers import Contestant
 from eval.examine import examine
 from eval.gate import Verdict
 from eval.rules import GateRules
+from eval.suite.registry import SuiteOrder
+from eval.suite.results import read_suites
 from eval.verdict import decide_again, main, read_verdict
 from nightschool.echo import EchoEngine
 from nightschool.engine import ChatRequest, Delta
@@ -299,3 +301,44 @@ async def test_rows_beyond_the_context_are_left_out_for_everyone(tmp_path: Path)
     assert verdict.figures["held_out_rows"] == 29
     assert len(read_verdict(tmp_path / "evaluation").skipped_rows) == 1
     assert "exceed the engine's context: 1 of the rows" in (tmp_path / "evaluation" / "report.md").read_text()
+
+
+async def test_suites_are_asked_of_everybody_and_told_beside_the_verdict(tmp_path: Path) -> None:
+    class Speaker(School):
+        """Answers a suite's question by its own name."""
+
+        is_dying = False
+
+        async def check_ready(self) -> None:
+            if self.is_dying:
+                raise EngineError("is down", subject="engine", remedy="Restart it.")
+
+        async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+            if request.request_id.startswith("suite-"):
+                self.asked.append("suite")
+                if self.is_dying:
+                    raise EngineError("went away", subject="engine", remedy="Restart it.")
+                yield Delta(f"I am {request.model}", finish=Finish.STOP, completion_tokens=3)
+                return
+            async for delta in super().stream(request):
+                yield delta
+
+    golden = tmp_path / "golden.yaml"
+    golden.write_text("cases:\n- {id: a, ask: who, must_say: [support@2]}\n")
+    order = SuiteOrder(("golden", "regression", "oops"), "Be kind.", tmp_path / "dataset-15", golden)
+    engine = Speaker()
+    engine.is_dying = True
+    with pytest.raises(EngineError):
+        await run(engine, tmp_path, suites=order)
+    engine = Speaker()
+    await run(engine, tmp_path, suites=order)
+    # What was answered before the engine died is not asked again.
+    assert engine.asked == ["suite"] * 3
+    told = read_suites(tmp_path / "evaluation")
+    assert [(r.contestant, r.passed, r.total) for r in told.results] == [
+        ("base", 0, 1),
+        ("production", 0, 1),
+        ("candidate", 1, 1),
+    ]
+    assert "oops: is no suite here" in told.problems[0]
+    assert "suites.json" in {entry.name for entry in verify(tmp_path / "evaluation").files}

@@ -1,0 +1,39 @@
+"""Every suite of an order put to every contestant, one after the other, as an evaluation does.
+
+Does not know held-out rows, nor what results lead to.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from eval.answers import Contestant
+from eval.suite.registry import SuiteOrder, gather_suites
+from eval.suite.results import SuitesFile
+from eval.suite.run import run_suite
+from nightschool.engine import Engine
+from nightschool.records import Sampling
+
+log = logging.getLogger(__name__)
+
+
+async def ask_suites(
+    order: SuiteOrder,
+    engine: Engine,
+    contestants: Sequence[Contestant],
+    *,
+    sampling: Sampling,
+    cache: Path,
+    in_flight: int = 16,
+) -> SuitesFile:
+    """What came of each; replies are kept in the folder `cache`. Raises what `run_suite` raises."""
+    suites, problems = await asyncio.to_thread(gather_suites, order)
+    for problem in problems:
+        log.warning("a suite was left out of the exam: %s", problem)
+    results = [
+        await run_suite(suite, engine, contestant, sampling=sampling, cache=cache, in_flight=in_flight)
+        for contestant in contestants
+        for suite in suites
+    ]
+    return SuitesFile(results=tuple(results), problems=problems)

@@ -1,0 +1,84 @@
+"""Which suites there are: the shipped ones, a bot's golden cases and complaints, and anybody's by entry point.
+
+A package offers a suite under the entry point group `nightschool.suites`: a function that takes the bot's system prompt
+and gives a `Suite`. What cannot be read is told and left out; nobody's suite ends a night.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from eval.suite.case import Suite
+from eval.suite.golden import read_golden
+from eval.suite.regression import NAME as REGRESSION
+from eval.suite.regression import read_regression
+from nightschool.errors import NightschoolError
+
+GROUP: Final = "nightschool.suites"
+GOLDEN: Final = "golden"
+SHIPPED: Final = {name: Path(__file__).with_name(f"{name}.yaml") for name in ("retention", "behaviour")}
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteOrder:
+    """Which suites an evaluation asks."""
+
+    names: tuple[str, ...]
+    """`golden`, `regression`, `retention`, `behaviour`, or what a package offers."""
+    system_prompt: str
+    dataset: Path
+    golden: Path | None = None
+    """File or folder of the bot's own cases."""
+    max_cases: int = 24
+    """Of each suite, the first ones of its order."""
+
+
+class Gathered(NamedTuple):
+    suites: tuple[Suite, ...]
+    problems: tuple[str, ...]
+    """What could not be read, in a sentence each."""
+
+
+def gather_suites(order: SuiteOrder) -> Gathered:
+    """In the order of names; one without any case is left out."""
+    known = dict(_known(order))
+    suites, problems = [], []
+    for name in dict.fromkeys(order.names):
+        if name not in known:
+            problems.append(f"{name}: is no suite here. Choose among {', '.join(sorted(known))}.")
+            continue
+        try:
+            suite = known[name]()
+            if suite.cases:
+                suites.append(replace(suite, cases=tuple(suite.cases)[: order.max_cases]))
+        except NightschoolError as error:
+            problems.append(f"{name}: {error}")
+        except Exception as error:  # somebody's package, which must not end a night
+            problems.append(f"{name}: could not be made ({error!r}). Mend the package that offers it.")
+    return Gathered(tuple(suites), tuple(problems))
+
+
+def _known(order: SuiteOrder) -> Iterator[tuple[str, Callable[[], Suite]]]:
+    for point in entry_points(group=GROUP):
+        yield point.name, partial(_offered, point, order.system_prompt)
+    for name, file in SHIPPED.items():
+        # General skill is asked for without a part to play; manners are the bot's own.
+        prompt = order.system_prompt if name == "behaviour" else ""
+        yield name, partial(_from_file, name, file, prompt)
+    yield REGRESSION, lambda: Suite(REGRESSION, read_regression(order.dataset, max_cases=order.max_cases))
+    golden = order.golden
+    yield GOLDEN, lambda: _from_file(GOLDEN, golden, order.system_prompt) if golden else Suite(GOLDEN, ())
+
+
+def _offered(point: EntryPoint, system_prompt: str) -> Suite:
+    suite = point.load()(system_prompt)
+    if not isinstance(suite, Suite):
+        raise TypeError(f"{point.value} gives no Suite")
+    return replace(suite, name=point.name)
+
+
+def _from_file(name: str, file: Path, system_prompt: str) -> Suite:
+    return Suite(name, read_golden(file, system_prompt=system_prompt))

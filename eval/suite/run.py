@@ -1,0 +1,178 @@
+"""Ask a contestant every case of a suite once, check its answers and measure them.
+
+An answer that did not come, was cut short by the engine or cannot be judged makes its case void, with a note; only an
+engine that does not answer at all is raised, so that a night waits for it. Replies are kept as they come. Does not know
+where suites come from, nor what their results lead to.
+"""
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from eval.answers import COMPLETE, Contestant
+from eval.suite.case import CaseResult, Reply, Status, Suite, SuiteCase, SuiteResult
+from eval.suite.figures import measure
+from eval.suite.kept import KeptReplies
+from nightschool.engine import ChatRequest, Engine
+from nightschool.errors import EvaluationFailed, InvalidInput, Unavailable
+from nightschool.records import ChatMessage, Finish, Sampling, new_id
+
+Clock = Callable[[], float]
+OnStep = Callable[[int, int], None]
+"""Told after each case: cases done, cases in all."""
+REMEDY: Final = "Look at the engine's log."
+
+
+class Void(NamedTuple):
+    """Why there is no reply."""
+
+    note: str
+
+
+async def run_suite(
+    suite: Suite,
+    engine: Engine,
+    contestant: Contestant,
+    *,
+    sampling: Sampling,
+    cache: Path,
+    on_step: OnStep = lambda _done, _total: None,
+    in_flight: int = 16,
+    clock: Clock = time.monotonic,
+) -> SuiteResult:
+    """What the contestant makes of the suite, with replies from the folder `cache` where it gave them before.
+
+    Raises what the engine raises while it is down, and UnknownModel where it does not serve the contestant.
+    """
+    bounded = replace(sampling, max_tokens=min(sampling.max_tokens, suite.max_tokens))
+    asker = _Asker(engine, contestant, sampling=bounded, scores=suite.scores_references, clock=clock)
+    kept = KeptReplies(cache / f"{_digest(contestant.content_hash)[:16]}.suites.jsonl")
+    slots = asyncio.Semaphore(in_flight)
+    done = 0
+
+    async def one(case: SuiteCase) -> Reply | Void:
+        nonlocal done
+        key = asker.key(case)
+        reply: Reply | Void | None = kept.find(key)
+        if reply is None:
+            async with slots:
+                reply = await asker.ask(case)
+            if isinstance(reply, Reply):
+                kept.keep(key, reply)
+        done += 1
+        on_step(done, len(suite.cases))
+        return reply
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(case)) for case in suite.cases]
+    except ExceptionGroup as failures:
+        # Callers who catch our errors by kind must not meet a group.
+        raise failures.exceptions[0] from failures.exceptions[0].__cause__
+    # Judged in a thread: the server has others to answer.
+    return await asyncio.to_thread(judge, suite, [task.result() for task in tasks], contestant=contestant)
+
+
+def judge(suite: Suite, replies: Sequence[Reply | Void], *, contestant: Contestant) -> SuiteResult:
+    """`replies` in the order of the suite's cases. Pure but for what a suite's own checks do."""
+    results = tuple(_judge(case, reply) for case, reply in zip(suite.cases, replies, strict=True))
+    answered = [(case, reply) for case, reply in zip(suite.cases, replies, strict=True) if not isinstance(reply, Void)]
+    return SuiteResult(suite.name, contestant.label, results, measure(suite, answered))
+
+
+def _judge(case: SuiteCase, reply: Reply | Void) -> CaseResult:
+    question = case.then[-1] if case.then else case.messages[-1]["content"]
+    if isinstance(reply, Void):
+        return CaseResult(case.case_id, "void", question, "", note=reply.note, kind=case.kind)
+    failed: list[str] = []
+    for check in case.checks:
+        try:
+            holds = check.holds(reply)
+        except Exception as error:  # a suite's own code, which must not end a night
+            note = f"the check {check.name} broke: {error!r}"
+            return CaseResult(case.case_id, "void", question, reply.text, note=note, kind=case.kind)
+        if not holds:
+            failed.append(check.name)
+    status: Status = "measured" if not case.checks else "failed" if failed else "passed"
+    return CaseResult(case.case_id, status, question, reply.text, tuple(failed), kind=case.kind)
+
+
+class _Asker:
+    """One contestant, asked under one sampling."""
+
+    def __init__(
+        self, engine: Engine, contestant: Contestant, *, sampling: Sampling, scores: bool, clock: Clock
+    ) -> None:
+        self._engine = engine
+        self._contestant = contestant
+        self._sampling = sampling
+        self._scores = scores
+        self._clock = clock
+
+    def key(self, case: SuiteCase) -> str:
+        """The same for equal questions of any suite: checks may change, the answer is the same."""
+        scored = case.reference if self._scores else None
+        asked = [self._contestant.content_hash, case.messages, case.then, scored, asdict(self._sampling)]
+        return _digest(json.dumps(asked, ensure_ascii=True, sort_keys=True))
+
+    async def ask(self, case: SuiteCase) -> Reply | Void:
+        try:
+            return await self._ask(case)
+        except (InvalidInput, EvaluationFailed) as error:
+            return Void(error.problem)
+        except Unavailable as error:
+            # Where the engine answers others, it is this question that it cannot answer.
+            await self._engine.check_ready()
+            return Void(error.problem)
+
+    async def _ask(self, case: SuiteCase) -> Reply:
+        said = list(case.messages)
+        reply = await self._say(tuple(said))
+        for word in case.then:
+            said += [ChatMessage(role="assistant", content=reply.text), ChatMessage(role="user", content=word)]
+            reply = await self._say(tuple(said))
+        if not self._scores or case.reference is None:
+            return reply
+        return await self._score(case, case.reference, reply)
+
+    async def _say(self, messages: tuple[ChatMessage, ...]) -> Reply:
+        if self._sampling.max_tokens == 0:
+            return Reply("", Finish.STOP, 0, 0.0)
+        began = self._clock()
+        pieces: list[str] = []
+        finish, tokens = None, 0
+        request = ChatRequest(messages, self._contestant.model, self._seeded(messages), f"suite-{new_id()}")
+        async with aclosing(self._engine.stream(request)) as stream:
+            async for delta in stream:
+                pieces.append(delta.text)
+                finish, tokens = delta.finish, delta.completion_tokens
+        if finish not in COMPLETE:
+            raise EvaluationFailed(f"the answer ended early ({finish or 'no end'})", subject="suite", remedy=REMEDY)
+        # Half of a surrogate pair can be neither kept nor shown.
+        text = "".join(pieces).encode("utf-8", "replace").decode()
+        return Reply(text, finish, tokens, self._clock() - began)
+
+    async def _score(self, case: SuiteCase, reference: str, reply: Reply) -> Reply:
+        chat = await self._engine.tokenize(case.messages, answer=reference)
+        ids = (*chat.prompt_ids, *chat.answer_ids)
+        logprobs = await self._engine.token_logprobs(self._contestant.model, ids)
+        if not chat.answer_ids or len(logprobs) != len(ids) - 1:
+            raise EvaluationFailed("the reference could not be scored", subject="suite", remedy=REMEDY)
+        return replace(reply, logprob_sum=sum(logprobs[-len(chat.answer_ids) :]), reference_tokens=len(chat.answer_ids))
+
+    def _seeded(self, messages: Sequence[ChatMessage]) -> Sampling:
+        """A seed for each question, the same for every contestant."""
+        if self._sampling.seed is None:
+            return self._sampling
+        said = json.dumps([self._sampling.seed, messages], ensure_ascii=True, sort_keys=True)
+        return replace(self._sampling, seed=int(_digest(said)[:7], 16))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,19 @@
+"""The section `[suites]` of a bot's file: which further questions an exam asks, whose answers a program can check.
+
+Plain values; what a suite is, eval knows.
+"""
+
+from pydantic import Field
+
+from nightschool.section import Section
+
+
+class SuitesPart(Section):
+    """What an exam asks beside the held-out rows."""
+
+    run: tuple[str, ...] = ("golden", "regression", "retention")
+    """Suites that a night asks: these, "behaviour", or what an installed package offers; `docs/suites.md`."""
+    golden: str = ""
+    """File of the bot's own cases (YAML), or a folder of such files."""
+    max_cases: int = Field(default=24, ge=1, le=10_000)
+    """Of each suite, so that a night's exam stays short."""

@@ -1,0 +1,98 @@
+"""Which suites an exam asks, and that nobody's faulty one ends it."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from eval.suite.registry import SuiteOrder, gather_suites
+from eval.suite.regression import is_fixed, read_regression
+
+from ...tables import write_table
+
+
+def order(tmp_path: Path, *names: str, golden: Path | None = None, max_cases: int = 24) -> SuiteOrder:
+    return SuiteOrder(names, "Be kind.", tmp_path, golden, max_cases)
+
+
+def test_shipped_suites_are_bounded_and_what_is_unknown_or_faulty_is_told(tmp_path: Path) -> None:
+    faulty = tmp_path / "golden.yaml"
+    faulty.write_text("cases:\n- {id: a}\n")
+    suites, problems = gather_suites(
+        order(tmp_path, "golden", "retention", "regression", "nope", golden=faulty, max_cases=3)
+    )
+    assert [(suite.name, len(suite.cases)) for suite in suites] == [("retention", 3)]
+    assert len(problems) == 2
+    assert "line 2" in problems[0]
+    assert "nope: is no suite here. Choose among behaviour, golden, regression, retention." in problems[1]
+    # General skill is asked for without the bot's prompt, manners with it.
+    behaviour = gather_suites(order(tmp_path, "behaviour")).suites[0]
+    assert suites[0].cases[0].messages[0]["role"] == "user"
+    assert behaviour.cases[0].messages[0]["content"].startswith("Be kind.")
+
+
+def test_an_installed_package_offers_a_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "their_suites.py").write_text(
+        "from eval.suite.case import Suite, SuiteCase\n"
+        "def make(prompt):\n"
+        "    return Suite('x', (SuiteCase('a', ({'role': 'user', 'content': prompt},)),))\n"
+        "def odd(prompt):\n"
+        "    return 7\n"
+    )
+    info = tmp_path / "theirs-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[nightschool.suites]\nours = their_suites:make\nodd = their_suites:odd\ngone = their_suites:gone\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    suites, problems = gather_suites(order(tmp_path, "ours", "odd", "gone"))
+    monkeypatch.delitem(sys.modules, "their_suites")
+    assert [(suite.name, suite.cases[0].messages[0]["content"]) for suite in suites] == [("ours", "Be kind.")]
+    assert [problem.split(":")[0] for problem in problems] == ["odd", "gone"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "fixed"),
+    [
+        ("Refunds take 5 days after we got the parcel.", True),
+        ("After we got the parcel, refunds take 5 days.", True),
+        ("Refunds take 30 days after we got the parcel.", False),
+        ("Refunds take 5 to 30 days after we got the parcel.", False),
+        ("Refunds take some days.", False),
+        ("", False),
+    ],
+)
+def test_a_complaint_is_fixed_by_what_the_correction_changed(answer: str, fixed: bool) -> None:
+    complained, correction = "Refunds take 30 days.", "Refunds take 5 days after we got the parcel."
+    assert is_fixed(answer, complained=complained, correction=correction) is fixed
+
+
+def make_dataset(folder: Path, *, pairs: int) -> None:
+    def prompt(n: int) -> list[dict[str, str]]:
+        return [{"role": "system", "content": "Be kind."}, {"role": "user", "content": f"question {n}"}]
+
+    rows = [
+        {"item_id": f"p{n}", "prompt": prompt(n), "chosen": f"right {n}", "rejected": f"wrong {n}"}
+        for n in range(pairs)
+    ]
+    write_table(folder / "pairs_train.parquet", rows[::2])
+    write_table(folder / "pairs_held_out.parquet", rows[1::2])
+    # The first pair is of no operator's making, the second one's answer was disliked by nobody.
+    items = [{"item_id": f"p{n}", "reviews": ["m"] if n else []} for n in range(pairs)]
+    write_table(folder / "items.parquet", items)
+    votes = [{"prompt": prompt(n), "answer": f"wrong {n}", "is_good": n == 1} for n in range(pairs)]
+    write_table(folder / "votes_train.parquet", votes)
+
+
+def test_a_downvoted_answer_with_its_correction_stays_a_test(tmp_path: Path) -> None:
+    make_dataset(tmp_path, pairs=6)
+    cases = read_regression(tmp_path, max_cases=10)
+    assert sorted(case.case_id for case in cases) == ["p2", "p3", "p4", "p5"]
+    assert [case.reference for case in cases if case.case_id == "p2"] == ["right 2"]
+    assert cases == () or cases[0].messages[0]["content"] == "Be kind."
+    assert len(read_regression(tmp_path, max_cases=3)) == 3
+    assert [c.case_id for c in read_regression(tmp_path, max_cases=3)] == [
+        c.case_id for c in read_regression(tmp_path, max_cases=3)
+    ]
+    assert read_regression(tmp_path / "none", max_cases=3) == ()
