@@ -1,6 +1,6 @@
 """POST /v1/feedback and GET /v1/feedback/{completion_id}: what a caller thinks of an answer they asked for.
 
-A vote is acknowledged once it is durable (`serve.votes`).
+A vote is acknowledged once it is durable (`serve.votes`). Whoever cast it is told what became of it (`deploy.fates`).
 """
 
 from functools import partial
@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from collect import conversations
+from deploy.fates import State, find_fate
 from nightschool.records import AdapterName, Feedback, Vote
 from serve.api.auth import Caller, require_key
 from serve.api.bodies import read_body
@@ -47,6 +48,26 @@ class FeedbackRow(BaseModel):
     voted_at: AwareDatetime
 
 
+class Became(BaseModel):
+    """What became of the opinion since."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    state: State
+    """`waiting`, `learnt`, `held-out`, `left-out`, `taken-back`, or `unknown` where it is not kept any more."""
+    why: str
+    version: str | None
+    """The first that learnt it, or whose exam it is kept for: `support@7`."""
+    dataset: str | None
+    """The hash of the dataset it is in."""
+
+
+class FollowedRow(FeedbackRow):
+    """The row as it is stored, and what became of it."""
+
+    became: Became
+
+
 def feedback_router(parts: Parts) -> APIRouter:
     router = APIRouter()
     authorise = require_key(parts)
@@ -59,9 +80,16 @@ def feedback_router(parts: Parts) -> APIRouter:
         return await _row(parts, stored)
 
     @router.get("/v1/feedback/{completion_id:path}")
-    async def show(completion_id: str, caller: Caller = Depends(authorise)) -> FeedbackRow:
+    async def show(completion_id: str, caller: Caller = Depends(authorise)) -> FollowedRow:
         stored = await parts.votes.read(completion_id, owner=caller.owner, is_operator=caller.is_operator)
-        return await _row(parts, stored)
+        fate = await find_fate(parts.store, parts.home, opinion=stored)
+        became = Became(
+            state=fate.state,
+            why=fate.why,
+            version=str(fate.adapter.name) if fate.adapter else None,
+            dataset=fate.adapter.dataset_hash if fate.adapter else None,
+        )
+        return FollowedRow(**(await _row(parts, stored)).model_dump(), became=became)
 
     return router
 

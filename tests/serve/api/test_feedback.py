@@ -1,14 +1,22 @@
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from collect import keys
-from nightschool.records import utc_now
+from collect.reviews import record_review
+from nightschool.files import publish
+from nightschool.records import Adapter, BotName, Review, utc_now
 from nightschool.settings import ServerSettings
 from serve.parts import Parts
+
+from ...tables import write_table
+
+Register = Callable[..., Awaitable[Adapter]]
 
 
 async def answered(client: httpx.AsyncClient) -> str:
@@ -28,7 +36,9 @@ async def test_a_vote_comes_back_as_it_is_stored(client: httpx.AsyncClient) -> N
     voted_at = datetime.fromisoformat(row.pop("voted_at"))
     assert abs((datetime.now(UTC) - voted_at).total_seconds()) < 60
     assert row == {"completion_id": completion_id, "bot": "support", "version": "support@base", **said}
-    assert (await client.get(f"/v1/feedback/{completion_id}")).json() | {"voted_at": None} == row | {"voted_at": None}
+    shown = (await client.get(f"/v1/feedback/{completion_id}")).json()
+    assert shown.pop("became")["state"] == "waiting"
+    assert shown | {"voted_at": None} == row | {"voted_at": None}
 
 
 async def test_what_is_not_said_again_stays(client: httpx.AsyncClient) -> None:
@@ -105,3 +115,66 @@ async def test_an_answer_that_is_not_there_is_404(client: httpx.AsyncClient) -> 
     for completion_id in ("nothing", "", "\0", "'; drop table feedback; --"):
         reply = await vote(client, completion_id, vote="up")
         assert (reply.status_code, reply.json()["error"]["param"]) == (404, "completion_id")
+
+
+class TestWhatBecomesOfAVote:
+    @staticmethod
+    def keep(parts: Parts, completion_id: str, *, side: str | None) -> None:
+        """The dataset of every version that `register` makes, with the vote on one side or in no row."""
+        folder = parts.home.dataset(BotName("support"), "0" * 64)
+        folder.mkdir(parents=True)
+        other = {"kind": "sft", "side": "train", "votes": [{"message_id": completion_id, "voter": "key:another"}]}
+        own = {"kind": "votes", "side": side, "votes": [{"message_id": completion_id, "voter": "key:reader"}]}
+        write_table(folder / "items.parquet", [other, own] if side else [other])
+        publish(folder, kind="dataset")
+
+    @pytest.mark.parametrize(
+        ("side", "state", "version"),
+        [("train", "learnt", "support@1"), ("held-out", "held-out", "support@1"), (None, "left-out", None)],
+    )
+    async def test_whoever_cast_it_is_told_where_it_went(
+        self, client: httpx.AsyncClient, parts: Parts, register: Register, *, side: str | None, state: str, version: str
+    ) -> None:
+        completion_id = await answered(client)
+        await vote(client, completion_id, vote="up")
+        for number in (1, 2):
+            await register("support", version=number)
+        self.keep(parts, completion_id, side=side)
+        became = (await client.get(f"/v1/feedback/{completion_id}")).json()["became"]
+        assert (became["state"], became["version"]) == (state, version)
+        assert became["dataset"] == ("0" * 64 if side else None)
+        if side == "train":
+            assert became["why"] == "Learnt from this in version 1."
+        await vote(client, completion_id, vote="none")
+        assert (await client.get(f"/v1/feedback/{completion_id}")).json()["became"]["state"] == "taken-back"
+
+    async def test_a_refusal_a_suggestion_and_what_is_not_kept_are_told_apart(
+        self, client: httpx.AsyncClient, parts: Parts, register: Register
+    ) -> None:
+        completion_id = await answered(client)
+        await vote(client, completion_id, vote="down", ideal_answer="Better")
+        await register("support", version=1)
+
+        async def became() -> tuple[str, str]:
+            told = (await client.get(f"/v1/feedback/{completion_id}")).json()["became"]
+            return told["state"], told["why"]
+
+        assert (await became())[0] == "unknown"
+        self.keep(parts, completion_id, side=None)
+        assert await became() == ("left-out", "The answer that you suggested waits for an operator.")
+        review = Review(completion_id, BotName("support"), "boss", False, "", (), utc_now())
+        await parts.store.write(partial(record_review, review=review))
+        assert await became() == ("left-out", "An operator kept this answer out of training.")
+
+    async def test_a_stranger_is_told_nothing(self, client: httpx.AsyncClient, parts: Parts, app: FastAPI) -> None:
+        completion_id = await answered(client)
+        await vote(client, completion_id, vote="up")
+        other = await parts.store.write(partial(keys.create_key, name="another", scope="user", at=utc_now()))
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app),
+            base_url="http://nightschool",
+            headers={"Authorization": f"Bearer {other}"},
+        ) as stranger:
+            reply = await stranger.get(f"/v1/feedback/{completion_id}")
+        assert (reply.status_code, reply.json()["error"]["code"]) == (404, "not_found")
+        assert "became" not in reply.text
