@@ -93,7 +93,7 @@ class NightRunner:
         self._school = School(
             store=store,
             rollout=rollout,
-            judge=Judge(store, engine, rollout, home=home, now=now, pauses_s=pauses_s),
+            judge=Judge(store, engine, rollout, home=home, base_model=base_model, now=now, pauses_s=pauses_s),
             home=home,
             base_model=base_model,
             training_timeout_s=limits.training_timeout_s,

@@ -3,8 +3,12 @@
 Keeps everybody who is asked loaded until the end. Does not act on the verdict.
 """
 
+import asyncio
+import hashlib
+import json
 from collections.abc import Callable
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 from collect import registry
@@ -15,11 +19,14 @@ from deploy.orders import anchor_of, contestants, hash_in_production, rules_of, 
 from deploy.rollout import Rollout
 from eval.examine import examine
 from eval.gate import Verdict
+from eval.kept import tidy_kept
 from eval.spending import Spent, alpha_of_a_night
+from eval.suites import find_row_ids
 from nightschool.bots import Bot
 from nightschool.engine import Engine
 from nightschool.errors import Unavailable
 from nightschool.home import Home
+from nightschool.identity import identify_base
 from nightschool.records import Adapter, BotName
 
 
@@ -40,12 +47,20 @@ async def find_alpha(store: Store, bot: Bot, candidate: Adapter) -> float:
     )
 
 
+async def find_kept(engine: Engine, home: Home, *, bot: BotName, base_model: str) -> Path:
+    """Where answers of this base model in this engine are kept; what another one answered is of no use here."""
+    base = await asyncio.to_thread(identify_base, base_model)
+    set_up = json.dumps([base, await engine.version(), engine.takes_seeds, version("nightschool")])
+    return home.exam_answers(bot) / hashlib.sha256(set_up.encode()).hexdigest()[:16]
+
+
 async def examine_candidate(
     engine: Engine,
     store: Store,
     rollout: Rollout,
     *,
     home: Home,
+    base_model: str,
     bot: Bot,
     candidate: Adapter,
     dataset: Path,
@@ -68,7 +83,8 @@ async def examine_candidate(
             raise Unavailable(
                 "is being moved", subject=f"production of {bot.name}", remedy="The exam begins again in a moment."
             )
-        return await examine(
+        cache = await find_kept(engine, home, bot=bot.bot_name, base_model=base_model)
+        verdict = await examine(
             engine,
             dataset=dataset,
             contestants=contestants(candidate, production=production, anchor=anchor),
@@ -81,4 +97,7 @@ async def examine_candidate(
             rotation=candidate.cycle_id,
             core=home.exam_core(bot.bot_name),
             suites=suites_of(bot, dataset=dataset),
+            cache=cache,
         )
+        await asyncio.to_thread(lambda: tidy_kept(cache, row_ids=find_row_ids(dataset)))
+        return verdict

@@ -57,6 +57,7 @@ class Judge:
         rollout: Rollout,
         *,
         home: Home,
+        base_model: str,
         now: Callable[[], datetime],
         pauses_s: Sequence[float] = PAUSES_S,
     ) -> None:
@@ -64,6 +65,7 @@ class Judge:
         self._engine = engine
         self._rollout = rollout
         self._home = home
+        self._base_model = base_model
         self._now = now
         self._pauses_s = pauses_s
 
@@ -123,6 +125,7 @@ class Judge:
             self._store,
             self._rollout,
             home=self._home,
+            base_model=self._base_model,
             bot=paper.bot,
             candidate=paper.candidate,
             dataset=self._home.dataset(name, paper.dataset_hash),

@@ -121,6 +121,7 @@ class Retention:
             + _remove_all(self._aged(folder for folder in gone if folder not in (loaded or frozenset())))
             + _remove_all(_orphans(home.proofs(bot), of=home.adapters(bot)))
             + _remove_all(self._aged(set(_folders(home.datasets(bot))) - datasets))
+            + _remove_all(self._aged(home.exam_answers(bot).glob("*/*")))
             + _remove_all(self._drafts(home.datasets(bot)))
             + _remove_all(self._drafts(home.adapters(bot)))
         )

@@ -1,7 +1,7 @@
 """Ask a contestant every row once: its answer, how likely it finds the reference, and how odd base finds its answer.
 
-Answers are kept line by line as they come, so an interrupted evaluation goes on where it was. Does not know how answers
-are judged or who is being compared with whom. The cache trusts its caller: one folder serves one engine set-up.
+Answers are kept as they come (`eval.kept`), so an interrupted evaluation goes on where it was, and another night asks
+only what nobody was asked before. Does not know how answers are judged or who is being compared with whom.
 """
 
 import asyncio
@@ -15,8 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
+from eval.kept import SUFFIX, Kept
 from eval.suites import SuiteRow
 from nightschool.engine import ChatRequest, Engine
 from nightschool.errors import EvaluationFailed, InvalidInput
@@ -58,6 +57,8 @@ class Answered(NamedTuple):
     """In the order of the rows."""
     too_long: tuple[str, ...]
     """Ids of rows that the engine refused since they exceed its context."""
+    asked: int
+    """How many rows were asked now; the others' answers were kept."""
 
 
 async def answer_suite(
@@ -75,7 +76,8 @@ async def answer_suite(
     The first failure cancels the rest and is raised as it is; what was answered by then stays in the cache. Raises
     EvaluationFailed where the engine refuses every row: then it is not the rows that are too long.
     """
-    kept = _Cache(cache / f"{_digest(contestant.content_hash)[:16]}.jsonl")
+    kept = Kept(cache / f"{_digest(contestant.content_hash)[:16]}{SUFFIX}", Answer)
+    asked: list[str] = []
     slots = asyncio.Semaphore(in_flight)
     done = itertools.count(1)
 
@@ -83,10 +85,11 @@ async def answer_suite(
         key = _key(row, contestant, sampling=sampling)
         answer: Answer | InvalidInput | None = kept.find(key)
         if answer is None:
+            asked.append(key)
             async with slots:
                 answer = await _ask_unless_refused(engine, row, model=contestant.model, sampling=sampling)
             if isinstance(answer, Answer):
-                kept.keep(key, answer)
+                kept.keep(key, answer, row_id=row.row_id)
         on_step(next(done), len(rows))
         return answer
 
@@ -97,7 +100,7 @@ async def answer_suite(
             f"the engine refused every row ({refusals[0].problem})", subject=contestant.model, remedy=refusals[0].remedy
         )
     too_long = tuple(row.row_id for row, result in zip(rows, results, strict=True) if isinstance(result, InvalidInput))
-    return Answered(tuple(result for result in results if isinstance(result, Answer)), too_long)
+    return Answered(tuple(result for result in results if isinstance(result, Answer)), too_long, len(asked))
 
 
 async def ask(engine: Engine, row: SuiteRow, *, model: str, sampling: Sampling) -> Answer:
@@ -196,48 +199,6 @@ async def _gather_or_first_failure(calls: Sequence[Coroutine[None, None, _T]]) -
     except ExceptionGroup as failures:
         raise failures.exceptions[0] from failures.exceptions[0].__cause__
     return [task.result() for task in tasks]
-
-
-class _CacheLine(BaseModel):
-    # Log-probabilities may be infinite; the gate speaks about that, not the cache.
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
-
-    key: str
-    answer: Answer
-
-
-class _Cache:
-    """Answers of one contestant in a JSONL file, appended one by one."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._answers = {line.key: line.answer for line in _read_whole_lines(file)}
-
-    def find(self, key: str) -> Answer | None:
-        return self._answers.get(key)
-
-    def keep(self, key: str, answer: Answer) -> None:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        with self._file.open("ab") as file:
-            file.write(_CacheLine(key=key, answer=answer).model_dump_json().encode() + b"\n")
-        self._answers[key] = answer
-
-
-def _read_whole_lines(file: Path) -> list[_CacheLine]:
-    """The lines of `file`; a last one that was torn by a crash is cut off, so that the next begins afresh."""
-    if not file.exists():
-        return []
-    content = file.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if whole != content:
-        with file.open("r+b") as torn:
-            torn.truncate(len(whole))
-    try:
-        return [_CacheLine.model_validate_json(line) for line in whole.split(b"\n")[:-1]]
-    except ValidationError as error:
-        raise InvalidInput(
-            "holds a line that is not an answer", subject=str(file), remedy="Delete it; its rows are asked again."
-        ) from error
 
 
 def _key(row: SuiteRow, contestant: Contestant, *, sampling: Sampling) -> str:

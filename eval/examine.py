@@ -53,6 +53,8 @@ class _Examined:
     """By contestant, then by row id; each holds at least `rows`."""
     skipped_rows: tuple[str, ...]
     facts: ExamFacts
+    work: Mapping[str, int]
+    """How many answers were asked and how many read."""
 
 
 async def examine(
@@ -69,6 +71,7 @@ async def examine(
     rotation: str = "",
     core: Path | None = None,
     suites: SuiteOrder | None = None,
+    cache: Path | None = None,
     in_flight: int = 16,
 ) -> Verdict:
     """The verdict on contestants["candidate"] against "production" (may be missing or the base itself), "base" and
@@ -77,8 +80,9 @@ async def examine(
     `production_hash` is what should be live, the base's own hash where nothing should: a production that could not be
     loaded must not lower the bar. `production_trained` names the conversations that it was trained on; `rotation`
     which draw of the changing part is asked, `core` the file that names the part which does not change. `suites` are
-    asked behind the rows and told in suites.json. Until the end answers are kept in `folder`, so that nothing is asked
-    twice. Raises InvalidInput, EvaluationFailed, and what the engine raises.
+    asked behind the rows and told in suites.json. Answers are kept in `cache`, a folder of this engine set-up
+    (`eval.kept`), for other nights, else in `folder` until the end, so that nothing is asked twice; the manifest says how
+    many were `asked` and how many `read`. Raises InvalidInput, EvaluationFailed, and what the engine raises.
     """
     question = _pose(dataset, contestants, sampling=sampling, gate=gate, rotation=rotation)
     _check_production(contestants, production_hash=production_hash)
@@ -89,7 +93,7 @@ async def examine(
         core=core, least_core=gate.min_conversations,
     )  # fmt: skip
     examined = await _ask_everyone(
-        engine, exam, question=question, cache=_draft(folder), on_step=on_step, in_flight=in_flight
+        engine, exam, question=question, cache=cache or _draft(folder), on_step=on_step, in_flight=in_flight
     )
     if suites is not None:
         asked = await ask_suites(
@@ -169,21 +173,25 @@ async def _ask_everyone(
     rows: Sequence[SuiteRow] = exam.rows
     given: dict[Label, Mapping[str, Answer]] = {}
     skipped: list[str] = []
+    work = {"asked": 0, "read": 0}
     for turn, contestant in enumerate(question.contestants):
 
         def step(done: int, total: int, *, turn: int = turn, label: Label = contestant.label) -> None:
             on_step((turn + done / total) / len(question.contestants), f"{label}: {done} of {total} rows")
 
-        answers, too_long = await answer_suite(
+        answers, too_long, asked = await answer_suite(
             engine, rows, contestant=contestant, sampling=question.sampling, cache=cache, on_step=step,
             in_flight=in_flight,
         )  # fmt: skip
         given[contestant.label] = {answer.row_id: answer for answer in answers}
         skipped += too_long
+        work["asked"] += asked
+        work["read"] += len(rows) - asked
+        logger.info("contestant=%s asked=%d read=%d", contestant.label, asked, len(rows) - asked)
         rows = [row for row in rows if row.row_id not in too_long]
     if skipped:
         logger.warning("rows=%d exceed the engine's context and were left out of the evaluation", len(skipped))
-    return _Examined(tuple(rows), given, tuple(sorted(skipped)), exam.facts)
+    return _Examined(tuple(rows), given, tuple(sorted(skipped)), exam.facts, work)
 
 
 def _write_down(folder: Path, examined: _Examined, *, question: Question) -> Verdict:
@@ -203,7 +211,8 @@ def _write_down(folder: Path, examined: _Examined, *, question: Question) -> Ver
         folder, verdict, scores=scores, rules=question.rules, samples=_samples(examined),
         skipped_rows=len(examined.skipped_rows),
     )  # fmt: skip
-    publish(folder, kind=KIND, about={"outcome": verdict.outcome.value, "dataset_hash": question.dataset_hash})
+    asked = {"outcome": verdict.outcome.value, "dataset_hash": question.dataset_hash}
+    publish(folder, kind=KIND, about={**asked, **examined.work})
     # Behind the manifest: cut off before it, nobody is asked again.
     shutil.rmtree(_draft(folder), ignore_errors=True)
     return verdict

@@ -24,6 +24,9 @@ class EchoEngine:
     def takes_seeds(self) -> bool:
         return True
 
+    async def version(self) -> str:
+        return "echo"
+
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         if request.model != BASE and request.model not in self._loaded:
             raise UnknownModel("is not loaded", subject=request.model, remedy="Load the adapter first.")

@@ -44,6 +44,10 @@ class Engine(Protocol):
         """Whether `Sampling.seed` counts: the same seed, the same draw. Where not, it is silently left out."""
         ...
 
+    async def version(self) -> str:
+        """Which server in which release; empty where it does not say. Raises EngineError."""
+        ...
+
     def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         """The answer piece by piece. Consume through `contextlib.aclosing`; closing it aborts the generation.
 

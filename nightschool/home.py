@@ -102,6 +102,10 @@ class Home:
     def proof(self, bot: BotName, content_hash: str) -> Path:
         return self.proofs(bot) / f"{content_hash[:16]}.json"
 
+    def exam_answers(self, bot: BotName) -> Path:
+        """What contestants answered, a folder for each engine set-up; may go at any time, and costs time then."""
+        return self.exam(bot) / "answers"
+
     def report(self, bot: BotName, cycle_id: str) -> Path:
         return self.root / "reports" / bot / cycle_id
 

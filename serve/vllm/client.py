@@ -66,6 +66,14 @@ class VllmEngine:
     def takes_seeds(self) -> bool:
         return self._takes_seeds
 
+    async def version(self) -> str:
+        try:
+            response = await self._http.get("/version")
+        except httpx.HTTPError as error:
+            raise unreachable(error) from error
+        # What speaks vLLM's language without being it need not know this page.
+        return "" if response.is_error else response.text
+
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         """See `Engine`. A stream that ends without the engine's word on how, or too late, is an EngineError."""
         deadline_s = asyncio.get_running_loop().time() + self._answer_timeout_s

@@ -217,3 +217,14 @@ async def test_nights_that_could_not_begin_take_nobodys_place(store: Store, home
 def test_what_stays_of_a_run_stands_in_the_table_of_its_files() -> None:
     told = (Path(__file__).parents[2] / "docs" / "nights.md").read_text()
     assert not [name for name in RUN_KEEPS if f"`{name}`" not in told and f"`{name}/`" not in told]
+
+
+async def test_answers_of_exams_go_when_no_exam_read_them_for_long(store: Store, home: Home, tidy: Tidy) -> None:
+    await night(store, home, age=1)
+    kept = home.exam_answers(BOT) / "set-up"
+    kept.mkdir(parents=True)
+    for name, age in (("old.jsonl", 4), ("young.jsonl", 2)):
+        (kept / name).write_text("{}\n")
+        os.utime(kept / name, times=((NOW - age * DAY).timestamp(),) * 2)
+    assert await tidy() > 0
+    assert [file.name for file in kept.iterdir()] == ["young.jsonl"]

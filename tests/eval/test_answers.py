@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from eval.answers import Answered, Contestant, answer_suite
+from eval.answers import Answer, Answered, Contestant, answer_suite
+from eval.kept import Kept, tidy_kept
 from eval.suites import SuiteRow
 from nightschool.echo import EchoEngine
 from nightschool.engine import ChatRequest, Delta
@@ -74,7 +75,7 @@ async def answer(
 
 async def test_answers_come_in_the_order_of_rows_with_scores_of_the_references(tmp_path: Path) -> None:
     engine, rows = EchoEngine(), make_rows(5)
-    answers, too_long = await answer(engine, rows, tmp_path)
+    answers, too_long, _ = await answer(engine, rows, tmp_path)
     assert [a.text for a in answers] == [f"[echo base] question {i}" for i in range(5)]
     assert too_long == ()
     for row, given in zip(rows, answers, strict=True):
@@ -113,7 +114,8 @@ async def test_an_interrupted_evaluation_asks_only_what_is_left(tmp_path: Path) 
     engine = Counting()
     resumed = await answer(engine, rows, tmp_path)
     assert engine.asked == ["question 4", "question 5"]
-    assert resumed == await answer(EchoEngine(), rows, tmp_path / "fresh")
+    assert resumed.asked == 2
+    assert resumed.answers == (await answer(EchoEngine(), rows, tmp_path / "fresh")).answers
 
 
 async def test_a_torn_last_line_is_asked_again_and_harms_nothing(tmp_path: Path) -> None:
@@ -122,19 +124,40 @@ async def test_a_torn_last_line_is_asked_again_and_harms_nothing(tmp_path: Path)
     file = only_file(tmp_path)
     file.write_bytes(file.read_bytes()[:-20])
     engine = Counting()
-    assert await answer(engine, rows, tmp_path) == whole
+    assert (await answer(engine, rows, tmp_path)).answers == whole.answers
     assert engine.asked == ["question 3"]
     engine = Counting()
-    assert await answer(engine, rows, tmp_path) == whole
+    assert (await answer(engine, rows, tmp_path)).answers == whole.answers
     assert engine.asked == []
 
 
-async def test_a_spoilt_cache_is_refused_with_its_remedy(tmp_path: Path) -> None:
-    await answer(EchoEngine(), make_rows(2), tmp_path)
+async def test_what_is_no_answer_is_asked_again_and_no_night_fails_over_it(tmp_path: Path) -> None:
+    whole = await answer(EchoEngine(), make_rows(3), tmp_path, in_flight=1)
     file = only_file(tmp_path)
-    file.write_bytes(b"spoilt\n" + file.read_bytes())
-    with pytest.raises(InvalidInput, match="Delete it"):
-        await answer(EchoEngine(), make_rows(2), tmp_path)
+    first, *others = file.read_bytes().splitlines(keepends=True)
+    spoilt = [b"spoilt\n", b"[1]\n", b"\xff\x00\n", b'{"key": 1}\n', first.replace(b'"text"', b'"said"')]
+    file.write_bytes(b"".join([*spoilt, *others]))
+    engine = Counting()
+    again = await answer(engine, make_rows(3), tmp_path)
+    assert again.answers == whole.answers
+    assert (engine.asked, again.asked) == (["question 0"], 1)
+
+
+async def test_infinite_scores_and_odd_words_are_kept_as_they_are(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "a.jsonl", Answer)
+    odd = Answer("r", "\u2028\x00 \U0001f600 \ud800", Finish.LENGTH, 3, -math.inf, 2, math.inf)
+    kept.keep("k", odd, row_id="r")
+    assert Kept(tmp_path / "a.jsonl", Answer).find("k") == odd
+
+
+async def test_what_is_in_no_exam_any_more_is_forgotten(tmp_path: Path) -> None:
+    await answer(EchoEngine(), make_rows(4), tmp_path)
+    tidy_kept(tmp_path, row_ids={"r1", "r3", "elsewhere"})
+    engine = Counting()
+    await answer(engine, make_rows(4), tmp_path)
+    assert sorted(engine.asked) == ["question 0", "question 2"]
+    tidy_kept(tmp_path, row_ids=frozenset())
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_other_weights_other_sampling_or_other_rows_are_other_answers(tmp_path: Path) -> None:
@@ -152,7 +175,7 @@ async def test_other_weights_other_sampling_or_other_rows_are_other_answers(tmp_
 
 async def test_rows_beyond_the_context_are_left_out_and_named(tmp_path: Path) -> None:
     error = InvalidInput("is longer than the context", subject="the prompt", remedy="Shorten it.")
-    answers, too_long = await answer(Counting(fail_on="question 1", error=error), make_rows(3), tmp_path)
+    answers, too_long, _ = await answer(Counting(fail_on="question 1", error=error), make_rows(3), tmp_path)
     assert too_long == ("r1",)
     assert [a.row_id for a in answers] == ["r0", "r2"]
 
@@ -205,7 +228,7 @@ async def test_base_says_how_odd_it_finds_each_answer_whoever_gave_it(tmp_path: 
     engine, rows = EchoEngine(), make_rows(2)
     await engine.load_adapter("support@1", tmp_path)
     tuned = Contestant("candidate", "support@1", "hash-1")
-    answers, _ = await answer(engine, rows, tmp_path / "cache", contestant=tuned)
+    answers, _, _ = await answer(engine, rows, tmp_path / "cache", contestant=tuned)
     for row, given in zip(rows, answers, strict=True):
         prompt_ids, answer_ids = await engine.tokenize(row.messages, answer=given.text)
         # The end of the turn is not part of what was said.

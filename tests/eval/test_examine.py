@@ -1,7 +1,9 @@
+import asyncio
 import json
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -342,3 +344,48 @@ async def test_suites_are_asked_of_everybody_and_told_beside_the_verdict(tmp_pat
     ]
     assert "oops: is no suite here" in told.problems[0]
     assert "suites.json" in {entry.name for entry in verify(tmp_path / "evaluation").files}
+
+
+async def test_another_night_asks_the_candidate_alone_and_says_what_was_read(tmp_path: Path) -> None:
+    await run(School(), tmp_path, folder="monday", cache=tmp_path / "kept")
+    engine = School()
+    tuesday = CONTESTANTS | {"candidate": Contestant("candidate", "support@3", "hash-3")}
+    verdict = await run(engine, tmp_path, contestants=tuesday, folder="tuesday", cache=tmp_path / "kept")
+    assert engine.asked == ["support@3"] * 30
+    about = verify(tmp_path / "tuesday").about
+    assert (about["asked"], about["read"]) == (30, 60)
+    assert verdict == await run(School(), tmp_path, contestants=tuesday, folder="fresh")
+    assert verify(tmp_path / "fresh").content_hash == verify(tmp_path / "tuesday").content_hash
+
+
+class Jittery(School):
+    """Answers in another order each time; whoever has the same weights says the same."""
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        for _ in range(hash((request.request_id, request.model)) % 5):
+            await asyncio.sleep(0)
+        same = replace(request, model="support@1") if request.model == "support@2" else request
+        async for delta in super().stream(same):
+            yield delta
+
+    async def token_logprobs(self, model: str, token_ids: Sequence[int]) -> tuple[float, ...]:
+        return await super().token_logprobs("support@1" if model == "support@2" else model, token_ids)
+
+
+@pytest.mark.parametrize("in_flight", [1, 16])
+@pytest.mark.parametrize("hash_of_candidate", ["hash-1", "hash-of-a-copy"])
+async def test_an_adapter_against_itself_is_never_promoted(
+    tmp_path: Path, hash_of_candidate: str, in_flight: int
+) -> None:
+    """Registered twice, with the same bytes or as a copy with other ones (another card, other metadata)."""
+    twice = CONTESTANTS | {"candidate": Contestant("candidate", "support@2", hash_of_candidate)}
+    for night in range(3):
+        verdict = await run(
+            Jittery(), tmp_path, contestants=twice, folder=f"night-{night}", rotation=str(night), in_flight=in_flight
+        )
+        assert verdict.outcome == Outcome.REJECT
+        figures = verdict.figures
+        assert (figures["gain_mean"], figures["perplexity_ratio"]) == (0, 1)
+        for name, value in figures.items():
+            if name.startswith("production_") and name != "production_overlap":
+                assert figures[name.replace("production_", "candidate_")] == pytest.approx(value, abs=1e-12)

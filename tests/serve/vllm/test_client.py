@@ -304,3 +304,10 @@ async def test_a_template_without_system_prompt_gets_it_with_the_first_question(
     async for _ in engine.stream(ChatRequest(chat, "support@1", Sampling(), "id-1")):
         pass
     assert vllm.asked[0]["messages"] == [{"role": "user", "content": "Be kind.\n\nHi?"}]
+
+
+async def test_an_engine_says_its_release_or_nothing(vllm: Played, engine: VllmEngine) -> None:
+    vllm.says("/version", '{"version":"0.32.0"}')
+    assert "0.32.0" in await engine.version()
+    vllm.says("/version", "no such page", status=404)
+    assert await engine.version() == ""
