@@ -17,11 +17,11 @@ from collect.events import moves_of_production
 from collect.store import Store
 from deploy.orders import anchor_of, contestants, hash_in_production, rules_of, sampling_of, suites_of
 from deploy.rollout import Rollout
+from eval.exam import find_row_ids
 from eval.examine import examine
 from eval.gate import Verdict
 from eval.kept import tidy_kept
 from eval.spending import Spent, alpha_of_a_night
-from eval.suites import find_row_ids
 from nightschool.bots import Bot
 from nightschool.engine import Engine
 from nightschool.errors import Unavailable

@@ -16,6 +16,7 @@ from eval.answers import Contestant, Label
 from eval.rules import GateRules
 from eval.suite.registry import SuiteOrder
 from eval.suites import count_witnesses, read_suite
+from eval.votes import choose_votes, read_held_votes
 from nightschool.bots import Bot
 from nightschool.methods import ANSWERING
 from nightschool.records import BASE, Adapter, Event, Outcome, Sampling, Stage
@@ -114,7 +115,7 @@ def shortfall(
     if data.train_rows < recipe.min_examples:
         return f"{data.train_rows} training rows; recipe.min_examples asks for {recipe.min_examples}"
     asked = count_witnesses(read_suite(dataset, max_rows=gate.max_rows))
-    if asked < gate.min_conversations:
+    if not _can_judge(rules_of(bot), asked=asked, dataset=dataset):
         return (
             f"{asked} held-out conversations of different people with an answer that a person wrote or approved; "
             f"gate.min_conversations asks for {gate.min_conversations}"
@@ -125,6 +126,15 @@ def shortfall(
             f"recipe.min_new_examples asks for {recipe.min_new_examples}"
         )
     return None
+
+
+def _can_judge(rules: GateRules, *, asked: int, dataset: Path) -> bool:
+    """Whether an exam of this dataset could tell a better adapter: by references, or by votes where they may judge."""
+    if rules.primary not in {"auto", "vote_margin"}:
+        return asked >= rules.min_conversations
+    votes = choose_votes(read_held_votes(dataset), max_rows=rules.max_rows, rotation="")
+    by_votes = votes.can_judge(asked=asked, least=rules.min_conversations)
+    return by_votes or (rules.primary == "auto" and asked >= rules.min_conversations)
 
 
 def insufficient(data: DatasetSummary, why: str) -> Decision:

@@ -93,7 +93,7 @@ async def answer_suite(
         on_step(next(done), len(rows))
         return answer
 
-    results = await _gather_or_first_failure([one(row) for row in rows])
+    results = await gather_or_first_failure([one(row) for row in rows])
     refusals = [result for result in results if isinstance(result, InvalidInput)]
     if refusals and len(refusals) == len(rows):
         raise EvaluationFailed(
@@ -191,7 +191,7 @@ async def _ask_unless_refused(
         return refusal
 
 
-async def _gather_or_first_failure(calls: Sequence[Coroutine[None, None, _T]]) -> list[_T]:
+async def gather_or_first_failure(calls: Sequence[Coroutine[None, None, _T]]) -> list[_T]:
     """Like a TaskGroup, but callers who catch our errors by kind must not meet an ExceptionGroup."""
     try:
         async with asyncio.TaskGroup() as group:

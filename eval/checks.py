@@ -25,10 +25,20 @@ def superiority(case: Case) -> Check:
     return Check(
         has_passed,
         f"better on {figures['better_rows']:g}, worse on {figures['worse_rows']:g} of "
-        f"{several(figures['held_out_rows'], 'question')} ({crowd(figures)}); {_comparison(case, case.rival)}, a gain "
+        f"{_judged(case)}; {_comparison(case, case.rival)}, a gain "
         f"of {figures['gain_mean']:+.4f}, of which luck leaves {low:+.4f} ({'above' if low > 0 else 'not above'} 0; "
         f"{_risk(rules)}). {_resolution(figures, rules, has_passed=has_passed)}",
     )
+
+
+def _judged(case: Case) -> str:
+    figures = case.figures
+    if case.rules.primary == "vote_margin":
+        votes = figures["liked_votes"] + figures["disliked_votes"]
+        return (
+            f"{several(votes, 'answer')} that people rated (of {several(figures['vote_witnesses'], 'witness', 'es')})"
+        )
+    return f"{several(figures['held_out_rows'], 'question')} ({crowd(figures)})"
 
 
 def _risk(rules: GateRules) -> str:
@@ -137,11 +147,13 @@ def crowd(figures: Mapping[str, float]) -> str:
     return f"{several(conversations, 'held-out conversation')} of no more than {witnesses:g} people"
 
 
-def several(count: float, noun: str) -> str:
-    return f"{count:g} {noun}{'' if count == 1 else 's'}"
+def several(count: float, noun: str, ending: str = "s") -> str:
+    return f"{count:g} {noun}{'' if count == 1 else ending}"
 
 
 def _comparison(case: Case, opponent: Opponent) -> str:
+    if case.rules.primary == "vote_margin":
+        return f"on vote margin (nats per token towards what was liked and away from what was not) over {opponent.name}"
     title, values = PRIMARY[case.rules.primary]
     candidate, other = float(values(case.candidate).mean()), float(values(opponent.scores).mean())
     return f"on {title} the candidate scores {candidate:.4f} against {other:.4f} of {opponent.name}"

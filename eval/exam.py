@@ -11,7 +11,9 @@ from typing import Final, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from eval.core import keep_core
-from eval.suites import HELD_OUT, SuiteRow, choose_rows, read_held_out
+from eval.rules import GateRules, Primary
+from eval.suites import HELD_OUT, SuiteRow, choose_rows, count_witnesses, read_held_out
+from eval.votes import HeldVotes, choose_votes, read_held_votes
 from nightschool.tables import read_rows
 
 TRAIN: Final = "sft_train.parquet"
@@ -25,30 +27,62 @@ class ExamFacts:
     """Conversations of the exam that production was trained on, or a near-duplicate of which it was."""
     liked_rows: int = 0
     """Held-out answers that were only liked. They are no references: production wrote them."""
+    votes_can_judge: bool = False
+    """Whether enough people rated answers on either side for `vote_margin`."""
+    primary_why: str = ""
+    """Why this is the primary metric, where the data chose it."""
 
 
 class Exam(NamedTuple):
     rows: tuple[SuiteRow, ...]
     facts: ExamFacts
+    votes: HeldVotes = HeldVotes()
+    primary: Primary = "token_f1"
+    """Settled: never `auto`."""
 
 
 def read_exam(
     dataset: Path,
     *,
-    max_rows: int,
+    rules: GateRules,
     rotation: str,
     production_trained: frozenset[str],
     core: Path | None = None,
-    least_core: int = 1,
 ) -> Exam:
     """`production_trained` names the conversations of production's own dataset. `core` is the file in which the rows
-    that never change are frozen, from the first exam on that has `least_core` witnesses. Raises InvalidInput."""
+    that never change are frozen, from the first exam on that has enough witnesses. Raises InvalidInput."""
+    max_rows, least = rules.max_rows, rules.min_conversations
     held_out = read_held_out(dataset)
-    frozen = keep_core(core, held_out.rows, max_rows=max_rows, least=least_core) if core else None
+    frozen = keep_core(core, held_out.rows, max_rows=max_rows, least=least) if core else None
     rows = choose_rows(held_out.rows, max_rows=max_rows, rotation=rotation, core=frozen)
     asked = {row.conversation_id for row in rows}
     known = production_trained | _near_duplicates(dataset, production_trained)
-    return Exam(rows, ExamFacts(len(asked & known), held_out.liked_rows))
+    votes = choose_votes(read_held_votes(dataset), max_rows=max_rows, rotation=rotation)
+    can_judge = votes.can_judge(asked=count_witnesses(rows), least=least)
+    primary, why = choose_primary(rules, witnesses=count_witnesses(rows), votes_can_judge=can_judge)
+    return Exam(rows, ExamFacts(len(asked & known), held_out.liked_rows, can_judge, why), votes, primary)
+
+
+def find_row_ids(dataset: Path) -> frozenset[str]:
+    """Of everything that an exam of this dataset could ask. Raises InvalidInput."""
+    return frozenset(row.row_id for row in (*read_held_out(dataset).rows, *read_held_votes(dataset).texts))
+
+
+class Choice(NamedTuple):
+    primary: Primary
+    why: str
+    """Empty where the bot's file named it."""
+
+
+def choose_primary(rules: GateRules, *, witnesses: int, votes_can_judge: bool) -> Choice:
+    """What the candidate must be better on, by what data there is and before anybody is asked."""
+    if rules.primary != "auto":
+        return Choice(rules.primary, "")
+    few = f"{witnesses} people or conversations have an answer that a person wrote or approved"
+    if witnesses < rules.min_conversations and votes_can_judge:
+        return Choice("vote_margin", f"the primary metric is vote margin, since only {few}, and enough people rated.")
+    enough = "enough" if witnesses >= rules.min_conversations else "too few, and votes are too few as well"
+    return Choice("token_f1", f"the primary metric is token F1, since {few}, which is {enough}.")
 
 
 class _GroupedRow(BaseModel):

@@ -11,7 +11,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +30,8 @@ from eval.suite.results import write_suites
 from eval.suites import SuiteRow
 from eval.verdict import SCORES, Question, read_verdict, write_verdict
 from eval.vetoes.find import learn_examiner
+from eval.vote_scores import VOTES, VoteScore, write_votes
+from eval.votes import HeldVotes, score_votes, vote_scores
 from nightschool.engine import Engine
 from nightschool.errors import EvaluationFailed, InvalidInput
 from nightschool.files import publish, read_manifest
@@ -53,8 +55,9 @@ class _Examined:
     """By contestant, then by row id; each holds at least `rows`."""
     skipped_rows: tuple[str, ...]
     facts: ExamFacts
+    votes: Sequence[VoteScore]
     work: Mapping[str, int]
-    """How many answers were asked and how many read."""
+    """How many answers were asked and how many read, and how many rated texts were scored."""
 
 
 async def examine(
@@ -81,17 +84,17 @@ async def examine(
     loaded must not lower the bar. `production_trained` names the conversations that it was trained on; `rotation`
     which draw of the changing part is asked, `core` the file that names the part which does not change. `suites` are
     asked behind the rows and told in suites.json. Answers are kept in `cache`, a folder of this engine set-up
-    (`eval.kept`), for other nights, else in `folder` until the end, so that nothing is asked twice; the manifest says how
-    many were `asked` and how many `read`. Raises InvalidInput, EvaluationFailed, and what the engine raises.
+    (`eval.kept`), for other nights, else in `folder` until the end, so that nothing is asked twice; the manifest says
+    how many were `asked` and how many `read`. Raises InvalidInput, EvaluationFailed, and what the engine raises.
     """
     question = _pose(dataset, contestants, sampling=sampling, gate=gate, rotation=rotation)
     _check_production(contestants, production_hash=production_hash)
+    exam = await asyncio.to_thread(
+        read_exam, dataset, rules=gate, rotation=rotation, production_trained=production_trained, core=core
+    )
+    question = question.model_copy(update={"rules": replace(gate, primary=exam.primary)})
     if read_manifest(folder) is not None:
         return _found(folder, question)
-    exam = await asyncio.to_thread(
-        read_exam, dataset, max_rows=gate.max_rows, rotation=rotation, production_trained=production_trained,
-        core=core, least_core=gate.min_conversations,
-    )  # fmt: skip
     examined = await _ask_everyone(
         engine, exam, question=question, cache=cache or _draft(folder), on_step=on_step, in_flight=in_flight
     )
@@ -173,7 +176,7 @@ async def _ask_everyone(
     rows: Sequence[SuiteRow] = exam.rows
     given: dict[Label, Mapping[str, Answer]] = {}
     skipped: list[str] = []
-    work = {"asked": 0, "read": 0}
+    work = {"asked": 0, "read": 0, "scored": 0}
     for turn, contestant in enumerate(question.contestants):
 
         def step(done: int, total: int, *, turn: int = turn, label: Label = contestant.label) -> None:
@@ -189,9 +192,29 @@ async def _ask_everyone(
         work["read"] += len(rows) - asked
         logger.info("contestant=%s asked=%d read=%d", contestant.label, asked, len(rows) - asked)
         rows = [row for row in rows if row.row_id not in too_long]
+    votes = await _ask_for_votes(engine, exam.votes, question=question, cache=cache, work=work, in_flight=in_flight)
     if skipped:
         logger.warning("rows=%d exceed the engine's context and were left out of the evaluation", len(skipped))
-    return _Examined(tuple(rows), given, tuple(sorted(skipped)), exam.facts, work)
+    return _Examined(tuple(rows), given, tuple(sorted(skipped)), exam.facts, votes, work)
+
+
+async def _ask_for_votes(
+    engine: Engine, held: HeldVotes, *, question: Question, cache: Path, work: dict[str, int], in_flight: int
+) -> list[VoteScore]:
+    """What everybody finds of what people rated; texts beyond the context are left out for all."""
+    heard = {}
+    for contestant in question.contestants:
+        heard[contestant.label] = await score_votes(
+            engine, held, contestant=contestant, cache=cache, in_flight=in_flight
+        )
+        asked = heard[contestant.label].asked
+        work["scored"] += asked
+        logger.info("contestant=%s votes_asked=%d read=%d", contestant.label, asked, len(held.texts) - asked)
+    left = held.without(frozenset().union(*(found.too_long for found in heard.values())))
+    return [
+        score for contestant in question.contestants
+        for score in vote_scores(left, heard[contestant.label].nats, contestant=contestant)
+    ]  # fmt: skip
 
 
 def _write_down(folder: Path, examined: _Examined, *, question: Question) -> Verdict:
@@ -203,9 +226,10 @@ def _write_down(folder: Path, examined: _Examined, *, question: Question) -> Ver
         for label, answers in examined.answers.items()
         for row in examined.rows
     ]
-    verdict = decide(scores, question.rules, facts=examined.facts)
+    verdict = decide(scores, question.rules, facts=examined.facts, votes=examined.votes)
     _write_answers(folder / ANSWERS, examined)
     write_scores(folder / SCORES, scores)
+    write_votes(folder / VOTES, examined.votes)
     write_verdict(folder, verdict, question=question, facts=examined.facts, skipped_rows=examined.skipped_rows)
     write_report(
         folder, verdict, scores=scores, rules=question.rules, samples=_samples(examined),

@@ -18,6 +18,7 @@ from eval.exam import ExamFacts
 from eval.rules import GateRules
 from eval.scores import ScoreRow, pair_columns
 from eval.vetoes.bounds import vetoes
+from eval.vote_scores import LEAST_ASKED, LEAST_KIND, VoteScore, pair_votes
 from nightschool.records import Figures, Outcome
 
 _NOTHING: Final = ExamFacts()
@@ -32,7 +33,9 @@ class Verdict:
     """Finite numbers only; a figure that could not be computed is left out and named in the reasons."""
 
 
-def decide(scores: Iterable[ScoreRow], rules: GateRules, *, facts: ExamFacts = _NOTHING) -> Verdict:
+def decide(
+    scores: Iterable[ScoreRow], rules: GateRules, *, facts: ExamFacts = _NOTHING, votes: Iterable[VoteScore] = ()
+) -> Verdict:
     """The verdict on the rows labelled `candidate` against `production` (or `base` where none is live).
 
     A pure function of its arguments; the order of rows does not matter. Raises EvaluationFailed where the scores are
@@ -42,10 +45,13 @@ def decide(scores: Iterable[ScoreRow], rules: GateRules, *, facts: ExamFacts = _
     if not columns:
         nothing = dict.fromkeys(("held_out_rows", "held_out_conversations", "held_out_witnesses"), 0.0)
         return _too_few(rules, nothing | {"liked_rows": facts.liked_rows})
-    case = build_case(columns, rules, facts=facts)
-    if case.figures["held_out_witnesses"] < rules.min_conversations:
+    case = build_case(columns, rules, facts=facts, votes=pair_votes(votes))
+    if rules.primary == "vote_margin":
+        if not facts.votes_can_judge:
+            return _too_few_votes(rules, case.figures)
+    elif case.figures["held_out_witnesses"] < rules.min_conversations:
         return _too_few(rules, case.figures)
-    checked = tuple(_check(case))
+    checked = (*_check(case), *([Check(True, facts.primary_why)] if facts.primary_why else []))
     outcome = Outcome.PROMOTE if all(check.has_passed for check in checked) else Outcome.REJECT
     reasons = tuple(f"{'passed' if check.has_passed else 'failed'}: {check.sentence}" for check in checked)
     return Verdict(outcome, reasons, _finite(case.figures))
@@ -71,6 +77,16 @@ def _too_few(rules: GateRules, figures: Mapping[str, float]) -> Verdict:
     sentence = (
         f"failed: only {checks.crowd(figures)}, and the gate needs {rules.min_conversations} to tell a better adapter "
         f"from a lucky one; production stays."
+    )
+    return Verdict(Outcome.INSUFFICIENT_DATA, (sentence,), _finite(figures))
+
+
+def _too_few_votes(rules: GateRules, figures: Mapping[str, float]) -> Verdict:
+    sentence = (
+        f"failed: only {figures['liked_votes']:g} liked and {figures['disliked_votes']:g} disliked held-out answers of "
+        f"{figures['vote_witnesses']:g} people, beside {checks.crowd(figures)}; to judge by votes the gate needs "
+        f"{rules.min_conversations} people, {LEAST_KIND} on either side, and {LEAST_ASKED} who were answered; "
+        f"production stays."
     )
     return Verdict(Outcome.INSUFFICIENT_DATA, (sentence,), _finite(figures))
 

@@ -7,7 +7,8 @@ docs/gate.md.
 from dataclasses import dataclass
 from typing import Literal
 
-Primary = Literal["token_f1", "rouge_l", "perplexity"]
+Primary = Literal["auto", "token_f1", "rouge_l", "perplexity", "vote_margin"]
+"""`auto` is settled before anybody is asked (`eval.exam`): nothing is decided by it."""
 
 
 @dataclass(frozen=True, slots=True)

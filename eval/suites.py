@@ -65,11 +65,6 @@ def read_held_out(dataset: Path) -> HeldOut:
     return HeldOut(tuple(rows.values()), len(liked))
 
 
-def find_row_ids(dataset: Path) -> frozenset[str]:
-    """Of everything that an exam of this dataset could ask. Raises InvalidInput."""
-    return frozenset(row.row_id for row in read_held_out(dataset).rows)
-
-
 def read_suite(dataset: Path, *, max_rows: int, rotation: str = "") -> tuple[SuiteRow, ...]:
     """The rows of one exam, sorted by conversation and id; () where nothing is held out. Raises InvalidInput."""
     return choose_rows(read_held_out(dataset).rows, max_rows=max_rows, rotation=rotation)

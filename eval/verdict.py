@@ -18,6 +18,7 @@ from eval.exam import ExamFacts
 from eval.gate import Verdict, decide
 from eval.rules import GateRules
 from eval.scores import read_scores
+from eval.vote_scores import VOTES, read_votes
 from nightschool.errors import InvalidInput, NightschoolError
 from nightschool.files import write_atomic
 from nightschool.records import Outcome, Sampling
@@ -84,7 +85,8 @@ def read_verdict(folder: Path) -> VerdictFile:
 def decide_again(scores: Path) -> Verdict:
     """The verdict by the rules beside `scores`. Raises InvalidInput, NotFound, EvaluationFailed."""
     table, stored = read_scores(scores), read_verdict(scores.parent)
-    return decide(table, stored.question.rules, facts=stored.facts)
+    votes = read_votes(scores.with_name(VOTES))
+    return decide(table, stored.question.rules, facts=stored.facts, votes=votes)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

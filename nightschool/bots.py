@@ -56,8 +56,8 @@ class SamplingPart(Section):
 class GatePart(Section):
     """What a candidate must show before it meets people."""
 
-    primary: Literal["token_f1", "rouge_l", "perplexity"] = "token_f1"
-    """The one metric on which the candidate must be better than production."""
+    primary: Literal["auto", "token_f1", "rouge_l", "perplexity", "vote_margin"] = "token_f1"
+    """The one metric on which the candidate must be better than production; `auto` chooses by what data there is."""
     alpha: float = Field(default=0.025, gt=0, lt=0.5)
     """One-sided error of a comparison: a first night's risk of a false promotion, and what guardrails are held to."""
     false_promotions_a_year: float = Field(default=1.0, gt=0, le=50)

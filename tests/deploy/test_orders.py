@@ -92,6 +92,22 @@ def test_what_the_exam_would_ask_is_counted_before_training(
     assert why.startswith(f"{asked} held-out conversations")
 
 
+@pytest.mark.parametrize(("primary", "is_enough"), [("token_f1", False), ("auto", True), ("vote_margin", True)])
+def test_votes_stand_for_references_that_are_few_where_the_gate_may_go_by_them(
+    tmp_path: Path, primary: str, *, is_enough: bool
+) -> None:
+    bot = BOT.model_copy(update={"gate": BOT.gate.model_copy(update={"primary": primary})})
+    few = data(tmp_path, conversations=6)
+    assert shortfall(bot, few, dataset=tmp_path) is not None
+    said = [{"role": "user", "content": "Hi?"}]
+    votes = [
+        {"conversation_id": f"v{n}", "prompt": said, "answer": f"a{n}", "is_good": n % 3 > 0, "person": f"p{n}"}
+        for n in range(30)
+    ]
+    write_table(tmp_path / "votes_held_out.parquet", votes)
+    assert (shortfall(bot, few, dataset=tmp_path) is None) == is_enough
+
+
 def test_where_nothing_is_new_a_changed_order_or_a_person_is_reason_enough(tmp_path: Path) -> None:
     nothing_new = data(tmp_path, conversations=30).model_copy(update={"new_rows": 0})
     ask = partial(shortfall, BOT, dataset=tmp_path)

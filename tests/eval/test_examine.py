@@ -99,10 +99,9 @@ async def run(
         dataset=dataset,
         contestants=asked,
         sampling=SAMPLING,
-        gate=RULES,
         folder=root / folder,
         on_step=lambda share, words: steps.append((share, words)) if steps is not None else None,
-        **({"production_hash": live.content_hash if live else ""} | options),
+        **{"production_hash": live.content_hash if live else "", "gate": RULES, **options},
     )
 
 
@@ -122,7 +121,7 @@ async def test_a_better_candidate_is_promoted_and_everything_is_written_down(tmp
     manifest = verify(tmp_path / "evaluation")
     assert manifest.kind == "evaluation"
     names = {entry.name for entry in manifest.files}
-    assert names == {"answers.parquet", "scores.parquet", "verdict.json", "report.md", "report.png"}
+    assert names == {"answers.parquet", "scores.parquet", "votes.parquet", "verdict.json", "report.md", "report.png"}
     table = pq.read_table(tmp_path / "evaluation" / "answers.parquet")
     assert table.num_rows == 90
 
