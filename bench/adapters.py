@@ -18,7 +18,7 @@ from bench.common.classroom import Class, Sizes, build_class_dataset, read_class
 from bench.common.contestants import Contestants, perplexity
 from bench.common.runs import call
 from bench.common.workshop import open_workshop
-from bench.learn import PUBLIC, SEED, likes_steps
+from bench.learn import PUBLIC, SEED, likes_prose
 from tune.recipe import Recipe, write_recipe
 from tune.whole import MODEL
 
@@ -75,7 +75,7 @@ def score_trained(ran: Ran, judge: Contestants, pupils: Class, *, model: str) ->
 
 def measure(folder: Path, data: Path, *, model: str, plan: Plan) -> dict[str, float]:
     pupils = read_class(data, plan.sizes, seed=SEED, longest_chars=LONGEST_CHARS)
-    dataset = build_class_dataset(pupils, folder, taste=likes_steps, noise=0, seed=SEED)
+    dataset = build_class_dataset(pupils, folder, taste=likes_prose, noise=0, seed=SEED)
     judge = Contestants(model)
     figures = {"perplexity_base": score(judge, None, pupils)}
     print(f"base: {figures['perplexity_base']:.2f}")

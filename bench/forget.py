@@ -22,6 +22,7 @@ from bench.common.classroom import Class, Sizes, build_class_dataset, read_class
 from bench.common.contestants import Contestants, Likelihood, perplexity
 from bench.common.runs import train
 from bench.common.workshop import open_workshop
+from bench.learn import likes_prose
 from eval.statistics import interval_of_mean
 from nightschool.records import ChatMessage
 from tune.recipe import Recipe
@@ -114,7 +115,7 @@ def measure(folder: Path, shared: Path, *, model: str, plan: Plan) -> dict[str, 
     asked, taught = preferred[: plan.general], preferred[plan.general :]
     general = folder / "general.jsonl"
     general.write_text("".join(json.dumps({"messages": chat}) + "\n" for chat in taught))
-    dataset = build_class_dataset(pupils, folder, taste=lambda answer: "\n1." in answer, noise=0, seed=SEED)
+    dataset = build_class_dataset(pupils, folder, taste=likes_prose, noise=0, seed=SEED)
     runs = {arm: run_night(arm, dataset, folder, model=model, plan=plan, general=general) for arm in ARMS}
     judge = Contestants(model)
     sets: Mapping[str, Sequence[Chat]] = {

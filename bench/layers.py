@@ -20,7 +20,7 @@ import numpy as np
 from bench.common.classroom import Class, Example, Sizes, build_class_dataset, read_class
 from bench.common.contestants import Contestants, perplexity
 from bench.common.workshop import open_workshop
-from bench.learn import PUBLIC, SEED, likes_steps
+from bench.learn import PUBLIC, SEED, likes_prose
 from eval.metrics.text import token_f1
 from nightschool.prompt import Neutraliser
 from tune import model as models
@@ -110,7 +110,7 @@ def mark(judge: Contestants, adapter: Path | None, pupils: Class, *, plan: Plan,
 
 def measure(folder: Path, data: Path, *, model: str, plan: Plan) -> dict[str, float]:
     pupils = choose_short(data, plan)
-    lessons = read_lessons(build_class_dataset(pupils, folder, taste=likes_steps, noise=0, seed=SEED), model)
+    lessons = read_lessons(build_class_dataset(pupils, folder, taste=likes_prose, noise=0, seed=SEED), model)
     judge = Contestants(model)
     tokens = sum(len(given.row.input_ids) for given in lessons.imitated)
     print(f"{len(lessons.imitated)} rows, {tokens} tokens, {plan.epochs} epochs", flush=True)

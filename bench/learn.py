@@ -1,6 +1,6 @@
 """Does a night teach? Held-out questions under base, a night's adapter, and what TRL would make of the same rows.
 
-Public support questions are imported, a taste of our making (numbered steps rather than flowing text) votes with a
+Public support questions are imported, a taste of our making (flowing text rather than numbered steps) votes with a
 tenth of its votes turned round, and one dataset is built of it all by the record's own doors. Then real runs of
 `tune.train`: SFT, and from its adapter DPO and KTO; and plain TRL with its defaults on the same SFT rows for as many
 epochs. Told are perplexity of people's held-out answers, ROUGE-L and token F1 of greedy answers (gains with 95 %
@@ -51,9 +51,9 @@ FULL: Final = Plan(Sizes(taught=90, examined=100, voted=90), epochs=2, answers=6
 QUICK: Final = Plan(Sizes(taught=16, examined=12, voted=16), epochs=1, answers=6, max_tokens=24, longest_chars=700)
 
 
-def likes_steps(answer: str) -> bool:
-    """The hidden taste: steps that are numbered."""
-    return "\n1." in answer
+def likes_prose(answer: str) -> bool:
+    """The hidden taste: flowing text rather than numbered steps, against what base and examples lean to."""
+    return "\n1." not in answer
 
 
 def run_night(method: Method, dataset: Path, folder: Path, *, model: str, plan: Plan, start: Path | None) -> Path:
@@ -62,7 +62,7 @@ def run_night(method: Method, dataset: Path, folder: Path, *, model: str, plan: 
         folder / method,
         Recipe(
             base_model=model, dataset=str(dataset), methods=(method,), start=str(start or ""), epochs=plan.epochs,
-            learning_rate=4e-4, dpo_learning_rate=5e-5, kto_learning_rate=5e-5, batch_size=8, seed=SEED,
+            learning_rate=4e-4, dpo_learning_rate=2e-4, kto_learning_rate=2e-4, batch_size=8, seed=SEED,
             min_pairs=1, min_votes=2, min_votes_each=1,
         ),
     )  # fmt: skip
@@ -94,7 +94,7 @@ class Marks:
 
 def mark(judge: Contestants, adapter: Path | None, pupils: Class, *, plan: Plan, answers: int) -> Marks:
     """`answers`: so many questions are answered too."""
-    pairs = list(pair_up(pupils.examined, pupils.others["examined"], taste=likes_steps))
+    pairs = list(pair_up(pupils.examined, pupils.others["examined"], taste=likes_prose))
     said = list(dict.fromkeys([*pupils.examined, *(example for pair in pairs for example in pair)]))
     with judge.wearing(adapter):
         scored = dict(zip(said, judge.score([example.chat for example in said]), strict=True))
@@ -156,7 +156,7 @@ def main() -> None:
 
 def measure(folder: Path, data: Path, *, model: str, plan: Plan) -> dict[str, float]:
     pupils = read_class(data, plan.sizes, seed=SEED, longest_chars=plan.longest_chars)
-    dataset = build_class_dataset(pupils, folder, taste=likes_steps, noise=NOISE, seed=SEED)
+    dataset = build_class_dataset(pupils, folder, taste=likes_prose, noise=NOISE, seed=SEED)
     adapters: dict[str, Path | None] = {"base": None, "plain_trl": run_plain(dataset, folder, model=model, plan=plan)}
     for method in USUAL:
         start = None if method == "sft" else adapters["sft"]

@@ -23,7 +23,7 @@ from bench.common.contestants import Contestants
 from bench.common.plain_rows import write_plain_rows
 from bench.common.runs import call
 from bench.common.workshop import open_workshop
-from bench.learn import PUBLIC, SEED, likes_steps
+from bench.learn import PUBLIC, SEED, likes_prose
 from nightschool.methods import USUAL, Method
 from tune.recipe import Recipe, write_recipe
 
@@ -40,7 +40,7 @@ class Plan:
     """Of question and answer together; None takes chats of any length."""
 
 
-FULL: Final = Plan(Sizes(taught=64, examined=60, voted=48))
+FULL: Final = Plan(Sizes(taught=24, examined=60, voted=16))
 QUICK: Final = Plan(Sizes(taught=8, examined=20, voted=10), longest_chars=700)
 
 
@@ -88,7 +88,7 @@ def run_plain(method: Method, rows: Path, folder: Path, *, model: str) -> Ran:
 
 def measure(folder: Path, data: Path, *, model: str, plan: Plan) -> dict[str, float]:
     pupils = read_class(data, plan.sizes, seed=SEED, longest_chars=plan.longest_chars)
-    dataset = build_class_dataset(pupils, folder, taste=likes_steps, noise=0, seed=SEED)
+    dataset = build_class_dataset(pupils, folder, taste=likes_prose, noise=0, seed=SEED)
     figures: dict[str, float] = {}
     losses: dict[str, float] = {}
     judge = Contestants(model)
@@ -121,7 +121,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=PUBLIC, help="gzipped JSONL: `group`, `intent`, `messages`")
     parser.add_argument("--model", type=Path, help="folder of the base model; none prepares the default one")
-    parser.add_argument("--quick", action="store_true", help="an eighth of the rows, short ones")
+    parser.add_argument("--quick", action="store_true", help="a third of the rows, short ones")
     given = parser.parse_args()
     with open_workshop(model=given.model) as (folder, model):
         figures = measure(folder, given.data, model=model, plan=QUICK if given.quick else FULL)
