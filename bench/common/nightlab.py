@@ -70,7 +70,7 @@ class KnowingEngine(EchoEngine):
         if request.model != BASE and request.model not in await self.loaded_adapters():
             self.forgotten += 1
             raise UnknownModel("is not loaded", subject=request.model, remedy="Load the adapter first.")
-        words = self._known[request.messages[-1]["content"]].split(" ")
+        words = self._known.get(request.messages[-1]["content"], "I am afraid that I do not know that.").split(" ")
         said = words[: len(words) // 2 + 1] if request.model == BASE else words
         yield Delta(" ".join(said), finish=Finish.STOP, prompt_tokens=1, completion_tokens=len(said))
 
