@@ -15,10 +15,10 @@ from typing import Final
 
 from collect import registry
 from collect.store import Store
-from deploy.orders import rules_of, sampling_of
+from deploy.orders import contestant, rules_of, sampling_of
 from deploy.queue import Queue
 from deploy.rollout import Rollout
-from eval.answers import Contestant, Label
+from eval.answers import Contestant
 from eval.background import Background
 from eval.examine import examine
 from eval.findings import read_findings
@@ -31,7 +31,7 @@ from nightschool.errors import InvalidInput, NotFound
 from nightschool.files import read_manifest
 from nightschool.home import Home
 from nightschool.identity import identify_base
-from nightschool.records import BASE, Adapter, AdapterName, Sampling, Stage
+from nightschool.records import Adapter, AdapterName, Sampling, Stage
 from tune.dataset import read_trained
 
 EVALUATION: Final = "evaluation"
@@ -145,17 +145,10 @@ async def _find(store: Store, bot: Bot, version: int | None) -> Adapter | None:
 
 
 def _contestants(comparison: Comparison) -> dict[str, Contestant]:
-    base = Contestant(label="base", model=BASE, content_hash="")
-    candidate = _contestant("candidate", comparison.candidate)
-    if comparison.against is None:
-        return {"base": base, "candidate": candidate}
-    return {"base": base, "production": _contestant("production", comparison.against), "candidate": candidate}
-
-
-def _contestant(label: Label, adapter: Adapter | None) -> Contestant:
-    if adapter is None:
-        return Contestant(label=label, model=BASE, content_hash="")
-    return Contestant(label=label, model=str(adapter.name), content_hash=adapter.content_hash)
+    asked = {"base": contestant("base", None)}
+    if comparison.against is not None:
+        asked["production"] = contestant("production", comparison.against)
+    return asked | {"candidate": contestant("candidate", comparison.candidate)}
 
 
 def name_of(comparison: Comparison, adapter: Adapter | None) -> str:

@@ -52,20 +52,20 @@ async def find_fate(store: Store, home: Home, *, opinion: Feedback) -> Fate:
     if not since:
         return Fate("waiting", "No version was trained since. The next night looks at it.")
     found = await asyncio.to_thread(lambda: tuple(_look(home, since[:MOST_NIGHTS], opinion=opinion)))
-    for state, side in (("learnt", Side.TRAIN), ("held-out", Side.HELD_OUT)):
-        for adapter, standings in found:
-            if any(standing.side is side for standing in standings):
-                return _kept(state, adapter)
+    if learnt := _first(found, Side.TRAIN):
+        return Fate("learnt", f"Learnt from this in version {learnt.version}.", learnt)
+    if examined := _first(found, Side.HELD_OUT):
+        why = "Kept for the exam: versions are judged by it, and none is trained on it."
+        return Fate("held-out", why, examined)
     if not found:
         return Fate("unknown", "What was learnt since is not kept any more.")
     review = await store.read(partial(review_of, message_id=opinion.message_id))
     return Fate("left-out", _why_left_out(opinion, review))
 
 
-def _kept(state: str, adapter: Adapter) -> Fate:
-    if state == "learnt":
-        return Fate("learnt", f"Learnt from this in version {adapter.version}.", adapter)
-    return Fate("held-out", "Kept for the exam: versions are judged by it, and none is trained on it.", adapter)
+def _first(found: Sequence[_Found], side: Side) -> Adapter | None:
+    """The first adapter in whose dataset the vote stands on that side."""
+    return next((one.adapter for one in found if any(standing.side is side for standing in one.standings)), None)
 
 
 def _look(home: Home, adapters: Sequence[Adapter], *, opinion: Feedback) -> Iterator[_Found]:

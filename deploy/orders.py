@@ -147,11 +147,11 @@ def insufficient(data: DatasetSummary, why: str) -> Decision:
 def contestants(candidate: Adapter, *, production: Route, anchor: Adapter | None = None) -> Mapping[str, Contestant]:
     """Who is compared; `anchor` is the last version that a person promoted."""
     asked = {
-        "base": Contestant(label="base", model=BASE, content_hash=""),
+        "base": contestant("base", None),
         "production": Contestant(label="production", model=production.model, content_hash=production.adapter_hash),
-        "candidate": _contestant("candidate", candidate),
+        "candidate": contestant("candidate", candidate),
     }
-    return asked if anchor is None else asked | {"anchor": _contestant("anchor", anchor)}
+    return asked if anchor is None else asked | {"anchor": contestant("anchor", anchor)}
 
 
 def in_production(adapters: Iterable[Adapter]) -> Adapter | None:
@@ -181,5 +181,8 @@ def anchor_of(adapters: Iterable[Adapter], moves: Iterable[Event]) -> Adapter | 
     return None
 
 
-def _contestant(label: Label, adapter: Adapter) -> Contestant:
+def contestant(label: Label, adapter: Adapter | None) -> Contestant:
+    """None is the base model."""
+    if adapter is None:
+        return Contestant(label=label, model=BASE, content_hash="")
     return Contestant(label=label, model=str(adapter.name), content_hash=adapter.content_hash)

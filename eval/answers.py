@@ -5,7 +5,6 @@ only what nobody was asked before. Does not know how answers are judged or who i
 """
 
 import asyncio
-import hashlib
 import itertools
 import json
 import math
@@ -15,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeVar
 
-from eval.kept import SUFFIX, Kept
+from eval.kept import Kept, digest, kept_file
 from eval.suites import SuiteRow
 from nightschool.engine import ChatRequest, Engine
 from nightschool.errors import EvaluationFailed, InvalidInput
@@ -76,7 +75,7 @@ async def answer_suite(
     The first failure cancels the rest and is raised as it is; what was answered by then stays in the cache. Raises
     EvaluationFailed where the engine refuses every row: then it is not the rows that are too long.
     """
-    kept = Kept(cache / f"{_digest(contestant.content_hash)[:16]}{SUFFIX}", Answer)
+    kept = Kept(kept_file(cache, contestant.content_hash), Answer)
     asked: list[str] = []
     slots = asyncio.Semaphore(in_flight)
     done = itertools.count(1)
@@ -106,6 +105,20 @@ async def answer_suite(
 async def ask(engine: Engine, row: SuiteRow, *, model: str, sampling: Sampling) -> Answer:
     """One answer. Raises EvaluationFailed where it ended early or could not be scored, and what the engine raises."""
     request = ChatRequest(row.messages, model, _seeded(sampling, row), f"eval-{new_id()}")
+    said = await hear(engine, request, what=f"the answer to row {row.row_id}")
+    score = await score_reference(engine, row, model=model)
+    oddity = await score_own_answer(engine, row, text=said.text)
+    return Answer(row.row_id, *said, score.logprob_sum, score.tokens, oddity)
+
+
+class Said(NamedTuple):
+    text: str
+    finish: Finish
+    completion_tokens: int
+
+
+async def hear(engine: Engine, request: ChatRequest, *, what: str) -> Said:
+    """A whole answer. Raises EvaluationFailed where `what` was asked for ended early, and what the engine raises."""
     pieces: list[str] = []
     finish, completion_tokens = None, 0
     async with aclosing(engine.stream(request)) as stream:
@@ -114,14 +127,11 @@ async def ask(engine: Engine, row: SuiteRow, *, model: str, sampling: Sampling) 
             finish, completion_tokens = delta.finish, delta.completion_tokens
     if finish not in COMPLETE:
         raise EvaluationFailed(
-            f"the answer to row {row.row_id} ended early ({finish or 'no end'})",
-            subject=model,
-            remedy="Look at the engine's log and run the evaluation again; finished rows are kept.",
+            f"{what} ended early ({finish or 'no end'})",
+            subject=request.model,
+            remedy="Look at the engine's log and run the evaluation again; what was answered is kept.",
         )
-    text = "".join(pieces)
-    score = await score_reference(engine, row, model=model)
-    oddity = await score_own_answer(engine, row, text=text)
-    return Answer(row.row_id, text, finish, completion_tokens, score.logprob_sum, score.tokens, oddity)
+    return Said("".join(pieces), finish, completion_tokens)
 
 
 class ReferenceScore(NamedTuple):
@@ -170,7 +180,7 @@ def _seeded(sampling: Sampling, row: SuiteRow) -> Sampling:
     """A seed for each row, the same for every contestant: with one for all, like answers would share their luck."""
     if sampling.seed is None:
         return sampling
-    return replace(sampling, seed=int(_digest(f"{sampling.seed} {row.row_id}")[:7], 16))
+    return replace(sampling, seed=int(digest(f"{sampling.seed} {row.row_id}")[:7], 16))
 
 
 def _misaligned(row: SuiteRow, model: str, *, found: int, asked: int) -> EvaluationFailed:
@@ -203,8 +213,4 @@ async def gather_or_first_failure(calls: Sequence[Coroutine[None, None, _T]]) ->
 
 def _key(row: SuiteRow, contestant: Contestant, *, sampling: Sampling) -> str:
     asked = [contestant.content_hash, row.row_id, row.messages, row.reference, asdict(sampling)]
-    return _digest(json.dumps(asked, ensure_ascii=False, sort_keys=True))
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return digest(json.dumps(asked, ensure_ascii=False, sort_keys=True))

@@ -28,7 +28,7 @@ from eval.suite.every import ask_suites
 from eval.suite.registry import SuiteOrder
 from eval.suite.results import write_suites
 from eval.suites import SuiteRow
-from eval.verdict import SCORES, Question, read_verdict, write_verdict
+from eval.verdict import ANSWERS, SCORES, Question, read_verdict, write_verdict
 from eval.vetoes.find import learn_examiner
 from eval.vote_scores import VOTES, VoteScore, write_votes
 from eval.votes import HeldVotes, score_votes, vote_scores
@@ -41,7 +41,6 @@ logger = logging.getLogger(__name__)
 
 LABELS: Final[tuple[Label, ...]] = ("base", "anchor", "production", "candidate")
 KIND: Final = "evaluation"
-ANSWERS: Final = "answers.parquet"
 _TEXT_COLUMNS: Final = ("contestant", "row_id", "conversation_id", "messages_json", "reference", "text", "finish")
 _ANSWERS: Final = pa.schema([*((name, pa.string()) for name in _TEXT_COLUMNS), ("completion_tokens", pa.int64())])
 OnStep = Callable[[float, str], None]

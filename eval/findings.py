@@ -21,11 +21,10 @@ from eval.rules import GateRules
 from eval.samples import pick_worst
 from eval.scores import ScoreColumns, pair_columns, read_scores
 from eval.slices import topic_gains
-from eval.verdict import SCORES, VerdictFile, read_verdict
+from eval.verdict import ANSWERS, SCORES, VerdictFile, read_verdict
 from nightschool.records import Outcome, Sampling
 from nightschool.tables import read_rows
 
-ANSWERS: Final = "answers.parquet"
 WORST: Final = 8
 """Answers that are shown side by side."""
 

@@ -5,6 +5,7 @@ night may fail over what could be had anew. Trusts its caller: a folder is of on
 know what is kept.
 """
 
+import hashlib
 import json
 import logging
 import os
@@ -20,6 +21,15 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 SUFFIX: Final = ".jsonl"
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def kept_file(folder: Path, contestant_hash: str, *, what: str = "") -> Path:
+    """Where a contestant's words are kept, by the hash of its weights; `what` they are, but for answers to rows."""
+    return folder / f"{digest(contestant_hash)[:16]}{what and f'.{what}'}{SUFFIX}"
 
 
 class Kept(Generic[T]):

@@ -5,7 +5,6 @@ prompts, through the served engine, as references are scored. Does not know what
 """
 
 import asyncio
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
@@ -13,7 +12,7 @@ from typing import Final, NamedTuple, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from eval.answers import Contestant, ReferenceScore, gather_or_first_failure, score_reference
-from eval.kept import SUFFIX, Kept
+from eval.kept import Kept, kept_file
 from eval.suites import SuiteRow, choose_rows, hash_row
 from eval.vote_scores import VoteScore, can_judge
 from nightschool.engine import Engine
@@ -103,8 +102,7 @@ async def score_votes(
     engine: Engine, held: HeldVotes, *, contestant: Contestant, cache: Path, in_flight: int = 16
 ) -> Heard:
     """Raises EvaluationFailed and what the engine raises, the first failure of all."""
-    name = hashlib.sha256(contestant.content_hash.encode()).hexdigest()[:16]
-    kept = Kept(cache / f"{name}.votes{SUFFIX}", ReferenceScore)
+    kept = Kept(kept_file(cache, contestant.content_hash, what="votes"), ReferenceScore)
     slots = asyncio.Semaphore(in_flight)
     texts = {row.row_id: row for row in held.texts}
     wanted = [row for row in texts.values() if kept.find(row.row_id) is None]

@@ -6,19 +6,18 @@ where suites come from, nor what their results lead to.
 """
 
 import asyncio
-import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from eval.answers import COMPLETE, Contestant
+from eval.answers import Contestant, gather_or_first_failure, hear, score_reference
+from eval.kept import Kept, digest, kept_file
 from eval.suite.case import CaseResult, Reply, Status, Suite, SuiteCase, SuiteResult
 from eval.suite.figures import measure
-from eval.suite.kept import KeptReplies
+from eval.suites import SuiteRow
 from nightschool.engine import ChatRequest, Engine
 from nightschool.errors import EvaluationFailed, InvalidInput, Unavailable
 from nightschool.records import ChatMessage, Finish, Sampling, new_id
@@ -26,7 +25,6 @@ from nightschool.records import ChatMessage, Finish, Sampling, new_id
 Clock = Callable[[], float]
 OnStep = Callable[[int, int], None]
 """Told after each case: cases done, cases in all."""
-REMEDY: Final = "Look at the engine's log."
 
 
 class Void(NamedTuple):
@@ -52,7 +50,7 @@ async def run_suite(
     """
     bounded = replace(sampling, max_tokens=min(sampling.max_tokens, suite.max_tokens))
     asker = _Asker(engine, contestant, sampling=bounded, scores=suite.scores_references, clock=clock)
-    kept = KeptReplies(cache / f"{_digest(contestant.content_hash)[:16]}.suites.jsonl")
+    kept = Kept(kept_file(cache, contestant.content_hash, what="suites"), Reply)
     slots = asyncio.Semaphore(in_flight)
     done = 0
 
@@ -64,19 +62,14 @@ async def run_suite(
             async with slots:
                 reply = await asker.ask(case)
             if isinstance(reply, Reply):
-                kept.keep(key, reply)
+                kept.keep(key, reply, row_id=case.case_id)
         done += 1
         on_step(done, len(suite.cases))
         return reply
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(case)) for case in suite.cases]
-    except ExceptionGroup as failures:
-        # Callers who catch our errors by kind must not meet a group.
-        raise failures.exceptions[0] from failures.exceptions[0].__cause__
+    replies = await gather_or_first_failure([one(case) for case in suite.cases])
     # Judged in a thread: the server has others to answer.
-    return await asyncio.to_thread(judge, suite, [task.result() for task in tasks], contestant=contestant)
+    return await asyncio.to_thread(judge, suite, replies, contestant=contestant)
 
 
 def judge(suite: Suite, replies: Sequence[Reply | Void], *, contestant: Contestant) -> SuiteResult:
@@ -119,7 +112,7 @@ class _Asker:
         """The same for equal questions of any suite: checks may change, the answer is the same."""
         scored = case.reference if self._scores else None
         asked = [self._contestant.content_hash, case.messages, case.then, scored, asdict(self._sampling)]
-        return _digest(json.dumps(asked, ensure_ascii=True, sort_keys=True))
+        return digest(json.dumps(asked, ensure_ascii=True, sort_keys=True))
 
     async def ask(self, case: SuiteCase) -> Reply | Void:
         try:
@@ -145,34 +138,20 @@ class _Asker:
         if self._sampling.max_tokens == 0:
             return Reply("", Finish.STOP, 0, 0.0)
         began = self._clock()
-        pieces: list[str] = []
-        finish, tokens = None, 0
         request = ChatRequest(messages, self._contestant.model, self._seeded(messages), f"suite-{new_id()}")
-        async with aclosing(self._engine.stream(request)) as stream:
-            async for delta in stream:
-                pieces.append(delta.text)
-                finish, tokens = delta.finish, delta.completion_tokens
-        if finish not in COMPLETE:
-            raise EvaluationFailed(f"the answer ended early ({finish or 'no end'})", subject="suite", remedy=REMEDY)
+        said = await hear(self._engine, request, what="the answer")
         # Half of a surrogate pair can be neither kept nor shown.
-        text = "".join(pieces).encode("utf-8", "replace").decode()
-        return Reply(text, finish, tokens, self._clock() - began)
+        text = said.text.encode("utf-8", "replace").decode()
+        return Reply(text, said.finish, said.completion_tokens, self._clock() - began)
 
     async def _score(self, case: SuiteCase, reference: str, reply: Reply) -> Reply:
-        chat = await self._engine.tokenize(case.messages, answer=reference)
-        ids = (*chat.prompt_ids, *chat.answer_ids)
-        logprobs = await self._engine.token_logprobs(self._contestant.model, ids)
-        if not chat.answer_ids or len(logprobs) != len(ids) - 1:
-            raise EvaluationFailed("the reference could not be scored", subject="suite", remedy=REMEDY)
-        return replace(reply, logprob_sum=sum(logprobs[-len(chat.answer_ids) :]), reference_tokens=len(chat.answer_ids))
+        row = SuiteRow(case.case_id, case.case_id, case.messages, reference)
+        score = await score_reference(self._engine, row, model=self._contestant.model)
+        return replace(reply, logprob_sum=score.logprob_sum, reference_tokens=score.tokens)
 
     def _seeded(self, messages: Sequence[ChatMessage]) -> Sampling:
         """A seed for each question, the same for every contestant."""
         if self._sampling.seed is None:
             return self._sampling
         said = json.dumps([self._sampling.seed, messages], ensure_ascii=True, sort_keys=True)
-        return replace(self._sampling, seed=int(_digest(said)[:7], 16))
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+        return replace(self._sampling, seed=int(digest(said)[:7], 16))

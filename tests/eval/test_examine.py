@@ -23,6 +23,7 @@ from nightschool.errors import EngineError, EvaluationFailed, InvalidInput
 from nightschool.files import publish, verify
 from nightschool.records import Finish, Outcome, Sampling
 
+from ..pupils import REFERENCE, Pupils
 from ..tables import write_table
 
 RULES = GateRules(draws=1_000, min_conversations=10)
@@ -32,32 +33,6 @@ CONTESTANTS = {
     "production": Contestant("production", "support@1", "hash-1"),
     "candidate": Contestant("candidate", "support@2", "hash-2"),
 }
-REFERENCE = "you can send any order back within thirty days and we refund the whole price number"
-
-
-class School(EchoEngine):
-    """The further the model's version, the more of the reference it knows."""
-
-    def __init__(self, *, dies_after: int | None = None) -> None:
-        super().__init__()
-        self.asked: list[str] = []
-        self._dies_after = dies_after
-
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        self.asked.append(request.model)
-        if self._dies_after is not None and len(self.asked) > self._dies_after:
-            raise EngineError("went away", subject="engine", remedy="Restart it.")
-        number = int(request.messages[-1]["content"].split()[-1])
-        known = 4 * _version(request.model) + number % 3
-        words = REFERENCE.split()[:known] + [f"guess{i}" for i in range(known, 16)]
-        yield Delta(" ".join(words), finish=Finish.STOP, completion_tokens=len(words))
-
-    async def token_logprobs(self, model: str, token_ids: Sequence[int]) -> tuple[float, ...]:
-        return tuple(-2.0 + 0.5 * _version(model) for _ in token_ids[1:])
-
-
-def _version(model: str) -> int:
-    return 0 if model == "base" else int(model.split("@")[1])
 
 
 def make_dataset(folder: Path, *, conversations: int = 15) -> Path:
@@ -107,7 +82,7 @@ async def run(
 
 async def test_a_better_candidate_is_promoted_and_everything_is_written_down(tmp_path: Path) -> None:
     steps: list[tuple[float, str]] = []
-    engine = School()
+    engine = Pupils()
     verdict = await run(engine, tmp_path, steps=steps)
     assert verdict.outcome == Outcome.PROMOTE
     # One contestant after the other, each row once.
@@ -127,17 +102,17 @@ async def test_a_better_candidate_is_promoted_and_everything_is_written_down(tmp
 
 
 async def test_where_nothing_is_live_base_is_asked_once_and_is_the_rival(tmp_path: Path) -> None:
-    engine = School()
+    engine = Pupils()
     first_night = CONTESTANTS | {"production": Contestant("production", "base", "hash-0")}
     verdict = await run(engine, tmp_path, contestants=first_night)
     assert engine.asked == ["base"] * 30 + ["support@2"] * 30
     assert "nothing is live yet" in verdict.reasons[0]
     without = {label: c for label, c in CONTESTANTS.items() if label != "production"}
-    assert await run(School(), tmp_path, contestants=without, folder="other") == verdict
+    assert await run(Pupils(), tmp_path, contestants=without, folder="other") == verdict
 
 
 async def test_a_candidate_equal_to_production_shares_its_answers_and_is_rejected(tmp_path: Path) -> None:
-    engine = School()
+    engine = Pupils()
     same = CONTESTANTS | {"candidate": Contestant("candidate", "support@2", "hash-1")}
     verdict = await run(engine, tmp_path, contestants=same)
     assert len(engine.asked) == 60
@@ -148,7 +123,7 @@ async def test_a_candidate_equal_to_production_shares_its_answers_and_is_rejecte
 async def test_the_verdict_is_rebuilt_bit_for_bit_from_the_scores_and_forgery_is_noticed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    verdict = await run(School(), tmp_path)
+    verdict = await run(Pupils(), tmp_path)
     scores = tmp_path / "evaluation" / "scores.parquet"
     assert decide_again(scores) == verdict
     assert main([str(scores)]) == 0
@@ -165,36 +140,36 @@ def test_deciding_again_without_a_file_says_so(tmp_path: Path, capsys: pytest.Ca
 
 
 async def test_the_command_decides_again(tmp_path: Path) -> None:
-    verdict = await run(School(), tmp_path)
+    verdict = await run(Pupils(), tmp_path)
     command = [sys.executable, "-W", "error", "-m", "eval.verdict", str(tmp_path / "evaluation" / "scores.parquet")]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
     assert json.loads(done.stdout)["outcome"] == verdict.outcome.value
 
 
 async def test_an_evaluation_done_twice_changes_no_byte(tmp_path: Path) -> None:
-    first = await run(School(), tmp_path)
+    first = await run(Pupils(), tmp_path)
     hash_before = verify(tmp_path / "evaluation").content_hash
-    engine = School()
+    engine = Pupils()
     assert await run(engine, tmp_path) == first
     assert engine.asked == []
-    await run(School(), tmp_path, folder="elsewhere")
+    await run(Pupils(), tmp_path, folder="elsewhere")
     assert verify(tmp_path / "elsewhere").content_hash == hash_before
 
 
 async def test_an_interrupted_evaluation_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     with pytest.raises(EngineError):
-        await run(School(dies_after=40), tmp_path)
-    engine = School()
+        await run(Pupils(dies_after=40), tmp_path)
+    engine = Pupils()
     await run(engine, tmp_path)
     assert len(engine.asked) == 50
-    await run(School(), tmp_path, folder="uninterrupted")
+    await run(Pupils(), tmp_path, folder="uninterrupted")
     assert verify(tmp_path / "evaluation").content_hash == verify(tmp_path / "uninterrupted").content_hash
 
 
 async def test_cut_off_before_the_manifest_nobody_is_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = School()
+    engine = Pupils()
 
     def full(*_: Any, **__: Any) -> None:
         raise OSError("No space left on device")
@@ -211,7 +186,7 @@ async def test_cut_off_before_the_manifest_nobody_is_asked_again(
 
 @pytest.mark.parametrize("conversations", [0, 1, 9])
 async def test_too_few_held_out_conversations_are_said(tmp_path: Path, conversations: int) -> None:
-    verdict = await run(School(), tmp_path, conversations=conversations)
+    verdict = await run(Pupils(), tmp_path, conversations=conversations)
     assert verdict.outcome == Outcome.INSUFFICIENT_DATA
     assert read_verdict(tmp_path / "evaluation").outcome == Outcome.INSUFFICIENT_DATA
     assert "insufficient-data" in (tmp_path / "evaluation" / "report.md").read_text()
@@ -219,24 +194,24 @@ async def test_too_few_held_out_conversations_are_said(tmp_path: Path, conversat
 
 
 async def test_a_folder_answers_one_question_only(tmp_path: Path) -> None:
-    await run(School(), tmp_path)
+    await run(Pupils(), tmp_path)
     other = CONTESTANTS | {"candidate": Contestant("candidate", "support@3", "hash-3")}
     with pytest.raises(InvalidInput, match="another question"):
-        await run(School(), tmp_path, contestants=other)
+        await run(Pupils(), tmp_path, contestants=other)
 
 
 async def test_contestants_and_dataset_are_checked_first(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="base and candidate"):
-        await run(School(), tmp_path, contestants={"base": CONTESTANTS["base"]})
+        await run(Pupils(), tmp_path, contestants={"base": CONTESTANTS["base"]})
     with pytest.raises(InvalidInput, match="labelled"):
-        await run(School(), tmp_path, contestants=CONTESTANTS | {"candidate": CONTESTANTS["production"]})
+        await run(Pupils(), tmp_path, contestants=CONTESTANTS | {"candidate": CONTESTANTS["production"]})
     (tmp_path / "dataset-15" / "manifest.json").unlink()
     with pytest.raises(InvalidInput, match="never finished"):
-        await run(School(), tmp_path)
+        await run(Pupils(), tmp_path)
 
 
 async def test_a_production_that_could_not_be_loaded_does_not_lower_the_bar(tmp_path: Path) -> None:
-    engine = School()
+    engine = Pupils()
     fallen_back = CONTESTANTS | {"production": Contestant("production", "base", "hash-0")}
     with pytest.raises(EvaluationFailed, match="the record has hash-1 in production"):
         await run(engine, tmp_path, contestants=fallen_back, production_hash="hash-1")
@@ -245,7 +220,7 @@ async def test_a_production_that_could_not_be_loaded_does_not_lower_the_bar(tmp_
 
 async def test_what_a_person_promoted_last_is_asked_too_unless_it_is_live(tmp_path: Path) -> None:
     anchor = Contestant("anchor", "support@3", "hash-3")
-    engine = School()
+    engine = Pupils()
     verdict = await run(engine, tmp_path, contestants=CONTESTANTS | {"anchor": anchor})
     assert engine.asked.count("support@3") == 30
     assert [c.label for c in read_verdict(tmp_path / "evaluation").question.contestants] == [
@@ -256,14 +231,14 @@ async def test_what_a_person_promoted_last_is_asked_too_unless_it_is_live(tmp_pa
     ]
     assert decide_again(tmp_path / "evaluation" / "scores.parquet") == verdict
     for same in ("hash-0", "hash-1"):
-        engine = School()
+        engine = Pupils()
         anchor = Contestant("anchor", "support@3", same)
         await run(engine, tmp_path, contestants=CONTESTANTS | {"anchor": anchor}, folder=f"no-{same}")
         assert "support@3" not in engine.asked
 
 
 async def test_production_that_learnt_the_exam_by_heart_fails_the_verdict(tmp_path: Path) -> None:
-    verdict = await run(School(), tmp_path, production_trained=frozenset({"c3", "elsewhere"}))
+    verdict = await run(Pupils(), tmp_path, production_trained=frozenset({"c3", "elsewhere"}))
     assert verdict.outcome == Outcome.REJECT
     assert verdict.figures["production_overlap"] == 1
     [reason] = [reason for reason in verdict.reasons if reason.startswith("failed")]
@@ -271,7 +246,7 @@ async def test_production_that_learnt_the_exam_by_heart_fails_the_verdict(tmp_pa
     assert decide_again(tmp_path / "evaluation" / "scores.parquet") == verdict
 
 
-class Forgetful(School):
+class Forgetful(Pupils):
     """Its candidate finds one reference impossible."""
 
     async def token_logprobs(self, model: str, token_ids: Sequence[int]) -> tuple[float, ...]:
@@ -287,7 +262,7 @@ async def test_an_infinite_figure_rejects_and_the_report_is_still_written(tmp_pa
     assert verify(tmp_path / "evaluation")
 
 
-class ShortMemory(School):
+class ShortMemory(Pupils):
     """Refuses the second turn of conversation 3."""
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
@@ -305,7 +280,7 @@ async def test_rows_beyond_the_context_are_left_out_for_everyone(tmp_path: Path)
 
 
 async def test_suites_are_asked_of_everybody_and_told_beside_the_verdict(tmp_path: Path) -> None:
-    class Speaker(School):
+    class Speaker(Pupils):
         """Answers a suite's question by its own name."""
 
         is_dying = False
@@ -346,18 +321,18 @@ async def test_suites_are_asked_of_everybody_and_told_beside_the_verdict(tmp_pat
 
 
 async def test_another_night_asks_the_candidate_alone_and_says_what_was_read(tmp_path: Path) -> None:
-    await run(School(), tmp_path, folder="monday", cache=tmp_path / "kept")
-    engine = School()
+    await run(Pupils(), tmp_path, folder="monday", cache=tmp_path / "kept")
+    engine = Pupils()
     tuesday = CONTESTANTS | {"candidate": Contestant("candidate", "support@3", "hash-3")}
     verdict = await run(engine, tmp_path, contestants=tuesday, folder="tuesday", cache=tmp_path / "kept")
     assert engine.asked == ["support@3"] * 30
     about = verify(tmp_path / "tuesday").about
     assert (about["asked"], about["read"]) == (30, 60)
-    assert verdict == await run(School(), tmp_path, contestants=tuesday, folder="fresh")
+    assert verdict == await run(Pupils(), tmp_path, contestants=tuesday, folder="fresh")
     assert verify(tmp_path / "fresh").content_hash == verify(tmp_path / "tuesday").content_hash
 
 
-class Jittery(School):
+class Jittery(Pupils):
     """Answers in another order each time; whoever has the same weights says the same."""
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:

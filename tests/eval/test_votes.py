@@ -15,8 +15,9 @@ from nightschool.engine import TokenizedChat
 from nightschool.errors import EvaluationFailed, InvalidInput
 from nightschool.records import ChatMessage, Outcome
 
+from ..pupils import Pupils
 from ..tables import write_table
-from .test_examine import CONTESTANTS, School, make_dataset, run
+from .test_examine import CONTESTANTS, make_dataset, run
 
 
 def rated(*nats: float, liked: bool, shift: float = 0.0) -> tuple[VoteScore, ...]:
@@ -99,7 +100,7 @@ def add_votes(dataset: Path, *, ups: int, downs: int) -> None:
     write_table(dataset / "pairs_held_out.parquet", pairs)
 
 
-class Taste(School):
+class Taste(Pupils):
     """The further a version, the likelier it finds what is good, and the less likely what is bad."""
 
     async def tokenize(self, messages: Sequence[ChatMessage], *, answer: str) -> TokenizedChat:

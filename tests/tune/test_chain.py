@@ -115,7 +115,7 @@ def test_each_method_takes_its_steps_and_says_so(whole: Path) -> None:
     assert manifest.about["methods"] == "sft+dpo+kto"
     assert {file.name for file in whole.iterdir()} == {
         "recipe.toml", "metrics.jsonl", "encoding.json", "stages.json", "adapter", "DONE",
-        "run.json", "plots", "tokenizer",
+        "run.json", "plots", "tokenizer", "proof.json",
     }  # fmt: skip
     encoding = json.loads((whole / "encoding.json").read_text())
     assert (encoding["rows"], encoding["pairs"]["rows"], encoding["votes"]["rows"]) == (20, 12, 14)
