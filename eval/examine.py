@@ -26,7 +26,7 @@ from eval.rules import GateRules
 from eval.scores import score_answer, write_scores
 from eval.suite.every import ask_suites
 from eval.suite.registry import SuiteOrder
-from eval.suite.results import write_suites
+from eval.suite.results import SuitesFile, write_suites
 from eval.suites import SuiteRow
 from eval.verdict import ANSWERS, SCORES, Question, read_verdict, write_verdict
 from eval.vetoes.find import learn_examiner
@@ -82,9 +82,10 @@ async def examine(
     `production_hash` is what should be live, the base's own hash where nothing should: a production that could not be
     loaded must not lower the bar. `production_trained` names the conversations that it was trained on; `rotation`
     which draw of the changing part is asked, `core` the file that names the part which does not change. `suites` are
-    asked behind the rows and told in suites.json. Answers are kept in `cache`, a folder of this engine set-up
-    (`eval.kept`), for other nights, else in `folder` until the end, so that nothing is asked twice; the manifest says
-    how many were `asked` and how many `read`. Raises InvalidInput, EvaluationFailed, and what the engine raises.
+    asked behind the rows, told in suites.json, and none may be lost. Answers are kept in `cache`, a folder of this
+    engine set-up (`eval.kept`), for other nights, else in `folder` until the end, so that nothing is asked twice; the
+    manifest says how many were `asked` and how many `read`. Raises InvalidInput, EvaluationFailed, and what the engine
+    raises.
     """
     question = _pose(dataset, contestants, sampling=sampling, gate=gate, rotation=rotation)
     _check_production(contestants, production_hash=production_hash)
@@ -97,12 +98,12 @@ async def examine(
     examined = await _ask_everyone(
         engine, exam, question=question, cache=cache or _draft(folder), on_step=on_step, in_flight=in_flight
     )
+    beside = None
     if suites is not None:
-        asked = await ask_suites(
+        beside = await ask_suites(
             suites, engine, question.contestants, sampling=sampling, cache=_draft(folder), in_flight=in_flight
         )
-        await asyncio.to_thread(write_suites, folder, asked)
-    return await asyncio.to_thread(_write_down, folder, examined, question=question)
+    return await asyncio.to_thread(_write_down, folder, examined, question=question, suites=beside)
 
 
 def _pose(
@@ -216,8 +217,10 @@ async def _ask_for_votes(
     ]  # fmt: skip
 
 
-def _write_down(folder: Path, examined: _Examined, *, question: Question) -> Verdict:
+def _write_down(folder: Path, examined: _Examined, *, question: Question, suites: SuitesFile | None) -> Verdict:
     folder.mkdir(parents=True, exist_ok=True)
+    if suites is not None:
+        write_suites(folder, suites)
     examiner = learn_examiner(examined.rows, base=examined.answers["base"])
     faults = {label: examiner.find_faults(answers) for label, answers in examined.answers.items()}
     scores = [
@@ -225,7 +228,8 @@ def _write_down(folder: Path, examined: _Examined, *, question: Question) -> Ver
         for label, answers in examined.answers.items()
         for row in examined.rows
     ]
-    verdict = decide(scores, question.rules, facts=examined.facts, votes=examined.votes)
+    lost = suites.results if suites is not None else ()
+    verdict = decide(scores, question.rules, facts=examined.facts, votes=examined.votes, suites=lost)
     _write_answers(folder / ANSWERS, examined)
     write_scores(folder / SCORES, scores)
     write_votes(folder / VOTES, examined.votes)

@@ -6,7 +6,7 @@ Method: paired comparisons resampled by who spoke; every check must pass; see do
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -15,8 +15,10 @@ from eval import checks, slices
 from eval.case import Case, build_case
 from eval.checks import Check
 from eval.exam import ExamFacts
+from eval.guardrails import suite_checks, suite_figures
 from eval.rules import GateRules
 from eval.scores import ScoreRow, pair_columns
+from eval.suite.case import SuiteResult
 from eval.vetoes.bounds import vetoes
 from eval.vote_scores import LEAST_ASKED, LEAST_KIND, VoteScore, pair_votes
 from nightschool.records import Figures, Outcome
@@ -34,7 +36,12 @@ class Verdict:
 
 
 def decide(
-    scores: Iterable[ScoreRow], rules: GateRules, *, facts: ExamFacts = _NOTHING, votes: Iterable[VoteScore] = ()
+    scores: Iterable[ScoreRow],
+    rules: GateRules,
+    *,
+    facts: ExamFacts = _NOTHING,
+    votes: Iterable[VoteScore] = (),
+    suites: Sequence[SuiteResult] = (),
 ) -> Verdict:
     """The verdict on the rows labelled `candidate` against `production` (or `base` where none is live).
 
@@ -51,10 +58,12 @@ def decide(
             return _too_few_votes(rules, case.figures)
     elif case.figures["held_out_witnesses"] < rules.min_conversations:
         return _too_few(rules, case.figures)
-    checked = (*_check(case), *([Check(True, facts.primary_why)] if facts.primary_why else []))
+    lost = tuple(suite_checks(suites, rules))
+    checked = (*_check(case), *lost, *([Check(True, facts.primary_why)] if facts.primary_why else []))
     outcome = Outcome.PROMOTE if all(check.has_passed for check in checked) else Outcome.REJECT
     reasons = tuple(f"{'passed' if check.has_passed else 'failed'}: {check.sentence}" for check in checked)
-    return Verdict(outcome, reasons, _finite(case.figures))
+    failed = {"failed_checks": _count_failed(checked), "failed_suites": _count_failed(lost)}
+    return Verdict(outcome, reasons, _finite({**case.figures, **suite_figures(suites), **failed}))
 
 
 def _check(case: Case) -> Iterator[Check]:
@@ -71,6 +80,10 @@ def _check(case: Case) -> Iterator[Check]:
     yield checks.overlap(case)
     yield from vetoes(case)
     yield checks.finiteness(case)
+
+
+def _count_failed(checked: Iterable[Check]) -> float:
+    return float(sum(not check.has_passed for check in checked))
 
 
 def _too_few(rules: GateRules, figures: Mapping[str, float]) -> Verdict:

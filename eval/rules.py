@@ -39,4 +39,8 @@ class GateRules:
     """Of a false alarm on any topic."""
     max_much_worse_share: float = 0.04
     """Share of rows that may keep less than a third of a token F1 that was worth keeping."""
+    suite_margin: float = 0.1
+    """How much less of a suite the candidate may pass before it must be shown not to have lost it; share of cases."""
+    suite_alpha: float = 0.05
+    """Of a false alarm on any suite, against anybody."""
     seed: int = 17

@@ -1,6 +1,7 @@
 """The verdict as a file: what was decided, by which rules, about which models on which dataset.
 
-`verdict.json` and `scores.parquet` together rebuild the decision bit for bit. Does not decide anything itself.
+`verdict.json` and the files beside it (scores, votes, what suites found) rebuild the decision bit for bit. Does not
+decide anything itself.
 Run: python -m eval.verdict SCORES  (decides again by the rules in verdict.json beside it; exit code 1: differs)
 """
 
@@ -18,6 +19,7 @@ from eval.exam import ExamFacts
 from eval.gate import Verdict, decide
 from eval.rules import GateRules
 from eval.scores import read_scores
+from eval.suite.results import read_suites
 from eval.vote_scores import VOTES, read_votes
 from nightschool.errors import InvalidInput, NightschoolError
 from nightschool.files import write_atomic
@@ -87,7 +89,8 @@ def decide_again(scores: Path) -> Verdict:
     """The verdict by the rules beside `scores`. Raises InvalidInput, NotFound, EvaluationFailed."""
     table, stored = read_scores(scores), read_verdict(scores.parent)
     votes = read_votes(scores.with_name(VOTES))
-    return decide(table, stored.question.rules, facts=stored.facts, votes=votes)
+    suites = read_suites(scores.parent).results
+    return decide(table, stored.question.rules, facts=stored.facts, votes=votes, suites=suites)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

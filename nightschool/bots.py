@@ -84,6 +84,8 @@ class GatePart(Section):
     """A topic of 8 rows or more that is shown to fall stops the candidate where it fell by more than this."""
     max_much_worse_share: float = Field(default=0.04, ge=0, le=1)
     """Share of answers that may keep less than a third of the token F1 that production has on the same row."""
+    suite_margin: float = Field(default=0.1, ge=0, le=1)
+    """A suite of which the candidate is shown to pass less stops it where that is more than this share of the cases."""
 
     @field_validator("length_ratio")
     @classmethod

@@ -15,5 +15,5 @@ class SuitesPart(Section):
     """Suites that a night asks: these, "behaviour", or what an installed package offers; `docs/suites.md`."""
     golden: str = ""
     """File of the bot's own cases (YAML), or a folder of such files."""
-    max_cases: int = Field(default=24, ge=1, le=10_000)
+    max_cases: int = Field(default=60, ge=1, le=10_000)
     """Of each suite, so that a night's exam stays short."""

@@ -32,7 +32,7 @@ class SuiteOrder:
     dataset: Path
     golden: Path | None = None
     """File or folder of the bot's own cases."""
-    max_cases: int = 24
+    max_cases: int = 60
     """Of each suite, the first ones of its order."""
 
 

@@ -279,29 +279,34 @@ async def test_rows_beyond_the_context_are_left_out_for_everyone(tmp_path: Path)
     assert "exceed the engine's context: 1 of the rows" in (tmp_path / "evaluation" / "report.md").read_text()
 
 
-async def test_suites_are_asked_of_everybody_and_told_beside_the_verdict(tmp_path: Path) -> None:
-    class Speaker(Pupils):
-        """Answers a suite's question by its own name."""
+class Speaker(Pupils):
+    """Answers a suite's question by its own name."""
 
-        is_dying = False
+    is_dying = False
 
-        async def check_ready(self) -> None:
+    async def check_ready(self) -> None:
+        if self.is_dying:
+            raise EngineError("is down", subject="engine", remedy="Restart it.")
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        if request.request_id.startswith("suite-"):
+            self.asked.append("suite")
             if self.is_dying:
-                raise EngineError("is down", subject="engine", remedy="Restart it.")
+                raise EngineError("went away", subject="engine", remedy="Restart it.")
+            yield Delta(f"I am {request.model}", finish=Finish.STOP, completion_tokens=3)
+            return
+        async for delta in super().stream(request):
+            yield delta
 
-        async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-            if request.request_id.startswith("suite-"):
-                self.asked.append("suite")
-                if self.is_dying:
-                    raise EngineError("went away", subject="engine", remedy="Restart it.")
-                yield Delta(f"I am {request.model}", finish=Finish.STOP, completion_tokens=3)
-                return
-            async for delta in super().stream(request):
-                yield delta
 
+def golden_order(tmp_path: Path, *, says: str, cases: int = 1) -> SuiteOrder:
     golden = tmp_path / "golden.yaml"
-    golden.write_text("cases:\n- {id: a, ask: who, must_say: [support@2]}\n")
-    order = SuiteOrder(("golden", "regression", "oops"), "Be kind.", tmp_path / "dataset-15", golden)
+    golden.write_text("cases:\n" + "".join(f"- {{id: a{n}, ask: who {n}, must_say: [{says}]}}\n" for n in range(cases)))
+    return SuiteOrder(("golden", "regression", "oops"), "Be kind.", tmp_path / "dataset-15", golden)
+
+
+async def test_suites_are_asked_of_everybody_and_told_beside_the_verdict(tmp_path: Path) -> None:
+    order = golden_order(tmp_path, says="support@2")
     engine = Speaker()
     engine.is_dying = True
     with pytest.raises(EngineError):
@@ -318,6 +323,14 @@ async def test_suites_are_asked_of_everybody_and_told_beside_the_verdict(tmp_pat
     ]
     assert "oops: is no suite here" in told.problems[0]
     assert "suites.json" in {entry.name for entry in verify(tmp_path / "evaluation").files}
+
+
+async def test_a_better_candidate_that_lost_what_production_can_is_rejected_and_so_again(tmp_path: Path) -> None:
+    verdict = await run(Speaker(), tmp_path, suites=golden_order(tmp_path, says="support@1", cases=12))
+    assert verdict.outcome == Outcome.REJECT
+    [reason] = [reason for reason in verdict.reasons if reason.startswith("failed")]
+    assert "suite golden the candidate passes 0 where production passes 12" in reason
+    assert decide_again(tmp_path / "evaluation" / "scores.parquet") == verdict
 
 
 async def test_another_night_asks_the_candidate_alone_and_says_what_was_read(tmp_path: Path) -> None:
