@@ -1,14 +1,15 @@
-"""What became of a vote, by the datasets of the adapters that were trained since it was cast.
+"""What became of votes, by the datasets of the adapters that were trained since they were cast.
 
 Says what is written down and no more: why a night made no row of a vote is counted on the dataset's card, not kept vote
 by vote. Does not know who may ask.
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from collect import registry
@@ -16,14 +17,17 @@ from collect.reviews import review_of
 from collect.store import Store
 from nightschool.errors import InvalidInput
 from nightschool.home import Home
-from nightschool.records import Adapter, Feedback, Review, Stage, Vote
+from nightschool.records import Adapter, BotName, Feedback, Review, Stage, Vote
 from tune.dataset import is_usable
 from tune.fates import Standing, find_standings
 from tune.split import Side
+from tune.words import VoteRef
 
 State = Literal["taken-back", "waiting", "learnt", "held-out", "left-out", "unknown"]
 MOST_NIGHTS: Final = 30
 """That are looked through, from the first behind the vote."""
+MOST_REMEMBERED: Final = 20_000
+"""Standings of one vote in one dataset; some 5 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,42 +44,96 @@ class _Found(NamedTuple):
     standings: frozenset[Standing]
 
 
-async def find_fate(store: Store, home: Home, *, opinion: Feedback) -> Fate:
-    if opinion.vote is Vote.NONE and not opinion.ideal_answer:
-        return Fate("taken-back", "You took it back, and nothing is learnt from it.")
-    adapters = await store.read(partial(registry.adapters, bot=opinion.bot))
-    since = [
-        adapter
-        for adapter in reversed(adapters)
-        if adapter.created_at > opinion.voted_at and adapter.stage is not Stage.TAINTED
-    ]
-    if not since:
-        return Fate("waiting", "No version was trained since. The next night looks at it.")
-    found = await asyncio.to_thread(lambda: tuple(_look(home, since[:MOST_NIGHTS], opinion=opinion)))
-    if learnt := _first(found, Side.TRAIN):
-        return Fate("learnt", f"Learnt from this in version {learnt.version}.", learnt)
-    if examined := _first(found, Side.HELD_OUT):
-        why = "Kept for the exam: versions are judged by it, and none is trained on it."
-        return Fate("held-out", why, examined)
-    if not found:
-        return Fate("unknown", "What was learnt since is not kept any more.")
-    review = await store.read(partial(review_of, message_id=opinion.message_id))
-    return Fate("left-out", _why_left_out(opinion, review))
+@dataclass(frozen=True, slots=True)
+class _Trace:
+    """What the nights since have of one vote."""
+
+    since: Sequence[Adapter]
+    """The first of them, oldest first."""
+    found: list[_Found] = field(default_factory=list)
+    """Those whose dataset can still be read, up to the first that learnt it."""
+
+    def first(self, side: Side) -> Adapter | None:
+        return next((one.adapter for one in self.found if any(stand.side is side for stand in one.standings)), None)
+
+    @property
+    def fate(self) -> Fate | None:
+        """None where it is in no row."""
+        if learnt := self.first(Side.TRAIN):
+            return Fate("learnt", f"Learnt from this in version {learnt.version}.", learnt)
+        if examined := self.first(Side.HELD_OUT):
+            why = "Kept as a test: new versions are judged by it, and none is trained on it."
+            return Fate("held-out", why, examined)
+        return None
 
 
-def _first(found: Sequence[_Found], side: Side) -> Adapter | None:
-    """The first adapter in whose dataset the vote stands on that side."""
-    return next((one.adapter for one in found if any(standing.side is side for standing in one.standings)), None)
+class Fates:
+    """Looks votes up, and remembers what it saw: a dataset never changes."""
+
+    def __init__(self, store: Store, home: Home) -> None:
+        self._store = store
+        self._home = home
+        self._seen: dict[tuple[str, VoteRef], frozenset[Standing]] = {}
+
+    async def find(self, opinion: Feedback) -> Fate:
+        if _is_taken_back(opinion):
+            return Fate("taken-back", "You took it back, and nothing is learnt from it.")
+        [trace] = await self._trace([opinion], bot=opinion.bot)
+        if not trace.since:
+            return Fate("waiting", "No version was trained since. The next night looks at it.")
+        if fate := trace.fate:
+            return fate
+        if not trace.found:
+            return Fate("unknown", "What was learnt since is not kept any more.")
+        review = await self._store.read(partial(review_of, message_id=opinion.message_id))
+        return Fate("left-out", _why_left_out(opinion, review))
+
+    async def find_used(self, opinions: Iterable[Feedback], *, bot: BotName) -> dict[str, Fate]:
+        """Of one person's opinions those that a version learnt or is judged by, by the answer's id.
+
+        One look at the registry, and one at each dataset since, for all of them.
+        """
+        standing = [opinion for opinion in opinions if not _is_taken_back(opinion)]
+        traces = await self._trace(standing, bot=bot) if standing else []
+        return {said.message_id: fate for said, trace in zip(standing, traces, strict=True) if (fate := trace.fate)}
+
+    async def _trace(self, opinions: Sequence[Feedback], *, bot: BotName) -> list[_Trace]:
+        """In the order of `opinions`."""
+        adapters = await self._store.read(partial(registry.adapters, bot=bot))
+        trained = [adapter for adapter in reversed(adapters) if adapter.stage is not Stage.TAINTED]
+        traces = {
+            VoteRef(said.message_id, said.voter): _Trace(
+                [adapter for adapter in trained if adapter.created_at > said.voted_at][:MOST_NIGHTS]
+            )
+            for said in opinions
+        }
+        for adapter in trained:
+            sought = [v for v, trace in traces.items() if adapter in trace.since and not trace.first(Side.TRAIN)]
+            for vote, standings in (await self._standings(adapter, sought)).items():
+                traces[vote].found.append(_Found(adapter, standings))
+        return list(traces.values())
+
+    async def _standings(self, adapter: Adapter, votes: Sequence[VoteRef]) -> Mapping[VoteRef, frozenset[Standing]]:
+        """Empty where its dataset cannot be read any more."""
+        known = {vote: seen for vote in votes if (seen := self._seen.get((adapter.dataset_hash, vote))) is not None}
+        if unseen := [vote for vote in votes if vote not in known]:
+            folder = self._home.dataset(adapter.bot, adapter.dataset_hash)
+            known |= await asyncio.to_thread(_read, folder, unseen)
+            if len(self._seen) > MOST_REMEMBERED:
+                self._seen.clear()
+            self._seen |= {(adapter.dataset_hash, vote): standings for vote, standings in known.items()}
+        return known
 
 
-def _look(home: Home, adapters: Sequence[Adapter], *, opinion: Feedback) -> Iterator[_Found]:
-    """Each adapter whose dataset can still be read, with what it has of the vote."""
-    for adapter in adapters:
-        dataset = home.dataset(adapter.bot, adapter.dataset_hash)
-        with suppress(InvalidInput):
-            if is_usable(dataset):
-                found = find_standings(dataset, message_id=opinion.message_id, voter=opinion.voter)
-                yield _Found(adapter, found)
+def _is_taken_back(opinion: Feedback) -> bool:
+    return opinion.vote is Vote.NONE and not opinion.ideal_answer
+
+
+def _read(dataset: Path, votes: Sequence[VoteRef]) -> dict[VoteRef, frozenset[Standing]]:
+    with suppress(InvalidInput):
+        if is_usable(dataset):
+            return find_standings(dataset, votes)
+    return {}
 
 
 def _why_left_out(opinion: Feedback, review: Review | None) -> str:

@@ -4,7 +4,7 @@ What passes between rooms is written and read here; a reader names the fields th
 A null stands for a field that is absent. Does not know what any row means.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from nightschool.errors import InvalidInput
 
 M = TypeVar("M", bound=BaseModel)
+Narrow = Callable[[pa.RecordBatch], pa.RecordBatch]
 ROWS_AT_ONCE: Final = 2_000
 """So much is in memory; a group of rows of the file."""
 REMEDY: Final = "Build it again."
@@ -29,9 +30,12 @@ def write_rows(file: Path, rows: Iterable[Mapping[str, object]], *, schema: pa.S
             writer.write_table(pa.Table.from_pylist(some, schema=schema))
 
 
-def read_rows(file: Path, model: type[M], *, row: str) -> Iterator[M]:
-    """Each row of the file as `model`; `row` says what one is. Raises InvalidInput, which names the row."""
-    for number, values in enumerate(_read(file, frozenset(model.model_fields)), start=1):
+def read_rows(file: Path, model: type[M], *, row: str, narrow: Narrow = lambda batch: batch) -> Iterator[M]:
+    """Each row of the file as `model`; `row` says what one is. Raises InvalidInput, which names the row.
+
+    `narrow` leaves of some rows, as columns, those that are wanted: a few of very many are found in no time.
+    """
+    for number, values in enumerate(_read(file, frozenset(model.model_fields), narrow), start=1):
         try:
             yield model.model_validate(_present(values))
         except ValidationError as error:
@@ -42,12 +46,12 @@ def read_rows(file: Path, model: type[M], *, row: str) -> Iterator[M]:
             ) from error
 
 
-def _read(file: Path, fields: frozenset[str]) -> Iterator[dict[str, Any]]:
+def _read(file: Path, fields: frozenset[str], narrow: Narrow) -> Iterator[dict[str, Any]]:
     try:
         with pq.ParquetFile(file) as parquet:
             columns = [name for name in parquet.schema_arrow.names if name in fields]
             for batch in parquet.iter_batches(ROWS_AT_ONCE, columns=columns):
-                yield from batch.to_pylist()
+                yield from narrow(batch).to_pylist()
     except FileNotFoundError as error:
         is_older = file.with_suffix(".jsonl").exists()
         problem = "is missing: the folder holds JSON lines, as version 0.1 wrote them" if is_older else "is missing"

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from collect import conversations
-from deploy.fates import State, find_fate
+from deploy.fates import Fates, State
 from nightschool.records import AdapterName, Feedback, Vote
 from serve.api.auth import Caller, require_key
 from serve.api.bodies import read_body
@@ -71,6 +71,7 @@ class FollowedRow(FeedbackRow):
 def feedback_router(parts: Parts) -> APIRouter:
     router = APIRouter()
     authorise = require_key(parts)
+    fates = Fates(parts.store, parts.home)
 
     @router.post("/v1/feedback")
     async def vote(request: Request, caller: Caller = Depends(authorise)) -> FeedbackRow:
@@ -82,7 +83,7 @@ def feedback_router(parts: Parts) -> APIRouter:
     @router.get("/v1/feedback/{completion_id:path}")
     async def show(completion_id: str, caller: Caller = Depends(authorise)) -> FollowedRow:
         stored = await parts.votes.read(completion_id, owner=caller.owner, is_operator=caller.is_operator)
-        fate = await find_fate(parts.store, parts.home, opinion=stored)
+        fate = await fates.find(stored)
         became = Became(
             state=fate.state,
             why=fate.why,

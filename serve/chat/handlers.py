@@ -16,6 +16,7 @@ from typing import Final, Literal
 from collect import conversations
 from collect.conversations import ConversationSummary
 from collect.store import Store
+from deploy.fates import Fate, Fates
 from nightschool.bots import Bot, BotShelf
 from nightschool.errors import Busy, NotFound, Unavailable
 from nightschool.records import AdapterName, BotName, Feedback, Finish, Message, Vote
@@ -60,6 +61,8 @@ class Line:
     """`support@3`, on answers."""
     finish: Finish | None = None
     vote: Vote = Vote.NONE
+    became: str = ""
+    """What became of the vote, where a version was trained on it or is judged by it."""
     siblings: tuple[str, ...] = ()
     """Ids of all that was said in this place, this message's among them; empty while it is not recorded."""
 
@@ -97,6 +100,7 @@ class ChatHandlers:
         *,
         turns: Turns,
         votes: Votes,
+        fates: Fates,
         store: Store,
         shelf: BotShelf,
         engine_status: Callable[[], EngineStatus],
@@ -104,6 +108,7 @@ class ChatHandlers:
     ) -> None:
         self._turns = turns
         self._votes = votes
+        self._fates = fates
         self._store = store
         self._shelf = shelf
         self._engine_status = engine_status
@@ -248,7 +253,8 @@ class ChatHandlers:
     async def _lines(self, place: Place, tree: Tree, leaf: str | None) -> tuple[Line, ...]:
         path = tree.path(leaf)
         votes = await self._votes.in_conversation(place.conversation_id, owner=place.owner)
-        return tuple(_line(message, tree, votes) for message in path)
+        fates = await self._fates.find_used(votes.values(), bot=self._bot(place.bot).bot_name)
+        return tuple(_line(message, tree, votes, fates) for message in path)
 
 
 async def _wait(ending: asyncio.Event) -> None:
@@ -259,10 +265,10 @@ async def _wait(ending: asyncio.Event) -> None:
         return
 
 
-def _line(message: Message, tree: Tree, votes: Mapping[str, Feedback]) -> Line:
+def _line(message: Message, tree: Tree, votes: Mapping[str, Feedback], fates: Mapping[str, Fate]) -> Line:
     if message.role != "assistant":
         return Line(message.message_id, "user", message.content, siblings=tree.siblings(message))
-    voted = votes.get(message.message_id)
+    voted, fate = votes.get(message.message_id), fates.get(message.message_id)
     return Line(
         message_id=message.message_id,
         role="assistant",
@@ -270,6 +276,7 @@ def _line(message: Message, tree: Tree, votes: Mapping[str, Feedback]) -> Line:
         version=str(AdapterName(message.bot, message.version)),
         finish=message.finish,
         vote=voted.vote if voted else Vote.NONE,
+        became=fate.why if fate else "",
         siblings=tree.siblings(message),
     )
 

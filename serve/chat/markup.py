@@ -1,7 +1,7 @@
 """Turn lines of a conversation into the chatbot's messages, with nothing alive of what people and models wrote.
 
-A person's text is shown letter for letter, an answer by its Markdown (`serve.markup`); below stands who answered, and
-what else was said in this place. Does not know the chatbot's events.
+A person's text is shown letter for letter, an answer by its Markdown (`serve.markup`); below stands who answered, what
+became of the visitor's vote, and what else was said in this place. Does not know the chatbot's events.
 """
 
 import html
@@ -27,13 +27,21 @@ def draw_line(line: Line) -> dict[str, object]:
 
 
 def draw_answer(line: Line) -> str:
-    """The answer, and below it who answered."""
+    """The answer, and below it who answered, and what became of the vote."""
     text = line.text.strip()
     if not text:
         text = "…" if line.finish is None else "*No answer.*"
     ending = ENDINGS.get(line.finish) if line.finish else None
     label = html.escape(line.version + (f" · {ending}" if ending else ""))
-    return draw_markdown(text, css_class="ns-answer") + f'<p class="ns-version">{label}</p>' + draw_turns(line)
+    below = f'<p class="ns-version">{label}</p>' + draw_became(line) + draw_turns(line)
+    return draw_markdown(text, css_class="ns-answer") + below
+
+
+def draw_became(line: Line) -> str:
+    """For those who hear the page it says of what it tells; those who see it have the thumb beside it."""
+    if not line.became:
+        return ""
+    return f'<p class="ns-became"><span class="ns-unseen">Your vote: </span>{html.escape(line.became)}</p>'
 
 
 def draw_turns(line: Line) -> str:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 from gradio.blocks import Block
 
+from deploy.fates import Fates
 from nightschool.errors import NightschoolError
 from nightschool.records import Vote
 from serve.chat import scripts
@@ -42,6 +43,7 @@ def chat_blocks(parts: Parts) -> gr.Blocks:
     handlers = ChatHandlers(
         turns=parts.turns,
         votes=parts.votes,
+        fates=Fates(parts.store, parts.home),
         store=parts.store,
         shelf=parts.shelf,
         engine_status=parts.engine_status,

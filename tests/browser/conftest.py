@@ -25,6 +25,7 @@ from collect.store import Cursor
 from deploy.plan import NightFolder
 from nightschool.engine import ChatRequest, Delta
 from nightschool.errors import EngineError
+from nightschool.files import publish
 from nightschool.prompt import Template
 from nightschool.records import (
     Adapter,
@@ -42,6 +43,8 @@ from serve.app import build_app, open_parts
 from serve.parts import Parts
 from serve.secrets import open_secrets
 from tune.progress import StepLine, append_step
+
+from ..tables import write_table
 
 T = TypeVar("T")
 FLAGS: Final = (
@@ -117,11 +120,11 @@ async def _serve(settings: Settings, started: list[Site], is_up: threading.Event
         await serving
 
 
-async def _register(parts: Parts, version: int) -> None:
-    folder = parts.home.adapter(BOT, f"{version}" * 64)
+async def _register(parts: Parts, version: int, *, bot: BotName = BOT) -> None:
+    folder = parts.home.adapter(bot, f"{version}" * 64)
     folder.mkdir(parents=True)
     adapter = Adapter(
-        bot=BOT,
+        bot=bot,
         version=version,
         content_hash=f"{version}" * 64,
         folder=str(folder.relative_to(parts.home.root)),
@@ -131,7 +134,7 @@ async def _register(parts: Parts, version: int) -> None:
         created_at=utc_now(),
         has_passing_verdict=True,
     )
-    event = Event(f"event-{version}", utc_now(), BOT, "schedule", "registered", str(adapter.name), "trained tonight")
+    event = Event(f"{bot}-{version}", utc_now(), bot, "schedule", "registered", str(adapter.name), "trained tonight")
     await parts.store.write(partial(registry.register_adapter, adapter=adapter, event=event))
 
 
@@ -161,6 +164,22 @@ def opinion(site: Site) -> Callable[[Message], Feedback | None]:
         return site.read(partial(feedback.feedback_of, message_id=message.message_id, voter=asked.owner))
 
     return read
+
+
+@pytest.fixture
+def learn_from(site: Site) -> Callable[[str, Message], None]:
+    """Have version 1 of a bot be trained on what the asker thinks of an answer."""
+
+    def learn(bot: str, answer: Message) -> None:
+        asked = site.read(partial(conversations.conversation, conversation_id=answer.conversation_id))
+        site.run(_register(site.parts, 1, bot=BotName(bot)))
+        dataset = site.parts.home.dataset(BotName(bot), "d" * 64)
+        dataset.mkdir(parents=True)
+        vote = {"message_id": answer.message_id, "voter": asked.owner}
+        write_table(dataset / "items.parquet", [{"kind": "votes", "side": "train", "votes": [vote]}])
+        publish(dataset, kind="dataset")
+
+    return learn
 
 
 @pytest.fixture

@@ -90,6 +90,25 @@ def test_a_thumb_is_in_the_record_survives_a_reload_and_can_be_taken_back(
     assert is_soon(page, lambda: said(opinion, answer) == "none")
 
 
+def test_who_voted_reads_below_the_answer_what_became_of_it(
+    page: Page, messages: Messages, opinion: Opinion, learn_from: Callable[[str, Message], None]
+) -> None:
+    page.goto("/?bot=reviewer")
+    ask_and_wait(page, "def add(a, b): return a - b")
+    thumb(page, "Like")
+    answer = messages(page)[-1]
+    assert is_soon(page, lambda: said(opinion, answer) == "up")
+    learn_from("reviewer", answer)
+    page.reload()
+    line = page.locator("#ns-chat .bot-row .ns-became")
+    expect(line).to_have_text("Your vote: Learnt from this in version 1.")
+    expect(page.get_by_role("log")).to_contain_text("Your vote: Learnt from this in version 1.")
+    # Below an answer that nobody voted on stands nothing.
+    ask_and_wait(page, "And in Rust?")
+    expect(page.locator("#ns-chat .bot-row")).to_have_count(2)
+    expect(line).to_have_count(1)
+
+
 def test_a_thumb_during_a_later_answer_stays(page: Page, messages: Messages, opinion: Opinion) -> None:
     ask_and_wait(page, "First question")
     first = messages(page)[-1]

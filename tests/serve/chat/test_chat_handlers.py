@@ -1,6 +1,7 @@
 """The chat page's doings without a browser."""
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
@@ -8,12 +9,16 @@ from typing import Protocol
 
 import pytest
 
+from deploy.fates import Fates
 from nightschool.engine import ChatRequest
 from nightschool.errors import Busy, EngineError, InvalidInput, NotFound, TooManyRequests, Unavailable
-from nightschool.records import Adapter, Finish, Vote
+from nightschool.files import publish
+from nightschool.records import Adapter, BotName, Finish, Vote
 from serve.chat.handlers import ChatHandlers, ChatView, Place
 from serve.parts import Parts
 from serve.vllm.supervisor import EngineState, EngineStatus
+
+from ...tables import write_table
 
 ANNA = Place("browser:anna", "support")
 Register = Callable[..., Awaitable[Adapter]]
@@ -29,6 +34,7 @@ def handlers_of(parts: Parts, *, status: EngineStatus | None = None, answers_per
     return ChatHandlers(
         turns=parts.turns,
         votes=parts.votes,
+        fates=Fates(parts.store, parts.home),
         store=parts.store,
         shelf=parts.shelf,
         engine_status=lambda: status or EngineStatus(EngineState.READY),
@@ -39,6 +45,17 @@ def handlers_of(parts: Parts, *, status: EngineStatus | None = None, answers_per
 @pytest.fixture
 def handlers(parts: Parts) -> ChatHandlers:
     return handlers_of(parts)
+
+
+def keep_dataset(parts: Parts, *, vote: tuple[str, str], side: str | None) -> None:
+    """Of every version that `register` makes: the vote on one side, or in no row."""
+    folder = parts.home.dataset(BotName("support"), "0" * 64)
+    folder.mkdir(parents=True)
+    message_id, voter = vote
+    other = {"kind": "sft", "side": "train", "votes": [{"message_id": message_id, "voter": "browser:ben"}]}
+    own = {"kind": "votes", "side": side, "votes": [{"message_id": message_id, "voter": voter}]}
+    write_table(folder / "items.parquet", [other, own] if side else [other])
+    publish(folder, kind="dataset")
 
 
 async def ask(handlers: ChatHandlers, place: Place, text: str) -> Place:
@@ -112,6 +129,39 @@ async def test_a_vote_is_kept_changed_and_taken_back_with_its_words(handlers: Ch
     assert (rated.feedback.reasons, rated.feedback.comment, rated.feedback.ideal_answer) == (("wrong",), "no", "Hello!")
     rated = await handlers.vote(place, 1, Vote.NONE)
     assert (rated.feedback.vote, rated.feedback.reasons, rated.feedback.ideal_answer) == (Vote.NONE, (), "")
+
+
+@pytest.mark.parametrize(
+    ("side", "told"),
+    [("train", "Learnt from this in version 1."), ("held-out", "Kept as a test"), (None, "")],
+)
+async def test_whoever_voted_reads_what_became_of_it(
+    parts: Parts, handlers: ChatHandlers, register: Register, *, side: str | None, told: str
+) -> None:
+    place = await ask(handlers, ANNA, "hello")
+    await handlers.vote(place, 1, Vote.UP)
+    assert (await handlers.open(place)).lines[1].became == ""
+    await register("support", version=1)
+    keep_dataset(parts, vote=(place.shown[1], ANNA.owner), side=side)
+    assert (await handlers.open(place)).lines[1].became.startswith(told)
+    assert ((await handlers.open(place)).lines[1].became == "") is (not told)
+    # The line is the visitor's while the vote stands.
+    await handlers.vote(place, 1, Vote.NONE)
+    assert (await handlers.open(place)).lines[1].became == ""
+
+
+async def test_the_line_stays_while_the_next_answer_comes(
+    parts: Parts, handlers: ChatHandlers, register: Register
+) -> None:
+    place = await ask(handlers, ANNA, "hello")
+    await handlers.vote(place, 1, Vote.UP)
+    await register("support", version=1)
+    keep_dataset(parts, vote=(place.shown[1], ANNA.owner), side="train")
+    assert (await handlers.open(place)).lines[1].became == "Learnt from this in version 1."
+    # A dataset is looked at once: it never changes.
+    shutil.rmtree(parts.home.dataset(BotName("support"), "0" * 64))
+    view = await first_view(handlers, place, "more")
+    assert view.lines[1].became == "Learnt from this in version 1."
 
 
 async def test_a_question_or_an_unfinished_answer_takes_no_vote(handlers: ChatHandlers) -> None:

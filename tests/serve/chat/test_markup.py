@@ -1,5 +1,7 @@
 """What is shown of a line of talk; that nothing of it is alive is `tests/serve/test_markup.py`'s."""
 
+from dataclasses import replace
+
 import gradio as gr
 import pytest
 
@@ -35,6 +37,12 @@ def test_an_answer_says_who_gave_it_and_how_it_ended(finish: Finish | None, labe
 @pytest.mark.parametrize("text", ["```\nx = 1", "a ``` b", "~~~\nx = 1", "- ```\n  x"])
 def test_the_label_stays_out_of_code_that_was_cut_off(text: str) -> None:
     assert draw_answer(answer(text)).endswith('</div><p class="ns-version">support@3</p>')
+
+
+def test_what_became_of_a_vote_is_told_quietly_to_eyes_and_ears() -> None:
+    drawn = draw_answer(replace(answer("Yes.", vote=Vote.UP), became="Learnt from this in <version> 7."))
+    assert '<p class="ns-became"><span class="ns-unseen">Your vote: </span>Learnt from this in &lt;version&gt;' in drawn
+    assert "ns-became" not in draw_answer(answer("Yes.", vote=Vote.UP))
 
 
 def test_an_empty_answer_is_not_an_empty_bubble() -> None:
