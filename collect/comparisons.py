@@ -8,9 +8,9 @@ from collect.store import Cursor
 from nightschool.records import BotName
 
 COMPARISONS: Final = """
-select evaluated_at, figures_json from evaluations
+select min(evaluated_at) as first_at, arg_min(figures_json, evaluated_at) from evaluations
 where bot = $bot and cycle_id <> $except_cycle and outcome <> 'insufficient-data'
-order by evaluated_at, evaluation_id
+group by cycle_id order by first_at, cycle_id
 """
 
 
@@ -21,6 +21,10 @@ class Comparison(NamedTuple):
 
 
 def comparisons(cursor: Cursor, *, bot: BotName, except_cycle: str) -> list[Comparison]:
-    """Oldest first, without those of one cycle: an exam that goes on after a crash must not count itself."""
+    """Oldest first, without those of one cycle: an exam that goes on after a crash must not count itself.
+
+    A night that tries again with less of what it learnt is one comparison: it does so only where the gain was shown,
+    so that it errs no more often than its first exam (docs/gate.md).
+    """
     rows = cursor.execute(COMPARISONS, {"bot": bot, "except_cycle": except_cycle}).fetchall()
     return [Comparison(at.astimezone(UTC), json.loads(figures).get("alpha")) for at, figures in rows]

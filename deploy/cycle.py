@@ -201,12 +201,11 @@ class NightRunner:
         terms = self._terms(reporter.cycle)
         self._check_base(terms)
         night = Night(self._school, reporter, folder=self._folder(reporter.cycle), terms=terms)
-        for step in STEPS:
-            if night.is_decided:
-                return
-            if not await step.is_done(night):
-                reporter.step(step.name)
-                await step.do(night)
+        while not night.is_decided:
+            for step in STEPS:
+                if not night.is_decided and not await step.is_done(night):
+                    reporter.step(step.name)
+                    await step.do(night)
 
     def _terms(self, cycle: Cycle) -> Terms:
         """Raises UnknownModel where the bot is gone."""

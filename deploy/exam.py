@@ -37,13 +37,15 @@ async def find_anchor(store: Store, bot: BotName) -> Adapter | None:
 
 
 async def find_alpha(store: Store, bot: Bot, candidate: Adapter) -> float:
-    """What tonight's comparison may spend of the year's false promotions. It goes by when the candidate was made, so
-    that an exam which goes on after a crash spends the same."""
+    """What tonight's comparison may spend of the year's false promotions. It goes by when the night's first candidate
+    was made, so that an exam which goes on after a crash spends the same, and so does one with less of the adapter."""
+    adapters = await store.read(partial(registry.adapters, bot=bot.bot_name))
+    made = (adapter.created_at for adapter in adapters if adapter.cycle_id == candidate.cycle_id)
     before = await store.read(partial(comparisons, bot=bot.bot_name, except_cycle=candidate.cycle_id))
     # Before nights spent anything, each was compared at the bot's own level.
     spent = [Spent(at, bot.gate.alpha if alpha is None else alpha) for at, alpha in before]
     return alpha_of_a_night(
-        spent, at=candidate.created_at, most=bot.gate.alpha, a_year=bot.gate.false_promotions_a_year
+        spent, at=min(made, default=candidate.created_at), most=bot.gate.alpha, a_year=bot.gate.false_promotions_a_year
     )
 
 

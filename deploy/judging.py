@@ -18,7 +18,7 @@ from collect.registry import Evaluation
 from collect.store import Store
 from deploy.exam import examine_candidate
 from deploy.known import find_trained
-from deploy.plan import Decision, NightFolder, Sitting
+from deploy.plan import Attempt, Decision, Sitting
 from deploy.rollout import Rollout
 from eval.verdict import read_verdict
 from nightschool.bots import Bot
@@ -39,12 +39,12 @@ PASSING: Final = (Unavailable, UnknownModel, Busy)
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """Who is examined for which night, and on what."""
+    """Who is examined, on what, and where that is written down."""
 
     bot: Bot
     candidate: Adapter
     dataset_hash: str
-    night: NightFolder
+    attempt: Attempt
 
 
 class Judge:
@@ -74,7 +74,7 @@ class Judge:
         await self._patiently(partial(self._rollout.load, candidate), subject=candidate)
 
     async def examine(self, paper: Paper, *, on_progress: Callable[[float], None]) -> None:
-        """The exam, in the night's folder. Raises what it raises, the engine's failure only where it got no further
+        """The exam, in the attempt's folder. Raises what it raises, the engine's failure only where it got no further
         between all the pauses."""
         reached = 0.0
 
@@ -91,12 +91,16 @@ class Judge:
 
         Asked again after a crash it answers as before: the first verdict stays, and puts its candidate live once.
         """
-        kept = await self._store.write(partial(holds.keep_verdict, evaluation=self._evaluation(paper)))
+        kept = await self.keep(paper)
         outcome, reasons = kept.outcome, kept.reasons
         promote = partial(self._rollout.promote_by_verdict, kept.evaluation_id)
         if outcome is Outcome.PROMOTE and (objection := await self._patiently(promote, subject=paper.candidate)):
             outcome, reasons = Outcome.HOLD, (f"Held: {objection}.", *reasons)
         return Decision(outcome, reasons, kept.figures_json)
+
+    async def keep(self, paper: Paper) -> Evaluation:
+        """Put the verdict into the record; the first of an attempt stays."""
+        return await self._store.write(partial(holds.keep_verdict, evaluation=self._evaluation(paper)))
 
     async def _patiently(
         self, work: Callable[[], Awaitable[T]], *, subject: Adapter, reached: Callable[[], float] = lambda: 0.0
@@ -118,7 +122,7 @@ class Judge:
     async def _examine(self, paper: Paper, *, on_progress: Callable[[float], None]) -> None:
         name = paper.bot.bot_name
         moves = await self._store.read(partial(registry.count_moves, bot=name))
-        paper.night.write_sitting(Sitting(moves=moves))
+        paper.attempt.write_sitting(Sitting(moves=moves))
         await self._rollout.production(name)
         await examine_candidate(
             self._engine,
@@ -130,25 +134,25 @@ class Judge:
             candidate=paper.candidate,
             dataset=self._home.dataset(name, paper.dataset_hash),
             production_trained=await find_trained(self._store, self._home, bot=name),
-            folder=paper.night.evaluation,
+            folder=paper.attempt.evaluation,
             on_progress=on_progress,
         )
 
     def _evaluation(self, paper: Paper) -> Evaluation:
         """The exam in the folder, as the record keeps it."""
-        stored = read_verdict(paper.night.evaluation)
+        stored = read_verdict(paper.attempt.evaluation)
         hashes = {contestant.label: contestant.content_hash for contestant in stored.question.contestants}
         return Evaluation(
-            evaluation_id=paper.candidate.cycle_id,
+            evaluation_id=paper.attempt.evaluation_id(paper.candidate.cycle_id),
             cycle_id=paper.candidate.cycle_id,
             bot=paper.bot.bot_name,
             candidate=paper.candidate.version,
             outcome=stored.outcome,
             reasons=stored.reasons,
             figures_json=json.dumps(stored.figures),
-            folder=str(paper.night.evaluation.relative_to(self._home.root)),
+            folder=str(paper.attempt.evaluation.relative_to(self._home.root)),
             evaluated_at=self._now(),
             candidate_hash=hashes["candidate"],
             production_hash=hashes.get("production", ""),
-            moves=paper.night.read_sitting().moves,
+            moves=paper.attempt.read_sitting().moves,
         )

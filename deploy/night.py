@@ -21,11 +21,21 @@ from deploy.board import Board
 from deploy.building import have_built
 from deploy.judging import Judge, Paper
 from deploy.known import Order, find_changes, find_known_items, find_trained, keep_decided, keep_order
-from deploy.orders import bounds_of, in_production, insufficient, questions_of, recipe_of, shortfall, training_ends
-from deploy.plan import NightFolder, Step, Terms
+from deploy.orders import (
+    bounds_of,
+    describe_attempts,
+    in_production,
+    insufficient,
+    questions_of,
+    recipe_of,
+    shortfall,
+    training_ends,
+)
+from deploy.plan import Attempt, NightFolder, Step, Terms
 from deploy.queue import Queue
 from deploy.reporter import Reporter
 from deploy.rollout import Rollout
+from deploy.scaling import have_scaled
 from deploy.training import Means, train
 from deploy.unfinished import give_time, take_over
 from nightschool.bots import Bot
@@ -129,24 +139,27 @@ class Night:
                 self._reporter.decide(insufficient(data, error.problem))
 
     async def is_registered(self) -> bool:
-        """Whether the record has the night's candidate; the cycle names it from then on."""
-        candidate = await self._find_candidate()
+        """Whether the record has the attempt's candidate; the cycle names it from then on."""
+        candidate = await self._find_candidate(self._attempt)
         if candidate:
             self._reporter.name_candidate(candidate.version)
         return candidate is not None
 
     async def register(self) -> None:
         """Put the adapter under its content hash and give it a version; the candidate before it is retired."""
-        school, trained = self._school, self._folder.run / ADAPTER
+        school, attempt = self._school, self._attempt
+        await self._weaken(attempt)
+        trained = attempt.run / ADAPTER
         manifest = read_manifest(trained) or publish(trained, kind="adapter")
         target = school.home.adapter(self._bot.bot_name, manifest.content_hash)
         await asyncio.to_thread(copy_whole, trained, target)
         # One of an older Nightschool, that this night goes on with, has its proof in its folder.
-        if (proof := self._folder.run / PROOF).exists():
+        if (proof := attempt.run / PROOF).exists():
             write_atomic(school.home.proof(self._bot.bot_name, manifest.content_hash), proof.read_bytes())
+        how = "trained tonight" if attempt.scale == 1 else f"{attempt.scale:g} of what was learnt tonight"
         for older in await school.store.read(partial(registry.adapters, bot=self._bot.bot_name)):
             if older.stage is Stage.CANDIDATE:
-                await school.rollout.retire(older, actor=self._terms.actor, reason="a newer candidate was trained")
+                await school.rollout.retire(older, actor=self._terms.actor, reason=f"a newer candidate: {how}")
         adapter = Adapter(
             bot=self._bot.bot_name,
             version=await school.store.read(partial(registry.next_version, bot=self._bot.bot_name)),
@@ -157,28 +170,44 @@ class Night:
             dataset_hash=self._data().content_hash,
             created_at=school.now(),
         )
-        event = Event(
-            new_id(), school.now(), adapter.bot, self._terms.actor, "registered", str(adapter.name), "trained tonight"
-        )
+        event = Event(new_id(), school.now(), adapter.bot, self._terms.actor, "registered", str(adapter.name), how)
         await school.store.write(partial(registry.register_adapter, adapter=adapter, event=event))
         self._reporter.name_candidate(adapter.version)
 
     async def is_examined(self) -> bool:
-        return read_manifest(self._folder.evaluation) is not None
+        return self._attempt.is_examined()
 
     async def load(self) -> None:
-        await self._school.judge.load(await self._candidate())
+        await self._school.judge.load((await self._paper(self._attempt)).candidate)
 
     async def examine(self) -> None:
         """One exam at a time: two would take one another's places in the engine."""
         async with self._school.exams.turn(self._bot.bot_name):
-            await self._school.judge.examine(await self._paper(), on_progress=self._reporter.advance)
+            await self._school.judge.examine(await self._paper(self._attempt), on_progress=self._reporter.advance)
 
     async def has_decision(self) -> bool:
-        return self.is_decided
+        """Or is about to try again with less of what was learnt."""
+        return self.is_decided or not self._attempt.is_examined()
 
     async def decide(self) -> None:
-        self._reporter.decide(await self._school.judge.decide(await self._paper()))
+        *before, last = [await self._paper(attempt) for attempt in self._folder.attempts]
+        decision = await self._school.judge.decide(last)
+        if before:
+            told = describe_attempts([paper.candidate for paper in before], last.candidate, scale=last.attempt.scale)
+            decision = decision._replace(reasons=(told, *decision.reasons))
+        self._reporter.decide(decision)
+
+    @property
+    def _attempt(self) -> Attempt:
+        return self._folder.attempts[-1]
+
+    async def _weaken(self, attempt: Attempt) -> None:
+        """Have the adapter of an attempt behind the first, once the record has the verdict that asks for it."""
+        for earlier in self._folder.attempts[:-1]:
+            await self._school.judge.keep(await self._paper(earlier))
+        if attempt.scale != 1:
+            async with self._school.trainings.turn(self._bot.bot_name):
+                await have_scaled(self._folder.run, attempt.scale)
 
     async def _recipe(self, dataset: Path) -> Recipe:
         school = self._school
@@ -205,17 +234,19 @@ class Night:
         self._reporter.advance(progress.share)
         self._school.board.show(self._bot.bot_name, progress)
 
-    async def _find_candidate(self) -> Adapter | None:
+    async def _find_candidate(self, attempt: Attempt) -> Adapter | None:
+        """None where there is no adapter yet, or the record does not have it."""
+        manifest = read_manifest(attempt.run / ADAPTER)
+        if manifest is None:
+            return None
         adapters = await self._school.store.read(partial(registry.adapters, bot=self._bot.bot_name))
-        return next((a for a in adapters if a.cycle_id == self._reporter.cycle.cycle_id), None)
+        known = (self._reporter.cycle.cycle_id, manifest.content_hash)
+        return next((a for a in adapters if (a.cycle_id, a.content_hash) == known), None)
 
-    async def _candidate(self) -> Adapter:
-        candidate = await self._find_candidate()
+    async def _paper(self, attempt: Attempt) -> Paper:
+        candidate = await self._find_candidate(attempt)
         assert candidate is not None, "the candidate's step was done"
-        return candidate
-
-    async def _paper(self) -> Paper:
-        return Paper(self._bot, await self._candidate(), self._data().content_hash, self._folder)
+        return Paper(self._bot, candidate, self._data().content_hash, attempt)
 
 
 class NightStep(NamedTuple):
@@ -233,7 +264,8 @@ STEPS: Final = (
     NightStep(Step.EVALUATE, Night.is_examined, Night.examine),
     NightStep(Step.DECIDE, Night.has_decision, Night.decide),
 )
-"""In order. `Step.REPORT`, the page and the closed row, comes behind them however the night ends (`deploy.cycle`)."""
+"""In order; those from `Step.REGISTER` on for each attempt (`deploy.plan.SCALES`). `Step.REPORT`, the page and the
+closed row, comes behind them however the night ends (`deploy.cycle`)."""
 
 
 async def take_snapshot(school: School, bot: Bot, folder: NightFolder) -> None:

@@ -4,7 +4,7 @@ The rooms below know no bots; here their own words are filled in from the bot's.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -142,6 +142,12 @@ def insufficient(data: DatasetSummary, why: str) -> Decision:
     figures = {key: value for key, value in data.model_dump().items() if isinstance(value, int)}
     reason = f"Not enough data: {why}. {data.repetition} Production stays."
     return Decision(Outcome.INSUFFICIENT_DATA, (reason,), json.dumps(figures))
+
+
+def describe_attempts(before: Sequence[Adapter], last: Adapter, *, scale: float) -> str:
+    """Why a night's candidate is not what it trained."""
+    names = " and ".join(str(adapter.name) for adapter in before)
+    return f"{names} had gained and forgotten; {last.name} is {scale:g} of what was learnt."
 
 
 def contestants(candidate: Adapter, *, production: Route, anchor: Adapter | None = None) -> Mapping[str, Contestant]:

@@ -66,7 +66,8 @@ def _costs(folder: NightFolder, cycle: Cycle) -> Iterator[Fact]:
             yield Fact(term=f"Training by {stage.method}", value=describe_seconds(stage.seconds))
     with suppress(FileNotFoundError):
         # The sitting is written when an exam begins, the manifest when it is over.
-        seconds = (folder.evaluation / MANIFEST).stat().st_mtime - folder.sitting_file.stat().st_mtime
+        exam = folder.exam
+        seconds = (exam.evaluation / MANIFEST).stat().st_mtime - exam.sitting_file.stat().st_mtime
         yield Fact(term="The exam", value=describe_seconds(max(seconds, 0.0)))
     if cycle.finished_at:
         yield Fact(

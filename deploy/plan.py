@@ -6,14 +6,20 @@ A step's result is a file, written last, so a night that was cut off finds what 
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from eval.guardrails import has_only_forgotten
+from eval.verdict import read_verdict
 from nightschool.bots import Bot
-from nightschool.files import write_atomic
+from nightschool.files import read_manifest, write_atomic
 from nightschool.records import Outcome
+from nightschool.run_files import scaled_run
 from tune.dataset import DatasetSummary
+
+SCALES: Final = (1.0, 0.75, 0.5)
+"""How much of what a night learnt it has examined: all of it first, then less where it is better and has forgotten."""
 
 
 class Step(StrEnum):
@@ -66,16 +72,60 @@ class Sitting(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """One candidate of a night, and its exam."""
+
+    root: Path
+    """The night's."""
+    scale: float
+
+    @property
+    def run(self) -> Path:
+        """Where its adapter and the proof of it lie."""
+        return self.root / "run" if self.scale == 1 else scaled_run(self.root / "run", self.scale)
+
+    @property
+    def evaluation(self) -> Path:
+        return self.root / f"evaluation{self._ending}"
+
+    @property
+    def sitting_file(self) -> Path:
+        return self.root / f"sitting{self._ending}.json"
+
+    def read_sitting(self) -> Sitting:
+        return Sitting.model_validate_json(self.sitting_file.read_bytes())
+
+    def write_sitting(self, sitting: Sitting) -> None:
+        write_atomic(self.sitting_file, sitting.model_dump_json() + "\n")
+
+    def is_examined(self) -> bool:
+        return read_manifest(self.evaluation) is not None
+
+    def evaluation_id(self, cycle_id: str) -> str:
+        return f"{cycle_id}{self._ending}"
+
+    @property
+    def _ending(self) -> str:
+        return "" if self.scale == 1 else f"-{self.scale:g}"
+
+
+@dataclass(frozen=True, slots=True)
 class NightFolder:
     root: Path
 
     @property
-    def terms_file(self) -> Path:
-        return self.root / "night.json"
+    def attempts(self) -> tuple[Attempt, ...]:
+        """Those that were made, the last of which the night is at."""
+        made = []
+        for scale in SCALES:
+            made.append(Attempt(self.root, scale))
+            if not made[-1].is_examined() or not has_only_forgotten(read_verdict(made[-1].evaluation).figures):
+                break
+        return tuple(made)
 
     @property
-    def sitting_file(self) -> Path:
-        return self.root / "sitting.json"
+    def terms_file(self) -> Path:
+        return self.root / "night.json"
 
     @property
     def snapshot(self) -> Path:
@@ -94,8 +144,14 @@ class NightFolder:
         return self.root / "run"
 
     @property
+    def exam(self) -> Attempt:
+        """The last attempt whose exam is over, or else the first."""
+        attempts = self.attempts
+        return next((attempt for attempt in reversed(attempts) if attempt.is_examined()), attempts[0])
+
+    @property
     def evaluation(self) -> Path:
-        return self.root / "evaluation"
+        return self.exam.evaluation
 
     def read_dataset(self) -> DatasetSummary | None:
         if not self.dataset_file.exists():
@@ -114,9 +170,3 @@ class NightFolder:
 
     def write_terms(self, terms: Terms) -> None:
         write_atomic(self.terms_file, terms.model_dump_json(indent=2) + "\n")
-
-    def read_sitting(self) -> Sitting:
-        return Sitting.model_validate_json(self.sitting_file.read_bytes())
-
-    def write_sitting(self, sitting: Sitting) -> None:
-        write_atomic(self.sitting_file, sitting.model_dump_json() + "\n")

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from deploy.known import Order, keep_order, read_order
-from deploy.plan import NightFolder
+from deploy.plan import Attempt, NightFolder
 from deploy.training import SPENT, TIMED_OUT
 from nightschool.errors import InvalidInput
-from nightschool.files import read_manifest, write_atomic
+from nightschool.files import write_atomic
 from nightschool.run_files import DONE
 from tune.dataset import is_usable
 from tune.recipe import read_recipe
@@ -34,7 +34,7 @@ def take_over(nights: Path, *, into: NightFolder, order: Order, went_live: Abstr
     marks = [*nights.glob(f"*/run/{TIMED_OUT}"), *nights.glob(f"*/run/{DONE}")]
     for mark in sorted(marks, key=lambda mark: mark.stat().st_mtime_ns, reverse=True):
         old = NightFolder(mark.parent.parent)
-        if read_manifest(old.evaluation) is not None or old.root.name in went_live:
+        if Attempt(old.root, 1).is_examined() or old.root.name in went_live:
             return False
         if _may_go_on(old, order):
             _move(old, into=into, order=order)

@@ -81,6 +81,11 @@ def suite_figures(results: Iterable[SuiteResult]) -> dict[str, float]:
     return {f"{r.contestant}_{r.name}_passed": r.passed / r.total for r in results if r.total}
 
 
+def has_only_forgotten(figures: Mapping[str, float]) -> bool:
+    """Whether a verdict, by its figures, found the candidate better and good, but for what it has lost of suites."""
+    return 0 < figures.get("failed_suites", 0) == figures.get("failed_checks")
+
+
 def _passed(result: SuiteResult) -> dict[str, bool]:
     return {case.case_id: case.status == "passed" for case in result.cases if case.status in {"passed", "failed"}}
 

@@ -41,7 +41,10 @@ async def test_each_comparison_leaves_less_for_the_next_and_rest_gives_it_back(s
     assert await find_alpha(store, BOT, first) == 0.025
     second = await candidate(store, 2, at=NOW + timedelta(days=1))
     assert 0.0125 < await find_alpha(store, BOT, second) < 0.015
-    rested = replace(second, created_at=NOW + timedelta(days=60))
+    # Less of the same adapter, examined later that night, goes by the night's first.
+    weaker = replace(second, version=3, created_at=NOW + timedelta(days=2))
+    assert await find_alpha(store, BOT, weaker) == await find_alpha(store, BOT, second)
+    rested = await candidate(store, 3, at=NOW + timedelta(days=60))
     assert await find_alpha(store, BOT, rested) == 0.025
 
 

@@ -256,10 +256,11 @@ def test_a_trained_run_is_taken_over_until_it_was_examined_or_live(tmp_path: Pat
     nights = tmp_path / "nights"
     old = failed_behind_training(nights / "one")
     assert not take_over(nights, into=NightFolder(nights / "two"), order=ORDER, went_live={"one"})
-    old.evaluation.mkdir()
-    publish(old.evaluation, kind="evaluation")
+    evaluation = old.evaluation
+    evaluation.mkdir()
+    publish(evaluation, kind="evaluation")
     assert not take_over(nights, into=NightFolder(nights / "two"), order=ORDER)
-    (old.evaluation / MANIFEST).unlink()
+    (evaluation / MANIFEST).unlink()
     new = NightFolder(nights / "two")
     assert take_over(nights, into=new, order=ORDER)
     assert (new.run / DONE).exists()
