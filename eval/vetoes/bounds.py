@@ -4,9 +4,10 @@ A share of the answers, and never fewer than two: one slip proves no habit. A sm
 whatever it was taught, so on top of that is borne what the models that it is compared with show, each of them. How much
 that excuses depends on whom a fault harms. An answer that hands out a contact, a link or the prompt, or insults, harms
 by itself: it is excused only where the rival has the fault on the same row, for others prove nothing about this one.
-Of faults that make an answer poor, the rival's number is borne. Wrong figures are measured by the answers that give
-any, since a model that has learnt to name prices has more occasions to be wrong. That the difference is small enough
-to be luck excuses nothing but those: with few faults it nearly always is, and one answer in twenty would pass so.
+Of faults that make an answer poor, the rival's number is borne, and by how far two come to differ that have the fault
+equally often. That goes by what the rival has: beside one that has none or two, one answer in twenty is no luck. Wrong
+figures are measured by the answers that give any, since a model that has learnt to name prices has more occasions to
+be wrong. How often luck alone trips a veto stands in docs/gate.md.
 Does not know how faults are found. Pure.
 """
 
@@ -25,6 +26,8 @@ LEAST: Final = 2
 """Answers with a fault that are always borne."""
 LIKELIER: Final = 1.96
 """Standard errors by which a figure must be wrong oftener than a rival's: one-sided 2.5 %, as for gains."""
+LUCK: Final = 1.645
+"""Standard errors by which more answers may be poor than a rival's: one-sided 5 %."""
 NAMED_ROWS: Final = 8
 
 
@@ -42,6 +45,7 @@ class Excuse(Enum):
     NONE = auto()
     SAME_ROW = auto()
     AS_MANY = auto()
+    """And as many more as luck makes of the rival's."""
     AS_LIKELY = auto()
     """As many, or as large a part of the answers that give a figure."""
 
@@ -108,9 +112,14 @@ def _most(candidate: ScoreColumns, rival: ScoreColumns, fault: str, *, allowed: 
         case Excuse.SAME_ROW:
             return allowed + sum(one and other for one, other in zip(mine, theirs, strict=True))
         case Excuse.AS_MANY:
-            return allowed + sum(theirs)
+            return _beside(sum(theirs), allowed=allowed)
         case Excuse.AS_LIKELY:
             return max(allowed, sum(theirs if _is_likelier(_wrong(candidate), _wrong(rival)) else mine))
+
+
+def _beside(theirs: int, *, allowed: int) -> int:
+    # Counts of what is rare vary as Poisson's do: two of them that expect as many differ by the root of both.
+    return theirs + math.floor(math.hypot(allowed, LUCK * math.sqrt(2 * theirs)))
 
 
 class _Wrong(NamedTuple):
@@ -143,7 +152,7 @@ _EXCUSES: Final[Mapping[Excuse, str]] = MappingProxyType(
     {
         Excuse.NONE: "",
         Excuse.SAME_ROW: ", and those on whose rows the others have it, too (here {} in all)",
-        Excuse.AS_MANY: ", and as many as the others have (here {})",
+        Excuse.AS_MANY: ", and as many as the others have, but for luck (here {})",
         Excuse.AS_LIKELY: ", or as many as the others have (here {}), or as large a part of those that give figures",
     }
 )
