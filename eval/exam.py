@@ -11,8 +11,10 @@ from typing import Final, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from eval.core import keep_core
+from eval.metrics.embedding import load_embedder
 from eval.rules import GateRules, Primary
 from eval.suites import HELD_OUT, SuiteRow, choose_rows, count_witnesses, read_held_out
+from eval.topics import name_topics
 from eval.votes import HeldVotes, choose_votes, read_held_votes
 from nightschool.tables import read_rows
 
@@ -54,7 +56,8 @@ def read_exam(
     max_rows, least = rules.max_rows, rules.min_conversations
     held_out = read_held_out(dataset)
     frozen = keep_core(core, held_out.rows, max_rows=max_rows, least=least) if core else None
-    rows = choose_rows(held_out.rows, max_rows=max_rows, rotation=rotation, core=frozen)
+    chosen = choose_rows(held_out.rows, max_rows=max_rows, rotation=rotation, core=frozen)
+    rows = name_topics(chosen, lambda: load_embedder().embed)
     asked = {row.conversation_id for row in rows}
     known = production_trained | _near_duplicates(dataset, production_trained)
     votes = choose_votes(read_held_votes(dataset), max_rows=max_rows, rotation=rotation)
