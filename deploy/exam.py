@@ -22,6 +22,7 @@ from eval.examine import examine
 from eval.gate import Verdict
 from eval.kept import tidy_kept
 from eval.spending import Spent, alpha_of_a_night
+from eval.suite.every import find_questions
 from nightschool.bots import Bot
 from nightschool.engine import Engine
 from nightschool.errors import Unavailable
@@ -85,6 +86,7 @@ async def examine_candidate(
             raise Unavailable(
                 "is being moved", subject=f"production of {bot.name}", remedy="The exam begins again in a moment."
             )
+        suites = suites_of(bot, dataset=dataset)
         cache = await find_kept(engine, home, bot=bot.bot_name, base_model=base_model)
         verdict = await examine(
             engine,
@@ -98,8 +100,8 @@ async def examine_candidate(
             production_trained=production_trained,
             rotation=candidate.cycle_id,
             core=home.exam_core(bot.bot_name),
-            suites=suites_of(bot, dataset=dataset),
+            suites=suites,
             cache=cache,
         )
-        await asyncio.to_thread(lambda: tidy_kept(cache, row_ids=find_row_ids(dataset)))
+        await asyncio.to_thread(lambda: tidy_kept(cache, row_ids=find_row_ids(dataset) | find_questions(suites)))
         return verdict

@@ -95,13 +95,12 @@ async def examine(
     question = question.model_copy(update={"rules": replace(gate, primary=exam.primary)})
     if read_manifest(folder) is not None:
         return _found(folder, question)
-    examined = await _ask_everyone(
-        engine, exam, question=question, cache=cache or _draft(folder), on_step=on_step, in_flight=in_flight
-    )
+    kept = cache or _draft(folder)
+    examined = await _ask_everyone(engine, exam, question=question, cache=kept, on_step=on_step, in_flight=in_flight)
     beside = None
     if suites is not None:
         beside = await ask_suites(
-            suites, engine, question.contestants, sampling=sampling, cache=_draft(folder), in_flight=in_flight
+            suites, engine, question.contestants, sampling=sampling, cache=kept, in_flight=in_flight
         )
     return await asyncio.to_thread(_write_down, folder, examined, question=question, suites=beside)
 

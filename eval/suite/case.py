@@ -22,8 +22,8 @@ class Reply:
     text: str
     finish: Finish
     completion_tokens: int
-    latency_s: float
-    """From the question to the last word, beside everything else that was asked then."""
+    latency_s: float | None
+    """From the question to the last word, beside everything else that was asked then; None of a reply that was kept."""
     logprob_sum: float = 0.0
     """Natural-log probability of the case's reference and its end of turn, where the suite scores it."""
     reference_tokens: int = 0

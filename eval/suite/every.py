@@ -11,11 +11,20 @@ from pathlib import Path
 from eval.answers import Contestant
 from eval.suite.registry import SuiteOrder, gather_suites
 from eval.suite.results import SuitesFile
-from eval.suite.run import run_suite
+from eval.suite.run import hash_question, run_suite
 from nightschool.engine import Engine
 from nightschool.records import Sampling
 
 log = logging.getLogger(__name__)
+
+
+def find_questions(order: SuiteOrder) -> frozenset[str]:
+    """Under which replies are kept: of everything that the order asks."""
+    return frozenset(
+        hash_question(case, is_scored=suite.scores_references)
+        for suite in gather_suites(order).suites
+        for case in suite.cases
+    )
 
 
 async def ask_suites(

@@ -35,8 +35,13 @@ def _shape(replies: Sequence[Reply]) -> dict[str, float]:
         "words": fmean(len(words(reply.text)) for reply in replies),
         "repetition": fmean(repetition(reply.text) for reply in replies),
         "refusal": fmean(is_refusal(reply.text) for reply in replies),
-        "latency_s": median(reply.latency_s for reply in replies),
+        **_latency([reply.latency_s for reply in replies if reply.latency_s is not None]),
     }
+
+
+def _latency(given_now: Sequence[float]) -> dict[str, float]:
+    """What was kept from another night says nothing of today's."""
+    return {"latency_s": median(given_now)} if given_now else {}
 
 
 def _likeness(pairs: Sequence[tuple[str, str]]) -> dict[str, float]:

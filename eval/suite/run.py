@@ -1,12 +1,13 @@
 """Ask a contestant every case of a suite once, check its answers and measure them.
 
 An answer that did not come, was cut short by the engine or cannot be judged makes its case void, with a note; only an
-engine that does not answer at all is raised, so that a night waits for it. Replies are kept as they come. Does not know
-where suites come from, nor what their results lead to.
+engine that does not answer at all is raised, so that a night waits for it. Replies are kept as they come, by what was
+asked. Does not know where suites come from, nor what their results lead to.
 """
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -22,6 +23,8 @@ from nightschool.engine import ChatRequest, Engine
 from nightschool.errors import EvaluationFailed, InvalidInput, Unavailable
 from nightschool.records import ChatMessage, Finish, Sampling, new_id
 
+logger = logging.getLogger(__name__)
+
 Clock = Callable[[], float]
 OnStep = Callable[[int, int], None]
 """Told after each case: cases done, cases in all."""
@@ -31,6 +34,12 @@ class Void(NamedTuple):
     """Why there is no reply."""
 
     note: str
+
+
+def hash_question(case: SuiteCase, *, is_scored: bool) -> str:
+    """The same for equal questions of any suite: checks may change, the answer is the same."""
+    asked = [case.messages, case.then, case.reference if is_scored else None]
+    return digest(json.dumps(asked, ensure_ascii=True, sort_keys=True))
 
 
 async def run_suite(
@@ -52,22 +61,25 @@ async def run_suite(
     asker = _Asker(engine, contestant, sampling=bounded, scores=suite.scores_references, clock=clock)
     kept = Kept(kept_file(cache, contestant.content_hash, what="suites"), Reply)
     slots = asyncio.Semaphore(in_flight)
-    done = 0
+    done = asked = 0
 
     async def one(case: SuiteCase) -> Reply | Void:
-        nonlocal done
-        key = asker.key(case)
+        nonlocal asked, done
+        question = hash_question(case, is_scored=suite.scores_references)
+        key = asker.key(question)
         reply: Reply | Void | None = kept.find(key)
         if reply is None:
             async with slots:
                 reply = await asker.ask(case)
             if isinstance(reply, Reply):
-                kept.keep(key, reply, row_id=case.case_id)
+                kept.keep(key, replace(reply, latency_s=None), row_id=question)
+            asked += 1
         done += 1
         on_step(done, len(suite.cases))
         return reply
 
     replies = await gather_or_first_failure([one(case) for case in suite.cases])
+    logger.info("suite=%s contestant=%s asked=%d read=%d", suite.name, contestant.label, asked, done - asked)
     # Judged in a thread: the server has others to answer.
     return await asyncio.to_thread(judge, suite, replies, contestant=contestant)
 
@@ -108,10 +120,8 @@ class _Asker:
         self._scores = scores
         self._clock = clock
 
-    def key(self, case: SuiteCase) -> str:
-        """The same for equal questions of any suite: checks may change, the answer is the same."""
-        scored = case.reference if self._scores else None
-        asked = [self._contestant.content_hash, case.messages, case.then, scored, asdict(self._sampling)]
+    def key(self, question: str) -> str:
+        asked = [self._contestant.content_hash, question, asdict(self._sampling)]
         return digest(json.dumps(asked, ensure_ascii=True, sort_keys=True))
 
     async def ask(self, case: SuiteCase) -> Reply | Void:

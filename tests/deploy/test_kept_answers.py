@@ -23,8 +23,7 @@ class Asked(KnowingEngine):
         self.release = "1"
 
     def stream(self, request: ChatRequest):  # type: ignore[no-untyped-def]
-        # Suites keep their own replies.
-        self.models[request.model] += not request.request_id.startswith("suite-")
+        self.models[request.model] += 1
         return super().stream(request)
 
     async def version(self) -> str:
@@ -48,6 +47,8 @@ async def test_from_the_second_night_on_the_candidate_alone_is_asked(
     assert first.outcome is Outcome.PROMOTE
     assert set(+engine.models) == {BASE, "support@1"}
     core = home.exam_core(SUPPORT).read_bytes()
+    # Of the suites too.
+    assert len(list(home.exam_answers(SUPPORT).glob("*/*.suites.jsonl"))) == 2
     engine.models.clear()
     copy = await runner.run(await runner.claim(SUPPORT, trigger="operator", actor="ada", force=True))
     assert (copy.outcome, set(+engine.models)) == (Outcome.REJECT, set())  # the same weights again

@@ -68,6 +68,9 @@ async def test_every_case_is_asked_once_and_its_checks_are_named(tmp_path: Path)
     again = await run(other, engine, tmp_path)
     assert [c.status for c in again.cases] == ["failed", "passed"]
     assert len(engine.asked) == 2
+    # How fast the first answers came says nothing of today.
+    assert again.figures == {name: value for name, value in result.figures.items() if name != "latency_s"}
+    assert "latency_s" in result.figures
 
 
 async def test_seeds_differ_by_question_and_not_by_contestant(tmp_path: Path) -> None:
