@@ -3,7 +3,7 @@
 Reads `suites.json` by its shape and takes from it what it needs; of a folder without one there is nothing to show.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -24,6 +24,17 @@ class SuiteLine(BaseModel):
     name: str
     of: dict[Label, tuple[int, int]]
     """Passed, judged."""
+    perplexity: dict[Label, float] = {}
+    """Of the suite's references, where it scores them."""
+
+    def tell(self, label: Label) -> str:
+        """`12 of 40`; of what no check judges `perplexity 8.31` or `measured`; empty where it was not asked."""
+        if label not in self.of:
+            return ""
+        passed, judged = self.of[label]
+        if judged:
+            return f"{passed} of {judged}"
+        return f"perplexity {self.perplexity[label]:.2f}" if label in self.perplexity else "measured"
 
 
 class Complaint(BaseModel):
@@ -63,6 +74,7 @@ class _Result(BaseModel):
     name: str
     contestant: Label
     cases: tuple[_Case, ...]
+    figures: dict[str, float] = {}
 
 
 class _Results(BaseModel):
@@ -78,12 +90,14 @@ def read_suites_asked(folder: Path, *, rival: Label) -> Asked:
     except (FileNotFoundError, ValidationError):
         return Asked()
     names = dict.fromkeys(result.name for result in found)
-    lines = tuple(
-        SuiteLine(name=name, of={result.contestant: _count(result) for result in found if result.name == name})
-        for name in names
-    )
+    lines = tuple(_line(name, [result for result in found if result.name == name]) for name in names)
     regression = {result.contestant: result for result in found if result.name == REGRESSION}
     return Asked(lines, tuple(_complaints(regression, rival)))
+
+
+def _line(name: str, results: Sequence[_Result]) -> SuiteLine:
+    perplexity = {r.contestant: r.figures["perplexity"] for r in results if "perplexity" in r.figures}
+    return SuiteLine(name=name, of={r.contestant: _count(r) for r in results}, perplexity=perplexity)
 
 
 def _count(result: _Result) -> tuple[int, int]:

@@ -76,9 +76,11 @@ def suite_checks(results: Sequence[SuiteResult], rules: GateRules) -> Iterator[C
         )
 
 
-def suite_figures(results: Iterable[SuiteResult]) -> dict[str, float]:
-    """Share of the judged cases that each contestant passes."""
-    return {f"{r.contestant}_{r.name}_passed": r.passed / r.total for r in results if r.total}
+def suite_figures(results: Sequence[SuiteResult]) -> dict[str, float]:
+    """Share of the judged cases that each contestant passes, and its perplexity where a suite scores references."""
+    passed = {f"{r.contestant}_{r.name}_passed": r.passed / r.total for r in results if r.total}
+    scored = [r for r in results if "perplexity" in r.figures]
+    return passed | {f"{r.contestant}_{r.name}_perplexity": r.figures["perplexity"] for r in scored}
 
 
 def has_only_forgotten(figures: Mapping[str, float]) -> bool:

@@ -134,10 +134,7 @@ def draw_night_points(nights: Sequence[NightPoint]) -> str:
 
 def draw_suites(suites: Sequence[SuiteLine]) -> str:
     labels = list(dict.fromkeys(label for line in suites for label in line.of))
-    rows = (
-        [text(line.name), *("{} of {}".format(*line.of[label]) if label in line.of else "" for label in labels)]
-        for line in suites
-    )
+    rows = ([text(line.name), *(line.tell(label) for label in labels)] for line in suites)
     return table("Cases passed, of those that could be judged", ["suite", *labels], rows)
 
 

@@ -11,7 +11,7 @@ from nightschool.section import Section
 class SuitesPart(Section):
     """What an exam asks beside the held-out rows."""
 
-    run: tuple[str, ...] = ("golden", "regression", "retention")
+    run: tuple[str, ...] = ("golden", "regression", "retention", "general")
     """Suites that a night asks: these, "behaviour", or what an installed package offers; `docs/suites.md`."""
     golden: str = ""
     """File of the bot's own cases (YAML), or a folder of such files."""

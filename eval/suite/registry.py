@@ -19,6 +19,8 @@ from nightschool.errors import NightschoolError
 
 GROUP: Final = "nightschool.suites"
 GOLDEN: Final = "golden"
+GENERAL: Final = "general"
+"""Text of which contestants only say how likely they find it."""
 SHIPPED: Final = {name: Path(__file__).with_name(f"{name}.yaml") for name in ("retention", "behaviour")}
 
 
@@ -27,7 +29,7 @@ class SuiteOrder:
     """Which suites an evaluation asks."""
 
     names: tuple[str, ...]
-    """`golden`, `regression`, `retention`, `behaviour`, or what a package offers."""
+    """`golden`, `regression`, `retention`, `general`, `behaviour`, or what a package offers."""
     system_prompt: str
     dataset: Path
     golden: Path | None = None
@@ -68,6 +70,7 @@ def _known(order: SuiteOrder) -> Iterator[tuple[str, Callable[[], Suite]]]:
         # General skill is asked for without a part to play; manners are the bot's own.
         prompt = order.system_prompt if name == "behaviour" else ""
         yield name, partial(_from_file, name, file, prompt)
+    yield GENERAL, _general
     yield REGRESSION, lambda: Suite(REGRESSION, read_regression(order.dataset, max_cases=order.max_cases))
     golden = order.golden
     yield GOLDEN, lambda: _from_file(GOLDEN, golden, order.system_prompt) if golden else Suite(GOLDEN, ())
@@ -78,6 +81,11 @@ def _offered(point: EntryPoint, system_prompt: str) -> Suite:
     if not isinstance(suite, Suite):
         raise TypeError(f"{point.value} gives no Suite")
     return replace(suite, name=point.name)
+
+
+def _general() -> Suite:
+    file = Path(__file__).with_name(f"{GENERAL}.yaml")
+    return Suite(GENERAL, read_golden(file, system_prompt=""), max_tokens=0, scores_references=True)
 
 
 def _from_file(name: str, file: Path, system_prompt: str) -> Suite:

@@ -1,5 +1,7 @@
 """What a bot could do before must not be lost, whatever else the candidate gained."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -68,6 +70,16 @@ def test_a_suite_of_the_candidate_alone_is_no_guardrail() -> None:
     assert not list(suite_checks([result("candidate", "pf")], RULES))
     assert not list(suite_checks([result("base", "pf"), result("production", "pf")], RULES))
     assert suite_figures([result("candidate", "pf"), result("base", "vv")]) == {"candidate_retention_passed": 0.5}
+
+
+def test_what_a_contestant_finds_of_general_text_is_a_figure_and_no_guardrail() -> None:
+    perplexities: dict[Label, float] = {"base": 8.0, "candidate": 90.0}
+    scored = [
+        replace(result(label, "m", name="general"), figures={"perplexity": perplexity, "words": 3.0})
+        for label, perplexity in perplexities.items()
+    ]
+    assert suite_figures(scored) == {"base_general_perplexity": 8.0, "candidate_general_perplexity": 90.0}
+    assert not list(suite_checks(scored, RULES))
 
 
 def test_every_opponent_and_every_suite_guards() -> None:

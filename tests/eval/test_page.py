@@ -181,6 +181,8 @@ def test_complaints_and_suites_are_shown_where_they_were_asked(tmp_path: Path) -
         return {"name": name, "contestant": contestant, "cases": cases, "figures": {}}
 
     results = [
+        result("general", "candidate", "measured") | {"figures": {"perplexity": 8.314}},
+        result("mt_bench", "candidate", "measured"),
         result("regression", "production", "failed", "failed", "passed", "passed", "void"),
         result("regression", "candidate", "passed", "failed", "failed", "passed", "void"),
         result("golden", "candidate", "passed", "failed"),
@@ -195,6 +197,8 @@ def test_complaints_and_suites_are_shown_where_they_were_asked(tmp_path: Path) -
     assert "says <b>thirty</b> days" in words
     assert "2 of 4" in words
     assert "1 of 2" in words
+    assert "perplexity 8.31" in words
+    assert "measured" in words
     (tmp_path / "suites.json").write_text('{"results": [{"name"')
     assert read_findings(tmp_path).suites == ()
 

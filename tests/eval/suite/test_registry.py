@@ -24,11 +24,20 @@ def test_shipped_suites_are_bounded_and_what_is_unknown_or_faulty_is_told(tmp_pa
     assert [(suite.name, len(suite.cases)) for suite in suites] == [("retention", 3)]
     assert len(problems) == 2
     assert "line 2" in problems[0]
-    assert "nope: is no suite here. Choose among behaviour, golden, regression, retention." in problems[1]
+    assert "nope: is no suite here. Choose among behaviour, general, golden, regression, retention." in problems[1]
     # General skill is asked for without the bot's prompt, manners with it.
     behaviour = gather_suites(order(tmp_path, "behaviour")).suites[0]
     assert suites[0].cases[0].messages[0]["role"] == "user"
     assert behaviour.cases[0].messages[0]["content"].startswith("Be kind.")
+
+
+def test_of_general_text_only_the_likelihood_is_asked(tmp_path: Path) -> None:
+    [general] = gather_suites(order(tmp_path, "general")).suites
+    assert (len(general.cases), general.max_tokens, general.scores_references) == (24, 0, True)
+    assert {case.kind for case in general.cases} == {"english", "french", "german", "spanish"}
+    assert all(30 < len((case.reference or "").split()) < 90 and not case.checks for case in general.cases)
+    # Without the bot's prompt.
+    assert {len(case.messages) for case in general.cases} == {1}
 
 
 def test_an_installed_package_offers_a_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
