@@ -88,7 +88,8 @@ def suites_of(bot: Bot, *, dataset: Path) -> SuiteOrder:
     """What the exam asks beside the held-out rows."""
     wanted = bot.suites
     golden = Path(wanted.golden).absolute() if wanted.golden else None
-    return SuiteOrder(wanted.run, bot.system_prompt, dataset, golden, wanted.max_cases)
+    folder = Path(wanted.folder).absolute() if wanted.folder else None
+    return SuiteOrder(wanted.run, bot.system_prompt, dataset, golden, wanted.max_cases, folder)
 
 
 def sampling_of(bot: Bot, *, takes_seeds: bool) -> Sampling:

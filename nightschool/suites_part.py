@@ -12,8 +12,10 @@ class SuitesPart(Section):
     """What an exam asks beside the held-out rows."""
 
     run: tuple[str, ...] = ("golden", "regression", "retention", "general")
-    """Suites that a night asks: these, "behaviour", or what an installed package offers; `docs/suites.md`."""
+    """Suites that a night asks: these, "behaviour", a public set, or what a package offers; `docs/suites.md`."""
     golden: str = ""
     """File of the bot's own cases (YAML), or a folder of such files."""
+    folder: str = ""
+    """Where public sets lie that you have, each in a folder of its name: "ifeval", "mt_bench", "banking77"."""
     max_cases: int = Field(default=60, ge=1, le=10_000)
     """Of each suite, so that a night's exam stays short."""

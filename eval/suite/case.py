@@ -53,6 +53,8 @@ class SuiteCase:
     """The right one of the suite's labels."""
     kind: str = ""
     """What the case is about, by which results may be grouped: `sycophancy`."""
+    note: str = ""
+    """What is told beside each result: why the case has no check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class CaseResult:
     """The answer; empty where there is none."""
     failed_checks: tuple[str, ...] = ()
     note: str = ""
-    """Why the case is void."""
+    """Why the case is void, or has no check."""
     kind: str = ""
 
 

@@ -59,7 +59,7 @@ def ends_with(text: str) -> Check:
 
 
 def is_json() -> Check:
-    return Check("is JSON", lambda reply: _is_json(reply.text))
+    return Check("is JSON", lambda reply: is_json_text(reply.text))
 
 
 def is_lower_case() -> Check:
@@ -123,7 +123,8 @@ def _is_native(reply: Reply, question: str) -> bool:
     )
 
 
-def _is_json(text: str) -> bool:
+def is_json_text(text: str) -> bool:
+    """JSON and nothing else, but for a fence around it."""
     bare = re.sub(r"^```(?:json)?\s*|\s*```$", "", text.strip())
     try:
         json.loads(bare)

@@ -1,4 +1,4 @@
-"""Which suites there are: the shipped ones, a bot's golden cases and complaints, and anybody's by entry point.
+"""Which suites there are: the shipped ones, a bot's golden cases and complaints, public sets, and anybody's.
 
 A package offers a suite under the entry point group `nightschool.suites`: a function that takes the bot's system prompt
 and gives a `Suite`. What cannot be read is told and left out; nobody's suite ends a night.
@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from eval.suite.case import Suite
 from eval.suite.golden import read_golden
+from eval.suite.public import PUBLIC, read_public
 from eval.suite.regression import NAME as REGRESSION
 from eval.suite.regression import read_regression
 from nightschool.errors import NightschoolError
@@ -29,13 +30,15 @@ class SuiteOrder:
     """Which suites an evaluation asks."""
 
     names: tuple[str, ...]
-    """`golden`, `regression`, `retention`, `general`, `behaviour`, or what a package offers."""
+    """`golden`, `regression`, `retention`, `general`, `behaviour`, a public set's, or what a package offers."""
     system_prompt: str
     dataset: Path
     golden: Path | None = None
     """File or folder of the bot's own cases."""
     max_cases: int = 60
     """Of each suite, the first ones of its order."""
+    folder: Path | None = None
+    """Where the user has public sets, each in a folder of its name."""
 
 
 class Gathered(NamedTuple):
@@ -71,6 +74,8 @@ def _known(order: SuiteOrder) -> Iterator[tuple[str, Callable[[], Suite]]]:
         prompt = order.system_prompt if name == "behaviour" else ""
         yield name, partial(_from_file, name, file, prompt)
     yield GENERAL, _general
+    for name in PUBLIC:
+        yield name, partial(read_public, name, order.folder)
     yield REGRESSION, lambda: Suite(REGRESSION, read_regression(order.dataset, max_cases=order.max_cases))
     golden = order.golden
     yield GOLDEN, lambda: _from_file(GOLDEN, golden, order.system_prompt) if golden else Suite(GOLDEN, ())

@@ -105,7 +105,7 @@ def _judge(case: SuiteCase, reply: Reply | Void) -> CaseResult:
         if not holds:
             failed.append(check.name)
     status: Status = "measured" if not case.checks else "failed" if failed else "passed"
-    return CaseResult(case.case_id, status, question, reply.text, tuple(failed), kind=case.kind)
+    return CaseResult(case.case_id, status, question, reply.text, tuple(failed), case.note, case.kind)
 
 
 class _Asker:

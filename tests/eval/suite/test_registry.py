@@ -24,7 +24,7 @@ def test_shipped_suites_are_bounded_and_what_is_unknown_or_faulty_is_told(tmp_pa
     assert [(suite.name, len(suite.cases)) for suite in suites] == [("retention", 3)]
     assert len(problems) == 2
     assert "line 2" in problems[0]
-    assert "nope: is no suite here. Choose among behaviour, general, golden, regression, retention." in problems[1]
+    assert "nope: is no suite here. Choose among banking77, behaviour, general, golden," in problems[1]
     # General skill is asked for without the bot's prompt, manners with it.
     behaviour = gather_suites(order(tmp_path, "behaviour")).suites[0]
     assert suites[0].cases[0].messages[0]["role"] == "user"
