@@ -8,14 +8,15 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from collect import registry
 from collect.store import Store
-from deploy.orders import contestant, rules_of, sampling_of
+from deploy.exam import find_kept
+from deploy.orders import contestant, rules_of, sampling_of, suites_of
 from deploy.queue import Queue
 from deploy.rollout import Rollout
 from eval.answers import Contestant
@@ -24,11 +25,13 @@ from eval.examine import examine
 from eval.findings import read_findings
 from eval.page import write_page
 from eval.rules import GateRules
+from eval.suite.every import describe_suites
+from eval.suite.registry import SuiteOrder, gather_suites
 from eval.verdict import VerdictFile, read_verdict
 from nightschool.bots import Bot
 from nightschool.engine import Engine
 from nightschool.errors import InvalidInput, NotFound
-from nightschool.files import read_manifest
+from nightschool.files import read_manifest, write_atomic
 from nightschool.home import Home
 from nightschool.identity import identify_base
 from nightschool.records import Adapter, AdapterName, Sampling, Stage
@@ -50,11 +53,20 @@ class Comparison:
     """Conversations on which `against` was trained."""
     sampling: Sampling
     rules: GateRules
+    suites: SuiteOrder | None
+    """Asked behind the held-out rows."""
+    cache: Path
+    """Where the bot's contestants' answers are kept."""
     folder: Path
 
     @property
     def evaluation(self) -> Path:
         return self.folder / EVALUATION
+
+    @property
+    def core(self) -> Path:
+        """The rows that never change, as they were when this exam was first asked for."""
+        return self.folder / "core.json"
 
     @property
     def asked(self) -> tuple[Adapter, ...]:
@@ -63,18 +75,21 @@ class Comparison:
 
 async def plan_comparison(
     store: Store,
+    engine: Engine,
     home: Home,
     *,
     bot: Bot,
     candidate: int | None,
     against: int | None,
     base_model: str,
-    takes_seeds: bool,
+    suites: tuple[str, ...] | None = None,
 ) -> Comparison:
     """The versions are looked up and the held-out rows found: those of the candidate's own dataset, of which it was
-    taught nothing, or of the other's where the candidate is the base model.
+    taught nothing, or of the other's where the candidate is the base model. `suites` are asked besides; None is the
+    bot's own choice, of which one that cannot be read is left out.
 
-    Raises NotFound for a version or dataset that is not there, InvalidInput for what cannot be compared.
+    Raises NotFound for a version or dataset that is not there, InvalidInput for what cannot be compared and for a
+    named suite that cannot be read, and what the engine raises.
     """
     first = await _find(store, bot, candidate)
     second = await _find(store, bot, against)
@@ -89,9 +104,11 @@ async def plan_comparison(
             remedy="Examine a younger version; `night.keep_days` says how long datasets stay.",
         )
     other = home.dataset(bot.bot_name, second.dataset_hash) if second else None
-    sampling, rules = sampling_of(bot, takes_seeds=takes_seeds), rules_of(bot)
+    sampling, rules = sampling_of(bot, takes_seeds=engine.takes_seeds), rules_of(bot)
+    order, its_hash = await asyncio.to_thread(_order_suites, bot, dataset, suites)
     hashes = [adapter.content_hash if adapter else "" for adapter in (first, second)]
-    asked = [source.dataset_hash, *hashes, identify_base(base_model), asdict(sampling), asdict(rules)]
+    base = await asyncio.to_thread(identify_base, base_model)
+    asked = [source.dataset_hash, *hashes, base, asdict(sampling), asdict(rules), its_hash]
     return Comparison(
         bot=bot,
         candidate=first,
@@ -100,21 +117,31 @@ async def plan_comparison(
         trained=read_trained(other) if other and read_manifest(other) else frozenset(),
         sampling=sampling,
         rules=rules,
+        suites=order if order.names else None,
+        cache=await find_kept(engine, home, bot=bot.bot_name, base_model=base_model),
         folder=home.report(bot.bot_name, hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]),
     )
 
 
 async def compare(
-    engine: Engine, rollout: Rollout, exams: Queue, comparison: Comparison, *, on_progress: Callable[[float], None]
+    engine: Engine,
+    rollout: Rollout,
+    exams: Queue,
+    comparison: Comparison,
+    *,
+    bots_core: Path,
+    on_progress: Callable[[float], None],
 ) -> VerdictFile:
     """The verdict, from the comparison's folder where it was reached before.
 
-    One exam at a time, a night's too. Raises what a load and the engine raise.
+    One exam at a time, a night's too. Of the bot's frozen core, which only nights may change, a copy is asked. Raises
+    what a load and the engine raise.
     """
     async with exams.turn(comparison.bot.bot_name):
         with rollout.lease_all(comparison.asked):
             for adapter in comparison.asked:
                 await rollout.load(adapter)
+            await asyncio.to_thread(_copy_core, bots_core, comparison.core)
             await examine(
                 engine,
                 dataset=comparison.dataset,
@@ -125,9 +152,35 @@ async def compare(
                 on_step=lambda share, _what: on_progress(share),
                 production_hash=comparison.against.content_hash if comparison.against else "",
                 production_trained=comparison.trained,
+                core=comparison.core,
+                suites=comparison.suites,
+                cache=comparison.cache,
             )
     await asyncio.to_thread(_write_page, comparison)
     return read_verdict(comparison.evaluation)
+
+
+class _Ordered(NamedTuple):
+    order: SuiteOrder
+    hash: str
+    """Of all that is asked."""
+
+
+def _order_suites(bot: Bot, dataset: Path, names: tuple[str, ...] | None) -> _Ordered:
+    """Of the bot's own suites what cannot be read is left out and told; whoever named one wants it."""
+    order = suites_of(bot, dataset=dataset)
+    if names is not None:
+        order = replace(order, names=names)
+    gathered = gather_suites(order)
+    if names and gathered.problems:
+        told = " ".join(gathered.problems)
+        raise InvalidInput("cannot be asked", subject="a suite that was named", remedy=told, param="suites")
+    return _Ordered(order, describe_suites(gathered.suites))
+
+
+def _copy_core(theirs: Path, ours: Path) -> None:
+    if theirs.exists() and not ours.exists():
+        write_atomic(ours, theirs.read_bytes())
 
 
 def _write_page(comparison: Comparison) -> None:

@@ -56,6 +56,8 @@ class Complaint(BaseModel):
 class Asked(NamedTuple):
     suites: tuple[SuiteLine, ...] = ()
     complaints: tuple[Complaint, ...] = ()
+    problems: tuple[str, ...] = ()
+    """Suites that could not be read, in a sentence each."""
 
 
 class _Case(BaseModel):
@@ -81,18 +83,20 @@ class _Results(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     results: tuple[_Result, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 def read_suites_asked(folder: Path, *, rival: Label) -> Asked:
     """Nothing where the evaluation asked no suite, or the file is not whole."""
     try:
-        found = _Results.model_validate_json((folder / SUITES).read_bytes()).results
+        stored = _Results.model_validate_json((folder / SUITES).read_bytes())
     except (FileNotFoundError, ValidationError):
         return Asked()
+    found = stored.results
     names = dict.fromkeys(result.name for result in found)
     lines = tuple(_line(name, [result for result in found if result.name == name]) for name in names)
     regression = {result.contestant: result for result in found if result.name == REGRESSION}
-    return Asked(lines, tuple(_complaints(regression, rival)))
+    return Asked(lines, tuple(_complaints(regression, rival)), stored.problems)
 
 
 def _line(name: str, results: Sequence[_Result]) -> SuiteLine:

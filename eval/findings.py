@@ -106,6 +106,8 @@ class Findings(_Part):
     samples: tuple[SampleRow, ...]
     """Where the candidate lost most, the worst first."""
     suites: tuple[SuiteLine, ...] = ()
+    suite_problems: tuple[str, ...] = ()
+    """Suites that could not be read, in a sentence each."""
     complaints: tuple[Complaint, ...] = ()
     """Open ones first."""
 
@@ -148,6 +150,7 @@ def read_findings(folder: Path) -> Findings:
         row_gains=tuple(finite),
         samples=tuple(_samples(folder / ANSWERS, scored.gains)),
         suites=asked.suites,
+        suite_problems=asked.problems,
         complaints=asked.complaints,
     )
 

@@ -103,8 +103,8 @@ def _measured(findings: Findings) -> Iterator[str]:
 def _asked_again(findings: Findings) -> Iterator[str]:
     if findings.complaints:
         yield _part("Complaints", draw_complaints(findings.complaints))
-    if findings.suites:
-        yield _part("Suites", draw_suites(findings.suites))
+    if findings.suites or findings.suite_problems:
+        yield _part("Suites", draw_suites(findings.suites, problems=findings.suite_problems))
 
 
 def _part(title: str, drawn: str) -> str:

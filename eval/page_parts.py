@@ -132,10 +132,11 @@ def draw_night_points(nights: Sequence[NightPoint]) -> str:
     return drawn + "<p></p>" + table("Night by night, the newest first", heads, rows)
 
 
-def draw_suites(suites: Sequence[SuiteLine]) -> str:
+def draw_suites(suites: Sequence[SuiteLine], *, problems: Sequence[str]) -> str:
     labels = list(dict.fromkeys(label for line in suites for label in line.of))
     rows = ([text(line.name), *(line.tell(label) for label in labels)] for line in suites)
-    return table("Cases passed, of those that could be judged", ["suite", *labels], rows)
+    drawn = table("Cases passed, of those that could be judged", ["suite", *labels], rows)
+    return drawn + "".join(f"<p>Not asked: {text(problem)}</p>" for problem in problems)
 
 
 def draw_complaints(complaints: Sequence[Complaint]) -> str:

@@ -31,5 +31,25 @@ class Pupils(EchoEngine):
         return tuple(-2.0 + 0.5 * _version(model) for _ in token_ids[1:])
 
 
+class Speaker(Pupils):
+    """Answers a suite's question by its own name."""
+
+    is_dying = False
+
+    async def check_ready(self) -> None:
+        if self.is_dying:
+            raise EngineError("is down", subject="engine", remedy="Restart it.")
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        if request.request_id.startswith("suite-"):
+            self.asked.append("suite")
+            if self.is_dying:
+                raise EngineError("went away", subject="engine", remedy="Restart it.")
+            yield Delta(f"I am {request.model}", finish=Finish.STOP, completion_tokens=3)
+            return
+        async for delta in super().stream(request):
+            yield delta
+
+
 def _version(model: str) -> int:
     return 0 if model == "base" else int(model.split("@")[1])

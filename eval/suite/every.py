@@ -4,11 +4,14 @@ Does not know held-out rows, nor what results lead to.
 """
 
 import asyncio
+import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from eval.answers import Contestant
+from eval.kept import digest
+from eval.suite.case import Suite
 from eval.suite.registry import SuiteOrder, gather_suites
 from eval.suite.results import SuitesFile
 from eval.suite.run import hash_question, run_suite
@@ -25,6 +28,16 @@ def find_questions(order: SuiteOrder) -> frozenset[str]:
         for suite in gather_suites(order).suites
         for case in suite.cases
     )
+
+
+def describe_suites(suites: Sequence[Suite]) -> str:
+    """A hash of all that is asked and of the checks' names: another one where somebody changed a case."""
+    cases = [
+        [suite.name, suite.max_tokens, case.case_id, hash_question(case, is_scored=True), [c.name for c in case.checks]]
+        for suite in suites
+        for case in suite.cases
+    ]
+    return digest(json.dumps(cases))
 
 
 async def ask_suites(

@@ -9,7 +9,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
@@ -38,7 +38,8 @@ class EvaluationBody(BaseModel):
     adapter: str = Field(max_length=100)
     against: str = Field(max_length=100)
     bot: str | None = Field(default=None, max_length=100)
-    suite: Literal["held-out"] = HELD_OUT
+    suites: tuple[Annotated[str, Field(max_length=100)], ...] | None = Field(default=None, max_length=100)
+    """Asked besides the held-out rows; None is the bot's own choice. `held-out` alone is none."""
 
 
 class _Asked(NamedTuple):
@@ -59,18 +60,22 @@ def add_evaluations(router: APIRouter, parts: Parts) -> None:
         settings, home = parts.settings.engine, parts.home
         comparison = await plan_comparison(
             parts.store,
+            parts.engine,
             home,
             bot=parts.shelf.find(asked.bot),
             candidate=asked.candidate,
             against=asked.against,
             base_model=settings.model or str(home.base_model),
-            takes_seeds=parts.engine.takes_seeds,
+            suites=None if body.suites is None else tuple(name for name in body.suites if name != HELD_OUT),
         )
         return StreamingResponse(_lines(lambda note: _examine(parts, comparison, note)), media_type="application/jsonl")
 
 
 async def _examine(parts: Parts, comparison: Comparison, note: Callable[[float], None]) -> EvaluationView:
-    stored = await compare(parts.engine, parts.rollout, parts.nights.exams, comparison, on_progress=note)
+    core = parts.home.exam_core(comparison.bot.bot_name)
+    stored = await compare(
+        parts.engine, parts.rollout, parts.nights.exams, comparison, bots_core=core, on_progress=note
+    )
     return await view_comparison(parts, comparison, stored)
 
 

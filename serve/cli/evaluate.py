@@ -52,7 +52,12 @@ def evaluate(
     *,
     adapter: Annotated[str, typer.Option("--adapter", help="Who is examined: BOT@VERSION, or VERSION with --bot.")],
     against: Annotated[str, typer.Option("--against", help="Whom it must beat: another version, or base.")],
-    suite: Annotated[str, typer.Option("--suite", help="What is asked.")] = "held-out",
+    suite: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--suite", help="Asked besides the held-out rows, not the bot's own suites; held-out: none. Repeat."
+        ),
+    ] = None,
     bot: AnyBotOption = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -63,7 +68,7 @@ def evaluate(
     """
     from serve.cli.evaluation import give_evaluation  # noqa: PLC0415
 
-    body = {"adapter": adapter, "against": against, "suite": suite, "bot": bot}
+    body = {"adapter": adapter, "against": against, "suites": suite, "bot": bot}
     with server_of(context) as server:
         found = _follow(server.lines("/ops/evaluations", body), url=server.url)
     if as_json:

@@ -1,12 +1,14 @@
 """An evaluation as a short table: the verdict first, then figures with intervals, reasons, and where the page lies."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from eval.answers import Label
+from eval.complaints import SuiteLine
 from serve.cli.talk import give, give_table, local_time
 
-LABELS: Final = ("base", "anchor", "production", "candidate")
+LABELS: Final[tuple[Label, ...]] = ("base", "anchor", "production", "candidate")
 NOT_MEASURED: Final = "-"
 
 
@@ -19,7 +21,15 @@ def give_evaluation(found: Mapping[str, Any], *, root: Path) -> None:
         labels = [label for label in LABELS if label in findings["figures"][0]["of"]]
         give("")
         give_table(list(_rows(findings, labels)), {"title": "", **{label: label for label in labels}}, empty="")
+    if findings and findings["suites"]:
+        lines = [SuiteLine.model_validate(line) for line in findings["suites"]]
+        labels = [label for label in LABELS if any(label in line.of for line in lines)]
+        rows = [{"suite": line.name, **{label: line.tell(label) for label in labels}} for line in lines]
+        give("")
+        give_table(rows, {"suite": "suite", **{label: label for label in labels}}, empty="")
     give("")
+    for problem in findings["suite_problems"] if findings else ():
+        give(f"  not asked: {problem}")
     for reason in found["reasons"]:
         give(f"  {reason}")
     where = found["html"] or found["folder"]
@@ -33,7 +43,7 @@ def _when(found: Mapping[str, Any]) -> str:
     return f"{found['suite']}, {night}{asked}"
 
 
-def _rows(findings: Mapping[str, Any], labels: list[str]) -> Iterator[dict[str, str]]:
+def _rows(findings: Mapping[str, Any], labels: Sequence[str]) -> Iterator[dict[str, str]]:
     for gain in findings["gains"]:
         title = f"gain over {gain['over']}, {findings['primary']}"
         yield {"title": title, "candidate": _cell(gain["gain"], sign="+")}

@@ -21,9 +21,9 @@ from nightschool.echo import EchoEngine
 from nightschool.engine import ChatRequest, Delta
 from nightschool.errors import EngineError, EvaluationFailed, InvalidInput
 from nightschool.files import publish, verify
-from nightschool.records import Finish, Outcome, Sampling
+from nightschool.records import Outcome, Sampling
 
-from ..pupils import REFERENCE, Pupils
+from ..pupils import REFERENCE, Pupils, Speaker
 from ..tables import write_table
 
 RULES = GateRules(draws=1_000, min_conversations=10)
@@ -277,26 +277,6 @@ async def test_rows_beyond_the_context_are_left_out_for_everyone(tmp_path: Path)
     assert verdict.figures["held_out_rows"] == 29
     assert len(read_verdict(tmp_path / "evaluation").skipped_rows) == 1
     assert "exceed the engine's context: 1 of the rows" in (tmp_path / "evaluation" / "report.md").read_text()
-
-
-class Speaker(Pupils):
-    """Answers a suite's question by its own name."""
-
-    is_dying = False
-
-    async def check_ready(self) -> None:
-        if self.is_dying:
-            raise EngineError("is down", subject="engine", remedy="Restart it.")
-
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        if request.request_id.startswith("suite-"):
-            self.asked.append("suite")
-            if self.is_dying:
-                raise EngineError("went away", subject="engine", remedy="Restart it.")
-            yield Delta(f"I am {request.model}", finish=Finish.STOP, completion_tokens=3)
-            return
-        async for delta in super().stream(request):
-            yield delta
 
 
 def golden_order(tmp_path: Path, *, says: str, cases: int = 1) -> SuiteOrder:

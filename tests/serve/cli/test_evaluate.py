@@ -10,16 +10,19 @@ import pytest
 
 from collect import registry
 from collect.registry import Evaluation
+from eval.suites import read_held_out
 from nightschool.files import publish
 from nightschool.records import Adapter, BotName, Outcome, utc_now
 from serve.parts import Parts
 
-from ...pupils import REFERENCE, Pupils
+from ...pupils import REFERENCE, Pupils, Speaker
 from ...tables import write_table
 
 Nightschool = Callable[..., Awaitable[Any]]
 Register = Callable[..., Awaitable[Adapter]]
 SUPPORT = BotName("support")
+ROWS = ("--suite", "held-out")
+"""No suite besides."""
 
 
 @pytest.fixture
@@ -56,22 +59,22 @@ def hold_out(parts: Parts, *, conversations: int) -> Path:
 @pytest.mark.usefixtures("versions")
 async def test_the_exit_code_says_what_the_exam_found(nightschool: Nightschool, parts: Parts) -> None:
     hold_out(parts, conversations=24)
-    better = await nightschool("eval", "--adapter", "support@2", "--against", "support@1")
+    better = await nightschool("eval", "--adapter", "support@2", "--against", "support@1", *ROWS)
     assert (better.code, better.out.splitlines()[0]) == (0, "support@2 against support@1: promote")
     assert "gain over production, token F1" in better.out
     assert "held-out, by hand; 24 rows of 24 conversations" in better.out
-    worse = await nightschool("eval", "--bot", "support", "--adapter", "1", "--against", "2", "--json")
+    worse = await nightschool("eval", "--bot", "support", "--adapter", "1", "--against", "2", *ROWS, "--json")
     assert (worse.code, json.loads(worse.out)["verdict"]) == (7, "reject")
     page = Path(better.out.splitlines()[-1].removeprefix("page: "))
     assert page.read_text().startswith("<!doctype html>")
-    against_base = await nightschool("eval", "--adapter", "support@1", "--against", "support@base", "--json")
+    against_base = await nightschool("eval", "--adapter", "support@1", "--against", "support@base", *ROWS, "--json")
     assert json.loads(against_base.out)["against"] == "support@base"
 
 
 @pytest.mark.usefixtures("versions")
 async def test_an_exam_of_too_few_has_an_exit_code_of_its_own(nightschool: Nightschool, parts: Parts) -> None:
     hold_out(parts, conversations=3)
-    said = await nightschool("eval", "--adapter", "support@2", "--against", "support@1")
+    said = await nightschool("eval", "--adapter", "support@2", "--against", "support@1", *ROWS)
     assert (said.code, said.out.splitlines()[0]) == (8, "support@2 against support@1: insufficient-data")
 
 
@@ -80,7 +83,7 @@ async def test_an_exam_by_hand_moves_nothing_and_is_not_asked_twice(
     nightschool: Nightschool, parts: Parts, engine: Pupils
 ) -> None:
     hold_out(parts, conversations=24)
-    asked = ("eval", "--adapter", "support@2", "--against", "support@1", "--json")
+    asked = ("eval", "--adapter", "support@2", "--against", "support@1", *ROWS, "--json")
     engine.dies_after = 30
     broken = await nightschool(*asked)
     assert (broken.code, broken.out) == (6, "")
@@ -101,12 +104,16 @@ async def test_an_exam_by_hand_moves_nothing_and_is_not_asked_twice(
     [
         (("--adapter", "support@2", "--against", "support@9"), 3, "support@9: does not exist"),
         (("--adapter", "nobody@1", "--against", "nobody@2"), 3, "'nobody': is not a bot here"),
-        (("--adapter", "two", "--against", "support@1"), 2, "'two': is not the name of a version"),
+        (("--adapter", "two", "--against", "support@1", *ROWS), 2, "'two': is not the name of a version"),
         (("--adapter", "2", "--against", "1"), 2, "name the bot and write the version alone"),
         (("--adapter", "support@2", "--against", "reviewer@1"), 2, "is not of the same bot as support@2"),
         (("--adapter", "support@2", "--against", "1", "--bot", "reviewer"), 2, "Two versions of one bot"),
         (("--adapter", "support@base", "--against", "support@base"), 2, "Name at least one adapter"),
-        (("--adapter", "support@2", "--against", "support@1", "--suite", "golden-oldies"), 2, "suite"),
+        (
+            ("--adapter", "support@2", "--against", "support@1", "--suite", "golden-oldies"),
+            3,
+            "has no dataset any more",
+        ),
         (("--adapter", "support@2", "--against", "support@1"), 3, "has no dataset any more"),
     ],
 )
@@ -120,12 +127,87 @@ async def test_what_cannot_be_examined_is_named(
     assert "Traceback" not in refused.err
 
 
+@pytest.fixture
+def suites(parts: Parts, bots_folder: Path, tmp_path: Path) -> Path:
+    """The bot's own: of its golden cases version 1 passes twelve and version 2 one; its other suite is nowhere."""
+    golden = tmp_path / "golden.yaml"
+    cases = [f"- {{id: a{n}, ask: who {n}, must_say: [support@1]}}\n" for n in range(12)]
+    golden.write_text("cases:\n" + "".join(cases) + "- {id: b, ask: who else, must_say: [support@2]}\n")
+    own = f'\n[suites]\nrun = ["golden", "general", "ifeval"]\ngolden = "{golden}"\nfolder = "{tmp_path / "public"}"\n'
+    with (bots_folder / "support.toml").open("a") as file:
+        file.write(own)
+    parts.shelf.look()
+    return tmp_path / "public"
+
+
+@pytest.mark.usefixtures("versions", "suites")
+class TestSuites:
+    @pytest.fixture
+    def engine(self) -> Speaker:
+        return Speaker()
+
+    async def test_whoever_lost_the_bots_suites_is_rejected_and_the_table_says_which(
+        self, nightschool: Nightschool, parts: Parts, engine: Speaker
+    ) -> None:
+        hold_out(parts, conversations=24)
+        asked = ("eval", "--adapter", "support@2", "--against", "support@1")
+        done = await nightschool(*asked)
+        assert done.code == 7
+        lines = done.out.splitlines()
+        assert "suite\tbase\tproduction\tcandidate" in lines
+        assert "golden\t0 of 13\t12 of 13\t1 of 13" in lines
+        assert any(line.startswith("general\tperplexity ") and line.count("perplexity") == 3 for line in lines)
+        assert any(line.startswith("  not asked: ifeval: ") and "holds no question" in line for line in lines)
+        assert any("failed: of 13 cases of the suite golden" in line for line in lines)
+        # Everything that was asked is kept for nights and for other exams by hand.
+        count = len(engine.asked)
+        other = await nightschool("eval", "--adapter", "support@1", "--against", "support@2", "--json")
+        assert (other.code, len(engine.asked)) == (7, count)
+        assert (await nightschool(*asked, *ROWS)).code == 0
+        assert len(engine.asked) == count
+
+    async def test_a_suite_that_is_named_is_asked_or_it_is_an_error(
+        self, nightschool: Nightschool, parts: Parts, suites: Path
+    ) -> None:
+        hold_out(parts, conversations=24)
+        asked = ("eval", "--adapter", "support@2", "--against", "support@1", "--json", "--suite", "ifeval")
+        for names, said in ((), "holds no question"), (("--suite", "oops"), "oops: is no suite here"):
+            refused = await nightschool(*asked, *names)
+            assert (refused.code, refused.out) == (2, "")
+            assert said in refused.err
+        (suites / "ifeval").mkdir(parents=True)
+        row = {"key": 7, "prompt": "Who?", "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}
+        (suites / "ifeval" / "a.jsonl").write_text(json.dumps(row))
+        done = (await nightschool(*asked)).json
+        assert [line["name"] for line in done["findings"]["suites"]] == ["ifeval"]
+        assert done["figures"]["candidate_ifeval_passed"] == 1.0
+        # Another question is another exam.
+        row["instruction_id_list"] = ["startend:quotation"]
+        (suites / "ifeval" / "a.jsonl").write_text(json.dumps(row))
+        assert (await nightschool(*asked)).json["figures"]["candidate_ifeval_passed"] == 0.0
+
+    async def test_the_bots_frozen_core_is_asked_and_stays_as_it_is(
+        self, nightschool: Nightschool, parts: Parts
+    ) -> None:
+        dataset = hold_out(parts, conversations=24)
+        rows = [row.row_id for row in read_held_out(dataset).rows]
+        core = parts.home.exam_core(SUPPORT)
+        core.parent.mkdir(parents=True)
+        core.write_text(json.dumps({"schema_version": 1, "row_ids": [*rows[:5], "of another night"]}))
+        before = core.read_bytes()
+        done = await nightschool(
+            "eval", "--adapter", "support@2", "--against", "1", "--bot", "support", *ROWS, "--json"
+        )
+        assert done.json["figures"]["core_rows"] == 5
+        assert core.read_bytes() == before
+
+
 class TestOfANight:
     @pytest.fixture(autouse=True)
     async def _evaluated(self, nightschool: Nightschool, parts: Parts, versions: tuple[Adapter, Adapter]) -> None:
         """Version 2 was examined by a night, whose files an exam by hand stands for."""
         hold_out(parts, conversations=24)
-        done = await nightschool("eval", "--adapter", "support@2", "--against", "support@1", "--json")
+        done = await nightschool("eval", "--adapter", "support@2", "--against", "support@1", *ROWS, "--json")
         found = json.loads(done.out)
         evaluation = Evaluation(
             "c7", "c7", SUPPORT, 2, Outcome.PROMOTE, tuple(found["reasons"]), json.dumps(found["figures"]),
