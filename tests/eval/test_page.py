@@ -188,7 +188,9 @@ def test_complaints_and_suites_are_shown_where_they_were_asked(tmp_path: Path) -
         result("golden", "candidate", "passed", "failed"),
     ]
     evaluate(tmp_path)
-    (tmp_path / "suites.json").write_text(json.dumps({"schema_version": 1, "results": results, "problems": []}))
+    (tmp_path / "suites.json").write_text(
+        json.dumps({"schema_version": 1, "results": results, "problems": ["ifeval: <gone>"]})
+    )
     raw = draw_page(read_findings(tmp_path))
     words = read(raw).words
     for state in ("fixed", "still open", "broken anew", "right", "not judged"):
@@ -199,6 +201,7 @@ def test_complaints_and_suites_are_shown_where_they_were_asked(tmp_path: Path) -
     assert "1 of 2" in words
     assert "perplexity 8.31" in words
     assert "measured" in words
+    assert "Not asked: ifeval: <gone>" in words
     (tmp_path / "suites.json").write_text('{"results": [{"name"')
     assert read_findings(tmp_path).suites == ()
 

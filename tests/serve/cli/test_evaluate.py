@@ -109,11 +109,6 @@ async def test_an_exam_by_hand_moves_nothing_and_is_not_asked_twice(
         (("--adapter", "support@2", "--against", "reviewer@1"), 2, "is not of the same bot as support@2"),
         (("--adapter", "support@2", "--against", "1", "--bot", "reviewer"), 2, "Two versions of one bot"),
         (("--adapter", "support@base", "--against", "support@base"), 2, "Name at least one adapter"),
-        (
-            ("--adapter", "support@2", "--against", "support@1", "--suite", "golden-oldies"),
-            3,
-            "has no dataset any more",
-        ),
         (("--adapter", "support@2", "--against", "support@1"), 3, "has no dataset any more"),
     ],
 )
@@ -195,9 +190,7 @@ class TestSuites:
         core.parent.mkdir(parents=True)
         core.write_text(json.dumps({"schema_version": 1, "row_ids": [*rows[:5], "of another night"]}))
         before = core.read_bytes()
-        done = await nightschool(
-            "eval", "--adapter", "support@2", "--against", "1", "--bot", "support", *ROWS, "--json"
-        )
+        done = await nightschool("eval", "--adapter", "support@2", "--against", "support@1", *ROWS, "--json")
         assert done.json["figures"]["core_rows"] == 5
         assert core.read_bytes() == before
 
