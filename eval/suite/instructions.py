@@ -125,7 +125,11 @@ def _may_be_english(text: str, identify: Identify) -> bool:
 
 
 def _sentences(num_sentences: int, relation: Relation) -> Holds:
-    return lambda text: _is(relation, len(sentences(text)), num_sentences)
+    def holds(text: str) -> bool:
+        # The number of an item and a line of stars are none.
+        return _is(relation, sum(any(map(str.isalpha, one)) for one in sentences(text)), num_sentences)
+
+    return holds
 
 
 def _words(num_words: int, relation: Relation) -> Holds:
