@@ -213,13 +213,24 @@ def base_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def one_thread() -> Iterator[None]:
-    """Of a tiny model the threads would mostly wait for one another."""
+    """Of a tiny model the threads would mostly wait for one another, here and in trainers that are started."""
     import torch
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("OMP_NUM_THREADS", "1")
+        yield
     torch.set_num_threads(before)
+
+
+def rounding(in_fp32: float, in_bf16: float) -> float:
+    """What two ways to one figure may differ by, as this CPU trains: one with bf16 instructions rounds more."""
+    import torch
+
+    from tune.model import choose_dtype
+
+    return in_bf16 if choose_dtype("cpu") is torch.bfloat16 else in_fp32
 
 
 def byte_tokenizer() -> Any:

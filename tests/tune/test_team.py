@@ -18,6 +18,7 @@ from tune.stages import read_stages
 from tune.team import Seat, Team, take_seat
 from tune.train import main, train
 
+from .conftest import rounding
 from .school import write_school
 
 LAUNCH = (sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
@@ -119,6 +120,7 @@ def begin(run: Path, *, base_model: Path, dataset: Path) -> Path:
 
 
 @pytest.mark.train
+@pytest.mark.usefixtures("one_thread")
 def test_two_processes_go_on_where_one_was_killed_and_learn_what_one_does(
     tmp_path: Path, base_model: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,7 +148,7 @@ def test_two_processes_go_on_where_one_was_killed_and_learn_what_one_does(
     ours, theirs = (load_file(folder / "adapter" / "adapter_model.safetensors") for folder in (alone, run))
     assert ours.keys() == theirs.keys()
     for name, weights in ours.items():
-        assert cosine_similarity(weights.flatten(), theirs[name].flatten(), dim=0) > 0.999
+        assert cosine_similarity(weights.flatten(), theirs[name].flatten(), dim=0) > 1 - rounding(1e-3, 5e-3)
 
 
 def break_off_behind_a_step(patched: pytest.MonkeyPatch) -> None:

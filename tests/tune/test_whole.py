@@ -10,7 +10,7 @@ from tune.recipe import Recipe
 
 from .test_model import tiny
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.usefixtures("one_thread")]
 
 
 def moved(base: Any, *, rank: int) -> Any:

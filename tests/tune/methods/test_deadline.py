@@ -8,7 +8,7 @@ import pytest
 
 from tune.pace import Pace
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.usefixtures("one_thread")]
 
 PLANNED = 40
 

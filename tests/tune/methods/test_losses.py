@@ -12,7 +12,7 @@ from tune.lessons import Compared, Imitated, Voted
 
 from .test_prefix import gradients, grown
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.usefixtures("one_thread")]
 
 BETA = 0.5
 

@@ -4,7 +4,7 @@ import pytest
 
 from nightschool.errors import TrainingFailed
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.usefixtures("one_thread")]
 
 
 def errors() -> list[Exception]:

@@ -12,7 +12,7 @@ from tune.recipe import Recipe
 
 from ..test_model import SIZES
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.usefixtures("one_thread")]
 
 PREFIX = [7, 8, 9, 10, 11]
 SURE = {"initializer_range": 0.3}

@@ -19,7 +19,7 @@ from tune.words import Word
 
 from ..school import LINEAGE, write_school
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.usefixtures("one_thread")]
 
 
 def pair(number: int) -> Pair:

@@ -10,7 +10,7 @@ from tune.encode import Encoded
 from tune.lessons import Imitated
 from tune.recipe import Recipe
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.usefixtures("one_thread")]
 
 
 def tiny_experts(family: str, *, vocabulary: int, **router: Any) -> Any:
