@@ -17,11 +17,11 @@ def train(run: Path, recipe: Recipe) -> Path:
     return run / "adapter"
 
 
-def call(*arguments: str, log: Path) -> float:
+def call(*arguments: str, log: Path, python: Path = Path(sys.executable)) -> float:
     """Python with `arguments` to its end, which must be a good one; how long it took is told. Its peak memory in MB."""
     began = time.monotonic()
     with log.open("wb") as output:
-        process = subprocess.Popen([sys.executable, *arguments], stdout=output, stderr=output)
+        process = subprocess.Popen([str(python), *arguments], stdout=output, stderr=output)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
