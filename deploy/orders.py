@@ -44,7 +44,8 @@ def recipe_of(
     where base models' answers are kept, and `kept` where what they make of rows is."""
     wanted = bot.recipe.model_dump(include=Recipe.model_fields.keys() - {"start"})
     start = str(production) if production and bot.recipe.start == "production" else ""
-    speaker = str(production) if production and "rejection" in bot.recipe.methods else ""
+    is_asked = "rejection" in bot.recipe.methods or bot.recipe.skip_loss > 0
+    speaker = str(production) if production and is_asked else ""
     # A run that was cut off may go on under a server that was started elsewhere.
     wanted["suites"] = tuple(str(Path(suite).absolute()) for suite in bot.recipe.suites)
     if bot.recipe.replay_rows:

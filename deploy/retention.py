@@ -36,8 +36,8 @@ log = logging.getLogger(__name__)
 ALL: Final = 1_000_000
 RUN_KEEPS: Final = frozenset(
     {
-        "recipe.toml", "resources.json", "encoding.json", "replay.json", "stages.json", "metrics.jsonl", "pace.jsonl",
-        "run.json", "plots", "train.log",
+        "recipe.toml", "resources.json", "encoding.json", "replay.json", "skipped.json", "stages.json",
+        "metrics.jsonl", "pace.jsonl", "run.json", "plots", "train.log",
     }
 )  # fmt: skip
 """By what a night's page, its card and the console's curves are worded anew."""

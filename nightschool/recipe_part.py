@@ -48,6 +48,8 @@ class RecipePart(Section):
     """Of the choice which conversations are kept for evaluation; another one moves only those that have no side yet."""
     min_examples: int = Field(default=50, ge=1)
     """With fewer training rows, or fewer that fit into `max_tokens`, the night says "insufficient-data"."""
+    skip_loss: float = Field(default=0, ge=0, le=10)
+    """Rows whose mean loss a token, under production or else the base model, is below this are left out; 0: none."""
     min_new_examples: int = Field(default=1, ge=0)
     """With fewer rows than this that the last trained adapter has not seen, the night does the same."""
     held_out_share: float = Field(default=0.15, gt=0, lt=1)

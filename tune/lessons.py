@@ -87,6 +87,8 @@ class Lessons:
     """Of those to imitate, general rows that are none of the bot's."""
     asked: tuple[Asked, ...] = ()
     """Questions that nobody answered well."""
+    skipped: int = 0
+    """Rows to imitate that are left out, since they are known already."""
 
     def rows_of(self, phase: str) -> list[Encoded]:
         """Those that a method learns from."""
@@ -105,6 +107,13 @@ class Lessons:
     def texts(self) -> list[Encoded]:
         """Rows to tell an adapter from its base by: those to imitate, or of the first kind that there is."""
         return self.rows_of("sft") or [pair.chosen for pair in self.compared] or self.rows_of("kto")
+
+    def without(self, item_ids: Collection[str]) -> Self:
+        """Less some rows to imitate."""
+        left = [given for given in self.imitated if given.row.item_id not in item_ids]
+        mean = sum(given.weight for given in left) / max(len(left), 1)
+        imitated = tuple(Imitated(given.row, given.weight / mean) for given in left)
+        return replace(self, imitated=imitated, skipped=self.skipped + len(self.imitated) - len(left))
 
     def with_made(self, rows: Sequence[Encoded], *, weight: float) -> Self:
         """And rows to imitate whose answer no person wrote; `weight` is beside the mean of what people wrote."""

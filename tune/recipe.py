@@ -33,7 +33,7 @@ class Recipe(BaseModel):
     adapter: Learner = "lora"
     """What learns; a whole model (`full`) is served as its nearest adapter."""
     speaker: str = ""
-    """Folder of the adapter that answers questions; empty: the base model does."""
+    """Folder of the adapter in production, which answers questions and says what is known; empty: the base model."""
     epochs: float = Field(default=2, gt=0)
     """Passes over the training rows; fractions are allowed."""
     learning_rate: float = Field(default=2e-4, gt=0, lt=1)
@@ -58,6 +58,8 @@ class Recipe(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     min_examples: int = Field(default=0, ge=0)
     """With fewer rows to imitate left within `max_tokens` the run does not train."""
+    skip_loss: float = Field(default=0, ge=0, le=10)
+    """Rows to imitate whose mean loss a token is already below this are left out; 0: none."""
     replay: Literal["none", "own", "rows"] = "none"
     """General rows mixed in: the base model's own answers, or chats of `replay_rows`."""
     replay_share: float = Field(default=0.1, gt=0, lt=1)

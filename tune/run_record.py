@@ -23,6 +23,7 @@ from nightschool.run_files import ADAPTER, PROOF
 from tune.progress import StepLine, curves_of, read_steps
 from tune.recipe import RECIPE, Recipe
 from tune.replay import read_replay
+from tune.skipped import read_skipped
 from tune.stages import StageLine, read_stages
 
 RUN: Final = "run.json"
@@ -168,6 +169,7 @@ def write_model_card(run: Path, recipe: Recipe, sources: Sources) -> None:
         *_training(stages, read_steps(run)),
         *_made(run, weight=recipe.made_weight),
         *([f"Among the rows of sft are {replay.describe()}.", ""] if (replay := read_replay(run)) else []),
+        *([f"Of the rows of sft {skipped.describe()}.", ""] if (skipped := read_skipped(run)) else []),
         *_proof(json.loads((run / PROOF).read_bytes())["texts"]),
     ]
     write_atomic(run / ADAPTER / CARD, "\n".join(lines))

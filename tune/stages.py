@@ -56,6 +56,8 @@ class RowCounts(NamedTuple):
     """Lessons whose answer a machine made."""
     replayed: int = 0
     """Of the lessons, general rows that are none of the bot's."""
+    skipped: int = 0
+    """Lessons left out, since they are known already."""
     distrust: str = ""
     """Why nothing is to go by the reward model; empty where it may, or where that is not known yet."""
 
@@ -85,7 +87,8 @@ def _choose_sft(counts: RowCounts) -> Choice:
     why = f"{counts.lessons} rows with answers to imitate"
     made = f", {counts.made} of them made by a machine" if counts.made else ""
     replayed = f", {counts.replayed} of them replay" if counts.replayed else ""
-    return Choice("sft", runs=True, why=why + made + replayed, rows=counts.lessons)
+    skipped = f"; {counts.skipped} more are known already (recipe.skip_loss)" if counts.skipped else ""
+    return Choice("sft", runs=True, why=why + made + replayed + skipped, rows=counts.lessons)
 
 
 def _choose_by_pairs(recipe: Recipe, counts: RowCounts, method: Method) -> Choice:

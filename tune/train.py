@@ -1,9 +1,10 @@
 """Train one adapter: all it knows is its run folder.
 
 In: recipe.toml and the dataset folder it names. Out: metrics.jsonl (a line for each step), encoding.json (what was
-cut), replay.json (general rows, where they are ordered), stages.json (which methods ran, and why others did not),
-checkpoints/, reward/ and made/ (where ordered), adapter/ (published, with its card), proof.json, model/ (where the
-whole model learnt), tokenizer/, plots/, run.json (versions, hashes, times) and, last, DONE.
+cut), replay.json (general rows) and skipped.json (known ones) where they are ordered, stages.json (which methods ran,
+and why others did not), checkpoints/, reward/ and made/ (where ordered), adapter/ (published, with its card),
+proof.json, model/ (where the whole model learnt), tokenizer/, plots/, run.json (versions, hashes, times) and, last,
+DONE.
 Killable at any moment: started again it goes on from its last whole checkpoint, and a finished run returns at once.
 On several GPUs it is several processes (`tune.team`), of which the first one writes.
 Does not know bots, cycles or the engine.
@@ -66,6 +67,7 @@ def train(run: Path, *, seat: Seat = Seat()) -> None:
     from tune import model as models  # noqa: PLC0415 - torch takes seconds, which a finished or faulty run must not
     from tune.methods.before import prepare  # noqa: PLC0415
     from tune.methods.chain import KEPT, REFERENCES, train_chain  # noqa: PLC0415
+    from tune.methods.skip import skip_known  # noqa: PLC0415
 
     device = models.choose_device(recipe.device)
     tokenizer = models.load_tokenizer(recipe.base_model)
@@ -88,6 +90,7 @@ def train(run: Path, *, seat: Seat = Seat()) -> None:
     with join(seat, device=device) as team:
         resources = team.by_first(lambda: _plan_resources(run, recipe, lessons, device=device))
         planned = recipe.model_copy(update={"micro_batch_size": resources.rows_at_once})
+        lessons = skip_known(lessons, planned, run=run, device=device, team=team)
         learnt = prepare(lessons, planned, reader, dataset, run=run, device=device, team=team)
         mixed = _mix_in_replay(run, recipe, learnt, reader, tokenizer=tokenizer, device=device, team=team)
         last = train_chain(mixed, planned, start, run=run, device=device, team=team)

@@ -179,6 +179,8 @@ def test_questions_are_kept_for_methods_that_answer_them_and_production_does() -
     assert recipe_of(bot, base_model="base", dataset=Path("data"), production=live).speaker == "adapters/live"
     assert recipe_of(bot, base_model="base", dataset=Path("data")).speaker == ""
     assert recipe_of(BOT, base_model="base", dataset=Path("data"), production=live).speaker == ""
+    skips = BOT.model_copy(update={"recipe": RecipePart(skip_loss=0.2)})
+    assert recipe_of(skips, base_model="base", dataset=Path("data"), production=live).speaker == "adapters/live"
 
 
 def test_a_larger_model_is_named_in_an_order_only_where_it_is_to_be_asked() -> None:

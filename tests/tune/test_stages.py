@@ -56,6 +56,12 @@ def test_questions_are_answered_where_there_are_some_and_made_rows_are_told() ->
     assert not {c.method: c.runs for c in choose_stages(order, counts._replace(questions=0))}["rejection"]
 
 
+def test_rows_that_are_known_already_are_counted_where_they_are_left_out() -> None:
+    assert choose_stages(recipe(), RowCounts(60, 0, 0, 0, skipped=9))[0].why == (
+        "60 rows with answers to imitate; 9 more are known already (recipe.skip_loss)"
+    )
+
+
 def test_grpo_wants_questions_and_a_judge_that_may_be_trusted() -> None:
     order = recipe(methods=("sft", "reward", "grpo"), min_questions=3)
     counts = RowCounts(60, 50, 0, 0, questions=3)

@@ -93,7 +93,7 @@ def count_rows(lessons: Lessons, *, distrust: str = "") -> RowCounts:
     bad = len(lessons.voted) - good
     return RowCounts(
         len(lessons.imitated), len(lessons.compared), good, bad, questions=len(lessons.asked), made=lessons.made,
-        replayed=lessons.replayed, distrust=distrust,
+        replayed=lessons.replayed, skipped=lessons.skipped, distrust=distrust,
     )  # fmt: skip
 
 

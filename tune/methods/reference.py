@@ -64,8 +64,8 @@ def ask_reference(file: Path, rows: Iterable[Encoded], measure: Measure, *, team
 
 
 def key_of(row: Encoded) -> str:
-    """Of the tokens and where the answer begins; the row's name is nothing to the reference."""
-    return hashlib.sha256(json.dumps([row.input_ids, row.first_label]).encode()).hexdigest()
+    """Of the tokens and which of them are answers; the row's name is nothing to the reference."""
+    return hashlib.sha256(json.dumps([row.input_ids, row.labels]).encode()).hexdigest()
 
 
 def _read(file: Path) -> dict[str, float]:

@@ -56,10 +56,12 @@ def test_what_was_broken_off_is_measured_again_as_a_whole_group(tmp_path: Path) 
     assert found.of(rows) == pytest.approx([number / 3 for number in range(150)])
 
 
-def test_where_the_answer_begins_is_part_of_what_is_asked() -> None:
+def test_which_tokens_are_answers_is_part_of_what_is_asked() -> None:
     from tune.methods.reference import key_of
 
     assert key_of(Encoded("i", (1, 2, 3), (IGNORED, 2, 3))) != key_of(Encoded("i", (1, 2, 3), (IGNORED, IGNORED, 3)))
+    # A chat of which only the first answer counts.
+    assert key_of(Encoded("i", (1, 2, 3), (IGNORED, 2, 3))) != key_of(Encoded("i", (1, 2, 3), (IGNORED, 2, IGNORED)))
 
 
 def test_a_number_that_serves_several_runs_is_that_of_the_row_alone(tmp_path: Path) -> None:
