@@ -7,6 +7,7 @@ with the same log does.
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -19,6 +20,10 @@ from nightschool.leftovers import end_leftovers, read_child
 from nightschool.memory import count_memory_kills
 
 WARDEN: Final = "nightschool.warden"
+KILLED_BELOW: Final = re.compile(r"^ *exitcode *: -9 ", re.MULTILINE)
+"""How torch's launcher, which itself ends with code 1, tells in the log that one of its processes was killed."""
+LAUNCHER_LINES: Final = 200
+"""It tells of each process, so many GPUs are many lines."""
 LOG_BYTES: Final = 10_000_000
 """A log of more than this is put aside when its child is started again; the one put aside before goes."""
 
@@ -47,9 +52,17 @@ class Child:
         return read_child(self.mark)
 
     def was_killed_for_memory(self) -> bool:
-        """Whether it died by signal 9 and the kernel counts a process that it killed for memory since the start."""
+        """Whether it, or one that it launched, died by signal 9 and the kernel counts a process that it killed for
+        memory since the start."""
         before, after = self.memory_kills_before, count_memory_kills()
-        return self.process.returncode == -signal.SIGKILL and None not in (before, after) and before != after
+        return None not in (before, after) and before != after and self._was_killed()
+
+    def _was_killed(self) -> bool:
+        """By signal 9: itself, or one below it, of which a shell tells by its code and torch's launcher in the log."""
+        code = self.process.returncode
+        if code in {-signal.SIGKILL, 128 + signal.SIGKILL}:
+            return True
+        return bool(code) and KILLED_BELOW.search(self.log_tail(LAUNCHER_LINES)) is not None
 
     def log_tail(self, lines: int = 15) -> str:
         return log_tail(self.log, lines)

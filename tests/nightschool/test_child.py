@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.training import LAUNCHER
 from nightschool.child import LOG_BYTES, run_child
 from nightschool.leftovers import end_leftovers, write_mark
 from nightschool.memory import count_memory_kills
@@ -157,6 +158,41 @@ async def test_only_the_kernel_says_that_memory_was_short(tmp_path: Path) -> Non
     assert not child.was_killed_for_memory()
     assert replace(child, memory_kills_before=-1).was_killed_for_memory()
     assert not replace(child, memory_kills_before=None).was_killed_for_memory()
+
+
+LAUNCHED = "  exitcode  : -9 (pid: 77)  (SIGKILL)"
+
+
+@pytest.mark.parametrize(
+    ("script", "was_killed"),
+    [
+        ("bash -c 'kill -9 $$'; exit $?", True),  # 137
+        (f"echo '{LAUNCHED}'; exit 1", True),
+        (f"echo '{LAUNCHED}'", False),
+        ("echo '  exitcode  : -15 (pid: 77)  (SIGTERM)'; exit 1", False),
+        ("echo 'it ended with exitcode: -9 or so'; exit 1", False),
+        ("exit 1", False),
+        ("kill -15 $$", False),
+    ],
+)
+async def test_what_was_killed_below_a_launcher_counts_where_the_kernel_says_so(
+    tmp_path: Path, script: str, was_killed: bool
+) -> None:
+    async with run_child(["bash", "-c", script], log=tmp_path / "log") as child:
+        await child.wait(timeout_s=10)
+    assert replace(child, memory_kills_before=-1).was_killed_for_memory() is was_killed
+    assert not replace(child, memory_kills_before=count_memory_kills()).was_killed_for_memory()
+
+
+@pytest.mark.train
+async def test_so_does_the_launcher_of_a_training_tell(tmp_path: Path) -> None:
+    (tmp_path / "victim.py").write_text(
+        "import os, time\nif os.environ['RANK'] == '1':\n    os.kill(os.getpid(), 9)\ntime.sleep(60)\n"
+    )
+    command = [sys.executable, *LAUNCHER, "--num_processes", "2", str(tmp_path / "victim.py")]
+    async with run_child(command, log=tmp_path / "log") as child:
+        assert await child.wait(timeout_s=60) == 1
+    assert replace(child, memory_kills_before=-1).was_killed_for_memory()
 
 
 @pytest.mark.parametrize(
