@@ -6,6 +6,7 @@ import pytest
 
 from bench.common.nightlab import SUPPORT, KnowingEngine, fill, server_of
 from collect.store import Store
+from deploy import night as night_steps
 from deploy.training import train
 from nightschool.home import Home
 from nightschool.records import CycleState, Outcome
@@ -19,7 +20,7 @@ async def test_a_night_whose_rows_do_not_fit_says_so_and_moves_nothing(
     store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = trainer(f"echo '{SAID}' > INSUFFICIENT; exit 1")
-    monkeypatch.setattr("deploy.night.train", partial(train, command=command))
+    monkeypatch.setattr(night_steps, "train", partial(train, command=command))
     await fill(store, home, SUPPORT)
     runner, rollout = server_of(store, KnowingEngine(), home)
     for _ in "ab":  # the second night begins anew and finds the same

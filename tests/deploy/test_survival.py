@@ -14,6 +14,8 @@ import pytest
 from bench.common.nightlab import AFTERCARE, SUPPORT, KnowingEngine, Trainer, end_state, fill, server_of
 from collect import cycles, registry
 from collect.store import Store, open_store
+from deploy import cycle as walk
+from deploy import night as night_steps
 from deploy.night import STEPS, Night, NightStep
 from deploy.plan import NightFolder, Step
 from deploy.proof import files_of
@@ -32,7 +34,7 @@ class Killed(BaseException):
 @pytest.fixture
 def trainer(monkeypatch: pytest.MonkeyPatch) -> Trainer:
     trainer = Trainer()
-    monkeypatch.setattr("deploy.night.train", trainer)
+    monkeypatch.setattr(night_steps, "train", trainer)
     return trainer
 
 
@@ -82,11 +84,11 @@ async def test_killed_before_and_after_every_step_it_ends_as_undisturbed(
             runner, _ = server_of(store, KnowingEngine(), home)
             await runner.claim(SUPPORT, trigger="operator", actor="ada")
             for step, is_done in kills:
-                monkeypatch.setattr("deploy.cycle.STEPS", kill_at(step, is_done=is_done))
+                monkeypatch.setattr(walk, "STEPS", kill_at(step, is_done=is_done))
                 with pytest.raises(Killed):
                     async with started(store, home, KnowingEngine()):
                         pass
-            monkeypatch.setattr("deploy.cycle.STEPS", STEPS)
+            monkeypatch.setattr(walk, "STEPS", STEPS)
             async with started(store, home, KnowingEngine()) as rollout:
                 ends.append(await end_state(store, home, rollout))
     assert ends[0]["cycles"][0][:5] == [CycleState.DONE, Step.FINISHED, 1.0, Outcome.PROMOTE, 1]
@@ -109,8 +111,8 @@ def examined(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 await runner.run(cycle)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("deploy.night.train", Trainer())
-        patch.setattr("deploy.cycle.STEPS", kill_at(Step.EVALUATE, is_done=True))
+        patch.setattr(night_steps, "train", Trainer())
+        patch.setattr(walk, "STEPS", kill_at(Step.EVALUATE, is_done=True))
         asyncio.run(prepare())
     return root
 
@@ -217,7 +219,7 @@ async def test_force_outlives_a_kill(
 ) -> None:
     file = home.root / "bots" / "support.toml"
     file.write_text(file.read_text().replace("[gate]", "min_new_examples = 90000\n[gate]"))
-    monkeypatch.setattr("deploy.cycle.STEPS", kill_at(Step.REGISTER, is_done=False))
+    monkeypatch.setattr(walk, "STEPS", kill_at(Step.REGISTER, is_done=False))
     runner, _ = server_of(full, knowing, home)
     done = await runner.run(await runner.claim(SUPPORT, trigger="operator", actor="ada"))
     assert (done.outcome, trainer.trained) == (Outcome.INSUFFICIENT_DATA, 0)
@@ -231,7 +233,7 @@ async def test_force_outlives_a_kill(
 async def test_a_night_that_an_upgrade_interrupts_builds_its_dataset_anew_and_trains_on_that(
     full: Store, home: Home, knowing: KnowingEngine, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deploy.cycle.STEPS", kill_at(Step.REGISTER, is_done=False))
+    monkeypatch.setattr(walk, "STEPS", kill_at(Step.REGISTER, is_done=False))
     runner, _ = server_of(full, knowing, home)
     cycle = await runner.claim(SUPPORT, trigger="operator", actor="ada")
     with pytest.raises(Killed):
@@ -243,7 +245,7 @@ async def test_a_night_that_an_upgrade_interrupts_builds_its_dataset_anew_and_tr
     home.dataset(SUPPORT, data.content_hash).rename(older)
     (older / "sft_train.parquet").rename(older / "sft_train.jsonl")
     night.write_dataset(data.model_copy(update={"content_hash": "0" * 64}))
-    monkeypatch.setattr("deploy.cycle.STEPS", STEPS)
+    monkeypatch.setattr(walk, "STEPS", STEPS)
     async with started(full, home, knowing):
         ended = await last(full)
     assert (ended.state, ended.outcome, trainer.trained) == (CycleState.DONE, Outcome.PROMOTE, 2)
