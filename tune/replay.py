@@ -10,6 +10,7 @@ holds what the exam asks. Imports no torch: whoever calls says how the base answ
 import hashlib
 import math
 import random
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -21,6 +22,7 @@ from nightschool.files import write_atomic
 from nightschool.records import ChatMessage
 from tune.chats import Chat, read_chats
 from tune.decontaminate import Turn, find_leaks
+from tune.made import time_for
 from tune.recipe import Recipe
 from tune.rows import Named
 from tune.select import Lesson, Lineage
@@ -61,6 +63,8 @@ class Replay(BaseModel):
     """Of each, where the mean of the bot's own rows is 1."""
     left_out: int
     """Chats that held what the exam asks."""
+    is_cut: bool = False
+    """Not all prompts that were wanted were answered, to be done in time."""
 
     @property
     def content_hash(self) -> str:
@@ -71,7 +75,8 @@ class Replay(BaseModel):
         whose = "the base model's own answers to general prompts" if self.kind == "own" else "general chats"
         weight = f", each with weight {self.weight:g}" if self.weight != 1 else ""
         left_out = f"; {self.left_out} that held what the exam asks were left out" if self.left_out else ""
-        return f"{len(self.rows)} rows of replay ({whose}){weight}{left_out}"
+        cut = "; no more were asked for, to be done in time" if self.is_cut else ""
+        return f"{len(self.rows)} rows of replay ({whose}){weight}{left_out}{cut}"
 
 
 class _Answered(BaseModel):
@@ -85,25 +90,38 @@ class _Answered(BaseModel):
 
 
 def gather_replay(
-    run: Path, recipe: Recipe, *, rows: int, base: str, exam: Callable[[], Iterable[Turn]], generate: Generate
+    run: Path,
+    recipe: Recipe,
+    *,
+    rows: int,
+    base: str,
+    exam: Callable[[], Iterable[Turn]],
+    generate: Generate,
+    clock: Callable[[], float] = time.time,
 ) -> Replay | None:
     """What the recipe orders beside `rows` of the bot's own; None where it orders nothing or there are none.
 
-    `base` says by content which base model answers. Raises InvalidInput where `recipe.replay_rows` is no file of chats.
+    `base` says by content which base model answers; it does for a share of the time that the run has left. Raises
+    InvalidInput where `recipe.replay_rows` is no file of chats.
     """
     if recipe.replay == "none" or not rows:
         return None
     if found := read_replay(run):
         return found
     wanted = count_wanted(rows, share=recipe.replay_share)
+    ends_s = time_for(run, now_s=clock())
     if recipe.replay == "own":
         file = Path(recipe.replay_folder or run) / f"{hashlib.sha256(base.encode()).hexdigest()[:16]}.jsonl"
-        every: Iterable[Chat] = answer_prompts(read_prompts(), generate=generate, file=file, seed=recipe.seed)
+        every: Iterable[Chat] = answer_prompts(
+            read_prompts(), generate=generate, file=file, seed=recipe.seed, has_time=lambda: clock() < ends_s
+        )
     else:
         chats = read_chats(Path(recipe.replay_rows), key="recipe.replay_rows")
         answered = (chat for chat in chats if any(message["role"] == "assistant" for message in chat))
         every = _shuffled(answered, seed=recipe.seed)
     replay = _choose(recipe.replay, every, list(exam()), wanted=wanted)
+    is_cut = recipe.replay == "own" and len(replay.rows) < wanted and clock() >= ends_s
+    replay = replay.model_copy(update={"is_cut": is_cut})
     write_atomic(run / REPLAY, replay.model_dump_json(indent=1) + "\n")
     return replay
 
@@ -124,13 +142,18 @@ def read_prompts() -> tuple[str, ...]:
     return tuple(PROMPTS.read_text(encoding="utf-8").splitlines())
 
 
-def answer_prompts(prompts: Sequence[str], *, generate: Generate, file: Path, seed: int) -> Iterator[Chat]:
-    """The whole answers of the base as chats; no more prompts are asked than are taken, and none that `file` holds."""
+def answer_prompts(
+    prompts: Sequence[str], *, generate: Generate, file: Path, seed: int, has_time: Callable[[], bool] = lambda: True
+) -> Iterator[Chat]:
+    """The whole answers of the base as chats; no more prompts are asked than are taken, none that `file` holds, and
+    out of time none at all."""
     groups = [prompts[start : start + GROUP] for start in range(0, len(prompts), GROUP)]
     random.Random(seed).shuffle(groups)
     known = {line.prompt: line for line in _read(file)}
     for group in groups:
         if any(prompt not in known for prompt in group):
+            if not has_time():
+                continue
             lines = [
                 _Answered(prompt=prompt, answer=said.text, is_whole=said.is_whole)
                 for prompt, said in zip(group, generate(group), strict=True)

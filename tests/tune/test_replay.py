@@ -9,6 +9,7 @@ import pytest
 
 from nightschool.errors import InvalidInput
 from tune.decontaminate import Turn
+from tune.pace import write_deadline
 from tune.recipe import Recipe
 from tune.replay import (
     GROUP,
@@ -104,6 +105,33 @@ def test_the_bases_answers_are_a_share_of_all_rows_and_stay_what_they_were(tmp_p
     other = gather(tmp_path / "other", recipe.model_copy(update={"seed": 18}), base=Base(dies_at=5))
     assert other is not None
     assert other.content_hash != replay.content_hash
+
+
+def test_only_so_many_prompts_are_answered_as_there_is_time_for_and_that_is_told(tmp_path: Path) -> None:
+    """The base takes a minute for each group of prompts, and of 480 s a quarter is for replay."""
+    now_s = 1_000.0
+
+    class Slow(Base):
+        def __call__(self, prompts: Sequence[str]) -> list[Said]:
+            nonlocal now_s
+            now_s += 60
+            return super().__call__(prompts)
+
+    def gather_until(name: str, done_by_s: float) -> Replay | None:
+        run, base = tmp_path / name, Slow()
+        run.mkdir()
+        write_deadline(run, done_by_s)
+        recipe = order(replay_folder=str(tmp_path / "kept"))
+        return gather_replay(run, recipe, rows=900, base="weights", exam=tuple, generate=base, clock=lambda: now_s)
+
+    replay = gather_until("short", now_s + 480)
+    assert replay is not None
+    assert len(replay.rows) == 2 * GROUP
+    assert replay.describe().endswith("; no more were asked for, to be done in time")
+    assert read_replay(tmp_path / "short") == replay
+    late = gather_until("late", now_s - 60)
+    assert late is not None
+    assert late.rows == replay.rows, "what is known already is taken"
 
 
 def test_where_there_are_few_they_weigh_more_within_a_bound(tmp_path: Path) -> None:
