@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.common.installation import Installation
+from nightschool.run_files import DONE
 
 SHIPPED: Final = Path(__file__).parent.parent / "bots" / "lumafern" / "train.jsonl"
 BOT: Final = """
@@ -68,7 +69,7 @@ def _steps(cycle: Path, *, night_s: float) -> dict[str, float]:
     """Seconds of each step, by the files that it leaves; a step that never came leaves none."""
     ends = {
         "dataset_s": cycle / "order.json",
-        "training_s": cycle / "run" / "DONE",
+        "training_s": cycle / "run" / DONE,
         "exam_s": cycle / "evaluation" / "verdict.json",
     }
     before = (cycle / "snapshot" / "conversations.parquet").stat().st_mtime

@@ -29,6 +29,7 @@ from collect import cycles
 from collect.store import Store, open_store
 from nightschool.files import write_atomic
 from nightschool.home import Home
+from nightschool.run_files import ADAPTER, DONE
 
 ROOT: Final = Path(__file__).parents[1]
 KILLS: Final = 30
@@ -39,15 +40,15 @@ FLIP: Final = "put_live"
 
 async def train_a_little(run: Path, **_: object) -> None:
     """The trainer: goes on from its last checkpoint, and the same rows give the same bytes."""
-    if (run / "DONE").exists():
+    if (run / DONE).exists():
         return
     checkpoint = run / "checkpoints" / "last.json"
     weights: list[int] = json.loads(checkpoint.read_text()) if checkpoint.exists() else []
     while len(weights) < 3:
         weights.append(len(weights) ** 2)
         write_atomic(checkpoint, json.dumps(weights))
-    write_atomic(run / "adapter" / "adapter_model.safetensors", json.dumps(weights))
-    write_atomic(run / "DONE", "")
+    write_atomic(run / ADAPTER / "adapter_model.safetensors", json.dumps(weights))
+    write_atomic(run / DONE, "")
 
 
 class Acts:

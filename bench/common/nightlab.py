@@ -24,6 +24,7 @@ from nightschool.errors import NightschoolError, UnknownModel
 from nightschool.files import hash_file
 from nightschool.home import Home
 from nightschool.records import BASE, BotName, Finish, utc_now
+from nightschool.run_files import ADAPTER, DONE, PROOF
 
 DATA = Path(__file__).parents[2] / "bots" / "lumafern"
 TRAINING_ROWS, HELD_OUT_ROWS = 30, 16
@@ -101,11 +102,11 @@ class Trainer:
 
     async def __call__(self, run: Path, **_: Any) -> None:
         self.trained += 1
-        (run / "adapter").mkdir(parents=True, exist_ok=True)
+        (run / ADAPTER).mkdir(parents=True, exist_ok=True)
         home = str(run.parents[3])
-        (run / "adapter" / "adapter_model.safetensors").write_text((run / "recipe.toml").read_text().replace(home, ""))
-        (run / "proof.json").write_text('{"texts": []}')
-        (run / "DONE").touch()
+        (run / ADAPTER / "adapter_model.safetensors").write_text((run / "recipe.toml").read_text().replace(home, ""))
+        (run / PROOF).write_text('{"texts": []}')
+        (run / DONE).touch()
 
 
 async def fill(store: Store, home: Home, *bots: BotName) -> BotShelf:

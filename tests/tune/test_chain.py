@@ -12,6 +12,7 @@ import pytest
 
 from nightschool.errors import InvalidInput, TrainingFailed
 from nightschool.files import read_manifest, verify
+from nightschool.run_files import DONE
 from tune import progress
 from tune.progress import read_progress, read_steps
 from tune.recipe import Recipe, write_recipe
@@ -141,7 +142,7 @@ def test_killed_anywhere_it_ends_as_if_nothing_had_happened(
         kill_at(patched, *at)
         with pytest.raises(Killed):
             train(run)
-    assert not (run / "DONE").exists()
+    assert not (run / DONE).exists()
     train(run)
     assert curve(run) == curve(whole)
     assert verify(run / "adapter").content_hash == verify(whole / "adapter").content_hash
@@ -156,7 +157,7 @@ def test_a_process_that_is_killed_in_a_later_stage_goes_on_there(whole: Path, be
         while child.poll() is None and not ((now := read_progress(run)) and now.phase == "dpo"):
             continue
         child.kill()
-    assert not (run / "DONE").exists()
+    assert not (run / DONE).exists()
     train(run)
     # Another process, perhaps with other threads: the same curve but for rounding.
     assert [line[4] for line in curve(run)] == pytest.approx([line[4] for line in curve(whole)], abs=1e-3)
@@ -282,7 +283,7 @@ def test_by_a_deadline_each_method_gets_its_share_and_ends_in_time(begin: Begin,
     sft, dpo = read_stages(run)[:2]
     assert sft.why.endswith("; ended after 1 of 200 steps, to be done in time")
     assert dpo.why.endswith("; ended after 1 of 120 steps, to be done in time")
-    assert (run / "DONE").exists()
+    assert (run / DONE).exists()
 
 
 def test_a_stage_has_the_share_of_the_time_that_its_steps_are() -> None:

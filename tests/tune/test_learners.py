@@ -8,6 +8,7 @@ import pytest
 
 from deploy.learnt import describe_run
 from nightschool.files import read_manifest, verify
+from nightschool.run_files import DONE
 from tune.progress import read_steps
 from tune.recipe import Recipe, write_recipe
 from tune.run_record import read_run_record
@@ -94,7 +95,7 @@ def test_killed_it_ends_as_if_nothing_had_happened(
         kill_at(patched, "dpo", 3)
         with pytest.raises(Killed):
             train(run)
-    assert not (run / "DONE").exists()
+    assert not (run / DONE).exists()
     train(run)
     assert curve(run) == curve(whole)
     assert verify(run / "adapter").content_hash == verify(whole / "adapter").content_hash

@@ -13,6 +13,7 @@ import pytest
 from nightschool.errors import NotEnoughRows, TrainingFailed
 from nightschool.files import read_manifest, verify
 from nightschool.identity import identify_base
+from nightschool.run_files import DONE
 from tune.enough import read_insufficient
 from tune.progress import read_progress
 from tune.recipe import Recipe, write_recipe
@@ -88,9 +89,9 @@ def test_a_dataset_whose_rows_were_changed_trains_nothing(
 
 
 def test_a_finished_run_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "DONE").touch()
+    (tmp_path / DONE).touch()
     assert main([str(tmp_path)]) == 0
-    assert [file.name for file in tmp_path.iterdir()] == ["DONE"]
+    assert [file.name for file in tmp_path.iterdir()] == [DONE]
 
 
 def test_the_proof_holds_the_checkpoint_before_the_last(tmp_path: Path) -> None:
@@ -114,7 +115,7 @@ def finished(one_thread: None, tmp_path_factory: pytest.TempPathFactory, base_mo
 
 @train_tier
 def test_a_run_learns_and_leaves_an_adapter_that_vllm_takes(finished: Path) -> None:
-    assert (finished / "DONE").read_text().strip() == verify(finished / "adapter").content_hash
+    assert (finished / DONE).read_text().strip() == verify(finished / "adapter").content_hash
     assert not (finished / "checkpoints").exists()
     steps = losses(finished)
     assert len(steps) == 30
@@ -189,7 +190,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(finished: Path
         while child.poll() is None and not ((progress := read_progress(run)) and progress.step >= 5):
             continue
         child.kill()
-    assert not (run / "DONE").exists()
+    assert not (run / DONE).exists()
     checkpoints = sorted((run / "checkpoints" / "sft").iterdir())
     # What a power cut may leave: the newest checkpoint is there, but not whole.
     whole = [folder for folder in checkpoints if read_manifest(folder)]
@@ -216,7 +217,7 @@ def test_a_run_that_ended_before_its_adapter_was_whole_trains_nothing_again(
         patched.setattr("tune.log_probs.measure_log_probs", fail)
         with pytest.raises(OSError, match="no space left"):
             train(run)
-    assert not (run / "DONE").exists()
+    assert not (run / DONE).exists()
     with monkeypatch.context() as patched:
         patched.setattr("tune.methods.steps.Trainer.train", fail)
         train(run)
@@ -274,7 +275,7 @@ def test_a_loss_that_is_no_number_ends_the_run(base_model: Path, tmp_path: Path)
     with pytest.raises(TrainingFailed, match="loss nan"):
         train(run)
     assert not (run / "adapter").exists()
-    assert not (run / "DONE").exists()
+    assert not (run / DONE).exists()
 
 
 @train_tier
