@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -61,10 +62,15 @@ log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def open_parts(
-    settings: Settings, *, base_model: str, template: Template, secrets: Secrets
+    settings: Settings,
+    *,
+    base_model: str,
+    template: Template,
+    secrets: Secrets,
+    now: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[Parts]:
     """Every part of a server for the length of the block. `base_model` is a folder or a hub's id, and `template` what
-    training knows of its chat template too (`tune.probe`).
+    training knows of its chat template too (`tune.probe`). What people say and what nights do is dated by `now`.
     """
     home = settings.paths
     shelf = BotShelf(settings.bots)
@@ -78,15 +84,16 @@ async def open_parts(
         await _write_operator_key(store, home)
         engine, socket = await _connect(settings.engine, stack, template=template)
         prove: Prover = take_on_trust if settings.engine.kind == "echo" else prove_load
-        rollout = Rollout(store, engine, home=home, max_adapters=settings.engine.max_adapters, prove=prove)
-        if shortage := slots_shortage(len(shelf.bots), max_adapters=settings.engine.max_adapters):
-            log.warning("%s", shortage)
-        turns = Turns(store, engine, rollout, metrics=metrics)
+        rollout = Rollout(store, engine, home=home, max_adapters=settings.engine.max_adapters, prove=prove, now=now)
+        _warn_of_slots(len(shelf.bots), max_adapters=settings.engine.max_adapters)
+        turns = Turns(store, engine, rollout, metrics=metrics, now=now)
         limits = _night_limits(settings)
-        runner = NightRunner(store, engine, rollout, shelf=shelf, home=home, base_model=base_model, limits=limits)
+        runner = NightRunner(
+            store, engine, rollout, shelf=shelf, home=home, base_model=base_model, limits=limits, now=now
+        )
         keep = Keep(nights=settings.night.keep_nights, days=settings.night.keep_days)
-        retention = Retention(store, engine, home=home, keep=keep, now=utc_now)
-        nights = await stack.enter_async_context(run_nights(runner, store, shelf, tidy=retention.tidy))
+        retention = Retention(store, engine, home=home, keep=keep, now=now)
+        nights = await stack.enter_async_context(run_nights(runner, store, shelf, tidy=retention.tidy, now=now))
 
         async def on_ready() -> None:
             await rollout.restore()
@@ -94,11 +101,7 @@ async def open_parts(
             await nights.resume()
             await nights.catch_up()
 
-        keeper: EngineWatch | EngineSupervisor = (
-            EngineWatch(engine, on_ready=on_ready)
-            if socket is None
-            else _supervisor(settings, engine, socket, base_model, on_ready=on_ready)
-        )
+        keeper = _keeper(settings, engine, socket, base_model, on_ready=on_ready)
         watching = watch_disk(home.root, min_free_gib=settings.night.min_free_gib)
         for work in (keeper.run(), rollout.keep_settled(), watching, listen(store), follow_passwords(secrets, store)):
             await stack.enter_async_context(_owned_task(work))
@@ -112,12 +115,17 @@ async def open_parts(
             engine=engine,
             rollout=rollout,
             turns=turns,
-            votes=Votes(store, metrics=metrics, pace=Pace(settings.server.requests_per_minute)),
+            votes=Votes(store, metrics=metrics, pace=Pace(settings.server.requests_per_minute), now=now),
             nights=nights,
             metrics=metrics,
             secrets=secrets,
             engine_status=lambda: keeper.status,
         )
+
+
+def _warn_of_slots(bots: int, *, max_adapters: int) -> None:
+    if shortage := slots_shortage(bots, max_adapters=max_adapters):
+        log.warning("%s", shortage)
 
 
 def _night_limits(settings: Settings) -> NightLimits:
@@ -160,6 +168,15 @@ async def _connect(
         takes_seeds=socket is None or installed_flavor() == "gpu",
     )
     return await stack.enter_async_context(connection), socket
+
+
+def _keeper(
+    settings: Settings, engine: Engine, socket: Path | None, base_model: str, *, on_ready: Callable[[], Awaitable[None]]
+) -> EngineWatch | EngineSupervisor:
+    """Looks after the engine: our own behind a socket, or one that somebody else runs."""
+    if socket is None:
+        return EngineWatch(engine, on_ready=on_ready)
+    return _supervisor(settings, engine, socket, base_model, on_ready=on_ready)
 
 
 def _supervisor(
