@@ -17,13 +17,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import httpx
 
 from bench.common.installation import Installation
+from bench.common.visitor import Visitor
 
 START_TIMEOUT_S: Final = 120.0
 WORDS: Final = (3, 50, 150)
@@ -56,45 +57,6 @@ class Server:
         return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
 
 
-@dataclass
-class Visitor:
-    """One browser with the page open."""
-
-    http: httpx.AsyncClient
-    events: dict[str, int] = field(default_factory=dict)
-    place: list[str] = field(default_factory=lambda: ["support", "", ""])
-    session: str = field(default_factory=lambda: os.urandom(8).hex())
-
-    async def open(self) -> None:
-        (await self.http.get("/")).raise_for_status()
-        for event in (await self.http.get("/config")).json()["dependencies"]:
-            self.events.setdefault(str(event["api_name"]), event["id"])
-        await self.happen("_open", self.place)
-
-    async def ask(self, words: int) -> None:
-        """A question, its answer of as many words and more, and the page as it then stands."""
-        answer = await self.happen("_ask", [*self.place, question(words)])
-        if answer[2]:
-            raise SystemExit(f"the page says: {answer[2]}")
-        page = await self.happen("_open", ["support", answer[1], ""])
-        self.place = page[:3]
-
-    async def happen(self, name: str, given: list[str]) -> list[Any]:
-        """Queue an event and read its stream to the end. The last output."""
-        (await self.join(name, given, session=self.session)).raise_for_status()
-        output: list[Any] = []
-        async with self.http.stream("GET", "/gradio_api/queue/data", params={"session_hash": self.session}) as stream:
-            async for line in stream.aiter_lines():
-                message = json.loads(line.removeprefix("data: ")) if line else {}
-                if message.get("msg") == "process_completed":
-                    output = message["output"]["data"]
-        return output
-
-    async def join(self, name: str, given: list[str], *, session: str) -> httpx.Response:
-        body = {"fn_index": self.events[name], "data": given, "session_hash": session, "event_data": None}
-        return await self.http.post("/gradio_api/queue/join", json={**body, "trigger_id": 1})
-
-
 def question(words: int) -> str:
     """The echo engine answers it with its own words."""
     return " ".join(f"word{number}" for number in range(words))
@@ -114,23 +76,23 @@ async def measure_answers(server: Server, *, rounds: int) -> dict[str, float]:
     async with httpx.AsyncClient(base_url=server.address, timeout=120) as http:
         visitor = Visitor(http)
         await visitor.open()
-        await visitor.ask(3)
+        await visitor.ask(question(3))
         for words in WORDS:
             costs = []
             for _ in range(rounds):
-                visitor.place = ["support", "", ""]
+                visitor.begin_anew()
                 costs.append(await _cost_s(server, visitor, words))
             figures[f"cpu_s_{words}_words"] = statistics.median(costs)
-        visitor.place = ["support", "", ""]
+        visitor.begin_anew()
         for _ in range(TURNS_BEFORE):
-            await visitor.ask(3)
+            await visitor.ask(question(3))
         figures["cpu_s_150_words_turn_31"] = await _cost_s(server, visitor, 150)
     return figures
 
 
 async def _cost_s(server: Server, visitor: Visitor, words: int) -> float:
     before = server.cpu_s()
-    await visitor.ask(words)
+    await visitor.ask(question(words))
     return server.cpu_s() - before
 
 
