@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 ALL: Final = 1_000_000
 RUN_KEEPS: Final = frozenset(
     {
-        "recipe.toml", "resources.json", "encoding.json", "replay.json", "skipped.json", "stages.json",
+        "recipe.toml", "resources.json", "encoding.json", "skipped.json", "stages.json",
         "metrics.jsonl", "pace.jsonl", "run.json", "plots", "train.log",
     }
 )  # fmt: skip

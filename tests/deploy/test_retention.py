@@ -1,5 +1,6 @@
 """What nobody needs goes, what lineage needs stays, and what is in use is not touched. Record and files are real."""
 
+import json
 import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -122,6 +123,31 @@ async def test_old_nights_keep_what_says_how_they_went(store: Store, home: Home,
         assert {"snapshot", "run"} <= left(folder.root)
         assert {"checkpoints", "adapter", "DONE"} <= left(folder.run)
     assert await tidy() == 0
+
+
+SAID = "my son Ole, born in Torshavn, broke it"
+
+
+async def test_what_people_said_goes_with_what_a_night_made_of_it(store: Store, home: Home, tidy: Tidy) -> None:
+    """By a search of all bytes. The record, the bot's own dataset and the night's verdict are what people keep."""
+    old = await night(store, home, age=20)
+    live = await night(store, home, age=1, stage=Stage.PRODUCTION)
+    of_run = ("made/distill.json", "made/rejection-drawn.jsonl", "replay.json", "proof.json", "checkpoints/c")
+    answers = home.exam_answers(BOT) / "set-up" / "old.jsonl"
+    holds = [
+        *(old.run / name for name in of_run), old.snapshot / "messages.parquet", answers,
+        home.dataset(BOT, "data-20") / "rows", home.proof(BOT, "weights-20"),
+    ]  # fmt: skip
+    for file in holds:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({"content": SAID}))
+        for changed in (file, file.parent):
+            os.utime(changed, times=((NOW - 20 * DAY).timestamp(),) * 2)
+    write_atomic(live.run / "replay.json", "{}")
+    await tidy(nights=1)
+    files = [file for file in home.root.rglob("*") if file.is_file() and file != home.store]
+    assert not [file for file in files if SAID.encode() in file.read_bytes()]
+    assert (live.run / "replay.json").exists()
 
 
 async def test_what_lineage_needs_stays(store: Store, home: Home, tidy: Tidy) -> None:
