@@ -1,7 +1,7 @@
 """What became of votes, by the datasets of the adapters that were trained since they were cast.
 
-Says what is written down and no more: why a night made no row of a vote is counted on the dataset's card, not kept vote
-by vote. Does not know who may ask.
+Says what is written down and no more: what a training left out for its length is counted there, not kept vote by vote.
+Does not know who may ask.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from nightschool.errors import InvalidInput
 from nightschool.home import Home
 from nightschool.records import Adapter, BotName, Feedback, Review, Stage, Vote
 from tune.dataset import is_usable
-from tune.fates import Standing, find_standings
+from tune.fates import Standing, find_reason, find_standings
 from tune.split import Side
 from tune.words import VoteRef
 
@@ -86,7 +86,10 @@ class Fates:
         if not trace.found:
             return Fate("unknown", "What was learnt since is not kept any more.")
         review = await self._store.read(partial(review_of, message_id=opinion.message_id))
-        return Fate("left-out", _why_left_out(opinion, review))
+        newest = trace.found[-1].adapter
+        dataset = self._home.dataset(newest.bot, newest.dataset_hash)
+        reason = await asyncio.to_thread(find_reason, dataset, VoteRef(opinion.message_id, opinion.voter))
+        return Fate("left-out", _why_left_out(opinion, review, reason))
 
     async def find_used(self, opinions: Iterable[Feedback], *, bot: BotName) -> dict[str, Fate]:
         """Of one person's opinions those that a version learnt or is judged by, by the answer's id.
@@ -136,11 +139,13 @@ def _read(dataset: Path, votes: Sequence[VoteRef]) -> dict[VoteRef, frozenset[St
     return {}
 
 
-def _why_left_out(opinion: Feedback, review: Review | None) -> str:
+def _why_left_out(opinion: Feedback, review: Review | None, reason: str | None) -> str:
     if review is not None and not review.approved:
         return "An operator kept this answer out of training."
     if review is None and opinion.ideal_answer:
         return "The answer that you suggested waits for an operator."
+    if reason:
+        return f"No row came of it: {reason}."
     return (
         "No row came of it: votes that contradict one another, answers with personal data, repetitions, and what is "
         "more than one person's share are left out."

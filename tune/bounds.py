@@ -31,7 +31,7 @@ class Bounds:
 
 class Bounded(NamedTuple):
     rows: tuple[Named, ...]
-    left_out: int
+    left_out: tuple[Named, ...]
     largest: int
     """Rows of the person who has most of them."""
 
@@ -80,13 +80,15 @@ def bound_exam(rows: Sequence[Named], owners: Mapping[str, str], *, share: float
 def _bound(rows: Sequence[Named], persons: Callable[[Named], frozenset[str]], *, share: float) -> Bounded:
     most = _most(Counter(person for row in rows for person in persons(row)), total=len(rows), share=share)
     taken: Counter[str] = Counter()
-    kept = []
+    kept, left_out = [], []
     for row in rows:
         of = persons(row)
         if all(taken[person] < most for person in of):
             taken.update(of)
             kept.append(row)
-    return Bounded(tuple(kept), len(rows) - len(kept), max(taken.values(), default=0))
+        else:
+            left_out.append(row)
+    return Bounded(tuple(kept), tuple(left_out), max(taken.values(), default=0))
 
 
 def _most(rows_of: Mapping[str, int], *, total: int, share: float) -> int:

@@ -27,6 +27,7 @@ from tune.bounds import Bounds, bound_votes, is_person
 from tune.card import Counts, Settings, describe_repetition, write_card
 from tune.decontaminate import suite_turns
 from tune.dialogues import join_dialogues
+from tune.left_out import LEFT_OUT, explain_votes, write_left_out
 from tune.older import is_older, read_older_items, read_older_trained
 from tune.parts import KINDS, Parts, count_parts, part_rows
 from tune.parts import SIDES as BOTH
@@ -122,9 +123,9 @@ def build_dataset(
     `questions` it also holds so many, at most, that nobody answered well. Raises InvalidInput where the snapshot, or a
     suite, is not one.
     """
-    taken = join_dialogues(read_snapshot(snapshot, unjudged=questions))
-    paced = bound_votes(taken, votes_a_day=bounds.votes_a_day)
-    taken = replace(taken, opinions=paced.opinions)
+    said = join_dialogues(read_snapshot(snapshot, unjudged=questions))
+    paced = bound_votes(said, votes_a_day=bounds.votes_a_day)
+    taken = replace(said, opinions=paced.opinions)
     selection = select_rows(
         taken,
         system_prompt=system_prompt,
@@ -144,6 +145,7 @@ def build_dataset(
     draft = Path(tempfile.mkdtemp(dir=target, prefix=".draft-"))
     try:
         _write(draft, parts)
+        write_left_out(draft / LEFT_OUT, explain_votes(said, taken, selection, parts))
         settings = Settings(held_out_share, half_life_days, topic_ratio, len(asked), seed)
         card = write_card(counts, bounds, settings)
         (draft / CARD).write_text(card + "\n" + "\n".join(_draw(draft, parts)))

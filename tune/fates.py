@@ -1,6 +1,6 @@
-"""Where votes came to stand in a dataset: in rows of which kind, and on which side.
+"""Where votes came to stand in a dataset: in rows of which kind, on which side, or why in none.
 
-Does not know why one is in none.
+A few are found among very many without a look at the others. Does not know how a dataset is made.
 """
 
 from collections.abc import Collection
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
 from nightschool.tables import read_rows
+from tune.left_out import LEFT_OUT, LeftOut
 from tune.rows import ITEMS
 from tune.split import Side
 from tune.words import VoteRef
@@ -45,3 +46,15 @@ def find_standings(dataset: Path, votes: Collection[VoteRef]) -> dict[VoteRef, f
         for vote in found.keys() & item.votes:
             found[vote].add(Standing(item.kind, item.side))
     return {vote: frozenset(standings) for vote, standings in found.items()}
+
+
+def find_reason(dataset: Path, vote: VoteRef) -> str | None:
+    """Why there is no row of a vote, for whoever cast it; None where that was not written down. Raises InvalidInput."""
+
+    def of_vote(rows: pa.RecordBatch) -> pa.RecordBatch:
+        return rows.filter(pc.and_(pc.equal(rows["message_id"], vote.message_id), pc.equal(rows["voter"], vote.voter)))
+
+    file = dataset / LEFT_OUT
+    if not file.exists():
+        return None
+    return next((row.reason for row in read_rows(file, LeftOut, row="a vote left out", narrow=of_vote)), None)

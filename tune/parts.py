@@ -6,8 +6,8 @@ train on none holds what is examined (`tune.decontaminate`). Does not know files
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Final, Literal
 
 from tune.asked import choose_questions
@@ -29,6 +29,15 @@ Split = Callable[[Mapping[str, str]], Mapping[str, Side]]
 """A side for every conversation of the near-duplicates' groups."""
 
 
+class Loss(StrEnum):
+    """Why a row is left out, in words for whoever voted."""
+
+    EXAM = "it holds what an exam asks"
+    AGREED = "what persons agree on is learnt, and never examined"
+    TRAIN_SHARE = "it is beyond one person's share of training"
+    EXAM_SHARE = "it is beyond one person's share of the exam"
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What a dataset holds. Pairs and votes of the held-out side measure and are never trained on."""
@@ -42,6 +51,8 @@ class Parts:
     """Rows of training and of examination."""
     questions: tuple[Named, ...] = ()
     """Of the training side, without an answer."""
+    lost: Mapping[Loss, tuple[Named, ...]] = field(default_factory=dict)
+    """What was selected, stands on a side, and is in no row all the same."""
 
     def of_side(self, side: Side) -> tuple[Named, ...]:
         rows = tuple(named for kind in KINDS for named in self.rows[kind, side])
@@ -70,16 +81,15 @@ def part_rows(
     groups = group_duplicates(_spoken(selection, snapshot.talks))
     sides = split(groups)
     owners = {name: talk.owner for name, talk in snapshot.talks.items()}
-    examined = partial(bound_exam, owners=owners, share=bounds.exam_share)
     train = {kind: _on(Side.TRAIN, rows, sides) for kind, rows in _by_kind(selection).items()}
     held_out = {kind: _on(Side.HELD_OUT, rows, sides) for kind, rows in _by_kind(selection).items()}
-    may_be_asked = [named for named in held_out["sft"] if not _is_agreed(named)]
-    asked = examined(may_be_asked)
+    may_be_asked = held_out | {"sft": tuple(named for named in held_out["sft"] if not _is_agreed(named))}
+    asked = {kind: bound_exam(rows, owners=owners, share=bounds.exam_share) for kind, rows in may_be_asked.items()}
     unanswered = _on(Side.TRAIN, selection.unanswered if questions else (), sides)
     to_answer = choose_questions(unanswered, selection.lessons, groups=groups, talks=snapshot.talks)
     leaks = find_leaks(
         [named for rows in (*train.values(), to_answer) for named in rows],
-        [*asked_turns(named.row.messages for named in asked.rows if isinstance(named.row, Lesson)), *suites],
+        [*asked_turns(named.row.messages for named in asked["sft"].rows if isinstance(named.row, Lesson)), *suites],
     )
 
     def trained(rows: Iterable[Named]) -> Bounded:
@@ -91,27 +101,30 @@ def part_rows(
     left_out = {
         "near-duplicate of the other side": neither,
         "exact duplicate": len(selection.lessons) - neither - len(train["sft"]) - len(held_out["sft"]),
-        "agreed on by persons, which is for training only": len(held_out["sft"]) - len(may_be_asked),
+        "agreed on by persons, which is for training only": len(held_out["sft"]) - len(may_be_asked["sft"]),
         "rows, pairs and votes that hold what an exam asks": len(leaks),
-        "beyond one person's share of training": taught["sft"].left_out,
-        "beyond one person's share of the exam": asked.left_out,
+        "beyond one person's share of training": len(taught["sft"].left_out),
+        "beyond one person's share of the exam": len(asked["sft"].left_out),
     }
     topics = {name: talk.topic for name, talk in snapshot.talks.items()}
     return Parts(
         rows={
+            **{(kind, Side.TRAIN): some.rows for kind, some in taught.items()},
+            **{(kind, Side.HELD_OUT): some.rows for kind, some in asked.items()},
             ("sft", Side.TRAIN): _balance(taught["sft"].rows, topics, ratio=topic_ratio),
-            ("sft", Side.HELD_OUT): asked.rows,
-            ("pairs", Side.TRAIN): taught["pairs"].rows,
-            ("pairs", Side.HELD_OUT): examined(held_out["pairs"]).rows,
-            ("votes", Side.TRAIN): taught["votes"].rows,
-            ("votes", Side.HELD_OUT): examined(held_out["votes"]).rows,
         },
         groups=groups,
         sides=sides,
         talks=snapshot.talks,
         left_out=Counter(selection.left_out) + Counter(left_out),
-        most_of_one_person=(taught["sft"].largest, asked.largest),
+        most_of_one_person=(taught["sft"].largest, asked["sft"].largest),
         questions=trained(to_answer).rows[:questions],
+        lost={
+            Loss.EXAM: tuple(named for rows in train.values() for named in rows if named.item_id in leaks),
+            Loss.AGREED: tuple(filter(_is_agreed, held_out["sft"])),
+            Loss.TRAIN_SHARE: tuple(named for some in taught.values() for named in some.left_out),
+            Loss.EXAM_SHARE: tuple(named for some in asked.values() for named in some.left_out),
+        },
     )
 
 

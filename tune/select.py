@@ -8,7 +8,7 @@ falls, nor how it is trained.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from nightschool.records import ChatMessage
@@ -90,6 +90,8 @@ class Selection:
     left_out: Mapping[str, int]
     """Reasons why rated or imported answers are not imitated, and pairs not compared, counted."""
     unanswered: tuple[Unanswered, ...] = ()
+    why_not: Mapping[str, str] = field(default_factory=dict)
+    """Why an answer is not imitated, by its id."""
 
 
 def select_rows(
@@ -106,7 +108,8 @@ def select_rows(
     trees = [
         _Tree(name, snapshot.messages.get(name, ()), judged, system_prompt=system_prompt) for name in snapshot.talks
     ]
-    left_out = Counter(answer.reason for tree in trees for answer in tree.judged.values() if answer.reason)
+    not_imitated = {name: a.reason for tree in trees for name, a in tree.judged.items() if a.reason}
+    left_out = Counter(not_imitated.values())
     lessons = [lesson for tree in trees for lesson in tree.lessons()]
     sound = tuple(lesson for lesson in lessons if _alternates(lesson.messages))
     left_out["roles do not alternate"] = len(lessons) - len(sound)
@@ -120,6 +123,7 @@ def select_rows(
         rated=tuple(rated for tree in trees for rated in tree.rated() if _alternates(rated.prompt)),
         left_out=+left_out,
         unanswered=tuple(asked for asked in unanswered if _alternates(asked.prompt)),
+        why_not=not_imitated,
     )
 
 

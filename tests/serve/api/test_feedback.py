@@ -166,6 +166,21 @@ class TestWhatBecomesOfAVote:
         await parts.store.write(partial(record_review, review=review))
         assert await became() == ("left-out", "An operator kept this answer out of training.")
 
+    async def test_a_reason_that_the_dataset_knows_is_told(
+        self, client: httpx.AsyncClient, parts: Parts, register: Register
+    ) -> None:
+        completion_id = await answered(client)
+        await vote(client, completion_id, vote="up")
+        await register("support", version=1)
+        self.keep(parts, completion_id, side=None)
+        reasons = [
+            {"message_id": completion_id, "voter": "key:another", "reason": "of somebody else"},
+            {"message_id": completion_id, "voter": "key:reader", "reason": "votes cancel out"},
+        ]
+        write_table(parts.home.dataset(BotName("support"), "0" * 64) / "left_out.parquet", reasons)
+        became = (await client.get(f"/v1/feedback/{completion_id}")).json()["became"]
+        assert (became["state"], became["why"]) == ("left-out", "No row came of it: votes cancel out.")
+
     async def test_a_stranger_is_told_nothing(self, client: httpx.AsyncClient, parts: Parts, app: FastAPI) -> None:
         completion_id = await answered(client)
         await vote(client, completion_id, vote="up")
