@@ -22,7 +22,7 @@ class Installation:
     """A server of its own with one bot, and its verbs. `settings` are further variables of its environment."""
 
     def __init__(self, folder: Path, *, bot: str, settings: Mapping[str, str] | None = None) -> None:
-        port = _free_port()
+        port = free_port()
         self.home = folder / "data"
         self.address = f"http://127.0.0.1:{port}"
         self.log = folder / "server.log"
@@ -75,7 +75,7 @@ class Installation:
         return json.loads(done.stdout)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
