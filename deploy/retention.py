@@ -3,7 +3,7 @@
 Kept: verdicts, reports and metrics of every night; the newest nights whole; adapters that are live, were before, wait
 as candidates, were judged last or promoted by a person last, and the datasets of all these. Goes: snapshots,
 checkpoints and second copies of adapters of older nights, adapters long retired with their proofs, datasets that nobody
-refers to, drafts of a kill.
+refers to, what was compared by hand long ago, drafts of a kill.
 Asks record and engine, and decides nothing about a bot that is at school.
 """
 
@@ -122,6 +122,7 @@ class Retention:
             + _remove_all(_orphans(home.proofs(bot), of=home.adapters(bot)))
             + _remove_all(self._aged(set(_folders(home.datasets(bot))) - datasets))
             + _remove_all(self._aged(home.exam_answers(bot).glob("*/*")))
+            + _remove_all(self._untouched(home.reports(bot)))
             + _remove_all(self._drafts(home.datasets(bot)))
             + _remove_all(self._drafts(home.adapters(bot)))
         )
@@ -129,6 +130,13 @@ class Retention:
     def _aged(self, folders: Iterable[Path]) -> Iterator[Path]:
         oldest = self._now() - timedelta(days=self._keep.days)
         return (folder for folder in folders if folder.exists() and _changed_at(folder) <= oldest.timestamp())
+
+    def _untouched(self, parent: Path) -> Iterator[Path]:
+        """Folders in which nothing is younger: one may be old, and be written in again now."""
+        for folder in _folders(parent):
+            files = [folder, *folder.rglob("*")]
+            if len(list(self._aged(files))) == len(files):
+                yield folder
 
     def _drafts(self, folder: Path) -> Iterator[Path]:
         oldest = self._now() - DRAFT_AGE

@@ -106,8 +106,12 @@ class Home:
         """What contestants answered, a folder for each engine set-up; may go at any time, and costs time then."""
         return self.exam(bot) / "answers"
 
-    def report(self, bot: BotName, cycle_id: str) -> Path:
-        return self.root / "reports" / bot / cycle_id
+    def reports(self, bot: BotName) -> Path:
+        """Of versions that were compared by hand, a folder for each question."""
+        return self.root / "reports" / bot
+
+    def report(self, bot: BotName, name: str) -> Path:
+        return self.reports(bot) / name
 
     def owns(self, name: str) -> bool:
         """Whether what is so called right below `root` is Nightschool's, as its log, state or draft may be too."""

@@ -254,3 +254,17 @@ async def test_answers_of_exams_go_when_no_exam_read_them_for_long(store: Store,
         os.utime(kept / name, times=((NOW - age * DAY).timestamp(),) * 2)
     assert await tidy() > 0
     assert [file.name for file in kept.iterdir()] == ["young.jsonl"]
+
+
+async def test_comparisons_by_hand_go_once_nothing_in_them_is_young(store: Store, home: Home, tidy: Tidy) -> None:
+    await night(store, home, age=1, stage=Stage.PRODUCTION)
+    for name, age in (("old", 9), ("again", 9), ("new", 2)):
+        published(home.report(BOT, name) / "evaluation", at=NOW - age * DAY)
+        os.utime(home.report(BOT, name), times=((NOW - age * DAY).timestamp(),) * 2)
+        for file in (home.report(BOT, name) / "evaluation").iterdir():
+            os.utime(file, times=((NOW - age * DAY).timestamp(),) * 2)
+    being_written = home.report(BOT, "again") / "evaluation" / "answers.parquet"
+    being_written.write_text("x")
+    os.utime(being_written, times=(NOW.timestamp(),) * 2)
+    assert await tidy() > 0
+    assert left(home.reports(BOT)) == {"again", "new"}
