@@ -1,8 +1,5 @@
 """A day in the shop's chat leaves in the record what its plan says, through the API and the page's own protocol."""
 
-import asyncio
-import socket
-from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
@@ -10,51 +7,17 @@ import httpx
 import pytest
 
 from bench.common.journal import Journal
-from bench.common.moved_server import Site, served
+from bench.common.moved_server import Site
 from bench.common.shop_chat import Crowd
 from bench.common.shop_days import HOSTILE_SHARE, plan_day
 from bench.common.shop_world import asked_questions, by_text, people
 from bench.common.visitor import Visitor
 from collect import feedback, status
-from nightschool.prompt import Template
-from nightschool.records import BotName, Vote, utc_now
-from nightschool.settings import EngineSettings, NightSettings, ServerSettings, Settings, StoreSettings
-from serve.app import open_parts
-from serve.secrets import open_secrets
+from nightschool.records import BotName, Vote
 
-BOT = 'name = "ours"\ntitle = "Shop"\nsystem_prompt = "You are a shop."\n[schedule]\nenabled = false\n'
 QUESTIONS = asked_questions()
 
 pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio")]
-
-
-@pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    """A server as `open_site` makes it, with the fake engine: it repeats the question, which pleases nobody."""
-    bots = tmp_path / "bots"
-    bots.mkdir()
-    (bots / "ours.toml").write_text(BOT)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = Settings(
-        home=tmp_path / "data",
-        bots=bots,
-        server=ServerSettings(port=port, requests_per_minute=1_000_000),
-        engine=EngineSettings(kind="echo"),
-        store=StoreSettings(memory_gib=0.5, threads=1),
-        night=NightSettings(min_free_gib=0),
-    )
-    settings.paths.create()
-    secrets = open_secrets(settings.paths).secrets
-    opening = open_parts(settings, base_model="echo", template=Template(), secrets=secrets)
-    async with opening as parts, served(parts, settings):
-        key = settings.paths.operator_key.read_text().strip()
-        address, headers = f"http://127.0.0.1:{port}", {"authorization": f"Bearer {key}"}
-        while parts.engine_status().state != "ready":
-            await asyncio.sleep(0.05)
-        async with httpx.AsyncClient(base_url=address, headers=headers) as operator:
-            yield Site(parts, address, operator, utc_now)
 
 
 async def test_a_day_is_in_the_record_and_a_day_that_was_lived_is_not_lived_again(site: Site, tmp_path: Path) -> None:
