@@ -25,7 +25,7 @@ from tune.decontaminate import Turn
 from tune.lessons import Asked, Reader
 from tune.made import FOLDER, Made, MadeRow, read_made, time_for, without_exam, write_made
 from tune.recipe import Recipe
-from tune.sound import House, Unsound, find_unsound
+from tune.sound import House, Inspector, Unsound
 
 log = logging.getLogger(__name__)
 
@@ -193,18 +193,12 @@ class Distillation:
     def _choose(self, asked: Sequence[Asked], answered: Mapping[str, Said], *, most: int) -> Made:
         refused: Counter[str] = Counter()
         rows: list[MadeRow] = []
-        identify = load_identifier()
+        inspector = Inspector(self._house, self._reader.neutraliser, load_identifier())
         for one in asked:
             if (said := answered.get(one.row.item_id)) is None:
                 continue
-            fault: str | None = find_unsound(
-                said.text,
-                one.row.prompt,
-                is_whole=said.is_whole,
-                before=one.row.answer,
-                house=self._house,
-                neutraliser=self._reader.neutraliser,
-                identify=identify,
+            fault: str | None = inspector.find_unsound(
+                said.text, one.row.prompt, is_whole=said.is_whole, before=one.row.answer
             )
             if fault is None and self._reader.answered(one.row.item_id, one.row.prompt, said.text) is None:
                 fault = Unsound.LONG

@@ -7,6 +7,7 @@ know who made the answer, nor how good it is.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from statistics import median
@@ -85,47 +86,53 @@ class House:
         return frozenset(thing for text in (self.system_prompt, *self._answers) for thing in find(plain(text)))
 
 
-def find_unsound(
-    answer: str,
-    prompt: Sequence[ChatMessage],
-    *,
-    is_whole: bool,
-    before: str,
-    house: House,
-    neutraliser: Neutraliser,
-    identify: Identify,
-) -> Unsound | None:
-    """What is wrong with `answer`, the first thing that is found; None where nothing is.
+@dataclass(frozen=True, slots=True)
+class Inspector:
+    """Looks at answers to one bot's questions."""
 
-    `before` is the answer that people got and did not like; empty where there is none.
-    """
-    text = plain(answer)
-    said = words(text)
-    question = next((m["content"] for m in reversed(prompt) if m["role"] == "user"), "")
-    heard = "\n".join(m["content"] for m in prompt if m["role"] != "system")
-    checks: tuple[tuple[Unsound, Callable[[], bool]], ...] = (
-        (Unsound.EMPTY, lambda: not said),
-        (Unsound.CUT, lambda: not is_whole),
-        (Unsound.MARKUP, lambda: neutraliser.text(answer) != answer),
-        (Unsound.SHORT, lambda: len(said) < house.least_words),
-        (Unsound.LONG, lambda: len(said) > house.most_words),
-        (Unsound.REPEATS, lambda: repetition(text) > MOST_REPETITION or _says_twice(text)),
-        (Unsound.RECITES, lambda: not house.recitals.isdisjoint(_runs(text))),
-        (Unsound.CONTACT, lambda: house.invents_contact(text)),
-        (Unsound.SAME, lambda: bool(before) and gist(before) == gist(answer)),
-        (
-            Unsound.FOREIGN,
-            lambda: is_foreign(
-                text,
-                reference=plain(question),
-                question=plain(question),
-                before=plain(heard),
-                system_prompt=house.system_prompt,
-                identify=identify,
+    house: House
+    neutraliser: Neutraliser
+    identify: Identify
+
+    def find_unsound(
+        self, answer: str, prompt: Sequence[ChatMessage], *, is_whole: bool, before: str
+    ) -> Unsound | None:
+        """What is wrong with `answer`, the first thing that is found; None where nothing is.
+
+        `before` is the answer that people got and did not like; empty where there is none.
+        """
+        checks = self._checks(answer, prompt, is_whole=is_whole, before=before)
+        return next((fault for fault, has_it in checks if has_it()), None)
+
+    def _checks(
+        self, answer: str, prompt: Sequence[ChatMessage], *, is_whole: bool, before: str
+    ) -> Sequence[tuple[Unsound, Callable[[], bool]]]:
+        text = plain(answer)
+        said = words(text)
+        question = next((m["content"] for m in reversed(prompt) if m["role"] == "user"), "")
+        heard = "\n".join(m["content"] for m in prompt if m["role"] != "system")
+        return (
+            (Unsound.EMPTY, lambda: not said),
+            (Unsound.CUT, lambda: not is_whole),
+            (Unsound.MARKUP, lambda: self.neutraliser.text(answer) != answer),
+            (Unsound.SHORT, lambda: len(said) < self.house.least_words),
+            (Unsound.LONG, lambda: len(said) > self.house.most_words),
+            (Unsound.REPEATS, lambda: repetition(text) > MOST_REPETITION or _says_twice(text)),
+            (Unsound.RECITES, lambda: not self.house.recitals.isdisjoint(_runs(text))),
+            (Unsound.CONTACT, lambda: self.house.invents_contact(text)),
+            (Unsound.SAME, lambda: bool(before) and gist(before) == gist(answer)),
+            (
+                Unsound.FOREIGN,
+                lambda: is_foreign(
+                    text,
+                    reference=plain(question),
+                    question=plain(question),
+                    before=plain(heard),
+                    system_prompt=self.house.system_prompt,
+                    identify=self.identify,
+                ),
             ),
-        ),
-    )
-    return next((fault for fault, has_it in checks if has_it()), None)
+        )
 
 
 def _says_twice(text: str) -> bool:

@@ -17,7 +17,7 @@ from tune.lessons import Reader
 from tune.made import Made, read_made
 from tune.recipe import Recipe
 from tune.rows import read_questions
-from tune.sound import House
+from tune.sound import House, Inspector
 
 from .school import write_open_questions, write_school
 
@@ -144,13 +144,11 @@ def test_what_it_answers_is_checked_marked_and_kept(
 def test_what_was_answered_is_not_asked_again(
     ask: Callable[..., Made], endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tune import distill
-
     def die(*_: Any, **__: Any) -> Any:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(distill, "find_unsound", die)
+        patched.setattr(Inspector, "find_unsound", die)
         with pytest.raises(KeyboardInterrupt):
             ask()
     file = tmp_path / "run" / "made" / "distill-answered.jsonl"

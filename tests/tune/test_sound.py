@@ -7,7 +7,7 @@ import pytest
 from nightschool.language import load_identifier
 from nightschool.prompt import Neutraliser
 from nightschool.records import ChatMessage
-from tune.sound import House, Unsound, find_unsound
+from tune.sound import House, Inspector, Unsound
 
 SYSTEM = "You are Fern, who answers for the planter shop in short and friendly sentences. Write to help@fern.example."
 PEOPLE = [
@@ -26,15 +26,8 @@ def chat(question: str) -> tuple[ChatMessage, ...]:
 def fault_of(answer: str, *, question: str = QUESTION, is_whole: bool = True, before: str = "") -> Unsound | None:
     rows = [[*chat("?"), ChatMessage(role="assistant", content=text)] for text in PEOPLE]
     muted = [*chat("?"), ChatMessage(role="assistant", content="Write to old@gone.example, dear.", weight=0)]
-    return find_unsound(
-        answer,
-        chat(question),
-        is_whole=is_whole,
-        before=before,
-        house=House.of([*rows, muted]),
-        neutraliser=Neutraliser(("<tool>",)),
-        identify=identifier(),
-    )
+    inspector = Inspector(House.of([*rows, muted]), Neutraliser(("<tool>",)), identifier())
+    return inspector.find_unsound(answer, chat(question), is_whole=is_whole, before=before)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ from tune.methods.trainer import common_arguments, run_trainer
 from tune.methods.trl_grpo import import_grpo
 from tune.recipe import Recipe
 from tune.rows import TRAIN, read_sft_rows
-from tune.sound import House, find_unsound
+from tune.sound import House, Inspector
 from tune.team import Team
 
 TRL: Final = import_grpo()
@@ -133,9 +133,9 @@ class Rewards:
         self._asked, self._recipe = asked, recipe
         self.tokenizer: PreTrainedTokenizerBase = models.load_tokenizer(recipe.base_model)
         self._ends = models.read_end_ids(self.tokenizer, recipe.base_model)
-        self._neutraliser = Neutraliser(models.read_control_tokens(self.tokenizer))
-        self._house = House.of(row.messages for row in read_sft_rows(Path(recipe.dataset) / TRAIN))
-        self._identify = load_identifier()
+        house = House.of(row.messages for row in read_sft_rows(Path(recipe.dataset) / TRAIN))
+        neutraliser = Neutraliser(models.read_control_tokens(self.tokenizer))
+        self._inspector = Inspector(house, neutraliser, load_identifier())
         self._judge = Judge(recipe, run, device=device)
 
     def answer(self, model: Any, prompts: Sequence[str], *, step: int) -> tuple[list[list[int]], list[list[int]]]:
@@ -168,16 +168,8 @@ class Rewards:
 
     def _is_sound(self, one: Asked, ids: Sequence[int]) -> bool:
         text = str(self.tokenizer.decode([token for token in ids if token not in self._ends])).strip()
-        fault = find_unsound(
-            text,
-            one.row.prompt,
-            is_whole=ids[-1] in self._ends,
-            before=one.row.answer,
-            house=self._house,
-            neutraliser=self._neutraliser,
-            identify=self._identify,
-        )
-        return fault is None
+        is_whole = ids[-1] in self._ends
+        return self._inspector.find_unsound(text, one.row.prompt, is_whole=is_whole, before=one.row.answer) is None
 
 
 def _encode(one: Asked, answer: Sequence[int]) -> Encoded:

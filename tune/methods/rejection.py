@@ -31,7 +31,7 @@ from tune.made import FOLDER, Made, MadeRow, read_made, time_for, without_exam, 
 from tune.methods.memory import is_out_of_memory
 from tune.methods.reward import Judge
 from tune.recipe import Recipe
-from tune.sound import House, Unsound, find_unsound
+from tune.sound import House, Inspector, Unsound
 from tune.start import Start
 
 log = logging.getLogger(__name__)
@@ -109,10 +109,12 @@ class Rejection:
     def _choose(self, asked: Sequence[Asked], drawn: Mapping[str, Sequence[Told]], *, source: str, most: int) -> Made:
         refused: Counter[str] = Counter()
         sound: list[tuple[Asked, str, Encoded]] = []
-        identify = load_identifier()
+        inspector = Inspector(self._house, self._reader.neutraliser, load_identifier())
         for one in asked:
             for told in dict.fromkeys(drawn.get(one.row.item_id, ())):
-                fault: str | None = self._find_unsound(one, told, identify)
+                fault: str | None = inspector.find_unsound(
+                    told.text, one.row.prompt, is_whole=told.is_whole, before=one.row.answer
+                )
                 row = None if fault else self._reader.answered(one.row.item_id, one.row.prompt, told.text)
                 if row is None:
                     refused[fault or Unsound.LONG] += 1
@@ -126,17 +128,6 @@ class Rejection:
             answers=answers,
             refused=dict(refused),
             rows=tuple(row.model_copy(update={"source": source}) for row in rows),
-        )
-
-    def _find_unsound(self, one: Asked, told: Told, identify: Any) -> Unsound | None:
-        return find_unsound(
-            told.text,
-            one.row.prompt,
-            is_whole=told.is_whole,
-            before=one.row.answer,
-            house=self._house,
-            neutraliser=self._reader.neutraliser,
-            identify=identify,
         )
 
     def _best(self, sound: Sequence[tuple[Asked, str, Encoded]], refused: Counter[str]) -> list[MadeRow]:

@@ -12,6 +12,7 @@ from nightschool.records import ChatMessage
 from tune.progress import read_steps
 from tune.recipe import Recipe, write_recipe
 from tune.select import Pair
+from tune.sound import Inspector
 from tune.stages import StageLine, read_stages
 from tune.train import train
 from tune.words import Word
@@ -25,6 +26,7 @@ ORDER: dict[str, Any] = {
     "alpha": 8, "batch_size": 8, "min_pairs": 10, "micro_batch_size": 4, "checkpoint_steps": 2, "device": "cpu",
     "made_answers": 3, "made_tokens": 10, "min_questions": 5, "grpo_epochs": 2, "grpo_learning_rate": 2e-2,
 }  # fmt: skip
+FIND_UNSOUND = Inspector.find_unsound
 STEPS = 5
 
 
@@ -51,10 +53,8 @@ def begin(run: Path, base_model: Path, dataset: Path, *, judge: Path | None = No
 @pytest.fixture(scope="module")
 def patched() -> Any:
     """So small a model says nothing that is sound; here all of it is."""
-    from tune.methods import grpo
-
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(grpo, "find_unsound", lambda *_, **__: None)
+        monkeypatch.setattr(Inspector, "find_unsound", lambda *_, **__: None)
         yield monkeypatch
 
 
@@ -141,12 +141,11 @@ def test_what_must_not_be_learnt_is_worth_nothing(
     whole: Path, dataset: Path, chat_tokenizer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from nightschool.prompt import Neutraliser
-    from tune import sound
     from tune.lessons import Reader
     from tune.methods import grpo
     from tune.recipe import read_recipe
 
-    monkeypatch.setattr(grpo, "find_unsound", sound.find_unsound)
+    monkeypatch.setattr(Inspector, "find_unsound", FIND_UNSOUND)
     reader = Reader(chat_tokenizer, ends={"<|im_end|>"}, max_tokens=512, neutraliser=Neutraliser())
     asked = reader.questions(dataset, max_tokens=400)
     rewards = grpo.Rewards(asked, read_recipe(whole), run=whole, device="cpu")
