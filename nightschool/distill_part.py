@@ -4,33 +4,16 @@ Asked only where `recipe.methods` names "distill": then what people wrote leaves
 name of the environment variable that does. Does not know what is asked.
 """
 
-from typing import Annotated, Final
+from pydantic import Field
 
-from pydantic import AfterValidator, AnyHttpUrl, Field, TypeAdapter, ValidationError
-
+from nightschool.api_root import ApiRoot
 from nightschool.section import Section
-
-_HTTP_URL: Final = TypeAdapter(AnyHttpUrl)
-
-
-def _api_root(text: str) -> str:
-    if not text:
-        return text
-    try:
-        url = _HTTP_URL.validate_python(text)
-    except ValidationError as error:
-        raise ValueError(f"must be a URL such as http://gpu-1:8000/v1 ({error.errors()[0]['msg']})") from None
-    if url.username or url.password:
-        raise ValueError("must hold no user name and no password; name the key's variable in distill.key_variable")
-    if url.query or url.fragment:
-        raise ValueError("must be the API's root, such as http://gpu-1:8000/v1, without ? or #")
-    return text
 
 
 class DistillPart(Section):
     """A model behind an OpenAI-compatible endpoint."""
 
-    url: Annotated[str, AfterValidator(_api_root)] = ""
+    url: ApiRoot = ""
     """Root of its API, with /v1 where it has that, for example http://gpu-1:8000/v1. Empty: nothing is sent."""
     model: str = ""
     """Its name there."""
