@@ -13,6 +13,7 @@ from typing import Final
 from deploy.plan import Decision
 from deploy.rollout import Route
 from eval.answers import Contestant, Label
+from eval.judge import JudgeOrder
 from eval.rules import GateRules
 from eval.suite.registry import SuiteOrder
 from eval.suites import count_witnesses, read_suite
@@ -91,6 +92,13 @@ def suites_of(bot: Bot, *, dataset: Path) -> SuiteOrder:
     golden = Path(wanted.golden).absolute() if wanted.golden else None
     folder = Path(wanted.folder).absolute() if wanted.folder else None
     return SuiteOrder(wanted.run, bot.system_prompt, dataset, golden, wanted.max_cases, folder)
+
+
+def judge_of(bot: Bot, *, base_model: str) -> JudgeOrder | None:
+    """Who compares answers beside the gate; None where the bot's file names nobody."""
+    if not bot.judge.url:
+        return None
+    return JudgeOrder(**bot.judge.model_dump(), own=frozenset({bot.name, base_model}))
 
 
 def sampling_of(bot: Bot, *, takes_seeds: bool) -> Sampling:

@@ -1,9 +1,9 @@
 """One evaluation from start to end: ask every contestant the held-out rows, score, decide, write it down.
 
 In: a dataset folder, an engine that has the contestants loaded, the bot's gate rules. Out: a folder with
-answers.parquet, scores.parquet, suites.json (where suites were asked), verdict.json, report.md, report.png and, last,
-its manifest. Interrupted, it goes on where it was; finished, it returns what it found. Does not know cycles, bots or
-what a verdict leads to.
+answers.parquet, scores.parquet, suites.json and judge.json (where those were asked), verdict.json,
+report.md, report.png and, last, its manifest. Interrupted, it goes on where it was; finished, it returns what it found.
+Does not know cycles, bots or what a verdict leads to.
 """
 
 import asyncio
@@ -21,6 +21,8 @@ import pyarrow.parquet as pq
 from eval.answers import Answer, Contestant, Label, answer_suite
 from eval.exam import Exam, ExamFacts, read_exam
 from eval.gate import Verdict, decide
+from eval.judge import JudgeOrder, judge_answers
+from eval.judge_file import JudgeFile, write_judge
 from eval.report import Sample, write_report
 from eval.rules import GateRules
 from eval.scores import score_answer, write_scores
@@ -73,6 +75,7 @@ async def examine(
     rotation: str = "",
     core: Path | None = None,
     suites: SuiteOrder | None = None,
+    judge: JudgeOrder | None = None,
     cache: Path | None = None,
     in_flight: int = 16,
 ) -> Verdict:
@@ -82,10 +85,10 @@ async def examine(
     `production_hash` is what should be live, the base's own hash where nothing should: a production that could not be
     loaded must not lower the bar. `production_trained` names the conversations that it was trained on; `rotation`
     which draw of the changing part is asked, `core` the file that names the part which does not change. `suites` are
-    asked behind the rows, told in suites.json, and none may be lost. Answers are kept in `cache`, a folder of this
-    engine set-up (`eval.kept`), for other nights, else in `folder` until the end, so that nothing is asked twice; the
-    manifest says how many were `asked` and how many `read`. Raises InvalidInput, EvaluationFailed, and what the engine
-    raises.
+    asked behind the rows, told in suites.json, and none may be lost; what `judge` finds is told. Answers are kept in
+    `cache`, a folder of this engine set-up (`eval.kept`), for other nights, else in `folder` until the end, so that
+    nothing is asked twice; the manifest says how many were `asked` and how many `read`. Raises InvalidInput,
+    EvaluationFailed, and what the engine raises.
     """
     question = _pose(dataset, contestants, sampling=sampling, gate=gate, rotation=rotation)
     _check_production(contestants, production_hash=production_hash)
@@ -102,7 +105,13 @@ async def examine(
         beside = await ask_suites(
             suites, engine, question.contestants, sampling=sampling, cache=kept, in_flight=in_flight
         )
-    return await asyncio.to_thread(_write_down, folder, examined, question=question, suites=beside)
+    heard = None
+    if judge is not None:
+        heard = await judge_answers(
+            judge, examined.rows, examined.answers, ranked=exam.votes.pairs, contestants=question.contestants,
+            cache=kept,
+        )  # fmt: skip
+    return await asyncio.to_thread(_write_down, folder, examined, question=question, suites=beside, judge=heard)
 
 
 def _pose(
@@ -216,10 +225,14 @@ async def _ask_for_votes(
     ]  # fmt: skip
 
 
-def _write_down(folder: Path, examined: _Examined, *, question: Question, suites: SuitesFile | None) -> Verdict:
+def _write_down(
+    folder: Path, examined: _Examined, *, question: Question, suites: SuitesFile | None, judge: JudgeFile | None
+) -> Verdict:
     folder.mkdir(parents=True, exist_ok=True)
     if suites is not None:
         write_suites(folder, suites)
+    if judge is not None:
+        write_judge(folder, judge)
     examiner = learn_examiner(examined.rows, base=examined.answers["base"])
     faults = {label: examiner.find_faults(answers) for label, answers in examined.answers.items()}
     scores = [
@@ -235,7 +248,7 @@ def _write_down(folder: Path, examined: _Examined, *, question: Question, suites
     write_verdict(folder, verdict, question=question, facts=examined.facts, skipped_rows=examined.skipped_rows)
     write_report(
         folder, verdict, scores=scores, rules=question.rules, samples=_samples(examined),
-        skipped_rows=len(examined.skipped_rows),
+        skipped_rows=len(examined.skipped_rows), judge=judge,
     )  # fmt: skip
     asked = {"outcome": verdict.outcome.value, "dataset_hash": question.dataset_hash}
     publish(folder, kind=KIND, about={**asked, **examined.work})

@@ -17,6 +17,7 @@ from eval.answers import Contestant, Label
 from eval.case import PRIMARY, FloatArray, gain
 from eval.complaints import Complaint, SuiteLine, read_suites_asked
 from eval.estimates import METRICS, PLAIN_METRICS, Better, Estimate, estimate
+from eval.judge_file import JudgeFile, read_judge
 from eval.rules import GateRules
 from eval.samples import pick_worst
 from eval.scores import ScoreColumns, pair_columns, read_scores
@@ -110,6 +111,8 @@ class Findings(_Part):
     """Suites that could not be read, in a sentence each."""
     complaints: tuple[Complaint, ...] = ()
     """Open ones first."""
+    judge: JudgeFile | None = None
+    """What a larger model thinks, where the bot names one."""
 
 
 class _Scored(NamedTuple):
@@ -152,6 +155,7 @@ def read_findings(folder: Path) -> Findings:
         suites=asked.suites,
         suite_problems=asked.problems,
         complaints=asked.complaints,
+        judge=read_judge(folder),
     )
 
 

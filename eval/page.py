@@ -96,6 +96,9 @@ def _measured(findings: Findings) -> Iterator[str]:
         yield _part("By topic", draw_topics(findings.topics, rival=findings.rival))
     if findings.figures:
         yield _part("Figures", _cards(list(draw_figures(findings.figures, level=level))))
+    if findings.judge:
+        told = "".join(f"<p>{text(sentence)}</p>" for sentence in findings.judge.tell())
+        yield _part("The judge", f'<div class="card">{told}</div>')
     if findings.faults:
         yield _part("Faults", draw_faults(findings.faults))
 

@@ -15,6 +15,7 @@ from eval.answers import Label
 from eval.case import PRIMARY, gain
 from eval.estimates import METRICS, PLAIN_METRICS, Metric, estimate
 from eval.gate import Verdict
+from eval.judge_file import JudgeFile
 from eval.plot import Bar, draw_report
 from eval.rules import GateRules
 from eval.samples import pick_samples
@@ -42,6 +43,7 @@ def write_report(
     rules: GateRules,
     samples: Sequence[Sample],
     skipped_rows: int,
+    judge: JudgeFile | None = None,
 ) -> None:
     """Write report.md and report.png; `samples` holds every row's answers, of which a few are shown."""
     columns = pair_columns(scores)
@@ -55,6 +57,7 @@ def write_report(
         draw_report(folder / PICTURE, gains, gain_title=gain_title, metrics=metrics, title=title)
         lines += _table(columns, metrics, verdict=verdict)
         lines += _topics(topic_gains(columns["candidate"], gains, rules=rules), rival=rival)
+        lines += _judged(judge) if judge else ()
         by_row = dict(zip(columns["candidate"].row_ids, gains.tolist(), strict=True))
         lines += _side_by_side(samples, by_row, rival=rival)
     write_atomic(folder / REPORT, "\n".join(lines) + "\n")
@@ -103,6 +106,13 @@ def _topics(gains: Sequence[TopicGain], *, rival: Label) -> Iterator[str]:
         # An import named it: its bars and line breaks must not end our table.
         name = re.sub(r"[|`<>\s]+", " ", topic.topic).strip()
         yield f"| {name} | {topic.rows} | {topic.mean:+.4f} | {topic.high:+.4f} |"
+
+
+def _judged(judge: JudgeFile) -> Iterator[str]:
+    yield from ("", "## The judge")
+    for sentence in judge.tell():
+        yield ""
+        yield from _quote(sentence)
 
 
 def _cell(bar: Bar) -> str:

@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from nightschool.distill_part import DistillPart
 from nightschool.errors import InvalidSettings, UnknownModel
 from nightschool.faults import describe_faults
+from nightschool.judge_part import JudgePart
 from nightschool.morning_part import MorningPart
 from nightschool.recipe_part import RecipePart
 from nightschool.records import BOT_NAME_PATTERN, BotName, Sampling
@@ -112,6 +113,7 @@ class Bot(Section):
     recipe: RecipePart = RecipePart()
     distill: DistillPart = DistillPart()
     gate: GatePart = GatePart()
+    judge: JudgePart = JudgePart()
     suites: SuitesPart = SuitesPart()
     schedule: SchedulePart = SchedulePart()
     morning: MorningPart = MorningPart()

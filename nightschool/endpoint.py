@@ -45,6 +45,15 @@ class _Reply(BaseModel):
     choices: list[_Choice]
 
 
+class _ListedModel(BaseModel):
+    id: str
+    root: str | None = None
+
+
+class _Listed(BaseModel):
+    data: list[_ListedModel]
+
+
 class NoAnswer(Exception):
     """In words; where `is_final`, there will be none to any question."""
 
@@ -88,6 +97,16 @@ class Endpoint:
                 self._pause(_wanted_pause(headers, otherwise_s=pause_s))
         raise NoAnswer(f"the endpoint is busy ({status}{self._quote(raw)})")
 
+    def models(self) -> Mapping[str, str]:
+        """What it serves, and what each was made from where it says so; none where it tells nothing. Raises NoAnswer
+        where it cannot be reached."""
+        status, _, raw = self._send("GET", "models", body=None)
+        try:
+            listed = _Listed.model_validate_json(raw).data if status == 200 else []
+        except ValidationError:
+            return {}
+        return {model.id: model.root or "" for model in listed}
+
     def _post(self, messages: Sequence[ChatMessage]) -> tuple[int, httpx.Headers, bytes]:
         body = {
             "model": self._model,
@@ -95,9 +114,12 @@ class Endpoint:
             "max_tokens": self._max_tokens,
             "temperature": 0,
         }
+        return self._send("POST", "chat/completions", body=body)
+
+    def _send(self, method: str, path: str, *, body: object) -> tuple[int, httpx.Headers, bytes]:
         ends_s = time.monotonic() + self._timeout_s
         try:
-            with self._http.stream("POST", f"{self._root}/chat/completions", json=body) as response:
+            with self._http.stream(method, f"{self._root}/{path}", json=body) as response:
                 raw = b""
                 for some in response.iter_bytes():
                     raw += some

@@ -20,6 +20,7 @@ class Endpoint:
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
         self.replies: Callable[[int], Reply] = lambda number: completion(f"It takes {number + 2} days.")
+        self.served: list[dict[str, str]] = [{"id": "big-one"}]
         endpoint = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -34,6 +35,13 @@ class Endpoint:
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
+                self.send_header("Content-Length", str(len(raw)))
+                self.end_headers()
+                self.wfile.write(raw)
+
+            def do_GET(self) -> None:
+                raw = json.dumps({"object": "list", "data": endpoint.served}).encode()
+                self.send_response(200)
                 self.send_header("Content-Length", str(len(raw)))
                 self.end_headers()
                 self.wfile.write(raw)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from eval.answers import Label
 from eval.complaints import SuiteLine
+from eval.judge_file import JudgeFile
 from serve.cli.talk import give, give_table, local_time
 
 LABELS: Final[tuple[Label, ...]] = ("base", "anchor", "production", "candidate")
@@ -32,6 +33,9 @@ def give_evaluation(found: Mapping[str, Any], *, root: Path) -> None:
         give(f"  not asked: {problem}")
     for reason in found["reasons"]:
         give(f"  {reason}")
+    if findings and findings.get("judge"):
+        for sentence in JudgeFile.model_validate(findings["judge"]).tell():
+            give(f"  {sentence}")
     where = found["html"] or found["folder"]
     give(f"\n{'page' if found['html'] else 'files'}: {root / where}")
 

@@ -12,7 +12,10 @@ import pytest
 
 from eval.answers import Contestant
 from eval.examine import examine
+from eval.findings import read_findings
 from eval.gate import Verdict
+from eval.judge import JudgeOrder
+from eval.page import draw_page
 from eval.rules import GateRules
 from eval.suite.registry import SuiteOrder
 from eval.suite.results import read_suites
@@ -356,3 +359,16 @@ async def test_an_adapter_against_itself_is_never_promoted(
         for name, value in figures.items():
             if name.startswith("production_") and name != "production_overlap":
                 assert figures[name.replace("production_", "candidate_")] == pytest.approx(value, abs=1e-12)
+
+
+async def test_a_judge_that_is_down_ends_no_exam_and_moves_no_verdict(tmp_path: Path) -> None:
+    without = await run(Pupils(), tmp_path, folder="without")
+    order = JudgeOrder("http://127.0.0.1:9/v1", "big-one", "", 5, 1, 5)
+    assert await run(Pupils(), tmp_path, judge=order) == without
+    found = read_findings(tmp_path / "evaluation").judge
+    assert found is not None
+    assert "cannot be reached" in found.problem
+    told = "The judge could not be asked: the endpoint cannot be reached"
+    assert told in (tmp_path / "evaluation" / "report.md").read_text()
+    assert told in draw_page(read_findings(tmp_path / "evaluation"))
+    assert decide_again(tmp_path / "evaluation" / "scores.parquet") == without

@@ -51,6 +51,7 @@ def test_the_shipped_bots_are_sound() -> None:
         ('[distill]\nurl = "gpu-1"\n', "must be a URL such as http://gpu-1:8000/v1"),
         ('[morning]\nwebhook = "chat-1"\n', "must be a URL such as http://chat-1/hooks/4"),
         ('[morning]\nmail_to = "a@b, c@d"\n', "morning.mail_to"),
+        ('[judge]\nurl = "http://gpu-1/v1"\n', "needs both url and model, or neither"),
         ('[distill]\nkey_variable = "sk-4711"\n', "distill.key_variable"),
         ("[sampling\n", "is not TOML"),
     ],
