@@ -78,6 +78,25 @@ def test_ratio_of_sums_is_not_a_mean_of_ratios() -> None:
     assert 1 < interval.low < 2 < interval.high < 3
 
 
+@pytest.mark.parametrize("witnesses", [2, 60, 900])
+def test_bounds_are_to_the_last_bit_what_drawing_all_weights_at_once_makes_them(witnesses: int) -> None:
+    # A verdict is rebuilt bit for bit, so how draws are cut into pieces must not show; 900 take two blocks.
+    draws, alpha, block = 3_000, 0.01, 2_000_000 // (witnesses + 1)
+    tops, bottoms = rng().normal(0.1, 0.1, witnesses), rng().integers(1, 4, witnesses).astype(np.float64)
+    lows: list[float] = []
+    drawn = rng()
+    for start in range(0, draws, block):
+        count = min(block, draws - start)
+        weights = drawn.standard_exponential((count, witnesses))
+        extra = drawn.standard_exponential(count) * bottoms.mean()
+        sizes = (weights * bottoms).sum(axis=1) + extra
+        lows += (((weights * tops).sum(axis=1) - extra) / sizes).tolist()
+    interval = interval_of_ratio(
+        tops, bottoms, witness=np.arange(witnesses), alpha=alpha, draws=draws, rng=rng(), beyond=(-1, 1)
+    )
+    assert interval.low == np.quantile(lows, alpha)
+
+
 @pytest.mark.parametrize("conversation", [[], [0, 0, 0]])
 def test_fewer_than_two_conversations_are_refused(conversation: list[int]) -> None:
     labels = np.array(conversation, dtype=np.int64)
