@@ -28,12 +28,13 @@ from bench.common.alarms import count_alarms, show_alarms, write_turns_as_talks
 from bench.common.board import DATA, LEAST_PLANTED, MAX_ROWS, PUBLIC, SHIPPED, Unit, read_board
 from bench.common.planted import PLANTED
 from bench.common.years import (
+    AGAINST,
     DRIFTS,
     NIGHTS,
     NO_GAIN,
     SPREADS,
-    Promoted,
     Said,
+    Shares,
     alphas_of_a_year,
     count_promoted,
     rivals_say,
@@ -49,9 +50,34 @@ REPLACED: Final[Mapping[Label, float]] = {"base": 0.85, "production": 0.65, "can
 FIRST_NIGHT: Final[Mapping[Label, float]] = {"base": 0.65, "candidate": 0.5}
 TURNS: Final = "customer_turns/multidogo.jsonl.gz"
 YEAR_SIZES: Final = (60, 120)
-GAINS: Final = (-0.02, 0.05, 0.1, 0.15)
-"""True ones, of which the first should be promoted never."""
+WORSE: Final = -0.02
+"""A true gain that should be promoted never."""
+GAINS: Final = (0.05, 0.1, 0.15)
+"""True ones that should be held never."""
 GAIN_SIZES: Final = (50, 100, 200, 500)
+"""Conversations."""
+KINDS: Final = {f"drift {AGAINST}": "_drift"}
+
+
+SHARES: Final = (0.05, 0.25)
+"""Of the answers that a fault is planted into; each has to be stopped at one of them."""
+
+
+class Plan(NamedTuple):
+    seeds: int
+    """Of the exams."""
+    draws: int
+    shows_other_shares: bool
+    """Whether faults are planted at the share at which they need not be stopped, too."""
+    years: int
+    """Of nights without gain, in each world."""
+    nights: int
+    """For each gain."""
+    spreads: Sequence[float]
+
+
+FULL: Final = Plan(seeds=3, draws=1_000, shows_other_shares=True, years=20, nights=NIGHTS, spreads=SPREADS)
+QUICK: Final = Plan(seeds=1, draws=400, shows_other_shares=False, years=1, nights=40, spreads=SPREADS[::2])
 
 
 class Trial(NamedTuple):
@@ -67,8 +93,8 @@ class Trial(NamedTuple):
     failed: tuple[str, ...] = ()
 
 
-def try_board(file: Path, unit: Unit, *, seed: int, shares: Sequence[float], draws: int) -> list[Trial]:
-    board, rules = read_board(file, seed=seed), GateRules(draws=draws, seed=seed)
+def try_board(file: Path, unit: Unit, *, seed: int, plan: Plan) -> list[Trial]:
+    board, rules = read_board(file, seed=seed), GateRules(draws=plan.draws, seed=seed)
     name = f"{board.name} ({unit})"
     sides = {label: board.answers(label, replaced=share, unit=unit, seed=seed) for label, share in REPLACED.items()}
     scores = {label: board.score(label, givens) for label, givens in sides.items()}
@@ -86,7 +112,9 @@ def try_board(file: Path, unit: Unit, *, seed: int, shares: Sequence[float], dra
         for label, share in FIRST_NIGHT.items()
     ]
     trials = [judge("first night", 0.0, *first), judge("later night", 0.0, base, production, honest)]
-    for (title, fault), share in itertools.product(PLANTED.items(), shares):
+    for (title, fault), share in itertools.product(PLANTED.items(), SHARES):
+        if share != fault.share and not plan.shows_other_shares:
+            continue
         changed = board.plant(fault, sides["candidate"], share=share, seed=seed)
         if len(changed) < LEAST_PLANTED:
             # An exam of hardly any numbers cannot have them wrong.
@@ -97,12 +125,14 @@ def try_board(file: Path, unit: Unit, *, seed: int, shares: Sequence[float], dra
     return trials
 
 
-def show_faults(trials: Sequence[Trial], shares: Sequence[float]) -> int:
+def show_faults(trials: Sequence[Trial]) -> int:
     """Prints in how many verdicts each fault is promoted; gives the number of faults that are stopped."""
     print(f"{'fault planted':40}{'share':>6}{'found':>8}{'gate':>8}" + "".join(f"{name:>11}" for name in Said._fields))
     stopped = 0
-    for (title, fault), share in itertools.product(PLANTED.items(), shares):
+    for (title, fault), share in itertools.product(PLANTED.items(), SHARES):
         met = [trial for trial in trials if (trial.fault, trial.share) == (title, share)]
+        if not met:
+            continue
         passed = [trial.board for trial in met if trial.promoted]
         mark = ""
         if share == fault.share:
@@ -129,78 +159,97 @@ def show_honest(trials: Sequence[Trial]) -> int:
 
 
 def show_years(pool: ProcessPoolExecutor, *, years: int) -> dict[str, float]:
-    """Prints how many candidates without gain each rule promotes in a year; gives the most of any world."""
-    alphas, rules = alphas_of_a_year(), GateRules()
+    """Prints what each rule promotes of candidates without gain; gives the most of any world, as shares of nights."""
+    alphas, a_year = alphas_of_a_year(), GateRules().false_promotions_a_year
     print(f"\npromoted in a year of {NIGHTS} nights, none of whose candidates is better, {years} year(s) each")
-    print(f"promised: {rules.false_promotions_a_year:g}; a night spends {alphas[-1]:.4f}")
-    print(f"{'':34}{'n':>5}{'gate':>9}" + "".join(f"{name:>11}" for name in Said._fields))
+    print(f"promised: {a_year:g}; a night spends {alphas[-1]:.4f}")
+    print(f"{'':34}{'n':>5}" + "".join(f"{name:>11}" for name in Shares._fields))
     runs = {
         (world, size): pool.submit(count_promoted, world, size, alphas=alphas * years)
         for world, size in itertools.product([*NO_GAIN, *(f"drift {share}" for share in DRIFTS)], YEAR_SIZES)
     }
-    most = {"gate": 0.0, "mean": 0.0, "drift": 0.0}
-    for (world, size), run in runs.items():
-        done = run.result()
-        gate, mean = done.gate / years, done.others[0] / years
-        print(f"{world:34}{size:>5}{gate:>9.2f}" + "".join(f"{count / years:>11.1f}" for count in done.others))
-        if world in NO_GAIN:
-            most |= {"gate": max(most["gate"], gate), "mean": max(most["mean"], mean)}
-        else:
-            most["drift"] = max(most["drift"], gate)
-    print(f"drift X: the exam asks X of yesterday's kind, people half; {DRIFTS[0]} is none")
+    found = {case: run.result().shares for case, run in runs.items()}
+    for (world, size), shares in found.items():
+        print(f"{world:34}{size:>5}{shares.gate * NIGHTS:>11.2f}" + "".join(f"{s * NIGHTS:>11.1f}" for s in shares[1:]))
+    print(f"drift X: the exam asks X of a kind on which candidates gain, people half; {DRIFTS[0]} is none")
+    still = [shares for (world, _), shares in found.items() if world in NO_GAIN]
+    most = Shares(*(max(rule) for rule in zip(*still, strict=True)))
     return {
-        "false_promote": round(most["gate"], 4),
-        "alpha": rules.false_promotions_a_year,
-        "naive_false_promote": round(most["mean"], 2),
-        "drift_false_promote": round(most["drift"], 4),
+        "false_promote": most.gate,
+        "alpha": a_year / NIGHTS,
+        "false_promotions_a_year": most.gate * NIGHTS,
+        "naive_false_promote": most.mean,
+        "fixed_false_promote": most.threshold,
+        "drift_false_promote": max(shares.gate for (world, _), shares in found.items() if world not in NO_GAIN),
     }
 
 
-def show_gains(pool: ProcessPoolExecutor, *, nights: int) -> dict[str, float]:
-    """Prints which share of nights each rule promotes, by the true gain; gives how often ours is wrong."""
+def show_gains(pool: ProcessPoolExecutor, *, nights: int, spreads: Sequence[float]) -> dict[str, float]:
+    """Prints in which share of nights each rule is wrong, by the true gain; gives the gate's, and the worst of all."""
     alphas = alphas_of_a_year()[-1:] * nights
-    print(f"\nshare of {nights} nights of which each promotes a candidate with a true gain; a night as any other")
-    print(f"{'gain per conversation':34}{'n':>5}{'gate':>9}" + "".join(f"{name:>11}" for name in Said._fields))
+    still = [f"sd {spread}" for spread in spreads]
+    cases = [
+        *itertools.product([WORSE], [*still, f"drift {DRIFTS[-1]}"], GAIN_SIZES),
+        *itertools.product(GAINS, [*still, f"drift {AGAINST}"], GAIN_SIZES),
+    ]
     runs = {
-        (gain, spread, size): pool.submit(count_promoted, f"sd {spread}", size, alphas=alphas, gain=gain)
-        for gain, spread, size in itertools.product(GAINS, SPREADS, GAIN_SIZES)
+        (gain, world, size): pool.submit(count_promoted, world, size, alphas=alphas, gain=gain)
+        for gain, world, size in cases
     }
-    found: dict[tuple[float, float, int], Promoted] = {}
-    for (gain, spread, size), run in runs.items():
-        found[gain, spread, size] = done = run.result()
-        shares = "".join(f"{count / nights:>11.1%}" for count in done.others)
-        print(f"{f'{gain:+.2f}, sd {spread}':34}{size:>5}{done.gate / nights:>9.1%}{shares}")
-    worse = [done for (gain, _, _), done in found.items() if gain < 0]
-    noisiest = found[0.1, SPREADS[-1], 200]
+    found = {case: run.result().shares for case, run in runs.items()}
+    _show_shares("promoted of candidates that are worse by two points", {c: s for c, s in found.items() if c[0] < 0})
+    held = {case: Shares(*(1 - share for share in shares)) for case, shares in found.items() if case[0] > 0}
+    _show_shares("held of candidates that are better", held)
+    print(f"drift {DRIFTS[-1]}, {AGAINST}: so much of the exam is of the kind on which the candidate gains more")
+    worse = [shares for (gain, world, _), shares in found.items() if gain < 0 and world in still]
+    drifted = [shares.gate for (gain, world, _), shares in found.items() if gain < 0 and world not in still]
     return {
-        "worse_promote": round(max(done.gate for done in worse) / nights, 4),
-        "naive_worse_promote": round(max(done.others[0] for done in worse) / nights, 4),
-        "false_hold_10pt_n200": round(1 - noisiest.gate / nights, 4),
+        "worse_promote": max(shares.gate for shares in worse),
+        "naive_worse_promote": max(shares.mean for shares in worse),
+        "fixed_worse_promote": max(shares.threshold for shares in worse),
+        "drift_worse_promote": max(drifted),
+        **{
+            f"false_hold{KINDS.get(world, '')}_{100 * gain:.0f}pt_n{size}": shares.gate
+            for (gain, world, size), shares in held.items()
+            if world == still[0] or world in KINDS
+        },
+        "noisy_false_hold_10pt_n200": held[0.1, still[-1], 200].gate,
     }
+
+
+def _show_shares(what: str, shares: Mapping[tuple[float, str, int], Shares]) -> None:
+    """A line for each gain and world; behind each rule's name a column for each size of exam."""
+    rules = ("gate", "mean", "threshold")
+    print(f"\n{what}, share of nights, by the number of conversations; a point is .01 of token F1 (0..1)")
+    print(" " * 24 + "".join(f"{f'{rule} {size}':>{len(rule) + 5}}" for rule in rules for size in GAIN_SIZES))
+    for gain, world in dict.fromkeys((gain, world) for gain, world, _ in shares):
+        columns = (
+            f"{getattr(shares[gain, world, size], rule):>{len(rule) + 5}.1%}" for rule in rules for size in GAIN_SIZES
+        )
+        print(f"{f'{100 * gain:+.0f} points, {world}':24}" + "".join(columns))
 
 
 def try_gate(files: Sequence[Path], *, is_quick: bool) -> dict[str, float]:
-    seeds, draws, years, nights = (1, 400, 1, 40) if is_quick else (3, 1_000, 20, 1_000)
-    shares = (0.05, 0.25)
+    plan = QUICK if is_quick else FULL
     boards: list[tuple[Path, Unit]] = [*((file, "phrases") for file in files), (SHIPPED, "words")]
-    print(f"{len(boards)} exams of {MAX_ROWS} rows at most, {seeds} seed(s) each")
+    print(f"{len(boards)} exams of {MAX_ROWS} rows at most, {plan.seeds} seed(s) each")
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         runs = [
-            pool.submit(try_board, file, unit, seed=seed, shares=shares, draws=draws)
-            for seed, (file, unit) in itertools.product(range(seeds), boards)
+            pool.submit(try_board, file, unit, seed=seed, plan=plan)
+            for seed, (file, unit) in itertools.product(range(plan.seeds), boards)
         ]
         results = [run.result() for run in runs]
-        simulated = show_years(pool, years=years) | show_gains(pool, nights=nights)
+        simulated = show_years(pool, years=plan.years) | show_gains(pool, nights=plan.nights, spreads=plan.spreads)
     honest = [trial for result in results for trial in result if not trial.share]
     telling = [trial for result in results if result[1].promoted for trial in result if trial.share]
     print()
-    stopped = show_faults(telling, shares)
+    stopped = show_faults(telling)
     return {
         "faults_stopped": stopped,
         "faults_total": len(PLANTED),
         "honest_passed": show_honest(honest),
         "honest_total": len(honest),
-        **simulated,
+        **{name: round(share, 4) for name, share in simulated.items()},
     }
 
 

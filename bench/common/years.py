@@ -1,8 +1,9 @@
 """Nights without end, simulated: who promotes what is no better, or worse, and who holds what is better?
 
 A candidate's gains per conversation are drawn from worlds of known mean, and each night asks the gate's bound at what
-that night may spend (`eval.spending`), beside three rules that others use. Knows no texts, and of the gate only whether
-a gain is shown: what vetoes and guardrails would stop besides is no help here.
+that night may spend (`eval.spending`), beside rules that others use. Gains are differences of the primary metric, token
+F1 of 0..1, and a point is .01 of it. Knows no texts, and of the gate only whether a gain is shown: what vetoes and
+guardrails would stop besides is no help here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +22,7 @@ FloatArray = NDArray[np.float64]
 World = Callable[[np.random.Generator, int], FloatArray]
 NIGHTS: Final = 365
 THRESHOLD: Final = 0.01
-"""Of a rule that promotes whatever gains more, on average."""
+"""One point: of a rule that promotes whatever gains more, on average."""
 NO_GAIN: Final[Mapping[str, World]] = {
     "normal, sd .065": lambda rng, n: rng.normal(0, 0.065, n),
     "normal, sd .20": lambda rng, n: rng.normal(0, 0.2, n),
@@ -32,11 +33,15 @@ NO_GAIN: Final[Mapping[str, World]] = {
     "long tail of losses": lambda rng, n: 0.05 * (1 - rng.exponential(1.0, n)),
 }
 SPREADS: Final = (0.065, 0.12, 0.2)
-"""Of the gain per conversation: that of RESULTS.md's adapter, and two that are noisier."""
+"""Standard deviations of the gain per conversation. The first is met on the shipped questions: there a mean of .0789
+had a lower bound of .0494 with 80 conversations (RESULTS.md), which is what this spread makes of it. Public dialogues
+came to .04; the others are noisier than what was met."""
 DRIFTS: Final = (0.5, 0.6, 0.75)
-"""Share of the exam's questions that are of yesterday's kind, where people ask half of each."""
+"""Share of the exam's questions that are of the kind on which a candidate gains more, where people ask half of each."""
+AGAINST: Final = 0.25
+"""The same, where the exam asks too little of that kind."""
 OF_A_KIND: Final = 0.05
-"""What a candidate gains on yesterday's questions and loses on today's, so that people gain nothing."""
+"""So much more a candidate gains on the one kind, and so much less on the other: people's mean is what it was."""
 
 
 class Said(NamedTuple):
@@ -52,13 +57,27 @@ class Said(NamedTuple):
     """Percentiles, over rows, at the same alpha."""
 
 
+class Shares(NamedTuple):
+    """Of nights, 0..1, in which each promoted."""
+
+    gate: float
+    mean: float
+    threshold: float
+    t_test: float
+    bootstrap: float
+
+
 class Promoted(NamedTuple):
-    """Of how many nights each promoted how many."""
+    """Of so many nights each promoted so many."""
 
     nights: int
     gate: int
     others: tuple[int, ...]
     """In the order of `Said`."""
+
+    @property
+    def shares(self) -> Shares:
+        return Shares(self.gate / self.nights, *(count / self.nights for count in self.others))
 
 
 def rivals_say(gains: FloatArray) -> Said:
@@ -121,5 +140,5 @@ def _world(name: str) -> World:
 
 
 def _drifted(rng: np.random.Generator, count: int, *, share: float) -> FloatArray:
-    is_old = rng.random(count) < share
-    return np.where(is_old, OF_A_KIND, -OF_A_KIND) + rng.normal(0, 0.065, count)
+    is_favoured = rng.random(count) < share
+    return np.where(is_favoured, OF_A_KIND, -OF_A_KIND) + rng.normal(0, SPREADS[0], count)
