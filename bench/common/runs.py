@@ -6,12 +6,13 @@ import sys
 import time
 from pathlib import Path
 
+from nightschool.run_files import DONE
 from tune.recipe import Recipe, write_recipe
 
 
 def train(run: Path, recipe: Recipe) -> Path:
     """The adapter of a run by `tune.train`; one that is there already is taken."""
-    if not (run / "adapter").exists():
+    if not (run / DONE).exists():
         write_recipe(run, recipe)
         call("-m", "tune.train", str(run), log=run.with_suffix(".log"))
     return run / "adapter"
