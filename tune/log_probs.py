@@ -4,6 +4,7 @@ In fp32 on a CPU, by plain PEFT over the unquantized base, since that is what is
 how an engine is asked (`deploy.proof`).
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from peft import PeftModel, set_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 
+from nightschool.files import write_atomic
 from tune.model import WEIGHTS, load_base
 
 DEPTH_GROUPS: Final = 6
@@ -69,6 +71,15 @@ def measure_log_probs(
         LogProbs(base, adapted, {part: values[number] for part, values in without.items()})
         for number, (base, adapted) in enumerate(zip(under_base, under_adapter, strict=True))
     ]
+
+
+def write_proof(file: Path, texts: Sequence[Sequence[int]], measured: Sequence[LogProbs]) -> None:
+    """In the form that `deploy.proof` reads; `measured` belongs to the token ids of `texts`, one by one."""
+    proofs = [
+        {"token_ids": text, "base_logprobs": of.base, "adapter_logprobs": of.adapter, "without": of.without}
+        for text, of in zip(texts, measured, strict=True)
+    ]
+    write_atomic(file, json.dumps({"texts": proofs}) + "\n")
 
 
 def _parts(model: PeftModel) -> dict[str, list[Any]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from nightschool.errors import InvalidInput, NightschoolError
-from nightschool.files import MANIFEST, publish, read_manifest, write_atomic
+from nightschool.files import MANIFEST, publish, read_manifest
 from nightschool.run_files import ADAPTER, DONE, PROOF, scaled_run
 from tune.recipe import read_recipe
 from tune.run_record import CARD
@@ -36,7 +36,7 @@ def scale_run(run: Path, scale: float) -> Path:
     if not 0 < scale < 1:
         raise InvalidInput(f"is {scale:g}", subject="the scale", remedy="Give one between 0 and 1.")
     recipe = read_recipe(run)
-    from tune.log_probs import measure_log_probs  # noqa: PLC0415 - torch takes seconds
+    from tune.log_probs import measure_log_probs, write_proof  # noqa: PLC0415 - torch takes seconds
     from tune.model import WEIGHTS, choose_device  # noqa: PLC0415
 
     shutil.rmtree(target, ignore_errors=True)
@@ -44,19 +44,15 @@ def scale_run(run: Path, scale: float) -> Path:
     _scale_weights(target / ADAPTER / WEIGHTS, scale)
     card = target / ADAPTER / CARD
     card.write_text(f"{card.read_text()}\nScaled to {scale:g} of what was trained: the proof above is of all of it.\n")
-    texts = json.loads((run / PROOF).read_bytes())["texts"]
+    texts = [text["token_ids"] for text in json.loads((run / PROOF).read_bytes())["texts"]]
     measured = measure_log_probs(
         recipe.base_model,
         target / ADAPTER,
-        [text["token_ids"] for text in texts],
+        texts,
         device=choose_device(recipe.device),
         earlier={"the scaling": run / ADAPTER},
     )
-    proofs = [
-        {"token_ids": t["token_ids"], "base_logprobs": m.base, "adapter_logprobs": m.adapter, "without": m.without}
-        for t, m in zip(texts, measured, strict=True)
-    ]
-    write_atomic(target / PROOF, json.dumps({"texts": proofs}) + "\n")
+    write_proof(target / PROOF, texts, measured)
     publish(target / ADAPTER, kind="adapter", about={**manifest.about, "scale": scale})
     return target
 

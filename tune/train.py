@@ -14,7 +14,6 @@ done, 2 bad input, 1 anything else; one clear line on stderr.
 
 import argparse
 import gc
-import json
 import logging
 import os
 import shutil
@@ -201,15 +200,12 @@ def _write_proof(
     Of some candidates those are taken on which base and adapter differ most, so that they can be told apart. `earlier`
     are checkpoints that a server must not take for the adapter.
     """
-    from tune.log_probs import measure_log_probs  # noqa: PLC0415
+    from tune.log_probs import measure_log_probs, write_proof  # noqa: PLC0415
 
     texts = [_proof_text(row) for row in sorted(rows, key=lambda row: row.item_id)[:PROOF_CANDIDATES]]
     measured = measure_log_probs(recipe.base_model, run / ADAPTER, texts, device=device, earlier=earlier)
-    proofs = [
-        {"token_ids": text, "base_logprobs": of.base, "adapter_logprobs": of.adapter, "without": of.without}
-        for text, of in sorted(zip(texts, measured, strict=True), key=lambda pair: -pair[1].distance)
-    ]
-    write_atomic(run / PROOF, json.dumps({"texts": proofs[:PROOF_TEXTS]}) + "\n")
+    furthest = sorted(zip(texts, measured, strict=True), key=lambda pair: -pair[1].distance)[:PROOF_TEXTS]
+    write_proof(run / PROOF, [text for text, _ in furthest], [of for _, of in furthest])
 
 
 def _describe(run: Path, recipe: Recipe, dataset: Path, start: Start, ended: Ended) -> Sources:
