@@ -3,6 +3,7 @@
 A step's result is a file, written last, so a night that was cut off finds what is done and goes on behind it.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from eval.guardrails import has_only_forgotten
 from eval.verdict import read_verdict
 from nightschool.bots import Bot
+from nightschool.errors import InvalidInput
 from nightschool.files import read_manifest, write_atomic
 from nightschool.records import Outcome
 from nightschool.run_files import scaled_run
@@ -101,6 +103,12 @@ class Attempt:
     def is_examined(self) -> bool:
         return read_manifest(self.evaluation) is not None
 
+    def has_only_forgotten(self) -> bool:
+        """No where it was not examined, or by an older Nightschool whose verdict nobody can read any more."""
+        with suppress(InvalidInput):
+            return self.is_examined() and has_only_forgotten(read_verdict(self.evaluation).figures)
+        return False
+
     def evaluation_id(self, cycle_id: str) -> str:
         return f"{cycle_id}{self._ending}"
 
@@ -119,7 +127,7 @@ class NightFolder:
         made = []
         for scale in SCALES:
             made.append(Attempt(self.root, scale))
-            if not made[-1].is_examined() or not has_only_forgotten(read_verdict(made[-1].evaluation).figures):
+            if not made[-1].has_only_forgotten():
                 break
         return tuple(made)
 

@@ -104,6 +104,16 @@ async def test_what_forgot_nothing_is_tried_once(store: Store, tmp_path: Path) -
     assert ended.reasons[0].startswith("passed: ")
 
 
+def test_a_night_whose_verdict_nobody_can_read_any_more_is_one_attempt(tmp_path: Path) -> None:
+    """An older Nightschool's: its pages are still shown."""
+    evaluation = tmp_path / "evaluation"
+    evaluation.mkdir()
+    (evaluation / "verdict.json").write_text('{"schema_version": 0}')
+    publish(evaluation, kind="evaluation")
+    assert NightFolder(tmp_path).evaluation == evaluation
+    assert len(NightFolder(tmp_path).attempts) == 1
+
+
 class Killed(BaseException):
     """Like kill -9 nothing of ours catches it."""
 
