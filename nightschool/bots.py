@@ -19,6 +19,7 @@ from nightschool.distill_part import DistillPart
 from nightschool.errors import InvalidSettings, UnknownModel
 from nightschool.faults import describe_faults
 from nightschool.judge_part import JudgePart
+from nightschool.knowledge_part import KnowledgePart
 from nightschool.morning_part import MorningPart
 from nightschool.recipe_part import RecipePart
 from nightschool.records import BOT_NAME_PATTERN, BotName, Sampling
@@ -114,6 +115,7 @@ class Bot(Section):
     distill: DistillPart = DistillPart()
     gate: GatePart = GatePart()
     judge: JudgePart = JudgePart()
+    knowledge: KnowledgePart = KnowledgePart()
     suites: SuitesPart = SuitesPart()
     schedule: SchedulePart = SchedulePart()
     morning: MorningPart = MorningPart()

@@ -1,0 +1,83 @@
+"""What a bot's documents say to a question, and how it is put to the model: one rendering for serving and training.
+
+A passage is data. Each stands on one line of its own behind a number, so that nothing in it can close the frame or
+begin another; and what people write cannot look like a line of the frame, since its first letter gets a word joiner.
+Where passages belong is the last question: the system prompt and the history before it stay the same from turn to turn,
+and an engine's prefix cache with them. Does not know where passages come from (`collect.knowledge`) nor tokenizers.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from nightschool.prompt import JOINER
+from nightschool.records import ChatMessage
+
+HEAD: Final = "From our pages:"
+ASKED: Final = "Question:"
+FRAME: Final = re.compile(rf"^(?=[ \t]*(?:{HEAD}|{ASKED}|\[\d+\]))([ \t]*)(.)", re.MULTILINE | re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a document, small enough to stand in a prompt beside others."""
+
+    passage_id: str
+    """16 hexadecimal digits: a hash of all the rest."""
+    document: str
+    """Title, as people know it: `Returns`."""
+    heading: str
+    """Headings above it, outermost first, without the title: `Refund time > By card`; empty at the top."""
+    text: str
+
+    @property
+    def place(self) -> str:
+        """`Returns > Refund time`."""
+        return " > ".join(part for part in (self.document, self.heading) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What an index holds for a question, best first; all empty where nothing fits or the bot has no documents."""
+
+    passages: tuple[Passage, ...] = ()
+    scores: tuple[float, ...] = ()
+    """One a passage, of 0 to 1: how near it is to the question."""
+    index_hash: str = ""
+    """Content hash of the index that was asked; empty where there is none."""
+
+
+def with_passages(question: str, passages: Sequence[Passage]) -> str:
+    """The question as the model reads it, below the passages that were found for it."""
+    asked = unframed(question)
+    if not passages:
+        return asked
+    lines = (f"[{number}] {_line(passage)}" for number, passage in enumerate(passages, 1))
+    return "\n".join([HEAD, *lines, "", f"{ASKED} {asked}"])
+
+
+def render(system_prompt: str, said: Sequence[ChatMessage], passages: Sequence[Passage] = ()) -> list[ChatMessage]:
+    """A whole prompt: the bot's system prompt, the history, and the last question with its passages.
+
+    `said` ends with the question and holds no system message.
+    """
+    *history, question = said
+    return [
+        ChatMessage(role="system", content=system_prompt),
+        *(ChatMessage(role=turn["role"], content=_as_said(turn)) for turn in history),
+        ChatMessage(role="user", content=with_passages(question["content"], passages)),
+    ]
+
+
+def unframed(text: str) -> str:
+    """What a person wrote, with no line that reads like one of the frame. Twice is once."""
+    return FRAME.sub(rf"\1\2{JOINER}", text)
+
+
+def _as_said(turn: ChatMessage) -> str:
+    return unframed(turn["content"]) if turn["role"] == "user" else turn["content"]
+
+
+def _line(passage: Passage) -> str:
+    return " ".join(f"{passage.place}: {passage.text}".split())

@@ -1,0 +1,29 @@
+"""The section `[knowledge]` of a bot's file: which documents its answers stand on, and how strictly.
+
+Plain values; what an index is, `collect.knowledge` knows, and what is held back `serve` does.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from nightschool.section import Section
+
+
+class KnowledgePart(Section):
+    """The bot's own documents."""
+
+    folder: str = ""
+    """Folder of documents, from the folder of the bot's file on. Empty: the bot has none."""
+    passages: int = Field(default=4, ge=1, le=20)
+    """Passages in a prompt, at most."""
+    max_tokens: int = Field(default=600, ge=50, le=8192)
+    """Of all passages of a prompt together; the worst are left out first."""
+    min_score: float = Field(default=0.3, ge=0, le=1)
+    """A passage that is less near to the question than this is not shown to the model."""
+    show_sources: bool = True
+    """Whether people see under an answer what it stands on."""
+    guard: Literal["off", "mark", "hold"] = "hold"
+    """What becomes of a sentence whose fact stands in no passage: said, said and marked, or held back."""
+    verified_precision: float = Field(default=0.98, ge=0.5, lt=1)
+    """Share of an operator's answers that must be right where they are served to a like question as they stand."""
