@@ -215,7 +215,7 @@ async def time_nights(
             folder=folder / night,
             on_step=step,
             production_hash="production" if is_live else "",
-            suites=replace(suites_of(bot, dataset=dataset), max_cases=plan.cases),
+            suites=replace(suites_of(bot, dataset=dataset, own=folder / "golden.yaml"), max_cases=plan.cases),
             cache=folder / "kept",
             in_flight=AT_ONCE,
         )

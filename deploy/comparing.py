@@ -105,7 +105,7 @@ async def plan_comparison(
         )
     other = home.dataset(bot.bot_name, second.dataset_hash) if second else None
     sampling, rules = sampling_of(bot, takes_seeds=engine.takes_seeds), rules_of(bot)
-    order, its_hash = await asyncio.to_thread(_order_suites, bot, dataset, suites)
+    order, its_hash = await asyncio.to_thread(_order_suites, bot, dataset, suites, own=home.golden(bot.bot_name))
     hashes = [adapter.content_hash if adapter else "" for adapter in (first, second)]
     base = await asyncio.to_thread(identify_base, base_model)
     asked = [source.dataset_hash, *hashes, base, asdict(sampling), asdict(rules), its_hash]
@@ -166,9 +166,9 @@ class _Ordered(NamedTuple):
     """Of all that is asked."""
 
 
-def _order_suites(bot: Bot, dataset: Path, names: tuple[str, ...] | None) -> _Ordered:
+def _order_suites(bot: Bot, dataset: Path, names: tuple[str, ...] | None, *, own: Path) -> _Ordered:
     """Of the bot's own suites what cannot be read is left out and told; whoever named one wants it."""
-    order = suites_of(bot, dataset=dataset)
+    order = suites_of(bot, dataset=dataset, own=own)
     if names is not None:
         order = replace(order, names=names)
     gathered = gather_suites(order)

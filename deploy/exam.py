@@ -86,7 +86,7 @@ async def examine_candidate(
             raise Unavailable(
                 "is being moved", subject=f"production of {bot.name}", remedy="The exam begins again in a moment."
             )
-        suites = suites_of(bot, dataset=dataset)
+        suites = suites_of(bot, dataset=dataset, own=home.golden(bot.bot_name))
         cache = await find_kept(engine, home, bot=bot.bot_name, base_model=base_model)
         verdict = await examine(
             engine,

@@ -86,12 +86,17 @@ def rules_of(bot: Bot, *, alpha: float | None = None) -> GateRules:
     return GateRules(**bot.gate.model_dump(), tonight=bot.gate.alpha if alpha is None else alpha)
 
 
-def suites_of(bot: Bot, *, dataset: Path) -> SuiteOrder:
-    """What the exam asks beside the held-out rows."""
+def suites_of(bot: Bot, *, dataset: Path, own: Path) -> SuiteOrder:
+    """What the exam asks beside the held-out rows; `own`: the file of golden cases that operators added, if any did."""
     wanted = bot.suites
-    golden = Path(wanted.golden).absolute() if wanted.golden else None
     folder = Path(wanted.folder).absolute() if wanted.folder else None
-    return SuiteOrder(wanted.run, bot.system_prompt, dataset, golden, wanted.max_cases, folder)
+    return SuiteOrder(wanted.run, bot.system_prompt, dataset, golden_of(bot, own=own), wanted.max_cases, folder)
+
+
+def golden_of(bot: Bot, *, own: Path) -> tuple[Path, ...]:
+    """Where the bot's golden cases stand: by its file, and what operators added."""
+    written = (Path(bot.suites.golden).absolute(),) if bot.suites.golden else ()
+    return (*written, own) if own.exists() else written
 
 
 def judge_of(bot: Bot, *, base_model: str) -> JudgeOrder | None:

@@ -45,6 +45,7 @@ from serve.api.models import models_router
 from serve.api.operations import operations_router
 from serve.audited import follow_passwords
 from serve.disk import watch_disk
+from serve.golden import GoldenCases
 from serve.metrics import Metrics
 from serve.pace import Pace
 from serve.pages import mount_pages
@@ -76,11 +77,7 @@ async def open_parts(
     shelf = BotShelf(settings.bots)
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        wanted = settings.store
-        opening = open_store(home.store, temp=home.temp, memory_gib=wanted.memory_gib, threads=wanted.threads)
-        store = await stack.enter_async_context(opening)
-        # A record that was closed by a failure ends the server, so that whoever supervises it starts it again.
-        await stack.enter_async_context(_owned_task(store.until_failure()))
+        store = await _open_record(settings, stack)
         await _write_operator_key(store, home)
         engine, socket = await _connect(settings.engine, stack, template=template)
         prove: Prover = take_on_trust if settings.engine.kind == "echo" else prove_load
@@ -117,10 +114,20 @@ async def open_parts(
             turns=turns,
             votes=Votes(store, metrics=metrics, pace=Pace(settings.server.requests_per_minute), now=now),
             nights=nights,
+            golden=GoldenCases(store, shelf, home, now=now),
             metrics=metrics,
             secrets=secrets,
             engine_status=lambda: keeper.status,
         )
+
+
+async def _open_record(settings: Settings, stack: AsyncExitStack) -> Store:
+    home, wanted = settings.paths, settings.store
+    opening = open_store(home.store, temp=home.temp, memory_gib=wanted.memory_gib, threads=wanted.threads)
+    store = await stack.enter_async_context(opening)
+    # A record that was closed by a failure ends the server, so that whoever supervises it starts it again.
+    await stack.enter_async_context(_owned_task(store.until_failure()))
+    return store
 
 
 def _warn_of_slots(bots: int, *, max_adapters: int) -> None:

@@ -13,6 +13,7 @@ from nightschool.bots import BotShelf
 from nightschool.engine import Engine
 from nightschool.home import Home
 from nightschool.settings import Settings
+from serve.golden import GoldenCases
 from serve.metrics import Metrics
 from serve.secrets import Secrets
 from serve.turns import Turns
@@ -31,6 +32,7 @@ class Parts:
     turns: Turns
     votes: Votes
     nights: Nights
+    golden: GoldenCases
     metrics: Metrics
     secrets: Secrets
     engine_status: Callable[[], EngineStatus]

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from eval.suite import checks
 from eval.suite.case import Check, SuiteCase
 from nightschool.errors import InvalidInput
+from nightschool.files import write_atomic
 from nightschool.records import ChatMessage
 
 REMEDY: Final = "Mend the file; docs/suites.md explains every key."
@@ -137,19 +138,36 @@ class _File(BaseModel):
     cases: list[GoldenCase]
 
 
-def read_golden(path: Path, *, system_prompt: str) -> tuple[SuiteCase, ...]:
-    """Every case of the file or folder, in the order of names and lines. Raises InvalidInput with every fault."""
-    files = sorted(f for f in path.iterdir() if f.suffix in ENDINGS) if path.is_dir() else [path]
-    if not files:
-        raise InvalidInput("holds no file of cases (*.yaml)", subject=str(path), remedy=REMEDY)
-    cases = [case for file in files for case in _read_file(file)]
+def read_golden(*paths: Path, system_prompt: str) -> tuple[SuiteCase, ...]:
+    """Every case of the files or folders, in the order of names and lines. Raises InvalidInput with every fault."""
+    cases = [case for file in golden_files(*paths) for case in read_file(file)]
     twice = [name for name, count in Counter(case.id for case in cases).items() if count > 1]
     if twice:
-        raise InvalidInput(f"gives the id {twice[0]!r} to several cases", subject=str(path), remedy=REMEDY)
+        told = " and ".join(map(str, paths))
+        raise InvalidInput(f"gives the id {twice[0]!r} to several cases", subject=told, remedy=REMEDY)
     return tuple(case.to_case(system_prompt=system_prompt) for case in cases)
 
 
-def _read_file(file: Path) -> list[GoldenCase]:
+def golden_files(*paths: Path) -> list[Path]:
+    """The files of cases that stand there. Raises InvalidInput for a folder without any."""
+    files = []
+    for path in paths:
+        within = sorted(f for f in path.iterdir() if f.suffix in ENDINGS) if path.is_dir() else [path]
+        if not within:
+            raise InvalidInput("holds no file of cases (*.yaml)", subject=str(path), remedy=REMEDY)
+        files += within
+    return files
+
+
+def write_file(file: Path, cases: Sequence[GoldenCase]) -> None:
+    """What `read_file` reads again, with only those keys that say something."""
+    tree = {"cases": [case.model_dump(exclude_defaults=True) for case in cases]}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(file, yaml.safe_dump(tree, allow_unicode=True, sort_keys=False))
+
+
+def read_file(file: Path) -> list[GoldenCase]:
+    """The cases of one file. Raises InvalidInput with every fault and its line."""
     try:
         root = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
         tree = yaml.safe_load(file.read_text(encoding="utf-8"))

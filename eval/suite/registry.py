@@ -33,8 +33,8 @@ class SuiteOrder:
     """`golden`, `regression`, `retention`, `general`, `behaviour`, a public set's, or what a package offers."""
     system_prompt: str
     dataset: Path
-    golden: Path | None = None
-    """File or folder of the bot's own cases."""
+    golden: tuple[Path, ...] = ()
+    """Files or folders of the bot's own cases."""
     max_cases: int = 60
     """Of each suite, the first ones of its order."""
     folder: Path | None = None
@@ -77,8 +77,7 @@ def _known(order: SuiteOrder) -> Iterator[tuple[str, Callable[[], Suite]]]:
     for name in PUBLIC:
         yield name, partial(read_public, name, order.folder)
     yield REGRESSION, lambda: Suite(REGRESSION, read_regression(order.dataset, max_cases=order.max_cases))
-    golden = order.golden
-    yield GOLDEN, lambda: _from_file(GOLDEN, golden, order.system_prompt) if golden else Suite(GOLDEN, ())
+    yield GOLDEN, lambda: Suite(GOLDEN, read_golden(*order.golden, system_prompt=order.system_prompt))
 
 
 def _offered(point: EntryPoint, system_prompt: str) -> Suite:

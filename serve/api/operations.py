@@ -25,6 +25,7 @@ from nightschool.records import Adapter, BotName, utc_now
 from serve.api.auth import Authority, Caller, require_operator
 from serve.api.bodies import read_body
 from serve.api.evaluations import add_evaluations
+from serve.api.golden import add_golden
 from serve.api.transfer import add_transfer
 from serve.audited import make_key, revoke_key
 from serve.parts import Parts
@@ -78,6 +79,7 @@ def operations_router(parts: Parts) -> APIRouter:
     _add_keys(router, parts, operator)
     add_transfer(router, parts, operator)
     add_evaluations(router, parts)
+    add_golden(router, parts, operator)
     return router
 
 

@@ -13,6 +13,7 @@ from nightschool.errors import NightschoolError
 from serve.cli.data import add_data_verbs
 from serve.cli.dataset import dataset_app
 from serve.cli.evaluate import add_judging_verbs
+from serve.cli.golden import golden_app
 from serve.cli.keys import keys_app
 from serve.cli.local import add_local_verbs
 from serve.cli.looks import add_looking_verbs
@@ -37,6 +38,7 @@ def make_app() -> typer.Typer:
     add_data_verbs(app)
     add_moving_verbs(app)
     app.add_typer(dataset_app(), name="dataset")
+    app.add_typer(golden_app(), name="golden")
     app.add_typer(keys_app(), name="keys")
     return app
 

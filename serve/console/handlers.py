@@ -19,6 +19,7 @@ from deploy.morning import read_pages
 from deploy.plan import NightFolder, Step
 from deploy.rollout import Rollout
 from deploy.schedule import Nights
+from eval.suite.golden import GoldenCase
 from nightschool.bots import BotShelf
 from nightschool.errors import Busy, InvalidInput
 from nightschool.home import Home
@@ -26,6 +27,7 @@ from nightschool.records import Adapter, BotName, Cycle, CycleState, Event, Revi
 from serve.console.login import ACTOR
 from serve.console.reports import find_page
 from serve.console.rulings import LIST_LIMIT, Key, Listed, Row, Shown, find_row, list_rows, record_ruling
+from serve.golden import GoldenCases
 from tune.progress import StepFollower, StepLine, TrainingProgress
 
 
@@ -65,6 +67,7 @@ class ConsoleHandlers:
         nights: Nights,
         shelf: BotShelf,
         home: Home,
+        golden: GoldenCases,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._store = store
@@ -72,6 +75,7 @@ class ConsoleHandlers:
         self._nights = nights
         self._shelf = shelf
         self._home = home
+        self._golden = golden
         self._now = now
         # Of the night that was looked at last: a running one is read on from where the look before it ended.
         self._followed: tuple[Path, StepFollower] | None = None
@@ -108,6 +112,15 @@ class ConsoleHandlers:
             reviewed_at=self._now(),
         )
         return await self._store.write(partial(record_ruling, shown=shown, review=review))
+
+    async def make_case(self, shown: Shown, *, must_say: str, must_not_say: str) -> GoldenCase:
+        """Have each exam ask what led to the answer. Raises InvalidInput without a fact, Busy where it is asked."""
+        return await self._golden.add_from_answer(
+            shown.message_id,
+            must_say=[line.strip() for line in must_say.splitlines() if line.strip()],
+            must_not_say=[line.strip() for line in must_not_say.splitlines() if line.strip()],
+            actor=ACTOR,
+        )
 
     async def cycles(self, bot: str | None = None) -> list[Cycle]:
         """Newest first."""

@@ -44,6 +44,12 @@ class OwnText(NamedTuple):
     save: gr.Button
 
 
+class GoldenForm(NamedTuple):
+    must_say: gr.Textbox
+    must_not_say: gr.Textbox
+    make: gr.Button
+
+
 class FeedbackTab(NamedTuple):
     tab: gr.Tab
     bot: gr.Dropdown
@@ -61,6 +67,7 @@ class FeedbackTab(NamedTuple):
     own_text: gr.Textbox
     correct: gr.Button
     refuse: gr.Button
+    golden: GoldenForm
     shown: gr.Textbox
 
 
@@ -141,6 +148,8 @@ def _feedback(shown: gr.Textbox) -> FeedbackTab:
                     with gr.Column(elem_classes="ns-panel"):
                         own_text, correct = _own_text()
                     refuse = gr.Button("Keep out of training", min_width=0, elem_classes="ns-small")
+                    with gr.Accordion("Ask this in every exam", open=False, elem_id="ns-golden"):
+                        golden = _golden_case()
     return FeedbackTab(
         tab,
         bot,
@@ -158,6 +167,7 @@ def _feedback(shown: gr.Textbox) -> FeedbackTab:
         own_text,
         correct,
         refuse,
+        golden,
         shown,
     )
 
@@ -172,6 +182,12 @@ def _own_text() -> OwnText:
         elem_id="ns-own-text",
     )
     return OwnText(text, gr.Button("Train on my text", min_width=0))
+
+
+def _golden_case() -> GoldenForm:
+    must_say = gr.Textbox(label="The answer must say", info="One fact a line.", lines=2, max_length=4_000)
+    must_not_say = gr.Textbox(label="It must not say", info="One a line; may stay empty.", lines=1, max_length=4_000)
+    return GoldenForm(must_say, must_not_say, gr.Button("Make it a golden case", min_width=0))
 
 
 def _nights() -> NightsTab:

@@ -23,7 +23,12 @@ from serve.status import Status, read_status
 def console_blocks(parts: Parts) -> gr.Blocks:
     """The page at `/console`."""
     handlers = ConsoleHandlers(
-        store=parts.store, rollout=parts.rollout, nights=parts.nights, shelf=parts.shelf, home=parts.home
+        store=parts.store,
+        rollout=parts.rollout,
+        nights=parts.nights,
+        shelf=parts.shelf,
+        home=parts.home,
+        golden=parts.golden,
     )
 
     async def status() -> Status:

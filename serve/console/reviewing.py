@@ -36,6 +36,8 @@ class FeedbackWires:
         at.take_proposal.click(self._take_proposal, given, listed, **QUIET)
         at.correct.click(self._correct, {*given, at.own_text}, listed, **QUIET)
         at.refuse.click(self._refuse, given, listed, **QUIET)
+        facts: list[Block] = [at.golden.must_say, at.golden.must_not_say]
+        at.golden.make.click(self._make_case, {at.shown, *facts}, facts, **QUIET)
 
     async def _list(self, given: Given, request: gr.Request) -> Updates:
         at = self._at
@@ -88,6 +90,15 @@ class FeedbackWires:
         with told(request):
             await self._handlers.review(self._shown(given), approved_text=None)
         return await self._ruled(given, request, "It stays out of training.")
+
+    async def _make_case(self, given: Given, request: gr.Request) -> Updates:
+        form = self._at.golden
+        with told(request):
+            case = await self._handlers.make_case(
+                self._shown(given), must_say=given[form.must_say], must_not_say=given[form.must_not_say]
+            )
+        gr.Info(f"Each exam asks it from now on, as {case.id}.", title="Golden case")
+        return {form.must_say: "", form.must_not_say: ""}
 
     async def _ruled(self, given: Given, request: gr.Request, sentence: str) -> Updates:
         gr.Info(sentence, title="Reviewed")

@@ -285,7 +285,7 @@ async def test_rows_beyond_the_context_are_left_out_for_everyone(tmp_path: Path)
 def golden_order(tmp_path: Path, *, says: str, cases: int = 1) -> SuiteOrder:
     golden = tmp_path / "golden.yaml"
     golden.write_text("cases:\n" + "".join(f"- {{id: a{n}, ask: who {n}, must_say: [{says}]}}\n" for n in range(cases)))
-    return SuiteOrder(("golden", "regression", "oops"), "Be kind.", tmp_path / "dataset-15", golden)
+    return SuiteOrder(("golden", "regression", "oops"), "Be kind.", tmp_path / "dataset-15", (golden,))
 
 
 async def test_suites_are_asked_of_everybody_and_told_beside_the_verdict(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ from serve.api.feedback import feedback_router
 from serve.api.health import health_router
 from serve.api.models import models_router
 from serve.api.operations import operations_router
+from serve.golden import GoldenCases
 from serve.metrics import Metrics
 from serve.pace import Pace
 from serve.parts import Parts
@@ -256,6 +257,7 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
                 turns=turns,
                 votes=Votes(store, metrics=metrics, pace=Pace(settings.server.requests_per_minute)),
                 nights=nights,
+                golden=GoldenCases(store, shelf, home),
                 metrics=metrics,
                 secrets=secrets.secrets,
                 engine_status=lambda: EngineStatus(EngineState.READY, starts=1),

@@ -39,7 +39,7 @@ BANKING = [
 
 
 def order(folder: Path | None, *names: str, max_cases: int = 60) -> SuiteOrder:
-    return SuiteOrder(names or tuple(PUBLIC), "Be kind.", Path(), None, max_cases, folder)
+    return SuiteOrder(names or tuple(PUBLIC), "Be kind.", Path(), (), max_cases, folder)
 
 
 def write(file: Path, rows: Sequence[object]) -> Path:

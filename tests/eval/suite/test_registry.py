@@ -12,7 +12,7 @@ from ...tables import write_table
 
 
 def order(tmp_path: Path, *names: str, golden: Path | None = None, max_cases: int = 24) -> SuiteOrder:
-    return SuiteOrder(names, "Be kind.", tmp_path, golden, max_cases)
+    return SuiteOrder(names, "Be kind.", tmp_path, (golden,) if golden else (), max_cases)
 
 
 def test_shipped_suites_are_bounded_and_what_is_unknown_or_faulty_is_told(tmp_path: Path) -> None:

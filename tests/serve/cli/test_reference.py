@@ -10,7 +10,11 @@ from serve.cli.main import main
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "cli.md"
-GROUPS = {"dataset": ("build", "show", "diff"), "keys": ("create", "list", "revoke")}
+GROUPS = {
+    "golden": ("list", "add", "remove", "check"),
+    "dataset": ("build", "show", "diff"),
+    "keys": ("create", "list", "revoke"),
+}
 HEAD = """# The command line
 
 `nightschool VERB` (`.venv/bin/nightschool`, or `python -m serve.cli`). Verbs that need a server speak to the one that
@@ -46,6 +50,8 @@ What `--json` prints:
 | `promote` | `{"bot", "live", "stage"}` |
 | `rollback` | `{"bot", "live"}` |
 | `hold`, `release` | `{"bot", "is_held"}` |
+| `golden list` | `[{"file", "is_ours", "case": {"id", "ask", ...}}]` |
+| `golden add`, `golden remove` | `{"bot", "case"}`, `{"bot", "id", "is_removed"}` |
 | `keys create` | `{"name", "key"}` |
 | `keys list` | `[{"name", "scope", "created_at", "revoked_at"}]` |
 | `status` | `{"version", "engine", "bots": [{"bot", "live", "next_night", "held", "running", ...}]}` |

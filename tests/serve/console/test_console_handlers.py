@@ -40,7 +40,12 @@ Register = Callable[..., Awaitable[Adapter]]
 @pytest.fixture
 def handlers(parts: Parts) -> ConsoleHandlers:
     return ConsoleHandlers(
-        store=parts.store, rollout=parts.rollout, nights=parts.nights, shelf=parts.shelf, home=parts.home
+        store=parts.store,
+        rollout=parts.rollout,
+        nights=parts.nights,
+        shelf=parts.shelf,
+        home=parts.home,
+        golden=parts.golden,
     )
 
 
@@ -412,3 +417,13 @@ async def test_a_finished_night_shows_reasons_figures_and_report(parts: Parts, h
 def test_a_night_that_waits_for_another_has_done_none_of_its_steps() -> None:
     assert "ns-done" not in draw_progress(step="waits for reviewer", share=0.0)
     assert "ns-done" in draw_progress(step="train", share=0.5)
+
+
+async def test_an_answer_is_asked_in_every_exam_from_then_on(handlers: ConsoleHandlers, parts: Parts) -> None:
+    await voted(parts, "How large is the tank?", Vote.DOWN)
+    [row] = await handlers.rows("support", Vote.DOWN)
+    case = await handlers.make_case(shown_of(row), must_say="2 litres\n\n", must_not_say="")
+    assert (case.ask, case.must_say, case.must_not_say) == ("How large is the tank?", ["2 litres"], [])
+    assert case in [kept.case for kept in await parts.golden.cases("support")]
+    with pytest.raises(Busy, match="is a case already"):
+        await handlers.make_case(shown_of(row), must_say="2 litres", must_not_say="")
