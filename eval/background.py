@@ -27,7 +27,7 @@ class NightPoint(_Part):
     gain: Measured
     """Over whom it had to beat."""
     scores: dict[str, float] = {}
-    """The primary metric of base, production and candidate."""
+    """Token F1 of base, production and candidate: the figure that each night has, whatever its primary metric."""
 
 
 class Background(_Part):

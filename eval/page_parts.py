@@ -127,7 +127,8 @@ def draw_night_points(nights: Sequence[NightPoint]) -> str:
         ]
         for night in reversed(nights)
     )
-    heads = ["night", "candidate", "verdict", "gain", "base", "production", "candidate"]
+    scores = (f"token F1: {label}" for label in ("base", "production", "candidate"))
+    heads = ["night", "candidate", "verdict", "gain", *scores]
     drawn = f"<figure><figcaption>{text(words)}</figcaption>{draw_nights(gains, kinds=kinds)}</figure>"
     return drawn + "<p></p>" + table("Night by night, the newest first", heads, rows)
 
