@@ -5,7 +5,8 @@ tenth of its votes turned round, and one dataset is built of it all by the recor
 `tune.train`: SFT, and from its adapter DPO and KTO; and plain TRL with its defaults on the same SFT rows for as many
 epochs. Told are perplexity of people's held-out answers, ROUGE-L and token F1 of greedy answers (gains with 95 %
 intervals over groups), and how often the better of two held-out answers is the likelier by the mean over its tokens.
-Gains of DPO and KTO are differences to the SFT run on the same pairs. Says nothing of how real votes look.
+Gains of DPO and KTO are differences to the SFT run on the same pairs, and the accuracy of their reward is the share of
+those pairs in which they moved likelihood from the worse answer to the better one. Says nothing of how real votes look.
 Run: python bench/learn.py [--data FILE] [--quick]   The last line is one JSON object.
 """
 
@@ -62,7 +63,7 @@ def run_night(method: Method, dataset: Path, folder: Path, *, model: str, plan: 
         folder / method,
         Recipe(
             base_model=model, dataset=str(dataset), methods=(method,), start=str(start or ""), epochs=plan.epochs,
-            learning_rate=4e-4, dpo_learning_rate=2e-4, kto_learning_rate=2e-4, batch_size=8, seed=SEED,
+            learning_rate=4e-4, batch_size=8, seed=SEED,
             min_pairs=1, min_votes=2, min_votes_each=1,
         ),
     )  # fmt: skip
@@ -89,6 +90,8 @@ class Marks:
     perplexity: float
     prefers: NDArray[np.float64]
     """(pairs,) 1 where the better answer is the likelier one."""
+    leads: NDArray[np.float64]
+    """(pairs,) How much likelier, over all of its tokens: a logarithm."""
     answers: Sequence[str]
 
 
@@ -102,6 +105,7 @@ def mark(judge: Contestants, adapter: Path | None, pupils: Class, *, plan: Plan,
     return Marks(
         perplexity=perplexity([scored[example] for example in pupils.examined]),
         prefers=prefers(*([scored[pair[place]] for pair in pairs] for place in (0, 1))),
+        leads=np.array([scored[better].log_prob - scored[worse].log_prob for better, worse in pairs]),
         answers=answered,
     )
 
@@ -125,6 +129,8 @@ def compare(marks: Mapping[str, Marks], pupils: Class) -> dict[str, float]:
     pairs = np.arange(len(tuned.prefers))
     for name in ("dpo", "kto"):
         figures |= _bounds(f"pref_gain_{name}", marks[name].prefers - tuned.prefers, pairs)
+        # What DPO calls the accuracy of its reward (Rafailov et al. 2023): one half is chance.
+        figures |= _bounds(f"reward_acc_{name}", (marks[name].leads > tuned.leads).astype(float), pairs)
         figures[f"perplexity_ratio_{name}"] = marks[name].perplexity / tuned.perplexity
     return figures
 

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 Learner = Literal["lora", "qlora", "full"]
 FULL_RATES: Final[Mapping[str, float]] = MappingProxyType(
-    {"learning_rate": 2e-5, "dpo_learning_rate": 1e-6, "kto_learning_rate": 5e-7}
+    {"learning_rate": 2e-5, "dpo_learning_rate": 5e-6, "kto_learning_rate": 5e-6}
 )
 """A whole model learns at a tenth of an adapter's rates."""
 

@@ -83,7 +83,7 @@ class RecipePart(Section):
     """So does a night with fewer votes up, or fewer votes down."""
     dpo_epochs: float = Field(default=1, gt=0, le=20)
     """Passes over the pairs."""
-    dpo_learning_rate: float = Field(default=1e-5, gt=0, lt=1)
+    dpo_learning_rate: float = Field(default=5e-5, gt=0, lt=1)
     dpo_beta: float = Field(default=0.1, gt=0, le=10)
     """How strongly DPO is held to the adapter that it began with; lower moves further."""
     dpo_sft_weight: float = Field(default=0.2, ge=0, le=10)
@@ -92,7 +92,7 @@ class RecipePart(Section):
     """Share of pairs that are thought to be the wrong way round."""
     kto_epochs: float = Field(default=1, gt=0, le=20)
     """Passes over the votes."""
-    kto_learning_rate: float = Field(default=5e-6, gt=0, lt=1)
+    kto_learning_rate: float = Field(default=5e-5, gt=0, lt=1)
     kto_beta: float = Field(default=0.1, gt=0, le=10)
     """How strongly KTO is held to the adapter that it began with; lower moves further."""
     kto_loss: Literal["kto", "apo_zero_unpaired"] = "kto"

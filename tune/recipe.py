@@ -77,7 +77,7 @@ class Recipe(BaseModel):
     min_votes_each: int = Field(default=20, ge=1)
     """Nor with fewer votes up, or fewer down."""
     dpo_epochs: float = Field(default=1, gt=0)
-    dpo_learning_rate: float = Field(default=1e-5, gt=0, lt=1)
+    dpo_learning_rate: float = Field(default=5e-5, gt=0, lt=1)
     dpo_beta: float = Field(default=0.1, gt=0)
     """How strongly DPO is held to where it started."""
     dpo_sft_weight: float = Field(default=0.2, ge=0)
@@ -85,7 +85,7 @@ class Recipe(BaseModel):
     dpo_label_smoothing: float = Field(default=0.1, ge=0, lt=0.5)
     """So many pairs are thought to be the wrong way round."""
     kto_epochs: float = Field(default=1, gt=0)
-    kto_learning_rate: float = Field(default=5e-6, gt=0, lt=1)
+    kto_learning_rate: float = Field(default=5e-5, gt=0, lt=1)
     kto_beta: float = Field(default=0.1, gt=0)
     """How strongly KTO is held to where it started."""
     kto_loss: Literal["kto", "apo_zero_unpaired"] = "kto"

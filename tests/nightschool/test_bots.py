@@ -206,6 +206,6 @@ def test_adapter_names(text: str, expected: AdapterName | None) -> None:
 def test_a_whole_model_learns_at_a_tenth_of_the_rates_unless_the_file_says_others(tmp_path: Path) -> None:
     write(tmp_path, MINIMAL + "[recipe]\nadapter = 'full'\nkto_learning_rate = 3e-6\n")
     recipe = load_bots(tmp_path)[BotName("support")].recipe
-    assert (recipe.learning_rate, recipe.dpo_learning_rate, recipe.kto_learning_rate) == (2e-5, 1e-6, 3e-6)
+    assert (recipe.learning_rate, recipe.dpo_learning_rate, recipe.kto_learning_rate) == (2e-5, 5e-6, 3e-6)
     write(tmp_path, MINIMAL + "[recipe]\nadapter = 'qlora'\n")
     assert load_bots(tmp_path)[BotName("support")].recipe.learning_rate == 2e-4
