@@ -7,6 +7,7 @@ exit code in `serve.cli.main`, nowhere else.
     NightschoolError              500  exit 1
     |- InvalidInput               400  exit 2
     |  |- InvalidSettings
+    |  |- InvalidFile
     |  |- IllegalMove             409
     |  '- ContextTooLong
     |- NotAuthenticated           401  exit 4
@@ -44,6 +45,12 @@ class InvalidInput(NightschoolError):
 
 class InvalidSettings(InvalidInput):
     code = "invalid_settings"
+
+
+class InvalidFile(InvalidInput):
+    """A training file that cannot be trained on as it stands."""
+
+    code = "invalid_file_format"
 
 
 class IllegalMove(InvalidInput):

@@ -63,6 +63,14 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     _fsync(path.parent)
 
 
+def replace_file(draft: Path, target: Path) -> None:
+    """Give a whole file its name, for good once this returned; the folder is made where it is missing."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _fsync(draft)
+    os.replace(draft, target)
+    _fsync(target.parent)
+
+
 def free_bytes(folder: Path) -> int:
     """Room on the disk of `folder`; a folder that is gone has none."""
     try:

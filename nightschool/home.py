@@ -68,6 +68,14 @@ class Home:
         """What frozen layers make of training rows, by base model and row: may go at any time, and costs time then."""
         return self.root / "kept"
 
+    @property
+    def uploads(self) -> Path:
+        """Files that callers sent, and what trainings left for them."""
+        return self.root / "uploads"
+
+    def upload(self, content_hash: str) -> Path:
+        return self.uploads / content_hash
+
     def cycle(self, bot: BotName, cycle_id: str) -> Path:
         """One night's working folder; what is in it says `deploy.plan.NightFolder`."""
         return self.root / "cycles" / bot / cycle_id
@@ -120,7 +128,7 @@ class Home:
     def owns(self, name: str) -> bool:
         """Whether what is so called right below `root` is Nightschool's, as its log, state or draft may be too."""
         files = (self.store, self.operator_key, self.secrets, self.server_state, self.lock, self.temp, self.logs)
-        kinds = ("models", "cycles", "datasets", "adapters", "proofs", "reports", "kept", "exams", "golden")
+        kinds = ("models", "cycles", "datasets", "adapters", "proofs", "reports", "kept", "exams", "golden", "uploads")
         own = (*(path.name for path in files), *kinds)
         return name in own or name.removeprefix(".").startswith(tuple(f"{known}." for known in own))
 

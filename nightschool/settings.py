@@ -161,6 +161,13 @@ class NightSettings(Section):
         return tuple(filter(None, self.training_gpus.split(",")))
 
 
+class FineTuningSettings(Section):
+    max_file_bytes: int = Field(default=200_000_000, ge=1_000, le=2**40)
+    """Largest file that one upload may bring."""
+    max_key_bytes: int = Field(default=1_000_000_000, ge=1_000, le=2**44)
+    """So many bytes of files one key may have here."""
+
+
 class Settings(Section):
     """The whole tree."""
 
@@ -172,6 +179,7 @@ class Settings(Section):
     engine: EngineSettings = EngineSettings()
     store: StoreSettings = StoreSettings()
     night: NightSettings = NightSettings()
+    fine_tuning: FineTuningSettings = FineTuningSettings()
 
     @property
     def paths(self) -> Home:

@@ -40,11 +40,13 @@ from nightschool.settings import EngineSettings, Settings
 from serve.api.completions import completions_router
 from serve.api.errors import fallback_router, install_error_handlers
 from serve.api.feedback import feedback_router
+from serve.api.files import files_router
 from serve.api.health import health_router
 from serve.api.models import models_router
 from serve.api.operations import operations_router
 from serve.audited import follow_passwords
 from serve.disk import watch_disk
+from serve.files import CallersFiles
 from serve.golden import GoldenCases
 from serve.metrics import Metrics
 from serve.pace import Pace
@@ -115,6 +117,7 @@ async def open_parts(
             votes=Votes(store, metrics=metrics, pace=Pace(settings.server.requests_per_minute), now=now),
             nights=nights,
             golden=GoldenCases(store, shelf, home, now=now),
+            files=_callers_files(settings, store, base_model=base_model, now=now),
             metrics=metrics,
             secrets=secrets,
             engine_status=lambda: keeper.status,
@@ -128,6 +131,13 @@ async def _open_record(settings: Settings, stack: AsyncExitStack) -> Store:
     # A record that was closed by a failure ends the server, so that whoever supervises it starts it again.
     await stack.enter_async_context(_owned_task(store.until_failure()))
     return store
+
+
+def _callers_files(settings: Settings, store: Store, *, base_model: str, now: Callable[[], datetime]) -> CallersFiles:
+    context_tokens = settings.engine.max_model_len
+    return CallersFiles(
+        store, settings.paths, settings.fine_tuning, base_model=base_model, context_tokens=context_tokens, now=now
+    )
 
 
 def _warn_of_slots(bots: int, *, max_adapters: int) -> None:
@@ -149,7 +159,14 @@ def build_app(parts: Parts) -> FastAPI:
     """The server's faces over its parts."""
     app = FastAPI(title="Nightschool", openapi_url=None, docs_url=None, redoc_url=None)
     install_error_handlers(app)
-    for router in (health_router, models_router, completions_router, feedback_router, operations_router):
+    for router in (
+        health_router,
+        models_router,
+        completions_router,
+        feedback_router,
+        files_router,
+        operations_router,
+    ):
         app.include_router(router(parts))
     app.include_router(fallback_router())
     return mount_pages(app, parts)

@@ -13,6 +13,7 @@ from nightschool.bots import BotShelf
 from nightschool.engine import Engine
 from nightschool.home import Home
 from nightschool.settings import Settings
+from serve.files import CallersFiles
 from serve.golden import GoldenCases
 from serve.metrics import Metrics
 from serve.secrets import Secrets
@@ -33,6 +34,7 @@ class Parts:
     votes: Votes
     nights: Nights
     golden: GoldenCases
+    files: CallersFiles
     metrics: Metrics
     secrets: Secrets
     engine_status: Callable[[], EngineStatus]

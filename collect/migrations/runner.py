@@ -17,6 +17,7 @@ from collect.migrations.m005_holds import HOLDS
 from collect.migrations.m006_schedules import SCHEDULES
 from collect.migrations.m007_signals import SIGNALS
 from collect.migrations.m008_ends import ENDS
+from collect.migrations.m009_files import FILES
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
@@ -36,6 +37,7 @@ MIGRATIONS: Final = (
     Migration("m006_schedules", SCHEDULES),
     Migration("m007_signals", SIGNALS),
     Migration("m008_ends", ENDS),
+    Migration("m009_files", FILES),
 )
 """Oldest first. A released one is never edited."""
 

@@ -13,6 +13,7 @@ from nightschool.errors import NightschoolError
 from serve.cli.data import add_data_verbs
 from serve.cli.dataset import dataset_app
 from serve.cli.evaluate import add_judging_verbs
+from serve.cli.files import files_app
 from serve.cli.golden import golden_app
 from serve.cli.keys import keys_app
 from serve.cli.local import add_local_verbs
@@ -38,6 +39,7 @@ def make_app() -> typer.Typer:
     add_data_verbs(app)
     add_moving_verbs(app)
     app.add_typer(dataset_app(), name="dataset")
+    app.add_typer(files_app(), name="files")
     app.add_typer(golden_app(), name="golden")
     app.add_typer(keys_app(), name="keys")
     return app

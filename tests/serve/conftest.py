@@ -43,9 +43,11 @@ from nightschool.settings import EngineSettings, NightSettings, ServerSettings, 
 from serve.api.completions import completions_router
 from serve.api.errors import fallback_router, install_error_handlers
 from serve.api.feedback import feedback_router
+from serve.api.files import files_router
 from serve.api.health import health_router
 from serve.api.models import models_router
 from serve.api.operations import operations_router
+from serve.files import CallersFiles
 from serve.golden import GoldenCases
 from serve.metrics import Metrics
 from serve.pace import Pace
@@ -222,7 +224,14 @@ def register(parts: Parts) -> Register:
 def _app_of(parts: Parts) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     install_error_handlers(app)
-    for router in (health_router, models_router, completions_router, feedback_router, operations_router):
+    for router in (
+        health_router,
+        models_router,
+        completions_router,
+        feedback_router,
+        files_router,
+        operations_router,
+    ):
         app.include_router(router(parts))
     app.include_router(fallback_router())
     return app
@@ -258,6 +267,7 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
                 votes=Votes(store, metrics=metrics, pace=Pace(settings.server.requests_per_minute)),
                 nights=nights,
                 golden=GoldenCases(store, shelf, home),
+                files=CallersFiles(store, home, settings.fine_tuning, base_model="echo", context_tokens=2048),
                 metrics=metrics,
                 secrets=secrets.secrets,
                 engine_status=lambda: EngineStatus(EngineState.READY, starts=1),

@@ -26,6 +26,7 @@ RELEASED = {
     "m006_schedules": "ece0c74512653bce",
     "m007_signals": "4e7203693cd30ca5",
     "m008_ends": "12a412c44b77e03a",
+    "m009_files": "e77c4c858ba7c321",
 }
 
 

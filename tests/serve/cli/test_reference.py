@@ -11,6 +11,7 @@ from serve.cli.main import main
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "cli.md"
 GROUPS = {
+    "files": ("check",),
     "golden": ("list", "add", "remove", "check"),
     "dataset": ("build", "show", "diff"),
     "keys": ("create", "list", "revoke"),
@@ -50,6 +51,7 @@ What `--json` prints:
 | `promote` | `{"bot", "live", "stage"}` |
 | `rollback` | `{"bot", "live"}` |
 | `hold`, `release` | `{"bot", "is_held"}` |
+| `files check` | `{"format", "rows", "tokens", "trained_tokens"}` |
 | `golden list` | `[{"file", "is_ours", "case": {"id", "ask", ...}}]` |
 | `golden add`, `golden remove` | `{"bot", "case"}`, `{"bot", "id", "is_removed"}` |
 | `keys create` | `{"name", "key"}` |
