@@ -11,11 +11,11 @@ from typing import Final, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from eval.core import keep_core
-from eval.metrics.embedding import load_embedder
 from eval.rules import GateRules, Primary
 from eval.suites import HELD_OUT, SuiteRow, choose_rows, count_witnesses, read_held_out
 from eval.topics import name_topics
 from eval.votes import HeldVotes, choose_votes, read_held_votes
+from nightschool.embedding import load_embedder
 from nightschool.tables import read_rows
 
 TRAIN: Final = "sft_train.parquet"

@@ -7,12 +7,12 @@ from statistics import fmean, median
 import numpy as np
 
 from eval.metrics.corpus import bleu, chrf
-from eval.metrics.embedding import load_embedder
 from eval.metrics.perplexity import corpus_perplexity
 from eval.metrics.refusal import is_refusal
 from eval.metrics.task import accuracy, macro_f1, read_label
 from eval.metrics.text import exact_match, rouge, token_f1
 from eval.suite.case import Reply, Suite, SuiteCase
+from nightschool.embedding import load_embedder
 from nightschool.records import Finish
 from nightschool.wording import repetition, words
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.metrics.embedding import load_embedder
 from eval.suites import SuiteRow
 from eval.topics import Embed, name_topics
+from nightschool.embedding import load_embedder
 from nightschool.records import ChatMessage
 
 KINDS = ("When is my parcel delivered to {}?", "How do I reset the password of {}?", "Can I pay my invoice with {}?")

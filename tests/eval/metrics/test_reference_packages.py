@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from eval.metrics.corpus import bleu, chrf
-from eval.metrics.embedding import load_embedder
 from eval.metrics.task import macro_f1
 from eval.metrics.text import exact_match, rouge, token_f1
+from nightschool.embedding import load_embedder
 from nightschool.errors import EvaluationFailed
 
 ROOT = Path(__file__).parents[3]
@@ -101,7 +101,7 @@ def test_similarity_is_wordllamas_own_and_nothing_is_downloaded() -> None:
     script = """
 import sys
 import numpy as np
-from eval.metrics.embedding import load_embedder
+from nightschool.embedding import load_embedder
 ours = load_embedder()
 assert "wordllama" not in sys.modules and "torch" not in sys.modules
 texts = ["How do I return a planter?", "Rückgabe, bitte! 退款", "a"]

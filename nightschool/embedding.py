@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nightschool.errors import EvaluationFailed
+from nightschool.errors import Unavailable
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -48,9 +48,9 @@ class Embedder:
 
 
 def load_embedder() -> Embedder:
-    """Raises EvaluationFailed where the package is not installed or holds other files."""
-    # Imported and loaded here: nobody needs it before suites are measured. The package itself is not imported: it sets
-    # up logging, and would look for its own tokenizer on the network.
+    """Raises Unavailable where the package is not installed or holds other files."""
+    # Imported and loaded here: most processes never need it. The package itself is not imported: it sets up logging,
+    # and would look for its own tokenizer on the network.
     from safetensors.numpy import load_file  # noqa: PLC0415
     from tokenizers import Tokenizer  # noqa: PLC0415
 
@@ -60,7 +60,7 @@ def load_embedder() -> Embedder:
         tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
         (vectors,) = load_file(folder / WEIGHTS).values()
     except Exception as error:  # tokenizers and safetensors raise kinds of their own
-        raise EvaluationFailed(
+        raise Unavailable(
             f"cannot be read ({error})", subject="the word vectors", remedy="Install the packages again: make up."
         ) from error
     tokenizer.no_padding()
