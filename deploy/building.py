@@ -2,7 +2,8 @@
 
 Columns, near-duplicates and splits of a million messages hold Python's lock for a minute and more, in which a thread of
 the server would let nobody else be served. A snapshot of fewer than `CHILD_FROM` messages is built in a thread all the
-same: it takes less than the child's own start. The bytes are the same on both ways. Does not know what a dataset holds.
+same: it takes less than the child's own start, unless people's names are looked for, whose model the server never
+loads. The bytes are the same on both ways. Does not know what a dataset holds.
 """
 
 import asyncio
@@ -33,7 +34,8 @@ async def have_built(
 
     Raises what `tune.dataset.build_dataset` does, or BuildFailed, which quotes the child's last lines.
     """
-    if await asyncio.to_thread(_count_messages, order.snapshot) < child_from:
+    is_light = order.privacy is None or not order.privacy.names
+    if is_light and await asyncio.to_thread(_count_messages, order.snapshot) < child_from:
         return await asyncio.to_thread(order.build)
     await asyncio.to_thread(write_order, order_file, order)
     log = order_file.with_suffix(".log")

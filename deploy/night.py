@@ -26,6 +26,7 @@ from deploy.orders import (
     describe_attempts,
     in_production,
     insufficient,
+    privacy_of,
     questions_of,
     recipe_of,
     shortfall,
@@ -264,8 +265,7 @@ STEPS: Final = (
     NightStep(Step.EVALUATE, Night.is_examined, Night.examine),
     NightStep(Step.DECIDE, Night.has_decision, Night.decide),
 )
-"""In order; those from `Step.REGISTER` on for each attempt (`deploy.plan.SCALES`). `Step.REPORT`, the page and the
-closed row, comes behind them however the night ends (`deploy.cycle`)."""
+"""In order; from `Step.REGISTER` on for each attempt. Behind them, whatever comes, `Step.REPORT` (`deploy.cycle`)."""
 
 
 async def take_snapshot(school: School, bot: Bot, folder: NightFolder) -> None:
@@ -287,6 +287,7 @@ async def make_dataset(school: School, bot: Bot, folder: NightFolder, *, target:
         suites=tuple(Path(suite) for suite in bot.recipe.suites),
         seed=bot.recipe.split_seed,
         questions=questions_of(bot),
+        privacy=privacy_of(bot, kept=school.home.found(bot.bot_name)),
         known_items=await find_known_items(school.store, school.home, bot=bot.bot_name),
         trained_before=await find_trained(school.store, school.home, bot=bot.bot_name),
     )

@@ -24,6 +24,7 @@ from nightschool.records import BASE, Adapter, Event, Outcome, Sampling, Stage
 from nightschool.timetable import SchedulePart
 from tune.bounds import Bounds
 from tune.dataset import DatasetSummary
+from tune.masking import Privacy
 from tune.recipe import Recipe
 
 EXAM_SHARE: Final = 0.2
@@ -79,6 +80,12 @@ def bounds_of(bot: Bot) -> Bounds:
         votes_a_day=wanted.votes_a_day,
         agreeing_persons=wanted.agreeing_persons,
     )
+
+
+def privacy_of(bot: Bot, *, kept: Path) -> Privacy | None:
+    """What is taken out of rows before they are learnt from; `kept`: where what was found stays for the next night."""
+    wanted = bot.privacy
+    return None if wanted.mask == "off" else Privacy(names=wanted.mask == "names", allow=wanted.allow, kept=kept)
 
 
 def rules_of(bot: Bot, *, alpha: float | None = None) -> GateRules:

@@ -21,6 +21,7 @@ from nightschool.faults import describe_faults
 from nightschool.judge_part import JudgePart
 from nightschool.knowledge_part import KnowledgePart
 from nightschool.morning_part import MorningPart
+from nightschool.privacy_part import PrivacyPart
 from nightschool.recipe_part import RecipePart
 from nightschool.records import BOT_NAME_PATTERN, BotName, Sampling
 from nightschool.section import Section, read_toml
@@ -115,6 +116,7 @@ class Bot(Section):
     distill: DistillPart = DistillPart()
     gate: GatePart = GatePart()
     judge: JudgePart = JudgePart()
+    privacy: PrivacyPart = PrivacyPart()
     knowledge: KnowledgePart = KnowledgePart()
     suites: SuitesPart = SuitesPart()
     schedule: SchedulePart = SchedulePart()

@@ -5,6 +5,7 @@ not decided here. Beyond sight: names of people, and handles of messengers that 
 """
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 # A letter or digit of a name that is written with spaces around: Chinese runs a name into the sentence.
@@ -108,6 +109,12 @@ def find_phones(text: str) -> set[str]:
     return spoken | numbers | _written_phones(text)
 
 
+def find_phone_spans(text: str) -> list[tuple[int, int]]:
+    """Where numbers stand that `find_phones` finds, but for those that are valid somewhere and look like none."""
+    spoken = [match.span() for match in _SPOKEN_PHONE.finditer(text)]
+    return spoken + [match.span() for match in _DIGITS.finditer(text) if _is_phone(match, text)]
+
+
 def find_digit_rows(text: str) -> set[str]:
     """Whatever is as long as a phone number: orders, parcels, cards."""
     return {digits_of(match.group()) for match in _DIGITS.finditer(text)}
@@ -126,9 +133,19 @@ def is_garbled(phone: str, known: str) -> bool:
 
 def find_accounts(text: str) -> set[str]:
     """Cards, IBANs, numbers of social security, keys."""
-    ibans = {_bare(match) for match in _IBAN.findall(text) if _is_iban(match)}
+    ibans = {_bare(text[start:end]) for start, end in _iban_spans(text)}
     cards = {digits_of(match.group()) for match in _DIGITS.finditer(text) if is_card(match.group())}
     return ibans | cards | set(_PERSON_NUMBER.findall(text)) | set(_SECRET.findall(text))
+
+
+def find_account_spans(text: str) -> dict[str, list[tuple[int, int]]]:
+    """Where cards, IBANs, numbers of social security and addresses of machines stand, under those names."""
+    return {
+        "card": [match.span() for match in _DIGITS.finditer(text) if is_card(match.group())],
+        "iban": list(_iban_spans(text)),
+        "person": [match.span() for match in _PERSON_NUMBER.finditer(text)],
+        "machine": [match.span(1) for match in _ADDRESS_OF_A_MACHINE.finditer(text)],
+    }
 
 
 def find_streets(text: str) -> set[str]:
@@ -151,6 +168,16 @@ def is_card(written: str) -> bool:
 def _passes_luhn(digits: str) -> bool:
     doubled = [sum(divmod(2 * int(d), 10)) if place % 2 else int(d) for place, d in enumerate(reversed(digits))]
     return sum(doubled) % 10 == 0
+
+
+def _iban_spans(text: str) -> Iterator[tuple[int, int]]:
+    """A word of four letters behind one looks like a group of it."""
+    for match in _IBAN.finditer(text):
+        gaps = [match.start() + gap.start() for gap in re.finditer("[ -]", match.group())]
+        ends = [*gaps, match.end()][::-1]
+        end = next((end for end in ends if _is_iban(text[match.start() : end])), None)
+        if end is not None:
+            yield match.start(), end
 
 
 def _is_iban(written: str) -> bool:

@@ -95,6 +95,10 @@ class Home:
         """Immutable, content-hashed home of a registered adapter."""
         return self.adapters(bot) / content_hash[:16]
 
+    def found(self, bot: BotName) -> Path:
+        """Where personal data stands in texts, by their hashes: may go at any time, and costs time then."""
+        return self.root / "found" / bot
+
     def golden(self, bot: BotName) -> Path:
         """Cases that operators wrote on the console or the command line; a bot's own file may hold more."""
         return self.root / "golden" / f"{bot}.yaml"
@@ -128,7 +132,10 @@ class Home:
     def owns(self, name: str) -> bool:
         """Whether what is so called right below `root` is Nightschool's, as its log, state or draft may be too."""
         files = (self.store, self.operator_key, self.secrets, self.server_state, self.lock, self.temp, self.logs)
-        kinds = ("models", "cycles", "datasets", "adapters", "proofs", "reports", "kept", "exams", "golden", "uploads")
+        kinds = (
+            "models", "cycles", "datasets", "adapters", "proofs", "reports", "kept", "exams", "golden", "uploads",
+            "found",
+        )  # fmt: skip
         own = (*(path.name for path in files), *kinds)
         return name in own or name.removeprefix(".").startswith(tuple(f"{known}." for known in own))
 

@@ -28,6 +28,7 @@ from tune.card import Counts, Settings, describe_repetition, write_card
 from tune.decontaminate import suite_turns
 from tune.dialogues import join_dialogues
 from tune.left_out import LEFT_OUT, explain_votes, write_left_out
+from tune.masking import Privacy, describe_masked, mask_rows
 from tune.older import is_older, read_older_items, read_older_trained
 from tune.parts import KINDS, Parts, count_parts, part_rows
 from tune.parts import SIDES as BOTH
@@ -115,13 +116,14 @@ def build_dataset(
     known_items: frozenset[str] = frozenset(),
     trained_before: frozenset[str] = frozenset(),
     questions: int = 0,
+    privacy: Privacy | None = None,
 ) -> DatasetSummary:
     """The dataset of `snapshot` below `target`, named by its content; built once, found again afterwards.
 
     `held_out_share` is 0..1. `trained_before` names the conversations that production was trained on
     (`read_trained`): they are never held out. `suites` are files and folders of chats that examine elsewhere. With
-    `questions` it also holds so many, at most, that nobody answered well. Raises InvalidInput where the snapshot, or a
-    suite, is not one.
+    `questions` it also holds so many, at most, that nobody answered well. With `privacy` placeholders stand where
+    personal data was. Raises InvalidInput where the snapshot, or a suite, is not one.
     """
     said = join_dialogues(read_snapshot(snapshot, unjudged=questions))
     paced = bound_votes(said, votes_a_day=bounds.votes_a_day)
@@ -140,6 +142,7 @@ def build_dataset(
     )
     asked = list(suite_turns(suites))
     parts = part_rows(selection, taken, bounds, split=split, suites=asked, topic_ratio=topic_ratio, questions=questions)
+    parts, masked = mask_rows(parts, privacy, system_prompt=system_prompt)
     counts = count_parts(parts)
     target.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=target, prefix=".draft-"))
@@ -148,8 +151,8 @@ def build_dataset(
         write_left_out(draft / LEFT_OUT, explain_votes(said, taken, selection, parts))
         settings = Settings(held_out_share, half_life_days, topic_ratio, len(asked), seed)
         card = write_card(counts, bounds, settings)
-        (draft / CARD).write_text(card + "\n" + "\n".join(_draw(draft, parts)))
-        about = _about(taken, parts, counts) | asdict(settings)
+        (draft / CARD).write_text("\n".join([card, *describe_masked(masked), *_draw(draft, parts)]))
+        about = _about(taken, parts, counts) | asdict(settings) | masked
         if questions:
             about |= {"questions": questions, "rows.questions_train": len(parts.questions)}
         content_hash = publish(draft, kind=KIND, about=about).content_hash

@@ -15,7 +15,10 @@ from nightschool.settings import EngineSettings, NightSettings, ServerSettings, 
 from serve.app import open_parts
 from serve.secrets import open_secrets
 
-BOT = 'name = "ours"\ntitle = "Shop"\nsystem_prompt = "You are a shop."\n[schedule]\nenabled = false\n'
+BOT = (
+    'name = "ours"\ntitle = "Shop"\nsystem_prompt = "You are a shop."\n'
+    '[privacy]\nmask = "off"\n[schedule]\nenabled = false\n'
+)
 
 
 @pytest.fixture

@@ -28,6 +28,8 @@ FILE = """
 name = "support"
 title = "Fern"
 system_prompt = "Help."
+[privacy]
+mask = "off"
 [schedule]
 cron = "0 3 * * *"
 time_zone = "Europe/Berlin"

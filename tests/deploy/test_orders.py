@@ -12,6 +12,7 @@ from deploy.orders import (
     contestants,
     hash_in_production,
     in_production,
+    privacy_of,
     questions_of,
     recipe_of,
     sampling_of,
@@ -227,3 +228,10 @@ def test_paths_of_a_bots_file_count_from_where_the_server_runs(tmp_path: Path, m
     assert ordered.suites == (str(tmp_path / "suites"), "/far/a.jsonl")
     assert ordered.replay_folder == "/far/replay"
     assert recipe_of(BOT, base_model="base", dataset=Path("data")).replay == "none"
+
+
+@pytest.mark.parametrize(("mask", "names"), [("off", None), ("patterns", False), ("names", True)])
+def test_what_a_bot_says_of_privacy_is_ordered(tmp_path: Path, mask: str, names: bool | None) -> None:
+    bot = Bot.model_validate({"name": "support", "title": "F", "system_prompt": "Hi.", "privacy": {"mask": mask}})
+    ordered = privacy_of(bot, kept=tmp_path)
+    assert (ordered.names if ordered else None) is names

@@ -90,7 +90,9 @@ def bots(tmp_path: Path) -> Path:
 
 def order(folder: Path, bot: BotName, schedule: str) -> None:
     file = folder / f"{bot}.toml"
-    file.write_text(f"name = '{bot}'\ntitle = 'Fern'\nsystem_prompt = 'Help.'\n[schedule]\n{schedule}\n")
+    file.write_text(
+        f"name = '{bot}'\ntitle = 'Fern'\nsystem_prompt = 'Help.'\n[privacy]\nmask = 'off'\n[schedule]\n{schedule}\n"
+    )
 
 
 @pytest.fixture

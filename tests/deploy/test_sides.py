@@ -20,7 +20,10 @@ from nightschool.records import Adapter, BotName, ChatMessage, Event, Stage
 
 BOT = BotName("support")
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
-FILE = 'name = "support"\ntitle = "Fern"\nsystem_prompt = "Help."\n[recipe]\nmin_examples = 100000\n'
+FILE = (
+    'name = "support"\ntitle = "Fern"\nsystem_prompt = "Help."\n'
+    '[privacy]\nmask = "off"\n[recipe]\nmin_examples = 100000\n'
+)
 WORDS = "amber birch cedar dune elm fern grove heath iris jade kelp lotus moss nettle oak pine quince reed"
 
 

@@ -112,9 +112,8 @@ async def test_an_e_mail_is_left_once_and_a_mailer_can_read_it(tmp_path: Path) -
 async def test_what_was_not_sent_stands_on_the_morning_page(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     (tmp_path / "bots").mkdir()
-    order = (
-        f'name = "support"\ntitle = "Fern"\nsystem_prompt = "Help."\n[morning]\nmail_folder = "{tmp_path}/file/out"\n'
-    )
+    order = 'name = "support"\ntitle = "Fern"\nsystem_prompt = "Help."\n'
+    order += f'[privacy]\nmask = "off"\n[morning]\nmail_folder = "{tmp_path}/file/out"\n'
     (tmp_path / "bots" / "support.toml").write_text(order)
     await send_letter(BotShelf(tmp_path / "bots"), NightFolder(tmp_path), LETTER)
     page = (tmp_path / "morning.md").read_text()

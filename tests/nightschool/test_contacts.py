@@ -117,3 +117,7 @@ def test_order_numbers_are_no_accounts(text: str) -> None:
 )
 def test_a_street_address_is_found(text: str) -> None:
     assert find_streets(text)
+
+
+def test_a_word_behind_an_iban_is_no_part_of_it() -> None:
+    assert find_accounts("Refund DE89 3704 0044 0532 0130 00 please.") == {"DE89370400440532013000"}

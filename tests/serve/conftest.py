@@ -64,6 +64,8 @@ system_prompt = "You are {title}."
 starters = ["Where is my parcel?"]
 [sampling]
 max_tokens = 40
+[privacy]
+mask = "off"
 [schedule]
 enabled = false
 """

@@ -1,0 +1,20 @@
+"""The section `[privacy]` of a bot's file: what is taken out of what people said before anything learns from it.
+
+Plain values; what personal data is, `nightschool.pii` knows.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from nightschool.section import Section
+from nightschool.text import OperatorsText
+
+
+class PrivacyPart(Section):
+    """What a night may see of people."""
+
+    mask: Literal["off", "patterns", "names"] = "names"
+    """What becomes a placeholder in datasets: nothing; secrets, contacts and accounts; or names of people too."""
+    allow: tuple[OperatorsText, ...] = Field(default=(), max_length=1_000)
+    """What stays, for example your products: beside what the system prompt says, or many conversations."""
