@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
+from collect.grounds import NO_GROUNDS, Grounds, keep_grounds
 from collect.store import Cursor
 from nightschool.errors import InvalidInput, NotAllowed, NotFound
 from nightschool.records import BotName, Conversation, Finish, Message, Source
@@ -17,26 +18,29 @@ ONE_CONVERSATION: Final = """
 select conversation_id, bot, owner, source, title, created_at, is_held_out
 from conversations where conversation_id = $conversation_id
 """
+COLUMNS: Final = """
+message_id, conversation_id, bot, parent_id, role, content, source, created_at, version, adapter_hash, finish,
+    prompt_tokens, completion_tokens, first_token_s, duration_s, sampling_json, passage_ids, index_hash, system_hash
+""".strip()
+"""Of a message, in the order of its fields."""
 # Lists, since one statement takes 1.3 ms for any number of messages; "on conflict" would make that 8 ms.
-ADD_MESSAGES: Final = """
-insert into messages (message_id, conversation_id, bot, parent_id, role, content, source, created_at, version,
-    adapter_hash, finish, prompt_tokens, completion_tokens, first_token_s, duration_s, sampling_json, position)
+ADD_MESSAGES: Final = f"""
+insert into messages ({COLUMNS}, position)
 select unnest($message_id::text[]), unnest($conversation_id::text[]), unnest($bot::text[]),
     unnest($parent_id::text[]), unnest($role::text[]), unnest($content::text[]), unnest($source::text[]),
     unnest($created_at::timestamptz[]), unnest($version::integer[]), unnest($adapter_hash::text[]),
     unnest($finish::text[]), unnest($prompt_tokens::integer[]), unnest($completion_tokens::integer[]),
     unnest($first_token_s::double[]), unnest($duration_s::double[]), unnest($sampling_json::text[]),
+    unnest($passage_ids::text[][]), unnest($index_hash::text[]), unnest($system_hash::text[]),
     nextval('message_positions')
 """
 IDS_OF: Final = "select message_id from messages where conversation_id = $conversation_id"
-ONE_MESSAGE: Final = """
-select message_id, conversation_id, bot, parent_id, role, content, source, created_at, version, adapter_hash, finish,
-    prompt_tokens, completion_tokens, first_token_s, duration_s, sampling_json
+ONE_MESSAGE: Final = f"""
+select {COLUMNS}
 from messages where message_id = $message_id and ($bot is null or bot = $bot)
 """
-MESSAGES_OF: Final = """
-select message_id, conversation_id, bot, parent_id, role, content, source, created_at, version, adapter_hash, finish,
-    prompt_tokens, completion_tokens, first_token_s, duration_s, sampling_json
+MESSAGES_OF: Final = f"""
+select {COLUMNS}
 from messages where conversation_id = $conversation_id order by position
 """
 CONVERSATIONS_OF: Final = """
@@ -58,8 +62,10 @@ class ConversationSummary:
     messages: int
 
 
-def record_turn(cursor: Cursor, *, conversation: Conversation, messages: Sequence[Message]) -> None:
-    """Keep a turn; keeping it twice is keeping it once.
+def record_turn(
+    cursor: Cursor, *, conversation: Conversation, messages: Sequence[Message], grounds: Grounds = NO_GROUNDS
+) -> None:
+    """Keep a turn, and what its answer stood on; keeping it twice is keeping it once.
 
     Raises NotAllowed where the conversation is somebody else's, InvalidInput where a message or its parent is of
     another one.
@@ -69,6 +75,7 @@ def record_turn(cursor: Cursor, *, conversation: Conversation, messages: Sequenc
     _check_places(conversation, fresh, known)
     if fresh:
         cursor.execute(ADD_MESSAGES, {name: [getattr(message, name) for message in fresh] for name in MESSAGE_FIELDS})
+        keep_grounds(cursor, grounds)
 
 
 def conversation(cursor: Cursor, conversation_id: str) -> Conversation:
@@ -156,4 +163,7 @@ def _message(row: tuple[Any, ...]) -> Message:
         first_token_s=row[13],
         duration_s=row[14],
         sampling_json=row[15],
+        passage_ids=tuple(row[16] or ()),
+        index_hash=row[17] or "",
+        system_hash=row[18] or "",
     )

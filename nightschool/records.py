@@ -151,6 +151,12 @@ class Message:
     first_token_s: float | None = None
     duration_s: float | None = None
     sampling_json: str = "{}"
+    passage_ids: tuple[str, ...] = ()
+    """Of the passages that stood in its prompt, best first."""
+    index_hash: str = ""
+    """Content hash of the index in which they were found; empty where none was asked."""
+    system_hash: str = ""
+    """Of the system prompt that it was given; empty where none is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,8 @@ class ServerSettings(Section):
     """Names by which the pages may be asked for, for example `chat.shop.example`; empty takes any."""
     trusted_proxies: Annotated[str, AfterValidator(_addresses)] = "127.0.0.1,::1"
     """Addresses whose word on a visitor's own address and on TLS is taken: your proxy's. Empty trusts nobody."""
+    strict_openai: bool = False
+    """Replies of the API hold OpenAI's fields alone, and not `nightschool` with an answer's sources."""
 
 
 class EngineSettings(Section):

@@ -12,9 +12,9 @@ from contextlib import aclosing
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Final
 
 from collect import conversations
+from collect.grounds import Grounds, hash_prompt
 from collect.store import Store
 from deploy.rollout import Rollout, Route
 from nightschool.bots import Bot
@@ -31,13 +31,11 @@ from nightschool.records import (
     new_id,
     utc_now,
 )
-from nightschool.text import clean_text
 from serve.answering import Answering
 from serve.branches import Tree, without_torsos
 from serve.metrics import Metrics
-
-TITLE_CHARS: Final = 60
-MAX_QUESTION_CHARS: Final = 20_000
+from serve.prompting import Prompt, Search, compose, find_nothing
+from serve.questions import check_question, title_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +44,8 @@ class Turn:
 
     bot: BotName
     conversation: Conversation
-    prompt: tuple[ChatMessage, ...]
-    """What the engine sees: the bot's system prompt, the history, the question."""
+    prompt: Prompt
+    """What the engine sees: the bot's system prompt, the history, the question and what was found for it."""
     asked: tuple[Message, ...]
     """Messages to record, oldest first; the answer hangs on the last one. A retry's question is recorded already."""
     answer_id: str
@@ -66,12 +64,14 @@ class Turns:
         rollout: Rollout,
         *,
         metrics: Metrics,
+        search: Search = find_nothing,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._store = store
         self._engine = engine
         self._rollout = rollout
         self._metrics = metrics
+        self._search = search
         self._now = now
         self._running: dict[asyncio.Task[Delta], Answering] = {}
         self._is_stopping = False
@@ -85,7 +85,7 @@ class Turns:
         place of the question that was not answered. Raises InvalidInput for an empty or overlong question, NotFound
         for a conversation that is not the owner's.
         """
-        text = _checked(text)
+        text = check_question(text)
         history: list[Message] = []
         if conversation_id is None:
             conversation = self._new_conversation(bot, owner, Source.CHAT, text)
@@ -97,7 +97,7 @@ class Turns:
         return Turn(
             bot=bot.bot_name,
             conversation=conversation,
-            prompt=_prompt(bot, (*history, question)),
+            prompt=self._prompt(bot, (*history, question)),
             asked=(question,),
             answer_id=new_id(),
             sampling=bot.sampling.to_sampling(),
@@ -116,7 +116,7 @@ class Turns:
         return Turn(
             bot=bot.bot_name,
             conversation=conversation,
-            prompt=_prompt(bot, (*without_torsos(history), question)),
+            prompt=self._prompt(bot, (*without_torsos(history), question)),
             asked=(question,),
             answer_id=new_id(),
             sampling=bot.sampling.to_sampling(),
@@ -133,7 +133,7 @@ class Turns:
             raise InvalidInput(
                 "must end with a user message", subject="messages", remedy="Put the question last.", param="messages"
             )
-        _checked(messages[-1]["content"])
+        check_question(messages[-1]["content"])
         conversation = self._new_conversation(bot, owner, Source.API, messages[-1]["content"])
         asked: list[Message] = []
         for position, message in enumerate(messages):
@@ -141,12 +141,11 @@ class Turns:
             parent_id = asked[-1].message_id if asked else None
             asked.append(self._message(conversation, message["role"], message["content"], source, parent_id))
         extra = [m["content"] for m in messages if m["role"] == "system"]
-        system = ChatMessage(role="system", content="\n\n".join([bot.system_prompt, *extra]))
         said = [ChatMessage(role=m["role"], content=m["content"]) for m in messages if m["role"] != "system"]
         return Turn(
             bot=bot.bot_name,
             conversation=conversation,
-            prompt=(system, *said),
+            prompt=compose(bot, said, search=self._search, extra=extra),
             asked=tuple(asked),
             answer_id=new_id(),
             sampling=sampling,
@@ -211,7 +210,7 @@ class Turns:
     async def _take(self, turn: Turn, answering: Answering, pieces: asyncio.Queue[Delta | None]) -> Delta:
         """Let the engine answer, hand its pieces on and record them. The last piece."""
         with self._rollout.lease(turn.bot, route=turn.route) as route:
-            request = ChatRequest(turn.prompt, route.model, turn.sampling, turn.answer_id)
+            request = ChatRequest(turn.prompt.messages, route.model, turn.sampling, turn.answer_id)
             try:
                 async with aclosing(self._engine.stream(request)) as deltas:
                     async for delta in deltas:
@@ -256,15 +255,25 @@ class Turns:
             first_token_s=answering.first_token_s,
             duration_s=answering.duration_s,
             sampling_json=json.dumps(asdict(turn.sampling)),
+            passage_ids=tuple(passage.passage_id for passage in turn.prompt.found.passages),
+            index_hash=turn.prompt.found.index_hash,
+            system_hash=hash_prompt(turn.prompt.system),
         )
-        await self._store.write(
-            partial(conversations.record_turn, conversation=turn.conversation, messages=(*turn.asked, answer))
+        keep = partial(
+            conversations.record_turn,
+            conversation=turn.conversation,
+            messages=(*turn.asked, answer),
+            grounds=Grounds(turn.prompt.system, turn.prompt.found.passages),
         )
+        await self._store.write(keep)
         self._metrics.answered(route.name, answer)
 
+    def _prompt(self, bot: Bot, said: Sequence[Message]) -> Prompt:
+        chat = [ChatMessage(role=message.role, content=message.content) for message in said]
+        return compose(bot, chat, search=self._search)
+
     def _new_conversation(self, bot: Bot, owner: str, source: Source, text: str) -> Conversation:
-        title = " ".join(text.split())[:TITLE_CHARS]
-        return Conversation(new_id(), bot.bot_name, owner, source, title, self._now())
+        return Conversation(new_id(), bot.bot_name, owner, source, title_of(text), self._now())
 
     def _message(
         self, conversation: Conversation, role: str, content: str, source: Source, parent_id: str | None
@@ -279,22 +288,3 @@ class Turns:
             source=source,
             created_at=self._now(),
         )
-
-
-def _prompt(bot: Bot, said: Sequence[Message]) -> tuple[ChatMessage, ...]:
-    system = ChatMessage(role="system", content=bot.system_prompt)
-    return (system, *(ChatMessage(role=message.role, content=message.content) for message in said))
-
-
-def _checked(text: str) -> str:
-    text = clean_text(text, subject="question", param="messages")
-    if not text.strip():
-        raise InvalidInput("is empty", subject="question", remedy="Write something.", param="messages")
-    if len(text) > MAX_QUESTION_CHARS:
-        raise InvalidInput(
-            f"has {len(text)} characters, more than {MAX_QUESTION_CHARS}",
-            subject="question",
-            remedy="Shorten it.",
-            param="messages",
-        )
-    return text

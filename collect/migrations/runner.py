@@ -18,6 +18,7 @@ from collect.migrations.m006_schedules import SCHEDULES
 from collect.migrations.m007_signals import SIGNALS
 from collect.migrations.m008_ends import ENDS
 from collect.migrations.m009_files import FILES
+from collect.migrations.m010_passages import PASSAGES
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
@@ -38,6 +39,7 @@ MIGRATIONS: Final = (
     Migration("m007_signals", SIGNALS),
     Migration("m008_ends", ENDS),
     Migration("m009_files", FILES),
+    Migration("m010_passages", PASSAGES),
 )
 """Oldest first. A released one is never edited."""
 

@@ -42,7 +42,7 @@ def completions_router(parts: Parts) -> APIRouter:
         limit.spend(caller.owner)
         turn = await _begin(parts, body, caller)
         version = parts.turns.version_of(turn)
-        reply = Reply(turn.answer_id, int(time.time()), body.model, version)
+        reply = Reply(turn.answer_id, int(time.time()), body.model, version, _own(parts, turn))
         headers = {VERSION_HEADER: version}
         answer = parts.turns.answer(turn)
         if not body.stream:
@@ -64,6 +64,14 @@ async def _begin(parts: Parts, body: ChatBody, caller: Caller) -> Turn:
         route=route,
     )
     return parts.turns.pin(turn)
+
+
+def _own(parts: Parts, turn: Turn) -> dict[str, object]:
+    """What an answer stands on, where its bot shows that and the server may say more than OpenAI does."""
+    shows = parts.shelf.find(turn.bot).knowledge.show_sources and not parts.settings.server.strict_openai
+    passages = turn.prompt.found.passages if shows else ()
+    sources = [{"document": p.document, "heading": p.heading, "passage_id": p.passage_id} for p in passages]
+    return {"sources": sources} if sources else {}
 
 
 async def _whole(answer: AsyncGenerator[Delta, None], reply: Reply) -> dict[str, object]:

@@ -5,7 +5,7 @@ Does not know where an answer comes from.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypedDict
 
 from nightschool.engine import Delta
@@ -32,6 +32,8 @@ class Reply:
     created_s: int
     model: str
     version: str
+    own: Mapping[str, Any] = field(default_factory=dict)
+    """What is ours beside OpenAI's fields, under `nightschool` at the end of an answer; empty: nothing is."""
 
     def completion(self, text: str, last: Delta) -> dict[str, Any]:
         choice = {
@@ -40,7 +42,7 @@ class Reply:
             "logprobs": None,
             "finish_reason": _finish(last),
         }
-        return self._frame("chat.completion") | {"choices": [choice], "usage": _usage(last)}
+        return self._frame("chat.completion") | {"choices": [choice], "usage": _usage(last)} | self._own
 
     def role_chunk(self) -> dict[str, Any]:
         return self._chunk({"role": "assistant", "content": ""}, None)
@@ -49,10 +51,14 @@ class Reply:
         return self._chunk({"content": text}, None)
 
     def finish_chunk(self, last: Delta) -> dict[str, Any]:
-        return self._chunk({}, _finish(last))
+        return self._chunk({}, _finish(last)) | self._own
 
     def usage_chunk(self, last: Delta) -> dict[str, Any]:
         return self._frame("chat.completion.chunk") | {"choices": [], "usage": _usage(last)}
+
+    @property
+    def _own(self) -> dict[str, Any]:
+        return {"nightschool": dict(self.own)} if self.own else {}
 
     def _chunk(self, delta: Mapping[str, str], finish: str | None) -> dict[str, Any]:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}

@@ -64,7 +64,7 @@ async def test_the_engine_sees_the_bots_prompt_and_what_was_said(parts: Parts, b
     first = await chat(parts, bot, "one")
     await take(parts, first)
     second = await chat(parts, bot, "two", after=first)
-    assert [(m["role"], m["content"]) for m in second.prompt] == [
+    assert [(m["role"], m["content"]) for m in second.prompt.messages] == [
         ("system", "You are Fern."), ("user", "one"), ("assistant", "[echo base] one"), ("user", "two"),
     ]  # fmt: skip
 
@@ -106,7 +106,7 @@ async def test_a_callers_system_message_stands_behind_the_bots_own(parts: Parts,
         messages=[{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}],
         sampling=Sampling(),
     )
-    assert turn.prompt[0]["content"] == "You are Fern.\n\nBe brief."
+    assert turn.prompt.system == "You are Fern.\n\nBe brief."
     assert [m.source for m in turn.asked] == [Source.CLIENT, Source.API]
 
 

@@ -1,7 +1,7 @@
 """Schemas only ever grow: from nothing, and from an older record with people's rows in it."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import duckdb
@@ -27,6 +27,7 @@ RELEASED = {
     "m007_signals": "4e7203693cd30ca5",
     "m008_ends": "12a412c44b77e03a",
     "m009_files": "e77c4c858ba7c321",
+    "m010_passages": "08ebdcec442b29f9",
 }
 
 
@@ -59,6 +60,27 @@ def test_an_empty_file_gets_every_migration_once(connection: Cursor) -> None:
     assert schema(connection) == before
 
 
+def write_as_of_old(connection: Cursor, talk: Conversation, messages: Sequence[Message], opinion: Feedback) -> None:
+    """By the columns of the first schema alone, as the Nightschool of its day did."""
+    connection.execute(
+        "insert into conversations (conversation_id, bot, owner, source, title, created_at) values (?, ?, ?, ?, ?, ?)",
+        [talk.conversation_id, talk.bot, talk.owner, talk.source, talk.title, talk.created_at],
+    )
+    for m in messages:
+        connection.execute(
+            "insert into messages (message_id, conversation_id, bot, parent_id, role, content, source, created_at, "
+            "version, adapter_hash, prompt_tokens, completion_tokens, sampling_json, position) "
+            "values (?, ?, ?, ?, ?, ?, ?, ?, ?, '', 0, 0, '{}', nextval('message_positions'))",
+            [m.message_id, m.conversation_id, m.bot, m.parent_id, m.role, m.content, m.source, m.created_at, m.version],
+        )
+    o = opinion
+    connection.execute(
+        "insert into feedback (message_id, bot, voter, vote, reasons, comment, ideal_answer, voted_at) "
+        "values (?, ?, ?, ?, ?, ?, ?, ?)",
+        [o.message_id, o.bot, o.voter, o.vote, list(o.reasons), o.comment, o.ideal_answer, o.voted_at],
+    )
+
+
 @pytest.mark.parametrize("age", range(1, len(MIGRATIONS)))
 def test_an_older_record_keeps_its_rows_and_takes_new_ones(connection: Cursor, age: int) -> None:
     migrate(connection, migrations=MIGRATIONS[:age])
@@ -66,8 +88,7 @@ def test_an_older_record_keeps_its_rows_and_takes_new_ones(connection: Cursor, a
     asked = Message("q", "c", BOT, None, "user", "Where?", Source.CHAT, NOON)
     said = Message("a", "c", BOT, "q", "assistant", "There.", Source.CHAT, NOON, version=1)
     opinion = Feedback("a", BOT, "browser:ada", Vote.UP, ("kind",), "Thanks", "", NOON)
-    conversations.record_turn(connection, conversation=talk, messages=[asked, said])
-    give(connection, opinion)
+    write_as_of_old(connection, talk, [asked, said], opinion)
 
     migrate(connection)
 

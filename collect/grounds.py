@@ -1,0 +1,67 @@
+"""What answers stood on: system prompts and passages, each text kept once and named by its hash in every answer.
+
+So a training row, an evaluation and an audit can show what the model knew. Does not know how passages are found.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from collect.store import Cursor
+from nightschool.errors import NotFound
+from nightschool.knowledge import Passage
+
+KNOWN_PASSAGES: Final = "select passage_id from passages where passage_id in (select unnest($ids::text[]))"
+ADD_PASSAGES: Final = """
+insert into passages (passage_id, document, heading, content)
+select unnest($passage_id::text[]), unnest($document::text[]), unnest($heading::text[]), unnest($text::text[])
+"""
+PASSAGES_OF: Final = "select passage_id, document, heading, content from passages where passage_id = $passage_id"
+KNOWN_PROMPT: Final = "select 1 from system_prompts where system_hash = $system_hash"
+ADD_PROMPT: Final = "insert into system_prompts (system_hash, content) values ($system_hash, $content)"
+PROMPT_OF: Final = "select content from system_prompts where system_hash = $system_hash"
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """Of one answer."""
+
+    system_prompt: str = ""
+    passages: tuple[Passage, ...] = ()
+
+
+NO_GROUNDS: Final = Grounds()
+
+
+def hash_prompt(system_prompt: str) -> str:
+    """16 hexadecimal digits by which the record calls a system prompt."""
+    return hashlib.sha256(system_prompt.encode()).hexdigest()[:16]
+
+
+def keep_grounds(cursor: Cursor, grounds: Grounds) -> None:
+    """Keep the texts that the record does not hold yet."""
+    system_hash = hash_prompt(grounds.system_prompt)
+    if grounds.system_prompt and cursor.execute(KNOWN_PROMPT, {"system_hash": system_hash}).fetchone() is None:
+        cursor.execute(ADD_PROMPT, {"system_hash": system_hash, "content": grounds.system_prompt})
+    wanted = {passage.passage_id: passage for passage in grounds.passages}
+    if wanted:
+        known = {row[0] for row in cursor.execute(KNOWN_PASSAGES, {"ids": list(wanted)}).fetchall()}
+        fresh = [passage for name, passage in wanted.items() if name not in known]
+        if fresh:
+            fields = ("passage_id", "document", "heading", "text")
+            cursor.execute(ADD_PASSAGES, {name: [getattr(passage, name) for passage in fresh] for name in fields})
+
+
+def passages_of(cursor: Cursor, *, passage_ids: Sequence[str]) -> list[Passage]:
+    """In the order asked for; one that was erased is left out."""
+    rows = (cursor.execute(PASSAGES_OF, {"passage_id": name}).fetchone() for name in passage_ids)
+    return [Passage(*row) for row in rows if row]
+
+
+def system_prompt_of(cursor: Cursor, *, system_hash: str) -> str:
+    """Raises NotFound."""
+    row = cursor.execute(PROMPT_OF, {"system_hash": system_hash}).fetchone()
+    if row is None:
+        raise NotFound("is not in the record", subject=f"system prompt {system_hash}", remedy="Check the hash.")
+    return str(row[0])

@@ -1,0 +1,44 @@
+"""What an engine is given for a turn: the bot's system prompt, what was said, and what the bot's documents say to it.
+
+One way for the page and the API. Bots without documents are prompted as ever; with documents the rendering is that of
+training (`nightschool.knowledge`). Does not know who asks, nor how documents are searched.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from nightschool.bots import Bot
+from nightschool.knowledge import Found, render
+from nightschool.records import BotName, ChatMessage
+
+Search = Callable[[BotName, Sequence[str]], Found]
+"""A bot's documents asked by its conversation's questions, oldest first; the last is the one to be answered."""
+
+
+NOTHING: Final = Found()
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    messages: tuple[ChatMessage, ...]
+    found: Found = NOTHING
+    """What stands in it of the bot's documents."""
+
+    @property
+    def system(self) -> str:
+        return self.messages[0]["content"]
+
+
+def find_nothing(_bot: BotName, _said: Sequence[str]) -> Found:
+    """The search of an installation without documents."""
+    return NOTHING
+
+
+def compose(bot: Bot, said: Sequence[ChatMessage], *, search: Search, extra: Sequence[str] = ()) -> Prompt:
+    """The prompt for the last of `said`, which is a question; `extra` is put behind the bot's system prompt."""
+    system = "\n\n".join([bot.system_prompt, *extra])
+    if not bot.knowledge.folder:
+        return Prompt((ChatMessage(role="system", content=system), *said))
+    found = search(bot.bot_name, [turn["content"] for turn in said if turn["role"] == "user"])
+    return Prompt(tuple(render(system, said, found.passages)), found)
