@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from collect.conversations import message
 from collect.store import Cursor
+from collect.verified.served import heed_vote
 from nightschool.errors import InvalidInput, NotFound
 from nightschool.records import BotName, Feedback, Message, Source, Vote
 from nightschool.text import clean_text, is_same
@@ -69,7 +70,7 @@ left join questions as q on q.message_id = a.parent_id
 left join reviews as r on r.message_id = f.message_id
 order by f.voted_at desc, f.message_id, f.voter
 """
-VOTABLE: Final = frozenset({Source.CHAT, Source.API})
+VOTABLE: Final = frozenset({Source.CHAT, Source.API, Source.VERIFIED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,10 @@ def record_opinion(cursor: Cursor, *, message_id: str, voter: str, opinion: Opin
         # The order in which they come is the order that counts, also where the clock was set back in between.
         voted_at=max(at, stored.feedback.voted_at) if stored else at,
     )
-    return _keep(cursor, _without_echo(now, about), stored)
+    heard = _keep(cursor, _without_echo(now, about), stored)
+    if heard.is_new and about.source is Source.VERIFIED:
+        heed_vote(cursor, about=about, voter=voter, vote=heard.feedback.vote, at=heard.feedback.voted_at)
+    return heard
 
 
 def feedback_of(cursor: Cursor, *, message_id: str, voter: str) -> Feedback | None:

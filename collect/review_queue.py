@@ -30,6 +30,8 @@ WEIGHTS: Final[Mapping[str, float]] = MappingProxyType(
 MOST_PERSONS: Final = 3
 """More thumbs down on one answer, or more suggestions, weigh as these: a crowd must not bury all the rest."""
 HALF_LIFE_DAYS: Final = 14.0
+SURE: Final = 1_000.0
+"""That an answer was a verified one is said first."""
 
 # Numbers first, over the small tables; the texts of those that are shown come after.
 CHOSEN: Final = """
@@ -81,12 +83,13 @@ limit $limit
 """
 TEXTS: Final = """
 with answers as (
-    select message_id, parent_id, content, version from messages where message_id in (select unnest($names::text[]))
+    select message_id, parent_id, content, version, source from messages
+    where message_id in (select unnest($names::text[]))
 ),
 questions as (
     select message_id, content from messages where message_id in (select parent_id from answers)
 )
-select a.message_id, coalesce(q.content, ''), a.content, a.version
+select a.message_id, coalesce(q.content, ''), a.content, a.version, a.source = 'verified'
 from answers as a left join questions as q on q.message_id = a.parent_id
 """
 PROPOSALS: Final = """
@@ -145,6 +148,7 @@ class _Texts(NamedTuple):
     question: str
     answer: str
     version: int | None
+    is_verified: bool
 
 
 class _Told(NamedTuple):
@@ -211,14 +215,16 @@ def _line(row: _Counted, texts: _Texts, proposal: str, told: _Told) -> Queued:
         answer=texts.answer,
         proposal=proposal,
         follow_up=told.follow_up,
-        reasons=tuple(_reasons(row, told.evidence)),
+        reasons=tuple(_reasons(row, told.evidence, is_verified=texts.is_verified)),
         last_at=row.last_at.astimezone(UTC),
         score=round(row.score, 3),
     )
 
 
-def _reasons(row: _Counted, evidence: Mapping[str, str]) -> list[str]:
+def _reasons(row: _Counted, evidence: Mapping[str, str], *, is_verified: bool) -> list[str]:
     weighed: list[tuple[float, str]] = []
+    if is_verified:
+        weighed.append((SURE, "a verified answer"))
     if row.downs:
         weighed.append((WEIGHTS["down"] * row.downs, _many(row.downs, "thumb down", "thumbs down")))
     if row.escalation:

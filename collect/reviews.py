@@ -11,8 +11,9 @@ from typing import Any, Final
 from collect.conversations import message
 from collect.events import append_event
 from collect.store import Cursor
+from collect.verified.served import heed_approval
 from nightschool.errors import InvalidInput
-from nightschool.records import BotName, Event, Finish, Message, Review, new_id
+from nightschool.records import BotName, Event, Finish, Message, Review, Source, new_id
 from nightschool.text import clean_text, is_same
 
 UPSERT: Final = """
@@ -53,6 +54,8 @@ def record_review(cursor: Cursor, *, review: Review) -> Review:
     cursor.execute(UPSERT, asdict(ruled) | {"tags": list(ruled.tags)})
     event = Event(new_id(), ruled.reviewed_at, ruled.bot, ruled.reviewer, _action(ruled, about), ruled.message_id, "")
     append_event(cursor, event=event)
+    if about.source is Source.VERIFIED and ruled.approved and is_same(ruled.corrected_answer, about.content):
+        heed_approval(cursor, about=about, reviewer=ruled.reviewer, at=ruled.reviewed_at)
     return ruled
 
 

@@ -10,7 +10,7 @@ COUNTS: Final = """
 select
     (select count(*) from conversations where bot = $bot),
     (select count(*) from messages where bot = $bot),
-    (select count(*) from messages where bot = $bot and role = 'assistant' and source in ('chat', 'api')),
+    (select count(*) from messages where bot = $bot and role = 'assistant' and source in ('chat', 'api', 'verified')),
     (select count(*) from feedback where bot = $bot and vote = 'up'),
     (select count(*) from feedback where bot = $bot and vote = 'down'),
     (select count(*) from reviews where bot = $bot)

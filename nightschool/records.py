@@ -79,11 +79,13 @@ class Finish(StrEnum):
 
 
 class Source(StrEnum):
-    """How a message came to us. CLIENT: history that an API caller sent along; no engine of ours made it."""
+    """How a message came to us. CLIENT: history that an API caller sent along; no engine of ours made it.
+    VERIFIED: an operator's words, served as they stand; no engine made it either."""
 
     CHAT = "chat"
     API = "api"
     CLIENT = "client"
+    VERIFIED = "verified"
     IMPORT = "import"
 
 

@@ -20,7 +20,7 @@ class Lack(StrEnum):
 
 def find_lack(answers: Sequence[Judged]) -> Lack | None:
     """None where one of the answers is good, is not ours, or where people disagree about one."""
-    if any(a.target is not None or a.is_good or a.said.source in {"client", "import"} for a in answers):
+    if any(a.target is not None or a.is_good or a.said.source in {"client", "import", "verified"} for a in answers):
         return None
     if any(a.word is Word.REFUSED for a in answers):
         return Lack.REFUSED

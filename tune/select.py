@@ -17,7 +17,7 @@ from tune.places import place_at_end
 from tune.settle import Preference, settle
 from tune.snapshot import Said, Snapshot
 from tune.weigh import DIGITS, weigh_words
-from tune.words import WHOLE, Judged, VoteRef, Word, judge_answers
+from tune.words import BORROWED, WHOLE, Judged, VoteRef, Word, judge_answers
 
 
 class Lineage(NamedTuple):
@@ -211,7 +211,7 @@ class _Tree:
             answer.word is Word.NONE
             and not answer.opinions
             and not answer.reviews
-            and said.source != "client"
+            and said.source not in BORROWED
             and said.finish in WHOLE
             and said.message_id not in self._parents
             and order.index(said.message_id) < order.index(kept.said.message_id)

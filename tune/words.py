@@ -19,6 +19,8 @@ from tune.tally import Tally, sign
 
 WHOLE: Final = frozenset({None, "stop"})
 """How an answer ends that may be imitated: one cut off in mid-sentence would teach to stop there."""
+BORROWED: Final = frozenset({"client", "verified"})
+"""Sources of answers that no engine of ours made: sent along by a caller, or an operator's words, served anew."""
 
 
 class Word(StrEnum):
@@ -215,9 +217,10 @@ def _judge(said: Said, place: Place, opinions: Sequence[Opinion], sources: _Sour
     net = sum(map(sign, opinions))
     judged = _Judgement(said, opinions, is_contradicted=tally.is_contradicted(place, said, net=net))
     ruled = rulings.find(place, said.content)
-    # What an API's caller sent along was not said by us: it is context, unless an operator ruled on that very message.
-    if said.source == "client" and (ruled is None or said.message_id not in ruled.reviews):
-        return judged.by(Word.NONE)
+    # What an API's caller sent along, or an operator had let in before, was not made by us: it is context, and votes on
+    # it teach nothing, unless an operator ruled on that very message.
+    if said.source in BORROWED and (ruled is None or said.message_id not in ruled.reviews):
+        return judged.by(Word.NONE).without_effect("")
     if ruled is not None:
         return judged.by_ruling(ruled)
     voices = agreed.find(judged.proposals) if place not in rulings.corrected else []

@@ -19,6 +19,7 @@ from collect.migrations.m007_signals import SIGNALS
 from collect.migrations.m008_ends import ENDS
 from collect.migrations.m009_files import FILES
 from collect.migrations.m010_passages import PASSAGES
+from collect.migrations.m011_verified import VERIFIED
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
@@ -40,6 +41,7 @@ MIGRATIONS: Final = (
     Migration("m008_ends", ENDS),
     Migration("m009_files", FILES),
     Migration("m010_passages", PASSAGES),
+    Migration("m011_verified", VERIFIED),
 )
 """Oldest first. A released one is never edited."""
 

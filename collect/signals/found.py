@@ -37,8 +37,8 @@ with next_turns as (
 ),
 answers as (
     select message_id, parent_id, content from messages
-    where message_id in (select parent_id from next_turns) and role = 'assistant' and source in ('chat', 'api')
-        and finish is distinct from 'error' and content <> ''
+    where message_id in (select parent_id from next_turns) and role = 'assistant'
+        and source in ('chat', 'api', 'verified') and finish is distinct from 'error' and content <> ''
 ),
 questions as (
     select message_id, content from messages where message_id in (select parent_id from answers)

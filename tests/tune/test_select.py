@@ -323,3 +323,35 @@ def test_a_chat_whose_roles_do_not_alternate_is_left_out_and_counted(record: Any
     selection = select(record)
     assert selection.lessons == ()
     assert selection.left_out == {"roles do not alternate": 1}
+
+
+def test_an_operators_words_that_were_served_anew_are_context_and_nothing_else(record: Any) -> None:
+    (asked,) = record.talk("c", "Refund?", owner="browser:a")
+    served = record.say("c", "30 days.", role="assistant", parent=asked, source="verified")
+    again = record.say("c", "Never!", role="assistant", parent=asked)
+    later = record.say("c", "Sure?", role="user", parent=served)
+    liked = record.say("c", "Yes.", role="assistant", parent=later)
+    for message, vote in ((served, "up"), (again, "up"), (liked, "up")):
+        record.vote(message, vote)
+    selection = select(record)
+    assert sorted(learnt(selection)) == ["Never!", "Yes."]
+    assert [pair.rejected for pair in selection.pairs] == []
+    assert sorted(rated.answer for rated in selection.rated) == ["Never!", "Yes."]
+    assert all(m["weight"] == 0 for one in selection.lessons for m in one.messages if m["content"] == "30 days.")
+
+
+def test_an_operators_ruling_on_a_served_answer_teaches_it_once(record: Any) -> None:
+    (asked,) = record.talk("c", "Refund?", owner="browser:a")
+    served = record.say("c", "30 days.", role="assistant", parent=asked, source="verified")
+    (other,) = record.talk("d", "Refund?", owner="browser:b")
+    record.say("d", "30 days.", role="assistant", parent=other, source="verified")
+    record.review(served, approved=True)
+    assert learnt(select(record)) == ["30 days."]
+
+
+def test_a_disliked_verified_answer_is_no_worse_answer_to_learn_from(record: Any) -> None:
+    (asked,) = record.talk("c", "Refund?", owner="browser:a")
+    served = record.say("c", "30 days.", role="assistant", parent=asked, source="verified")
+    record.vote(served, "down", ideal="20 days.")
+    selection = select_rows(read_snapshot(record.write()), system_prompt=PROMPT, with_unanswered=True)
+    assert (selection.lessons, selection.pairs, selection.rated, selection.unanswered) == ((), (), (), ())

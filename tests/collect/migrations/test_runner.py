@@ -28,6 +28,7 @@ RELEASED = {
     "m008_ends": "12a412c44b77e03a",
     "m009_files": "e77c4c858ba7c321",
     "m010_passages": "08ebdcec442b29f9",
+    "m011_verified": "b7d26a87fb760e23",
 }
 
 
