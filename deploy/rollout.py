@@ -20,7 +20,7 @@ from collect.holds import Hold
 from collect.store import Store
 from deploy.proof import Prover
 from deploy.slots import Slots
-from deploy.stages import move, ways_down
+from deploy.stages import check_reason, move, ways_down
 from nightschool.engine import Engine
 from nightschool.errors import Busy, InvalidInput, NightschoolError, NotFound, Unavailable
 from nightschool.home import Home
@@ -94,6 +94,10 @@ class Rollout:
         """See `Slots.load`; what answers people makes no room."""
         await self._slots.load(adapter, keep=self._answering())
 
+    async def unload(self, adapter: Adapter) -> None:
+        """See `Slots.unload`."""
+        await self._slots.unload(adapter)
+
     async def restore(self) -> None:
         """Load what the record says is live and point the routes at it; after each start of the engine.
 
@@ -132,7 +136,7 @@ class Rollout:
         The route flips after the move is in the record; the version before stays loaded. A hold stays armed. Raises
         InvalidInput without a reason (invariant 3), NotFound, Busy, IllegalMove, and what a failed load raises.
         """
-        _check_reason(reason, subject=bot)
+        check_reason(reason, subject=bot)
         async with self._moving[bot]:
             adapter = await self._find(bot, version) if version else await self._newest_candidate(bot)
             if adapter.stage is Stage.PRODUCTION:
@@ -180,7 +184,7 @@ class Rollout:
         never fails. The bot is held from then on and the weights are refused: no verdict puts them live. Raises
         InvalidInput without a reason or for a version that never was live, Busy where the base model answers already.
         """
-        _check_reason(reason, subject=bot)
+        check_reason(reason, subject=bot)
         async with self._moving[bot]:
             current = await self._in_production(bot)
             if current is None:
@@ -205,12 +209,12 @@ class Rollout:
 
     async def hold(self, bot: BotName, *, actor: str, reason: str) -> None:
         """No version of the bot goes live by itself until `release`. Raises InvalidInput without a reason."""
-        _check_reason(reason, subject=bot)
+        check_reason(reason, subject=bot)
         await self._store.write(partial(holds.arm_hold, hold=Hold(bot, actor, reason, self._now())))
 
     async def release(self, bot: BotName, *, actor: str, reason: str) -> None:
         """Verdicts move the bot again. Raises InvalidInput without a reason, Busy where it is not held."""
-        _check_reason(reason, subject=bot)
+        check_reason(reason, subject=bot)
         await self._store.write(partial(holds.lift_hold, bot=bot, actor=actor, reason=reason, at=self._now()))
 
     async def retire(self, adapter: Adapter, *, actor: str, reason: str) -> None:
@@ -285,11 +289,6 @@ class Rollout:
             if adapter.stage is Stage.CANDIDATE:
                 return adapter
         raise NotFound("has no candidate", subject=bot, remedy="Run `nightschool night` or name a --version.")
-
-
-def _check_reason(reason: str, *, subject: str) -> None:
-    if not reason.strip():
-        raise InvalidInput("needs a reason", subject=subject, remedy="Say why, with --reason.", param="reason")
 
 
 def _base_route(bot: BotName) -> Route:

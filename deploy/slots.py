@@ -75,6 +75,16 @@ class Slots:
             self._proved[model] = adapter.content_hash
         log.info("adapter=%s loaded", model)
 
+    async def unload(self, adapter: Adapter) -> None:
+        """Have the engine serve it no more. Raises Busy while an answer is being given by it."""
+        model = str(adapter.name)
+        async with self._loading:
+            if self._leases[model]:
+                raise Busy("is answering", subject=model, remedy="Try again in a moment.")
+            self._proved.pop(model, None)
+            if model in await self._engine.loaded_adapters():
+                await self._engine.unload_adapter(model)
+
     async def try_to_load(self, adapter: Adapter, *, keep: Collection[str]) -> str | None:
         """What kept the adapter from being loaded. Whatever it is, the other bots and the way down go on."""
         try:

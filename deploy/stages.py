@@ -78,3 +78,9 @@ def moves_as_mermaid() -> str:
     """The table as a Mermaid state diagram, for the docs."""
     lines = [f"    {stage} --> {to}" for stage, targets in MOVES.items() for to in sorted(targets)]
     return "\n".join(["stateDiagram-v2", "    [*] --> candidate", *lines])
+
+
+def check_reason(reason: str, *, subject: str) -> None:
+    """Of a person who moves an adapter. Raises InvalidInput where there is none."""
+    if not reason.strip():
+        raise InvalidInput("needs a reason", subject=subject, remedy="Say why, with --reason.", param="reason")

@@ -76,6 +76,14 @@ class Home:
     def upload(self, content_hash: str) -> Path:
         return self.uploads / content_hash
 
+    @property
+    def jobs(self) -> Path:
+        return self.root / "jobs"
+
+    def job(self, job_id: str) -> Path:
+        """One job's working folder; what is in it says `deploy.job_results.JobFolder`."""
+        return self.jobs / job_id
+
     def cycle(self, bot: BotName, cycle_id: str) -> Path:
         """One night's working folder; what is in it says `deploy.plan.NightFolder`."""
         return self.root / "cycles" / bot / cycle_id
@@ -134,7 +142,7 @@ class Home:
         files = (self.store, self.operator_key, self.secrets, self.server_state, self.lock, self.temp, self.logs)
         kinds = (
             "models", "cycles", "datasets", "adapters", "proofs", "reports", "kept", "exams", "golden", "uploads",
-            "found",
+            "found", "jobs",
         )  # fmt: skip
         own = (*(path.name for path in files), *kinds)
         return name in own or name.removeprefix(".").startswith(tuple(f"{known}." for known in own))

@@ -24,6 +24,7 @@ from pydantic import (
 
 from nightschool.errors import InvalidSettings
 from nightschool.faults import describe_faults, dotted_keys
+from nightschool.fine_tuning_part import FineTuningSettings
 from nightschool.home import Home
 from nightschool.section import Section, read_toml
 
@@ -161,13 +162,6 @@ class NightSettings(Section):
     @property
     def gpus(self) -> tuple[str, ...]:
         return tuple(filter(None, self.training_gpus.split(",")))
-
-
-class FineTuningSettings(Section):
-    max_file_bytes: int = Field(default=200_000_000, ge=1_000, le=2**40)
-    """Largest file that one upload may bring."""
-    max_key_bytes: int = Field(default=1_000_000_000, ge=1_000, le=2**44)
-    """So many bytes of files one key may have here."""
 
 
 class Settings(Section):

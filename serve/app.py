@@ -41,6 +41,7 @@ from serve.api.completions import completions_router
 from serve.api.errors import fallback_router, install_error_handlers
 from serve.api.feedback import feedback_router
 from serve.api.files import files_router
+from serve.api.fine_tuning import fine_tuning_router
 from serve.api.health import health_router
 from serve.api.models import models_router
 from serve.api.operations import operations_router
@@ -53,12 +54,14 @@ from serve.pace import Pace
 from serve.pages import mount_pages
 from serve.parts import Parts
 from serve.secrets import Secrets
+from serve.tuned import TunedModels
 from serve.turns import Turns
 from serve.vllm.client import connect_engine
 from serve.vllm.launch import cpu_dtype, engine_command, engine_environment, read_cpu_flags
 from serve.vllm.supervisor import EngineSupervisor
 from serve.votes import Votes
 from serve.watch import EngineWatch
+from serve.workshop import open_jobs
 
 log = logging.getLogger(__name__)
 
@@ -82,22 +85,21 @@ async def open_parts(
         store = await _open_record(settings, stack)
         await _write_operator_key(store, home)
         engine, socket = await _connect(settings.engine, stack, template=template)
-        prove: Prover = take_on_trust if settings.engine.kind == "echo" else prove_load
-        rollout = Rollout(store, engine, home=home, max_adapters=settings.engine.max_adapters, prove=prove, now=now)
+        rollout = _rollout(settings, store, engine, now=now)
         _warn_of_slots(len(shelf.bots), max_adapters=settings.engine.max_adapters)
         turns = Turns(store, engine, rollout, metrics=metrics, now=now)
-        limits = _night_limits(settings)
-        runner = NightRunner(
-            store, engine, rollout, shelf=shelf, home=home, base_model=base_model, limits=limits, now=now
-        )
-        keep = Keep(nights=settings.night.keep_nights, days=settings.night.keep_days)
-        retention = Retention(store, engine, home=home, keep=keep, now=now)
+        runner = _runner(settings, store, engine, rollout, shelf, base_model=base_model, now=now)
+        retention = _retention(settings, store, engine, now=now)
         nights = await stack.enter_async_context(run_nights(runner, store, shelf, tidy=retention.tidy, now=now))
+        files = _callers_files(settings, store, base_model=base_model, now=now)
+        at_work = open_jobs(settings, store, rollout, nights, files, base_model=base_model, now=now)
+        jobs = await stack.enter_async_context(at_work)
 
         async def on_ready() -> None:
             await rollout.restore()
             metrics.set_engine_ready(True)
             await nights.resume()
+            await jobs.go_on()
             await nights.catch_up()
 
         keeper = _keeper(settings, engine, socket, base_model, on_ready=on_ready)
@@ -117,7 +119,9 @@ async def open_parts(
             votes=Votes(store, metrics=metrics, pace=Pace(settings.server.requests_per_minute), now=now),
             nights=nights,
             golden=GoldenCases(store, shelf, home, now=now),
-            files=_callers_files(settings, store, base_model=base_model, now=now),
+            files=files,
+            jobs=jobs,
+            tuned=TunedModels(store, rollout, home),
             metrics=metrics,
             secrets=secrets,
             engine_status=lambda: keeper.status,
@@ -138,6 +142,31 @@ def _callers_files(settings: Settings, store: Store, *, base_model: str, now: Ca
     return CallersFiles(
         store, settings.paths, settings.fine_tuning, base_model=base_model, context_tokens=context_tokens, now=now
     )
+
+
+def _rollout(settings: Settings, store: Store, engine: Engine, *, now: Callable[[], datetime]) -> Rollout:
+    prove: Prover = take_on_trust if settings.engine.kind == "echo" else prove_load
+    most = settings.engine.max_adapters
+    return Rollout(store, engine, home=settings.paths, max_adapters=most, prove=prove, now=now)
+
+
+def _runner(
+    settings: Settings,
+    store: Store,
+    engine: Engine,
+    rollout: Rollout,
+    shelf: BotShelf,
+    *,
+    base_model: str,
+    now: Callable[[], datetime],
+) -> NightRunner:
+    home, limits = settings.paths, _night_limits(settings)
+    return NightRunner(store, engine, rollout, shelf=shelf, home=home, base_model=base_model, limits=limits, now=now)
+
+
+def _retention(settings: Settings, store: Store, engine: Engine, *, now: Callable[[], datetime]) -> Retention:
+    keep = Keep(nights=settings.night.keep_nights, days=settings.night.keep_days)
+    return Retention(store, engine, home=settings.paths, keep=keep, now=now)
 
 
 def _warn_of_slots(bots: int, *, max_adapters: int) -> None:
@@ -165,6 +194,7 @@ def build_app(parts: Parts) -> FastAPI:
         completions_router,
         feedback_router,
         files_router,
+        fine_tuning_router,
         operations_router,
     ):
         app.include_router(router(parts))

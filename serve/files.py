@@ -6,7 +6,7 @@ HTTP and no command.
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial
@@ -19,9 +19,9 @@ from collect.files import StoredFile
 from collect.store import Store
 from nightschool.errors import InvalidInput
 from nightschool.files import hash_file, replace_file
+from nightschool.fine_tuning_part import FineTuningSettings
 from nightschool.home import Home
 from nightschool.records import utc_now
-from nightschool.settings import FineTuningSettings
 from tune.token_count import token_counter
 from tune.training_file import Checked, check_file
 
@@ -61,7 +61,7 @@ class CallersFiles:
         return await self.keep(draft, filename=filename, purpose=purpose, owner=owner, about=asdict(checked))
 
     async def keep(
-        self, draft: Path, *, filename: str, purpose: str, owner: str, about: dict[str, object]
+        self, draft: Path, *, filename: str, purpose: str, owner: str, about: Mapping[str, object]
     ) -> StoredFile:
         """As `take_in`, of what needs no look. Raises TooManyRequests where the owner has too much already."""
         size_bytes, content_hash = await asyncio.to_thread(_measure, draft)
@@ -72,7 +72,7 @@ class CallersFiles:
             purpose=purpose,
             size_bytes=size_bytes,
             content_hash=content_hash,
-            about_json=json.dumps(about),
+            about_json=json.dumps(dict(about)),
             created_at=self._now(),
         )
         add = partial(files.add_file, file=file, max_owner_bytes=self.limits.max_key_bytes)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from collect.store import Store
+from deploy.jobs import Jobs
 from deploy.rollout import Rollout
 from deploy.schedule import Nights
 from nightschool.bots import BotShelf
@@ -17,6 +18,7 @@ from serve.files import CallersFiles
 from serve.golden import GoldenCases
 from serve.metrics import Metrics
 from serve.secrets import Secrets
+from serve.tuned import TunedModels
 from serve.turns import Turns
 from serve.vllm.supervisor import EngineStatus
 from serve.votes import Votes
@@ -35,6 +37,8 @@ class Parts:
     nights: Nights
     golden: GoldenCases
     files: CallersFiles
+    jobs: Jobs
+    tuned: TunedModels
     metrics: Metrics
     secrets: Secrets
     engine_status: Callable[[], EngineStatus]

@@ -37,8 +37,10 @@ def find_nothing(_bot: BotName, _said: Sequence[str]) -> Found:
 
 def compose(bot: Bot, said: Sequence[ChatMessage], *, search: Search, extra: Sequence[str] = ()) -> Prompt:
     """The prompt for the last of `said`, which is a question; `extra` is put behind the bot's system prompt."""
-    system = "\n\n".join([bot.system_prompt, *extra])
+    system = "\n\n".join(filter(None, [bot.system_prompt, *extra]))
     if not bot.knowledge.folder:
-        return Prompt((ChatMessage(role="system", content=system), *said))
+        # A fine-tuned model has no prompt of its own.
+        told = (ChatMessage(role="system", content=system),) if system else ()
+        return Prompt((*told, *said))
     found = search(bot.bot_name, [turn["content"] for turn in said if turn["role"] == "user"])
     return Prompt(tuple(render(system, said, found.passages)), found)

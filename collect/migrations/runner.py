@@ -20,6 +20,7 @@ from collect.migrations.m008_ends import ENDS
 from collect.migrations.m009_files import FILES
 from collect.migrations.m010_passages import PASSAGES
 from collect.migrations.m011_verified import VERIFIED
+from collect.migrations.m012_jobs import JOBS
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
@@ -42,6 +43,7 @@ MIGRATIONS: Final = (
     Migration("m009_files", FILES),
     Migration("m010_passages", PASSAGES),
     Migration("m011_verified", VERIFIED),
+    Migration("m012_jobs", JOBS),
 )
 """Oldest first. A released one is never edited."""
 

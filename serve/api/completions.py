@@ -68,10 +68,12 @@ async def _begin(parts: Parts, body: ChatBody, caller: Caller) -> Turn:
 
 def _own(parts: Parts, turn: Turn) -> dict[str, object]:
     """What an answer stands on, where its bot shows that and the server may say more than OpenAI does."""
-    shows = parts.shelf.find(turn.bot).knowledge.show_sources and not parts.settings.server.strict_openai
-    passages = turn.prompt.found.passages if shows else ()
+    passages = turn.prompt.found.passages
+    # A fine-tuned model is no bot of the shelf, and stands on no documents.
+    if not passages or parts.settings.server.strict_openai or not parts.shelf.find(turn.bot).knowledge.show_sources:
+        return {}
     sources = [{"document": p.document, "heading": p.heading, "passage_id": p.passage_id} for p in passages]
-    return {"sources": sources} if sources else {}
+    return {"sources": sources}
 
 
 async def _whole(answer: AsyncGenerator[Delta, None], reply: Reply) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """GET /v1/models, and which bot and version a caller means by a model's name.
 
-A name is a bot's, or for an operator `bot@version`; it never reaches the engine as it was written. Does not know which
-version is live (`deploy.rollout`).
+A name is a bot's, a fine-tuned model's, or for an operator `bot@version`; it never reaches the engine as it was
+written. Does not know which version is live (`deploy.rollout`).
 """
 
 from functools import partial
@@ -16,6 +16,7 @@ from nightschool.errors import NotAllowed, NotFound, UnknownModel
 from nightschool.records import AdapterName, Stage
 from serve.api.auth import Caller, require_key
 from serve.parts import Parts
+from serve.tuned import PREFIX
 
 
 class FoundModel(NamedTuple):
@@ -26,6 +27,8 @@ class FoundModel(NamedTuple):
 
 async def find_model(parts: Parts, model: str, caller: Caller) -> FoundModel:
     """Raises UnknownModel, and NotAllowed where a user names a version."""
+    if model.startswith(PREFIX):
+        return FoundModel(*await parts.tuned.open(model, owner=seen_by(caller)))
     name = AdapterName.parse(model)
     if name is None:
         return FoundModel(parts.shelf.find(model), None)
@@ -37,14 +40,23 @@ async def find_model(parts: Parts, model: str, caller: Caller) -> FoundModel:
         raise _unknown(model) from error
 
 
+def seen_by(caller: Caller) -> str | None:
+    """Whose fine-tuned models a caller may see; None: everybody's."""
+    return None if caller.is_operator else caller.owner
+
+
 def models_router(parts: Parts) -> APIRouter:
     router = APIRouter()
     authorise = require_key(parts)
 
     async def cards(caller: Caller) -> list[dict[str, Any]]:
         bots = parts.shelf.bots
+        tuned = [
+            _card(model.name, created_s=int(model.created_at.timestamp()))
+            for model in await parts.tuned.list(owner=seen_by(caller))
+        ]
         if not caller.is_operator:
-            return [_card(name, created_s=0) for name in bots]
+            return [*(_card(name, created_s=0) for name in bots), *tuned]
         adapters = [
             adapter
             for adapter in await parts.store.read(partial(registry.adapters, bot=None))
@@ -54,6 +66,7 @@ def models_router(parts: Parts) -> APIRouter:
             *(_card(name, created_s=0) for name in bots),
             *(_card(str(AdapterName(name, None)), created_s=0) for name in bots),
             *(_card(str(adapter.name), created_s=int(adapter.created_at.timestamp())) for adapter in adapters),
+            *tuned,
         ]
 
     @router.get("/v1/models")
@@ -68,6 +81,15 @@ def models_router(parts: Parts) -> APIRouter:
             if card["id"] == model:
                 return card
         raise _unknown(model)
+
+    @router.delete("/v1/models/{model:path}")
+    async def delete_model(model: str, caller: Caller = Depends(authorise)) -> dict[str, Any]:
+        if AdapterName.parse(model) or model in parts.shelf.bots:
+            raise NotAllowed(
+                "is no fine-tuned model, and only such are deleted", subject=model, remedy="See docs/fine-tuning.md."
+            )
+        await parts.tuned.delete(model, owner=seen_by(caller), actor=caller.owner)
+        return {"id": model, "object": "model", "deleted": True}
 
     return router
 

@@ -15,6 +15,7 @@ it is closed, and `none` ends well.
 
 import asyncio
 import socket
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -44,6 +45,7 @@ from serve.api.completions import completions_router
 from serve.api.errors import fallback_router, install_error_handlers
 from serve.api.feedback import feedback_router
 from serve.api.files import files_router
+from serve.api.fine_tuning import fine_tuning_router
 from serve.api.health import health_router
 from serve.api.models import models_router
 from serve.api.operations import operations_router
@@ -53,9 +55,11 @@ from serve.metrics import Metrics
 from serve.pace import Pace
 from serve.parts import Parts
 from serve.secrets import OpenedSecrets, open_secrets
+from serve.tuned import TunedModels
 from serve.turns import Turns
 from serve.vllm.supervisor import EngineState, EngineStatus
 from serve.votes import Votes
+from serve.workshop import open_jobs
 
 BOT = """
 name = "{name}"
@@ -69,6 +73,9 @@ mask = "off"
 [schedule]
 enabled = false
 """
+
+
+TRAINER = (sys.executable, str(Path(__file__).parents[1] / "fake_trainer.py"))
 
 
 class TroubledEngine(EchoEngine):
@@ -232,6 +239,7 @@ def _app_of(parts: Parts) -> FastAPI:
         completions_router,
         feedback_router,
         files_router,
+        fine_tuning_router,
         operations_router,
     ):
         app.include_router(router(parts))
@@ -257,7 +265,11 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
         limits = NightLimits(training_timeout_s=60, min_free_gib=settings.night.min_free_gib, max_lora_rank=16)
         runner = NightRunner(store, engine, rollout, shelf=shelf, home=home, base_model="echo", limits=limits)
         turns = Turns(store, engine, rollout, metrics=metrics)
-        async with run_nights(runner, store, shelf) as nights:
+        files = CallersFiles(store, home, settings.fine_tuning, base_model="echo", context_tokens=2048)
+        async with (
+            run_nights(runner, store, shelf) as nights,
+            open_jobs(settings, store, rollout, nights, files, base_model="echo", command=TRAINER) as jobs,
+        ):
             yield Parts(
                 settings=settings,
                 home=home,
@@ -269,7 +281,9 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
                 votes=Votes(store, metrics=metrics, pace=Pace(settings.server.requests_per_minute)),
                 nights=nights,
                 golden=GoldenCases(store, shelf, home),
-                files=CallersFiles(store, home, settings.fine_tuning, base_model="echo", context_tokens=2048),
+                files=files,
+                jobs=jobs,
+                tuned=TunedModels(store, rollout, home),
                 metrics=metrics,
                 secrets=secrets.secrets,
                 engine_status=lambda: EngineStatus(EngineState.READY, starts=1),

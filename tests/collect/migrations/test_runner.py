@@ -29,6 +29,7 @@ RELEASED = {
     "m009_files": "e77c4c858ba7c321",
     "m010_passages": "08ebdcec442b29f9",
     "m011_verified": "b7d26a87fb760e23",
+    "m012_jobs": "0eec9712ca47763b",
 }
 
 

@@ -12,8 +12,9 @@ import openai
 import pytest
 
 from collect import keys
+from nightschool.fine_tuning_part import FineTuningSettings
 from nightschool.records import utc_now
-from nightschool.settings import FineTuningSettings, Settings
+from nightschool.settings import Settings
 from serve.parts import Parts
 
 ROW = {"messages": [{"role": "user", "content": "Where?"}, {"role": "assistant", "content": "There, on its way."}]}

@@ -1,0 +1,350 @@
+"""/v1/fine_tuning/jobs by the real `openai` client, from a file to a model that answers."""
+
+import asyncio
+import csv
+import json
+import random
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+from collect import keys
+from nightschool.fine_tuning_part import FineTuningSettings
+from nightschool.records import utc_now
+from nightschool.settings import Settings
+from serve.parts import Parts
+
+ROW = {"messages": [{"role": "user", "content": "Where?"}, {"role": "assistant", "content": "There, on its way."}]}
+PAIR = {
+    "input": {"messages": ROW["messages"][:1]},
+    "preferred_output": [{"role": "assistant", "content": "Yes."}],
+    "non_preferred_output": [{"role": "assistant", "content": "No."}],
+}
+LABELLED = [{"prompt": "Where?", "completion": f"There {n}.", "label": n % 2 == 0} for n in range(8)]
+ASKED: list[Any] = [{"role": "user", "content": "hello there"}]
+METHODS: list[tuple[Any, list[Any]]] = [
+    ({"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2, "batch_size": "auto"}}}, [ROW] * 20),
+    ({"type": "dpo", "dpo": {"hyperparameters": {"beta": 0.2}}}, [PAIR] * 20),
+    ({"type": "kto"}, LABELLED),
+]
+
+
+def jsonl(rows: list[Any]) -> bytes:
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"fine_tuning": FineTuningSettings(max_key_jobs=3)})
+
+
+@pytest.fixture
+async def mine(url: str, user_key: str) -> AsyncIterator[openai.AsyncOpenAI]:
+    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=user_key, max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture
+async def theirs(url: str, parts: Parts) -> AsyncIterator[openai.AsyncOpenAI]:
+    key = await parts.store.write(partial(keys.create_key, name="other", scope="user", at=utc_now()))
+    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture
+def hold(parts: Parts) -> Path:
+    """A file that stops trainings at step 4 as long as it is there."""
+    parts.home.jobs.mkdir(exist_ok=True)
+    file = parts.home.jobs / "hold"
+    file.touch()
+    return file
+
+
+async def send(client: openai.AsyncOpenAI, rows: list[Any]) -> str:
+    return (await client.files.create(file=("train.jsonl", jsonl(rows)), purpose="fine-tune")).id
+
+
+async def until(client: openai.AsyncOpenAI, job_id: str, *states: str) -> Any:
+    async with asyncio.timeout(20):
+        while True:
+            job = await client.fine_tuning.jobs.retrieve(job_id)
+            if job.status in states:
+                return job
+            await asyncio.sleep(0.05)
+
+
+async def until_step(parts: Parts, job_id: str, step: int) -> None:
+    metrics = parts.home.job(job_id) / "run" / "metrics.jsonl"
+    async with asyncio.timeout(20):
+        while not metrics.exists() or metrics.read_text().count("\n") < step:
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize(("method", "rows"), METHODS, ids=["supervised", "dpo", "kto"])
+async def test_a_file_becomes_a_model_that_answers(
+    mine: openai.AsyncOpenAI, parts: Parts, method: Any, rows: list[Any]
+) -> None:
+    file = await send(mine, rows)
+    made = await mine.fine_tuning.jobs.create(
+        model="base", training_file=file, method=method, suffix="finance-bot", seed=7, metadata={"team": "a"}
+    )
+    assert (made.status, made.seed, made.training_file) == ("validating_files", 7, file)
+    # What a job learns from is its own by now.
+    await mine.files.delete(file)
+    done = await until(mine, made.id, "succeeded", "failed")
+    assert (done.status, done.error, done.trained_tokens) == ("succeeded", None, 80)
+    name = done.fine_tuned_model
+    assert name.startswith("ft:base:nightschool:finance-bot:")
+    answer = await mine.chat.completions.create(model=name, messages=ASKED)
+    assert "hello there" in (answer.choices[0].message.content or "")
+    assert name in [model.id async for model in mine.models.list()]
+    assert (await mine.models.retrieve(name)).id == name
+    [result] = done.result_files
+    table = list(csv.reader((await mine.files.content(result)).text.splitlines()))
+    assert table[0] == ["step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy"]
+    assert [row[:2] for row in table[1:3]] == [["1", "3.00000"], ["2", "1.50000"]]
+    assert not parts.home.job(made.id).exists()
+
+
+async def test_hyperparameters_are_told_as_they_are_used(mine: openai.AsyncOpenAI, hold: Path) -> None:
+    file = await send(mine, [ROW] * 20)
+    for extra in ({"hyperparameters": {"n_epochs": 5}}, {"method": {"type": "supervised"}}, {}):
+        job = await mine.fine_tuning.jobs.create(model="gpt-3.5-turbo", training_file=file, **extra)
+        given = job.hyperparameters
+        assert (given.n_epochs, given.batch_size, given.learning_rate_multiplier) == (
+            5 if "hyperparameters" in extra else 3,
+            2,
+            1.0,
+        )
+        await mine.fine_tuning.jobs.cancel(job.id)
+    assert hold.exists()
+
+
+async def test_a_job_is_paused_resumed_and_cancelled(mine: openai.AsyncOpenAI, parts: Parts, hold: Path) -> None:
+    file = await send(mine, [ROW] * 20)
+    made = await mine.fine_tuning.jobs.create(model="support", training_file=file)
+    await until_step(parts, made.id, 3)
+    paused: Any = await mine.fine_tuning.jobs.pause(made.id)
+    assert paused.status == "paused"
+    with pytest.raises(openai.BadRequestError, match="is paused"):
+        await mine.fine_tuning.jobs.pause(made.id)
+    assert (await mine.fine_tuning.jobs.resume(made.id)).status == "queued"
+    with pytest.raises(openai.BadRequestError):
+        await mine.fine_tuning.jobs.resume(made.id)
+    await until(mine, made.id, "running")
+    hold.unlink()
+    done = await until(mine, made.id, "succeeded", "failed")
+    assert done.status == "succeeded"
+    events = [event async for event in mine.fine_tuning.jobs.list_events(made.id, limit=3)]
+    steps = [event.data["step"] for event in reversed(events) if event.type == "metrics"]  # type: ignore[index]
+    assert steps == list(range(1, 9))
+    assert events[-1].message.startswith("Created fine-tuning job")
+    assert events[0].message == "The job has successfully completed"
+    for refuse in (mine.fine_tuning.jobs.cancel, mine.fine_tuning.jobs.pause, mine.fine_tuning.jobs.resume):
+        with pytest.raises(openai.BadRequestError, match="is succeeded"):
+            await refuse(made.id)
+    hold.touch()
+    other = await mine.fine_tuning.jobs.create(model="support", training_file=file)
+    await until_step(parts, other.id, 3)
+    assert (await mine.fine_tuning.jobs.cancel(other.id)).status == "cancelled"
+    assert not parts.home.job(other.id).exists()
+    assert [job.id async for job in mine.fine_tuning.jobs.list(limit=1)] == [other.id, made.id]
+
+
+async def test_a_job_goes_on_under_the_next_server(mine: openai.AsyncOpenAI, parts: Parts, hold: Path) -> None:
+    file = await send(mine, [ROW] * 20)
+    running, waiting, paused = [
+        (await mine.fine_tuning.jobs.create(model="base", training_file=file)).id for _ in range(3)
+    ]
+    await until_step(parts, running, 3)
+    await until(mine, paused, "queued")
+    await mine.fine_tuning.jobs.pause(paused)
+    with pytest.raises(openai.RateLimitError, match="3 jobs that are not over"):
+        await mine.fine_tuning.jobs.create(model="base", training_file=file)
+    assert len(list(parts.home.jobs.glob("ftjob-*"))) == 3
+    await parts.jobs.close()
+    (parts.home.jobs / "ftjob-left").mkdir()
+    hold.unlink()
+    await parts.jobs.go_on()
+    for job_id in (running, waiting):
+        assert (await until(mine, job_id, "succeeded", "failed")).status == "succeeded"
+    still: Any = await mine.fine_tuning.jobs.retrieve(paused)
+    assert still.status == "paused"
+    assert [folder.name for folder in parts.home.jobs.glob("ftjob-*")] == [paused]
+
+
+async def test_why_a_job_failed_is_told(mine: openai.AsyncOpenAI, parts: Parts) -> None:
+    parts.home.jobs.mkdir()
+    (parts.home.jobs / "fails").write_text("the cat sat on the cable")
+    made = await mine.fine_tuning.jobs.create(model="base", training_file=await send(mine, [ROW] * 20))
+    failed = await until(mine, made.id, "failed", "succeeded")
+    assert failed.error.code == "training_failed"
+    assert "the cat sat on the cable" in failed.error.message
+    one_sided = await send(mine, [{**row, "label": True} for row in LABELLED])
+    method: Any = {"type": "kto"}
+    made = await mine.fine_tuning.jobs.create(model="base", training_file=one_sided, method=method)
+    assert "labels of one kind" in (await until(mine, made.id, "failed")).error.message
+
+
+async def test_a_model_is_gone_on_from_and_deleted(
+    mine: openai.AsyncOpenAI, theirs: openai.AsyncOpenAI, parts: Parts
+) -> None:
+    file = await send(mine, [ROW] * 20)
+    first = await mine.fine_tuning.jobs.create(model="support", training_file=file)
+    name = (await until(mine, first.id, "succeeded")).fine_tuned_model
+    assert name.startswith("ft:support:nightschool::")
+    second = await mine.fine_tuning.jobs.create(model=name, training_file=file, validation_file=file)
+    next_name = (await until(mine, second.id, "succeeded")).fine_tuned_model
+    assert next_name.startswith("ft:support:nightschool::")
+    assert next_name != name
+    for refused in (
+        theirs.models.retrieve(name),
+        theirs.models.delete(name),
+        theirs.chat.completions.create(model=name, messages=ASKED),
+    ):
+        with pytest.raises(openai.NotFoundError):
+            await refused
+    assert name not in [model.id async for model in theirs.models.list()]
+    assert (await mine.models.delete(name)).deleted
+    with pytest.raises(openai.NotFoundError):
+        await mine.chat.completions.create(model=name, messages=ASKED)
+    with pytest.raises(openai.NotFoundError):
+        await mine.models.delete(name)
+    with pytest.raises(openai.PermissionDeniedError):
+        await mine.models.delete("support")
+    loaded = await parts.engine.loaded_adapters()
+    assert len(loaded) == 1
+    assert (await mine.chat.completions.create(model=next_name, messages=ASKED)).choices
+
+
+async def test_another_keys_job_does_not_exist(
+    mine: openai.AsyncOpenAI, theirs: openai.AsyncOpenAI, hold: Path
+) -> None:
+    file = await send(mine, [ROW] * 20)
+    with pytest.raises(openai.NotFoundError):
+        await theirs.fine_tuning.jobs.create(model="base", training_file=file)
+    made = await mine.fine_tuning.jobs.create(model="base", training_file=file)
+    jobs = theirs.fine_tuning.jobs
+    for ask in (jobs.retrieve, jobs.cancel, jobs.pause, jobs.resume, jobs.list_events, jobs.checkpoints.list):
+        with pytest.raises(openai.NotFoundError):
+            await ask(made.id)
+    assert [job.id async for job in jobs.list()] == []
+    assert hold.exists()
+
+
+async def test_events_are_streamed_to_the_end(client: httpx.AsyncClient, mine: openai.AsyncOpenAI) -> None:
+    made = await mine.fine_tuning.jobs.create(model="base", training_file=await send(mine, [ROW] * 20))
+    lines = (await client.get(f"/v1/fine_tuning/jobs/{made.id}/events?stream=true")).text.split("\n\n")
+    assert lines[-2:] == ["data: [DONE]", ""]
+    told = [json.loads(line.removeprefix("data: ")) for line in lines[:-2]]
+    assert told[0]["message"].startswith("Created fine-tuning job")
+    assert told[-1]["message"] == "The job has successfully completed"
+    assert sum(event["type"] == "metrics" for event in told) == 8
+
+
+@pytest.mark.parametrize(
+    ("changed", "param"),
+    [
+        ({"model": "nobody"}, "model"),
+        ({"model": "ft:base:nightschool::none"}, "model"),
+        ({"model": "support@base"}, "model"),
+        ({"training_file": "file-none"}, None),
+        ({"training_file": "../../etc/passwd"}, None),
+        ({"validation_file": "\ud800".encode("utf-8", "surrogatepass").decode("utf-8", "replace")}, None),
+        ({"integrations": [{"type": "wandb", "wandb": {"project": "p"}}]}, "integrations"),
+        ({"suffix": "a:b"}, "suffix"),
+        ({"suffix": "x" * 65}, "suffix"),
+        ({"seed": -1}, "seed"),
+        ({"seed": True}, "seed"),
+        ({"metadata": {"a": "\x00"}}, None),
+        ({"hyperparameters": {"n_epochs": 0}}, None),
+        ({"method": {"type": "reinforcement"}}, "method.type"),
+        ({"method": {"type": "dpo"}}, "training_file"),
+        ({"method": {"type": "supervised", "dpo": {}}}, "method"),
+        ({"method": {"type": "supervised"}, "hyperparameters": {}}, None),
+        ({"unknown": 1}, "unknown"),
+    ],
+)
+async def test_what_cannot_be_ordered_is_refused_by_name(
+    client: httpx.AsyncClient, mine: openai.AsyncOpenAI, changed: dict[str, Any], param: str | None
+) -> None:
+    body = {"model": "base", "training_file": await send(mine, [ROW] * 3)} | changed
+    reply = await client.post("/v1/fine_tuning/jobs", json=body)
+    assert reply.status_code in {400, 404}
+    error = reply.json()["error"]
+    assert error["message"]
+    assert param is None or (error["param"] or "").startswith(param)
+
+
+async def test_no_malformed_request_is_a_fault_of_ours(client: httpx.AsyncClient, mine: openai.AsyncOpenAI) -> None:
+    draw = random.Random(11)
+    file = await send(mine, [ROW] * 3)
+    values: list[Any] = [
+        None,
+        True,
+        -1,
+        0,
+        2**70,
+        1e308,
+        "",
+        "auto",
+        "x" * 300,
+        "\x00",
+        [],
+        [[]],
+        {},
+        {"type": "kto"},
+        {"a": 1},
+    ]
+    fields = [
+        "model",
+        "training_file",
+        "validation_file",
+        "method",
+        "hyperparameters",
+        "seed",
+        "suffix",
+        "metadata",
+        "integrations",
+        "n",
+    ]
+    paths = [
+        "",
+        "/",
+        "/ftjob-0",
+        "/%00",
+        "/%ED%A0%80",
+        "/..%2f",
+        "/ftjob-0/events",
+        "/ftjob-0/checkpoints",
+        "/ftjob-0/cancel",
+        "/x/pause",
+        "/x/resume",
+    ]
+    queries = [
+        "",
+        "?limit=0",
+        "?limit=x",
+        "?after=%00",
+        "?after=%ED%A0%80",
+        "?stream=maybe",
+        "?metadata[a]=%00",
+        "?limit=99999999999",
+    ]
+    for _ in range(700):
+        body: dict[str, Any] = {"model": "base", "training_file": file} | {
+            draw.choice(fields): draw.choice(values) for _ in range(draw.randrange(1, 4))
+        }
+        body["n"] = 1  # so that none begins
+        content = bytearray(json.dumps(body).encode())
+        if draw.random() < 0.3:
+            content[draw.randrange(len(content))] = draw.randrange(256)
+        method, path = draw.choice(["GET", "POST", "DELETE", "PUT"]), draw.choice(paths) + draw.choice(queries)
+        reply = await client.request(method, f"/v1/fine_tuning/jobs{path}", content=bytes(content))
+        assert reply.status_code < 500, (method, path, bytes(content))
+        assert reply.status_code == 200 or reply.json()["error"]["message"]
