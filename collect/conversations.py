@@ -20,7 +20,8 @@ from conversations where conversation_id = $conversation_id
 """
 COLUMNS: Final = """
 message_id, conversation_id, bot, parent_id, role, content, source, created_at, version, adapter_hash, finish,
-    prompt_tokens, completion_tokens, first_token_s, duration_s, sampling_json, passage_ids, index_hash, system_hash
+    prompt_tokens, completion_tokens, first_token_s, duration_s, sampling_json, passage_ids, index_hash, system_hash,
+    held_json
 """.strip()
 """Of a message, in the order of its fields."""
 # Lists, since one statement takes 1.3 ms for any number of messages; "on conflict" would make that 8 ms.
@@ -32,6 +33,7 @@ select unnest($message_id::text[]), unnest($conversation_id::text[]), unnest($bo
     unnest($finish::text[]), unnest($prompt_tokens::integer[]), unnest($completion_tokens::integer[]),
     unnest($first_token_s::double[]), unnest($duration_s::double[]), unnest($sampling_json::text[]),
     unnest($passage_ids::text[][]), unnest($index_hash::text[]), unnest($system_hash::text[]),
+    unnest($held_json::text[]),
     nextval('message_positions')
 """
 IDS_OF: Final = "select message_id from messages where conversation_id = $conversation_id"
@@ -166,4 +168,5 @@ def _message(row: tuple[Any, ...]) -> Message:
         passage_ids=tuple(row[16] or ()),
         index_hash=row[17] or "",
         system_hash=row[18] or "",
+        held_json=row[19] or "",
     )

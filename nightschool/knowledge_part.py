@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from nightschool.section import Section
+from nightschool.text import OperatorsText
 
 
 class KnowledgePart(Section):
@@ -25,5 +26,9 @@ class KnowledgePart(Section):
     """Whether people see under an answer what it stands on."""
     guard: Literal["off", "mark", "hold"] = "hold"
     """What becomes of a sentence whose fact stands in no passage: said, said and marked, or held back."""
+    hand_over: OperatorsText = "I do not know that for certain, but our team does: please ask them."
+    """What is said where nothing else stands on the documents."""
+    glossary: tuple[OperatorsText, ...] = Field(default=(), max_length=1_000)
+    """Names that count as facts, such as products and plans: said only where a document or a person says them."""
     verified_precision: float = Field(default=0.98, ge=0.5, lt=1)
     """Share of an operator's answers that must be right where they are served to a like question as they stand."""

@@ -159,6 +159,8 @@ class Message:
     """Content hash of the index in which they were found; empty where none was asked."""
     system_hash: str = ""
     """Of the system prompt that it was given; empty where none is known."""
+    held_json: str = ""
+    """What was not said since it stood on nothing (`serve.guard.Held`), a list; empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

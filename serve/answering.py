@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from nightschool.engine import Delta
 from nightschool.records import Finish
+from serve.guard import Held
 
 
 @dataclass(slots=True)
@@ -21,6 +22,8 @@ class Answering:
     finish: Finish = Finish.PARTIAL
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    held: list[Held] = field(default_factory=list)
+    """What its guard kept back."""
     is_over: bool = False
     """Nothing more will come: from here on only the record is written, which must not be cut off."""
 

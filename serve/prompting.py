@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from nightschool.bots import Bot
-from nightschool.knowledge import Found, render
+from nightschool.knowledge import Found, Passage, render
+from nightschool.knowledge_part import KnowledgePart
 from nightschool.records import BotName, ChatMessage
 
 Search = Callable[[BotName, Sequence[str]], Found]
@@ -21,13 +22,32 @@ NOTHING: Final = Found()
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    messages: tuple[ChatMessage, ...]
+    system: str
+    """Empty where there is none."""
+    said: tuple[ChatMessage, ...]
+    """The conversation; its last message is the question."""
+    rules: KnowledgePart
     found: Found = NOTHING
     """What stands in it of the bot's documents."""
 
     @property
-    def system(self) -> str:
-        return self.messages[0]["content"]
+    def messages(self) -> tuple[ChatMessage, ...]:
+        """What the engine sees."""
+        return self.standing_on(self.found.passages)
+
+    @property
+    def grounds(self) -> list[str]:
+        """In what an answer's fact may stand: the system prompt, the passages, and what people asked."""
+        asked = [turn["content"] for turn in self.said if turn["role"] == "user"]
+        return [self.system, *(f"{one.place} {one.text}" for one in self.found.passages), *asked]
+
+    def standing_on(self, passages: Sequence[Passage]) -> tuple[ChatMessage, ...]:
+        """The same question with other passages."""
+        if self.rules.folder:
+            return tuple(render(self.system, self.said, passages))
+        # A fine-tuned model has no prompt of its own.
+        told = (ChatMessage(role="system", content=self.system),) if self.system else ()
+        return (*told, *self.said)
 
 
 def find_nothing(_bot: BotName, _said: Sequence[str]) -> Found:
@@ -39,8 +59,6 @@ def compose(bot: Bot, said: Sequence[ChatMessage], *, search: Search, extra: Seq
     """The prompt for the last of `said`, which is a question; `extra` is put behind the bot's system prompt."""
     system = "\n\n".join(filter(None, [bot.system_prompt, *extra]))
     if not bot.knowledge.folder:
-        # A fine-tuned model has no prompt of its own.
-        told = (ChatMessage(role="system", content=system),) if system else ()
-        return Prompt((*told, *said))
+        return Prompt(system, tuple(said), bot.knowledge)
     found = search(bot.bot_name, [turn["content"] for turn in said if turn["role"] == "user"])
-    return Prompt(tuple(render(system, said, found.passages)), found)
+    return Prompt(system, tuple(said), bot.knowledge, found)

@@ -33,6 +33,7 @@ from nightschool.records import (
 )
 from serve.answering import Answering
 from serve.branches import Tree, without_torsos
+from serve.guarding import guard_of, held_json
 from serve.metrics import Metrics
 from serve.prompting import Prompt, Search, compose, find_nothing
 from serve.questions import check_question, title_of
@@ -211,9 +212,11 @@ class Turns:
         """Let the engine answer, hand its pieces on and record them. The last piece."""
         with self._rollout.lease(turn.bot, route=turn.route) as route:
             request = ChatRequest(turn.prompt.messages, route.model, turn.sampling, turn.answer_id)
+            guard = guard_of(turn.prompt, request, self._engine)
+            answering.held = guard.held if guard else []
             try:
                 async with aclosing(self._engine.stream(request)) as deltas:
-                    async for delta in deltas:
+                    async for delta in guard.watch(deltas) if guard else deltas:
                         answering.note(delta)
                         if delta.text:
                             pieces.put_nowait(Delta(delta.text))
@@ -257,7 +260,8 @@ class Turns:
             sampling_json=json.dumps(asdict(turn.sampling)),
             passage_ids=tuple(passage.passage_id for passage in turn.prompt.found.passages),
             index_hash=turn.prompt.found.index_hash,
-            system_hash=hash_prompt(turn.prompt.system),
+            system_hash=hash_prompt(turn.prompt.system) if turn.prompt.system else "",
+            held_json=held_json(answering.held),
         )
         keep = partial(
             conversations.record_turn,

@@ -21,6 +21,7 @@ from collect.migrations.m009_files import FILES
 from collect.migrations.m010_passages import PASSAGES
 from collect.migrations.m011_verified import VERIFIED
 from collect.migrations.m012_jobs import JOBS
+from collect.migrations.m013_held import HELD
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
@@ -44,6 +45,7 @@ MIGRATIONS: Final = (
     Migration("m010_passages", PASSAGES),
     Migration("m011_verified", VERIFIED),
     Migration("m012_jobs", JOBS),
+    Migration("m013_held", HELD),
 )
 """Oldest first. A released one is never edited."""
 

@@ -30,6 +30,7 @@ RELEASED = {
     "m010_passages": "08ebdcec442b29f9",
     "m011_verified": "b7d26a87fb760e23",
     "m012_jobs": "0eec9712ca47763b",
+    "m013_held": "ffb28e1955f76a81",
 }
 
 

@@ -1,0 +1,136 @@
+"""Nothing invented reaches a person: the facts of an answer are checked before they are shown.
+
+In: an answer's pieces as the engine writes them. Out: the same, but for sentences whose fact stands in no passage, no
+question and no system prompt. Words in which no fact can begin pass at once; from the first one on in which one can, a
+sentence waits for its end. What is held back is replaced by a second try from the passage that fits best, else by that
+passage itself with its source, else by the bot's word that a person knows; then the answer ends, since whatever would
+follow would follow from what was not said. Does not know engines nor who reads.
+"""
+
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple
+
+from eval.facts import Fact, find_facts, unsupported
+from nightschool.engine import Delta
+from nightschool.knowledge import Passage
+from nightschool.records import Finish
+from nightschool.text import UNSPACED
+from serve.sentences import end_of_sentence
+
+MAY_BEGIN: Final = re.compile(
+    r"[\d@€$£¥₹%]|https?|www|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thir\w*|four\w*|fif\w*|"
+    r"six\w*|seven\w*|eigh\w*|nine\w*|twen\w*|forty|fifty|hundred|thousand|half|ein\w*|zwei|drei|vier|fünf|sechs|sieben|"
+    r"acht|neun|zehn|elf|zwölf|\w+zehn|\w+zig|deux|trois|quatre|cinq|dos|tres|cuatro|cinco)\b",
+    re.I,
+)
+LAST_WORD: Final = re.compile(rf"[^\s{UNSPACED}]*$")
+BROKEN_OFF: Final = "…\n\n"
+"""Behind the words of a sentence whose rest is not said."""
+LONGEST_CHARS: Final = 600
+"""Nobody waits longer for a full stop: so much is taken for a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A sentence that was not said, or in the mode `mark` said all the same."""
+
+    said: str
+    facts: tuple[str, ...]
+    """Those that stand nowhere."""
+    then: Literal["marked", "second try", "passage", "hand-over"]
+
+
+class Second(NamedTuple):
+    """A whole second answer."""
+
+    text: str
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+Retry = Callable[[Passage], Awaitable[Second]]
+"""Asks once more, with one passage alone."""
+
+
+@dataclass(slots=True)
+class Guard:
+    """Of one answer."""
+
+    mode: Literal["mark", "hold"]
+    grounds: Sequence[str]
+    """Texts in which a fact may stand."""
+    passages: Sequence[Passage]
+    retry: Retry
+    hand_over: str
+    glossary: Sequence[str] = ()
+    held: list[Held] = field(default_factory=list)
+    _known: tuple[Fact, ...] | None = None
+
+    async def watch(self, deltas: AsyncGenerator[Delta, None]) -> AsyncGenerator[Delta, None]:
+        """The answer as people get it; the last piece carries `finish` and counts."""
+        waiting, is_waiting, is_begun = "", False, False
+        async for delta in deltas:
+            waiting += delta.text
+            is_last = delta.finish is not None
+            while (end := self._end(waiting, is_last=is_last)) is not None:
+                sentence, waiting = waiting[:end], waiting[end:]
+                if is_waiting or MAY_BEGIN.search(sentence):
+                    strange = self._strange(sentence)
+                    if strange and self.mode == "hold":
+                        await deltas.aclose()
+                        second = await self._instead(sentence, strange)
+                        yield Delta(f"{BROKEN_OFF if is_begun else ''}{second.text}")
+                        yield Delta("", Finish.STOP, second.prompt_tokens, second.completion_tokens)
+                        return
+                    if strange:
+                        self.held.append(Held(sentence.strip(), _names(strange), "marked"))
+                if sentence:
+                    yield Delta(sentence)
+                is_waiting = is_begun = False
+            is_waiting = is_waiting or self._may_begin(waiting)
+            if not is_waiting:
+                whole = len(waiting) - len(_last_word(waiting))
+                if whole:
+                    yield Delta(waiting[:whole])
+                    waiting, is_begun = waiting[whole:], True
+            if is_last:
+                yield Delta("", delta.finish, delta.prompt_tokens, delta.completion_tokens)
+
+    def _end(self, waiting: str, *, is_last: bool) -> int | None:
+        end = end_of_sentence(waiting)
+        if end is None and waiting and (is_last or len(waiting) >= LONGEST_CHARS):
+            return len(waiting)
+        return end
+
+    def _may_begin(self, text: str) -> bool:
+        folded = text.casefold()
+        return bool(MAY_BEGIN.search(text)) or any(name.casefold() in folded for name in self.glossary)
+
+    def _strange(self, text: str) -> list[Fact]:
+        if self._known is None:
+            self._known = tuple(fact for ground in self.grounds for fact in find_facts(ground, glossary=self.glossary))
+        return unsupported(find_facts(text, glossary=self.glossary), self._known)
+
+    async def _instead(self, sentence: str, strange: Sequence[Fact]) -> Second:
+        then: Literal["second try", "passage", "hand-over"] = "hand-over"
+        second = Second(self.hand_over)
+        if self.passages:
+            best = self.passages[0]
+            then, second = "second try", await self.retry(best)
+            if not second.text.strip() or self._strange(second.text):
+                quoted = f"From our page on {best.document}: {' '.join(best.text.split())}"
+                then, second = "passage", second._replace(text=quoted)
+        self.held.append(Held(sentence.strip(), _names(strange), then))
+        return second
+
+
+def _names(facts: Sequence[Fact]) -> tuple[str, ...]:
+    return tuple(f"{fact.kind} {fact.said}" for fact in facts)
+
+
+def _last_word(text: str) -> str:
+    """Words are handed out once they are whole, since `fif` may become fifteen; those of scripts without blanks at
+    once."""
+    return LAST_WORD.search(text).group()  # type: ignore[union-attr]  # it may be empty, and so is always there

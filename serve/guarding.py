@@ -1,0 +1,37 @@
+"""The guard of one turn: by its bot's rules, on what its prompt stands on, with the engine for a second try.
+
+Does not know how facts are checked (`serve.guard`), nor who reads the answer.
+"""
+
+import json
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import asdict, replace
+
+from nightschool.engine import ChatRequest, Engine
+from nightschool.knowledge import Passage
+from nightschool.records import new_id
+from serve.guard import Guard, Held, Second
+from serve.prompting import Prompt
+
+
+def guard_of(prompt: Prompt, request: ChatRequest, engine: Engine) -> Guard | None:
+    """None where the bot has no documents, or no guard."""
+    rules = prompt.rules
+    if not rules.folder or rules.guard == "off":
+        return None
+
+    async def retry(passage: Passage) -> Second:
+        again = replace(request, messages=prompt.standing_on([passage]), request_id=new_id())
+        text, last = "", None
+        async with aclosing(engine.stream(again)) as deltas:
+            async for last in deltas:
+                text += last.text
+        return Second(text, last.prompt_tokens, last.completion_tokens) if last else Second("")
+
+    return Guard(rules.guard, prompt.grounds, prompt.found.passages, retry, rules.hand_over, rules.glossary)
+
+
+def held_json(held: Sequence[Held]) -> str:
+    """As the record keeps it; empty where nothing was held back."""
+    return json.dumps([asdict(one) for one in held], ensure_ascii=False) if held else ""

@@ -1,0 +1,153 @@
+"""What the guard lets through, what it holds back, and what is said instead."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+import pytest
+
+from nightschool.engine import Delta
+from nightschool.knowledge import Passage
+from nightschool.records import Finish
+from serve.guard import LONGEST_CHARS, Guard, Second
+from serve.sentences import end_of_sentence
+
+PLANS = Passage("a" * 16, "Plans", "", "Grove costs 4 euro a month.")
+HAND_OVER = "A person knows."
+
+
+class Answering:
+    """An engine's stream of these pieces; `is_closed` once nobody wants more."""
+
+    def __init__(self, pieces: Sequence[str], finish: Finish = Finish.STOP) -> None:
+        self.pieces = pieces
+        self.finish = finish
+        self.said = 0
+        self.is_closed = False
+
+    async def stream(self) -> AsyncGenerator[Delta, None]:
+        try:
+            for piece in self.pieces:
+                self.said += 1
+                yield Delta(piece)
+            yield Delta("", self.finish, 7, len(self.pieces))
+        finally:
+            self.is_closed = True
+
+
+def guard(*, second: str = "", mode: str = "hold", passages: Sequence[Passage] = (PLANS,)) -> Guard:
+    async def retry(passage: Passage) -> Second:
+        assert passage is PLANS
+        return Second(second, 5, 3)
+
+    grounds = ["You are Fern.", "What does Grove cost?", *(passage.text for passage in passages)]
+    return Guard(mode, grounds, passages, retry, HAND_OVER)  # type: ignore[arg-type]
+
+
+async def said(guard: Guard, answering: Answering) -> list[Delta]:
+    async with aclosing(answering.stream()) as deltas:
+        return [delta async for delta in guard.watch(deltas)]
+
+
+def text(deltas: Sequence[Delta]) -> str:
+    return "".join(delta.text for delta in deltas)
+
+
+async def test_an_answer_without_facts_passes_word_by_word_as_it_comes() -> None:
+    answering = Answering(["Hel", "lo", " there,", " how", " can I help?"])
+    async with aclosing(answering.stream()) as deltas:
+        seen = []
+        async for delta in guard().watch(deltas):
+            seen.append((delta.text, answering.said))
+    # Each word is handed out with the piece that shows that it is whole.
+    assert seen[:3] == [("Hello ", 3), ("there, ", 4), ("how can I ", 5)]
+    assert "".join(piece for piece, _ in seen) == "Hello there, how can I help?"
+
+
+async def test_a_sentence_with_a_fact_waits_for_its_end_and_passes_where_the_fact_stands() -> None:
+    answering = Answering(["It", " costs", " 4", " euros", " a month.", " Bye", " now."])
+    deltas = await said(guard(), answering)
+    assert [delta.text for delta in deltas if delta.text] == ["It ", "costs 4 euros a month. ", "Bye ", "now."]
+    assert (deltas[-1].finish, deltas[-1].prompt_tokens, deltas[-1].completion_tokens) == (Finish.STOP, 7, 7)
+
+
+async def test_what_is_invented_is_replaced_by_a_second_try_that_stands() -> None:
+    watching, answering = (
+        guard(second="Grove costs 4 euro a month."),
+        Answering(["It", " is ", "really", " 9", " euros.", " And more."]),
+    )
+    deltas = await said(watching, answering)
+    assert text(deltas) == "It is …\n\nGrove costs 4 euro a month."
+    assert (deltas[-1].finish, deltas[-1].prompt_tokens, deltas[-1].completion_tokens) == (Finish.STOP, 5, 3)
+    [held] = watching.held
+    assert (held.said, held.facts, held.then) == ("really 9 euros.", ("figure 9 euro",), "second try")
+    assert answering.is_closed
+    assert answering.said == 6
+
+
+@pytest.mark.parametrize("second", ["", "It is 8 euros."])
+async def test_else_the_passage_is_quoted_with_its_source(second: str) -> None:
+    watching = guard(second=second)
+    assert text(await said(watching, Answering(["9 euros."]))) == "From our page on Plans: Grove costs 4 euro a month."
+    assert watching.held[0].then == "passage"
+
+
+async def test_without_a_passage_a_person_is_named() -> None:
+    watching = guard(passages=())
+    assert text(await said(watching, Answering(["Sure! ", "9 euros. "]))) == f"Sure! {HAND_OVER}"
+    assert watching.held[0].then == "hand-over"
+
+
+async def test_marking_says_all_and_notes_what_stands_nowhere() -> None:
+    watching = guard(mode="mark")
+    assert text(await said(watching, Answering(["9 euros. ", "4 euros. "]))) == "9 euros. 4 euros. "
+    assert [(held.said, held.then) for held in watching.held] == [("9 euros.", "marked")]
+
+
+async def test_a_question_s_own_figures_may_be_repeated() -> None:
+    async def retry(_: Passage) -> Second:
+        raise AssertionError("nothing to try again")
+
+    watching = Guard("hold", ["I paid 12 euros on 3 May"], [PLANS], retry, HAND_OVER)
+    answer = "You paid EUR 12 on May 3rd."
+    assert text(await said(watching, Answering([answer]))) == answer
+
+
+@pytest.mark.parametrize("finish", [Finish.STOP, Finish.LENGTH])
+async def test_an_answer_that_ends_in_mid_sentence_is_checked_all_the_same(finish: Finish) -> None:
+    assert "9" not in text(await said(guard(), Answering(["It is ", "9 eu", "ros"], finish)))
+    deltas = await said(guard(), Answering(["It is ", "4 eu", "ros"], finish))
+    assert (text(deltas), deltas[-1].finish) == ("It is 4 euros", finish)
+
+
+async def test_nobody_waits_for_ever_for_a_full_stop() -> None:
+    answering = Answering(["4 euros "] + ["and on "] * 200)
+    async with aclosing(answering.stream()) as deltas:
+        async for _ in guard().watch(deltas):
+            break
+    assert answering.said * len("and on ") < LONGEST_CHARS + 50
+
+
+async def test_words_without_blanks_are_handed_out_at_once_and_checked_alike() -> None:
+    deltas = await said(guard(), Answering(["こんに", "ちは。", "月額9ユーロ", "です。"]))
+    assert text(deltas).startswith("こんにちは。")
+    assert "9ユーロ" not in text(deltas)
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("It costs 4.50 euro. Next", "It costs 4.50 euro. "),
+        ("See lumafern.example for more", None),
+        ("Dr. Frost knows. Ask", "Dr. Frost knows. "),
+        ("e.g. this one", None),
+        ("1. Open the app\nThen", "1. Open the app\n"),
+        ("Really?! Yes", "Really?! "),
+        ("Say “no.” Then", "Say “no.” "),
+        ("はい。次", "はい。"),
+        ("Wait", None),
+        ("Done.", None),
+    ],
+)
+def test_where_a_sentence_ends(text: str, first: str | None) -> None:
+    end = end_of_sentence(text)
+    assert (None if end is None else text[:end]) == first
