@@ -24,6 +24,7 @@ check:  ## what a commit must pass: lint, types, floors, fast tests
 test:  ## set up with the development group, then every tier that this machine can run
 	@scripts/bootstrap dev
 	@scripts/browser
+	@scripts/legacy-client
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy

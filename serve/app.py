@@ -43,6 +43,7 @@ from serve.api.feedback import feedback_router
 from serve.api.files import files_router
 from serve.api.fine_tuning import fine_tuning_router
 from serve.api.health import health_router
+from serve.api.legacy import legacy_router
 from serve.api.models import models_router
 from serve.api.operations import operations_router
 from serve.audited import follow_passwords
@@ -195,6 +196,7 @@ def build_app(parts: Parts) -> FastAPI:
         feedback_router,
         files_router,
         fine_tuning_router,
+        legacy_router,
         operations_router,
     ):
         app.include_router(router(parts))

@@ -35,7 +35,7 @@ def files_router(parts: Parts) -> APIRouter:
             file = await files.take_in(sent.file, filename=sent.filename, purpose=purpose, owner=caller.owner)
         finally:
             sent.file.unlink(missing_ok=True)
-        return _card(file)
+        return file_card(file)
 
     @router.get("/v1/files")
     async def list_files(
@@ -52,7 +52,7 @@ def files_router(parts: Parts) -> APIRouter:
             limit=page_limit(limit, largest=MAX_PAGE),
             is_newest_first=_is_newest_first(order),
         )
-        cards = [_card(file) for file in page.files]
+        cards = [file_card(file) for file in page.files]
         return {
             "object": "list",
             "data": cards,
@@ -68,7 +68,7 @@ def files_router(parts: Parts) -> APIRouter:
 
     @router.get("/v1/files/{file_id:path}")
     async def show(file_id: str, caller: Caller = Depends(authorise)) -> dict[str, Any]:
-        return _card(await files.find(file_id, owner=caller.owner))
+        return file_card(await files.find(file_id, owner=caller.owner))
 
     @router.delete("/v1/files/{file_id:path}")
     async def delete(file_id: str, caller: Caller = Depends(authorise)) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def _purpose(fields: dict[str, str]) -> str:
     return purpose
 
 
-def _card(file: StoredFile) -> dict[str, Any]:
+def file_card(file: StoredFile) -> dict[str, Any]:
     """OpenAI's object, and beside it what the look at the file found."""
     return {
         "id": file.file_id,

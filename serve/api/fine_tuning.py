@@ -31,13 +31,14 @@ KEEP_ALIVE: Final = b": waits\n\n"
 def fine_tuning_router(parts: Parts) -> APIRouter:
     router = APIRouter()
     authorise = require_key(parts)
+    card = partial(job_card, organisation=parts.settings.fine_tuning.organisation)
     pace = Pace(parts.settings.server.requests_per_minute)
 
     @router.post("/v1/fine_tuning/jobs")
     async def create(request: Request, caller: Caller = Depends(authorise)) -> dict[str, Any]:
         body = await read_body(request, JobBody, max_bytes=parts.settings.server.max_body_bytes)
         pace.spend(caller.owner)
-        return job_card(await create_job(parts, body, owner=caller.owner))
+        return card(await create_job(parts, body, owner=caller.owner))
 
     @router.get("/v1/fine_tuning/jobs")
     async def list_all(
@@ -46,7 +47,7 @@ def fine_tuning_router(parts: Parts) -> APIRouter:
         wanted = _metadata_of(request)
         found = await parts.store.read(partial(jobs.list_jobs, owner=caller.owner))
         fitting = [job for job in found if wanted.items() <= job.order.metadata.items()]
-        return page_of([job_card(job) for job in fitting], after=after, limit=limit)
+        return page_of([card(job) for job in fitting], after=after, limit=limit)
 
     @router.get("/v1/fine_tuning/jobs/{job_id}/events")
     async def events(
@@ -72,24 +73,26 @@ def fine_tuning_router(parts: Parts) -> APIRouter:
 
     @router.get("/v1/fine_tuning/jobs/{job_id}")
     async def show(job_id: str, caller: Caller = Depends(authorise)) -> dict[str, Any]:
-        return job_card(await find_job(parts, job_id, owner=caller.owner))
+        return card(await find_job(parts, job_id, owner=caller.owner))
 
     _add_moves(router, parts, authorise)
     return router
 
 
 def _add_moves(router: APIRouter, parts: Parts, authorise: Authority) -> None:
+    card = partial(job_card, organisation=parts.settings.fine_tuning.organisation)
+
     @router.post("/v1/fine_tuning/jobs/{job_id}/cancel")
     async def cancel(job_id: str, caller: Caller = Depends(authorise)) -> dict[str, Any]:
-        return job_card(await parts.jobs.cancel(await find_job(parts, job_id, owner=caller.owner)))
+        return card(await parts.jobs.cancel(await find_job(parts, job_id, owner=caller.owner)))
 
     @router.post("/v1/fine_tuning/jobs/{job_id}/pause")
     async def pause(job_id: str, caller: Caller = Depends(authorise)) -> dict[str, Any]:
-        return job_card(await parts.jobs.pause(await find_job(parts, job_id, owner=caller.owner)))
+        return card(await parts.jobs.pause(await find_job(parts, job_id, owner=caller.owner)))
 
     @router.post("/v1/fine_tuning/jobs/{job_id}/resume")
     async def resume(job_id: str, caller: Caller = Depends(authorise)) -> dict[str, Any]:
-        return job_card(await parts.jobs.resume(await find_job(parts, job_id, owner=caller.owner)))
+        return card(await parts.jobs.resume(await find_job(parts, job_id, owner=caller.owner)))
 
 
 async def find_job(parts: Parts, job_id: str, *, owner: str | None) -> Job:

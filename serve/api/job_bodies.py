@@ -108,7 +108,7 @@ def order_of(body: JobBody, *, training: StoredFile, validation: StoredFile | No
     )
 
 
-def job_card(job: Job) -> dict[str, Any]:
+def job_card(job: Job, *, organisation: str) -> dict[str, Any]:
     """OpenAI's object."""
     order, outcome = job.order, job.outcome
     parameters = order.hyperparameters.model_dump(exclude_none=True)
@@ -119,7 +119,7 @@ def job_card(job: Job) -> dict[str, Any]:
         "created_at": int(job.created_at.timestamp()),
         "finished_at": int(job.finished_at.timestamp()) if job.finished_at else None,
         "fine_tuned_model": outcome.model,
-        "organization_id": "nightschool",
+        "organization_id": organisation,
         "result_files": [outcome.result_file] if outcome.result_file else [],
         "status": job.state.value,
         "validation_file": order.validation_file,

@@ -47,6 +47,7 @@ from serve.api.feedback import feedback_router
 from serve.api.files import files_router
 from serve.api.fine_tuning import fine_tuning_router
 from serve.api.health import health_router
+from serve.api.legacy import legacy_router
 from serve.api.models import models_router
 from serve.api.operations import operations_router
 from serve.files import CallersFiles
@@ -240,6 +241,7 @@ def _app_of(parts: Parts) -> FastAPI:
         feedback_router,
         files_router,
         fine_tuning_router,
+        legacy_router,
         operations_router,
     ):
         app.include_router(router(parts))
