@@ -39,7 +39,11 @@ select unnest($message_id::text[]), unnest($conversation_id::text[]), unnest($bo
 IDS_OF: Final = "select message_id from messages where conversation_id = $conversation_id"
 ONE_MESSAGE: Final = f"""
 select {COLUMNS}
-from messages where message_id = $message_id and ($bot is null or bot = $bot)
+from messages where message_id = $message_id
+"""
+SOME_MESSAGES: Final = f"""
+select {COLUMNS}
+from messages where message_id in (select unnest($message_ids::text[]))
 """
 MESSAGES_OF: Final = f"""
 select {COLUMNS}
@@ -90,10 +94,20 @@ def conversation(cursor: Cursor, conversation_id: str) -> Conversation:
 
 def message(cursor: Cursor, *, message_id: str, bot: BotName | None = None) -> Message:
     """Raises NotFound."""
-    row = cursor.execute(ONE_MESSAGE, {"message_id": message_id, "bot": bot}).fetchone()
-    if row is None:
-        raise NotFound("is not in the record", subject=repr(message_id), remedy="Check the id.")
+    row = cursor.execute(ONE_MESSAGE, {"message_id": message_id}).fetchone()
+    if row is None or (bot is not None and row[2] != bot):
+        raise not_recorded(message_id)
     return _message(row)
+
+
+def messages_by_id(cursor: Cursor, *, message_ids: Sequence[str]) -> dict[str, Message]:
+    """Those that are there."""
+    rows = cursor.execute(SOME_MESSAGES, {"message_ids": message_ids}).fetchall()
+    return {row[0]: _message(row) for row in rows}
+
+
+def not_recorded(message_id: str) -> NotFound:
+    return NotFound("is not in the record", subject=repr(message_id), remedy="Check the id.")
 
 
 def conversation_messages(cursor: Cursor, *, conversation_id: str) -> list[Message]:

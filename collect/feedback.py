@@ -4,36 +4,49 @@ A changed mind keeps nothing of the other one: what was said with a dislike goes
 like. The same opinion again is one opinion, whenever it was said; a suggestion that says what the answer says is none.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from collect.conversations import message
+from collect.conversations import messages_by_id, not_recorded
 from collect.store import Cursor
 from collect.verified.served import heed_vote
-from nightschool.errors import InvalidInput, NotFound
+from nightschool.errors import InvalidInput, NightschoolError, NotFound
 from nightschool.records import BotName, Feedback, Message, Source, Vote
 from nightschool.text import clean_text, is_same
 
 ADD: Final = """
 insert into feedback (message_id, voter, bot, vote, reasons, comment, ideal_answer, voted_at)
-values ($message_id, $voter, $bot, $vote, $reasons, $comment, $ideal_answer, $voted_at)
+select unnest($message_id::text[]), unnest($voter::text[]), unnest($bot::text[]), unnest($vote::text[]),
+    unnest($reasons::text[][]), unnest($comment::text[]), unnest($ideal_answer::text[]),
+    unnest($voted_at::timestamptz[])
 """
 # By row, since DuckDB would scan the table for message and voter.
 CHANGE: Final = """
-update feedback set vote = $vote, reasons = $reasons, comment = $comment, ideal_answer = $ideal_answer,
-    voted_at = $voted_at
-where rowid = $row
+update feedback set vote = now.vote, reasons = now.reasons, comment = now.comment, ideal_answer = now.ideal_answer,
+    voted_at = now.voted_at
+from (
+    select unnest($row::bigint[]) as row, unnest($vote::text[]) as vote, unnest($reasons::text[][]) as reasons,
+        unnest($comment::text[]) as comment, unnest($ideal_answer::text[]) as ideal_answer,
+        unnest($voted_at::timestamptz[]) as voted_at
+) as now
+where feedback.rowid = now.row
 """
 REMEMBER: Final = """
 insert into feedback_history (message_id, voter, bot, vote, reasons, comment, ideal_answer, voted_at)
-values ($message_id, $voter, $bot, $vote, $reasons, $comment, $ideal_answer, $voted_at)
+select unnest($message_id::text[]), unnest($voter::text[]), unnest($bot::text[]), unnest($vote::text[]),
+    unnest($reasons::text[][]), unnest($comment::text[]), unnest($ideal_answer::text[]),
+    unnest($voted_at::timestamptz[])
 """
 # Of all voters, since a second condition beside the indexed one turns the index off.
 ON_MESSAGE: Final = """
 select message_id, bot, voter, vote, reasons, comment, ideal_answer, voted_at, rowid
 from feedback where message_id = $message_id
+"""
+ON_MESSAGES: Final = """
+select message_id, bot, voter, vote, reasons, comment, ideal_answer, voted_at, rowid
+from feedback where message_id in (select unnest($message_ids::text[]))
 """
 IN_CONVERSATION: Final = """
 select message_id, bot, voter, vote, reasons, comment, ideal_answer, voted_at
@@ -70,6 +83,7 @@ left join questions as q on q.message_id = a.parent_id
 left join reviews as r on r.message_id = f.message_id
 order by f.voted_at desc, f.message_id, f.voter
 """
+FIELDS: Final = tuple(field.name for field in fields(Feedback))
 VOTABLE: Final = frozenset({Source.CHAT, Source.API, Source.VERIFIED})
 
 
@@ -97,6 +111,16 @@ class Opinion:
     ideal_answer: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An opinion, of which answer it is, whose and since when."""
+
+    message_id: str
+    voter: str
+    opinion: Opinion
+    at: datetime
+
+
 class Heard(NamedTuple):
     feedback: Feedback
     """The opinion as it stands."""
@@ -110,38 +134,44 @@ class _Stored(NamedTuple):
 
 
 def record_opinion(cursor: Cursor, *, message_id: str, voter: str, opinion: Opinion, at: datetime) -> Heard:
-    """Put what is said now over what was said before, in one transaction: two of one voter at once lose neither.
-
-    Raises NotFound, InvalidInput for no answer of ours and for what is no text.
-    """
-    about = _votable(message(cursor, message_id=message_id))
-    nothing = Feedback(message_id, about.bot, voter, Vote.NONE, (), "", "", at)
-    stored = _stored(cursor, message_id=message_id, voter=voter)
-    before = stored.feedback if stored else nothing
-    if before.vote is not Vote.NONE and opinion.vote not in {None, before.vote}:
-        before = nothing
-    now = replace(
-        before,
-        vote=before.vote if opinion.vote is None else opinion.vote,
-        reasons=before.reasons
-        if opinion.reasons is None
-        else tuple(clean_text(reason, subject="reasons", param="reasons") for reason in opinion.reasons),
-        comment=before.comment if opinion.comment is None else _cleaned(opinion.comment, "comment"),
-        ideal_answer=before.ideal_answer
-        if opinion.ideal_answer is None
-        else _cleaned(opinion.ideal_answer, "ideal_answer"),
-        # The order in which they come is the order that counts, also where the clock was set back in between.
-        voted_at=max(at, stored.feedback.voted_at) if stored else at,
-    )
-    heard = _keep(cursor, _without_echo(now, about), stored)
-    if heard.is_new and about.source is Source.VERIFIED:
-        heed_vote(cursor, about=about, voter=voter, vote=heard.feedback.vote, at=heard.feedback.voted_at)
+    """As `record_opinions` for one. Raises NotFound, InvalidInput for no answer of ours and for what is no text."""
+    [heard] = record_opinions(cursor, [Said(message_id, voter, opinion, at)])
+    if isinstance(heard, NightschoolError):
+        raise heard
     return heard
 
 
+def record_opinions(cursor: Cursor, said: Sequence[Said]) -> list[Heard | NightschoolError]:
+    """Put what is said now over what was said before, in one transaction: two of one voter at once lose neither.
+
+    What became of each, in their order; one that is refused changes nothing.
+    """
+    names = list(dict.fromkeys(one.message_id for one in said))
+    about = messages_by_id(cursor, message_ids=names)
+    stored = _stored(cursor, message_ids=names)
+    standing = {key: before.feedback for key, before in stored.items()}
+    outcomes: list[Heard | NightschoolError] = []
+    for one in said:
+        try:
+            heard = _hear(one, about.get(one.message_id), standing.get((one.message_id, one.voter)))
+        except NightschoolError as refusal:
+            outcomes.append(refusal)
+        else:
+            standing[one.message_id, one.voter] = heard.feedback
+            outcomes.append(heard)
+    new = [heard.feedback for heard in outcomes if isinstance(heard, Heard) and heard.is_new]
+    if new:
+        _keep(cursor, new, stored)
+    for feedback in new:
+        answer = about[feedback.message_id]
+        if answer.source is Source.VERIFIED:
+            heed_vote(cursor, about=answer, voter=feedback.voter, vote=feedback.vote, at=feedback.voted_at)
+    return outcomes
+
+
 def feedback_of(cursor: Cursor, *, message_id: str, voter: str) -> Feedback | None:
-    stored = _stored(cursor, message_id=message_id, voter=voter)
-    return stored.feedback if stored else None
+    rows = cursor.execute(ON_MESSAGE, {"message_id": message_id}).fetchall()
+    return next((_feedback(row) for row in rows if row[2] == voter), None)
 
 
 def feedback_in(cursor: Cursor, *, conversation_id: str, voter: str) -> dict[str, Feedback]:
@@ -167,38 +197,70 @@ def find_opinion(cursor: Cursor, *, message_id: str, voter: str) -> FeedbackRow:
     raise NotFound("is there no more", subject="this opinion", remedy="Choose another one.")
 
 
-def _votable(about: Message) -> Message:
+def _hear(said: Said, about: Message | None, stored: Feedback | None) -> Heard:
+    """What stands after it. Raises NotFound, InvalidInput."""
+    if about is None:
+        raise not_recorded(said.message_id)
     if about.role != "assistant" or about.source not in VOTABLE:
         raise InvalidInput(
             "is not an answer of this bot", subject=repr(about.message_id), remedy="Vote on answers only."
         )
-    return about
+    opinion = said.opinion
+    nothing = Feedback(about.message_id, about.bot, said.voter, Vote.NONE, (), "", "", said.at)
+    before = stored or nothing
+    if before.vote is not Vote.NONE and opinion.vote not in {None, before.vote}:
+        before = nothing
+    now = replace(
+        before,
+        vote=before.vote if opinion.vote is None else opinion.vote,
+        reasons=before.reasons
+        if opinion.reasons is None
+        else tuple(clean_text(reason, subject="reasons", param="reasons") for reason in opinion.reasons),
+        comment=before.comment if opinion.comment is None else _cleaned(opinion.comment, "comment"),
+        ideal_answer=before.ideal_answer
+        if opinion.ideal_answer is None
+        else _cleaned(opinion.ideal_answer, "ideal_answer"),
+        # The order in which they come is the order that counts, also where the clock was set back in between.
+        voted_at=max(said.at, stored.voted_at) if stored else said.at,
+    )
+    now = _without_echo(now, about)
+    if stored and replace(now, voted_at=stored.voted_at) == stored:
+        return Heard(stored, is_new=False)
+    return Heard(now, is_new=True)
 
 
 def _without_echo(feedback: Feedback, about: Message) -> Feedback:
     return replace(feedback, ideal_answer="") if is_same(feedback.ideal_answer, about.content) else feedback
 
 
-def _keep(cursor: Cursor, feedback: Feedback, stored: _Stored | None) -> Heard:
-    if stored and replace(feedback, voted_at=stored.feedback.voted_at) == stored.feedback:
-        return Heard(stored.feedback, is_new=False)
-    row = asdict(feedback) | {"reasons": list(feedback.reasons)}
-    if stored:
-        change = {name: row[name] for name in ("vote", "reasons", "comment", "ideal_answer", "voted_at")}
-        cursor.execute(CHANGE, change | {"row": stored.row})
-    else:
-        cursor.execute(ADD, row)
-    cursor.execute(REMEMBER, row)
-    return Heard(feedback, is_new=True)
+def _keep(cursor: Cursor, new: Sequence[Feedback], stored: Mapping[tuple[str, str], _Stored]) -> None:
+    """Each change into the history, and of each voter's on an answer the last one as what stands."""
+    standing = {(feedback.message_id, feedback.voter): feedback for feedback in new}
+    added = [feedback for key, feedback in standing.items() if key not in stored]
+    changed = [(stored[key].row, feedback) for key, feedback in standing.items() if key in stored]
+    if added:
+        cursor.execute(ADD, _columns(added))
+    if changed:
+        columns = _columns([feedback for _, feedback in changed])
+        given = {name: columns[name] for name in ("vote", "reasons", "comment", "ideal_answer", "voted_at")}
+        cursor.execute(CHANGE, given | {"row": [row for row, _ in changed]})
+    cursor.execute(REMEMBER, _columns(new))
+
+
+def _columns(rows: Sequence[Feedback]) -> dict[str, list[Any]]:
+    return {name: [getattr(row, name) for row in rows] for name in FIELDS} | {
+        "reasons": [list(row.reasons) for row in rows]
+    }
 
 
 def _cleaned(text: str, param: str) -> str:
     return clean_text(text, subject=param, param=param)
 
 
-def _stored(cursor: Cursor, *, message_id: str, voter: str) -> _Stored | None:
-    rows = cursor.execute(ON_MESSAGE, {"message_id": message_id}).fetchall()
-    return next((_Stored(_feedback(row), row[8]) for row in rows if row[2] == voter), None)
+def _stored(cursor: Cursor, *, message_ids: Sequence[str]) -> dict[tuple[str, str], _Stored]:
+    """What stands on these answers, by message and voter."""
+    rows = cursor.execute(ON_MESSAGES, {"message_ids": message_ids}).fetchall()
+    return {(row[0], row[2]): _Stored(_feedback(row), row[8]) for row in rows}
 
 
 def _feedback_row(row: tuple[Any, ...]) -> FeedbackRow:

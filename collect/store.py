@@ -18,10 +18,11 @@ import duckdb
 
 from collect.integrity import Marker, check_files, fold_log, foreign_log
 from collect.migrations.runner import migrate
-from collect.writer import FATAL, Writer, record_error
+from collect.writer import FATAL, Batch, Writer, record_error
 from nightschool.errors import NightschoolError, RecordError, Unavailable
 
 Cursor = duckdb.DuckDBPyConnection
+R = TypeVar("R")
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
@@ -72,6 +73,13 @@ class Store:
         RecordError where disk or memory fail, Unavailable where the record is closed.
         """
         return await asyncio.wrap_future(self._writer.submit(change))
+
+    async def write_row(self, change: Batch[R, T], row: R) -> T:
+        """What became of `row`, once it is durable: as `write`, with one call for all rows that wait for `change`.
+
+        The NightschoolError that `change` gives for a row is raised here, and costs its neighbours nothing.
+        """
+        return await asyncio.wrap_future(self._writer.submit_row(change, row))
 
     def _ask(self, question: Callable[[Cursor], T]) -> T:
         try:
@@ -142,6 +150,8 @@ def _prepare(connection: Cursor, file: Path, *, temp: Path, with_checkpoint: boo
         # Global, so that cursors have it: otherwise a snapshot's columns would name the machine's zone.
         connection.execute("set global TimeZone = 'UTC'")
         connection.execute("set enable_progress_bar = false")
+        # "in (select unnest($names))" of up to so many names goes by the index; beyond, the whole table is read.
+        connection.execute("set global dynamic_or_filter_threshold = 1024")
         migrate(connection)
         # Opening replays the log but does not fold it in, so the next start would replay it again.
         if with_checkpoint:

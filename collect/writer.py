@@ -1,12 +1,14 @@
 """One thread that commits: whatever waits is committed together, because a commit costs one wait for the disk.
 
-If one of a group fails, the group is rolled back and each is run alone, so that a fault is the culprit's own. After an
-error nothing is ever acknowledged: DuckDB's COMMIT after a failed statement returns normally and keeps nothing.
+Rows of one kind go to their change in one call, so that a busy hour costs few statements. Where a change raises, what
+went before it is committed without it, it is run apart, so that a fault is the culprit's own, and the rest goes on.
+After an error nothing is ever acknowledged: DuckDB's COMMIT after a failed statement returns normally and keeps
+nothing.
 """
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,17 +18,20 @@ from typing import Any, Final, TypeVar
 import duckdb
 
 from collect.integrity import Marker, fold_log
-from nightschool.errors import RecordError, Unavailable
+from nightschool.errors import NightschoolError, RecordError, Unavailable
 from nightschool.files import free_bytes
 
 Cursor = duckdb.DuckDBPyConnection
+R = TypeVar("R")
 T = TypeVar("T")
+Batch = Callable[[Cursor, Sequence[R]], Sequence[T | NightschoolError]]
+"""A change of many rows at once: what became of each, in their order. Of a row that it refuses it has kept nothing."""
 
 log = logging.getLogger(__name__)
 
 FATAL: Final = (duckdb.FatalException, duckdb.InternalException)
 """After one of these every cursor of the record is dead."""
-MAX_GROUP: Final = 200
+MAX_GROUP: Final = 512
 PROBE: Final = "select 1"
 FOLD_BYTES: Final = 16 * 2**20
 """A log of this size is folded into the file."""
@@ -36,8 +41,22 @@ ROOM: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    change: Callable[[Cursor], Any]
+    change: Callable[[Cursor, Sequence[Any]], Sequence[Any]]
+    row: Any
     done: Future[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """Rows that one call of their change keeps."""
+
+    jobs: list[_Job]
+
+    def run(self, cursor: Cursor) -> Sequence[Any]:
+        return self.jobs[0].change(cursor, [job.row for job in self.jobs])
+
+    def apart(self) -> list[list["_Call"]]:
+        return [[_Call([job])] for job in self.jobs]
 
 
 class Writer:
@@ -60,7 +79,11 @@ class Writer:
 
     def submit(self, change: Callable[[Cursor], T]) -> Future[T]:
         """The result of `change`, once it is durable. Raises Unavailable after `close`."""
-        job = _Job(change, Future())
+        return self.submit_row(lambda cursor, _: [change(cursor)], None)
+
+    def submit_row(self, change: Batch[R, T], row: R) -> Future[T]:
+        """What became of `row`, once it is durable; rows that wait for the same change go to it together."""
+        job = _Job(change, row, Future())
         with self._gate:
             if self._is_closed:
                 raise Unavailable("is closed", subject="record", remedy="The server is stopping; start it again.")
@@ -87,9 +110,8 @@ class Writer:
                 group.append(self._queue.get())
             is_open = None not in group
             jobs = [job for job in group if job is not None and job.done.set_running_or_notify_cancel()]
-            if jobs and not self._commit(jobs):
-                for job in jobs:
-                    self._commit_alone(job)
+            if jobs:
+                self._commit(_calls(jobs))
             if jobs and self._failure is None:
                 self._marker.note()
                 if self._marker.log_bytes > self._fold_bytes:
@@ -113,30 +135,37 @@ class Writer:
             log.warning("the record's log could not be folded in now: %s", error)
         self._marker.note()
 
-    def _commit(self, jobs: list[_Job]) -> bool:
-        """True if all of the group is durable; False if nothing of it is."""
-        try:
-            results = self._in_transaction(jobs)
-        except FATAL as error:
-            self._note(error)
-            return False
-        except BaseException:  # whose it was shows when each is run alone
-            return False
-        for job, result in zip(jobs, results, strict=True):
-            job.done.set_result(result)
-        return True
+    def _commit(self, calls: list[_Call]) -> None:
+        waiting = [calls]
+        while waiting:
+            waiting.extend(reversed(self._attempt(waiting.pop())))
 
-    def _commit_alone(self, job: _Job) -> None:
+    def _attempt(self, calls: list[_Call]) -> list[list[_Call]]:
+        """Make all of it durable. Where that fails nothing of it is: what to attempt instead, in that order."""
+        begun = 0
         try:
-            [result] = self._in_transaction([job])
-        except (duckdb.OperationalError, *FATAL) as error:
+            self._cursor.begin()
+            try:
+                results = []
+                for call in calls:
+                    begun += 1
+                    results.append(call.run(self._cursor))
+                begun += 1
+                # Raises where a change hid a failed statement, after which the commit would return and keep nothing.
+                self._cursor.execute(PROBE)
+                self._cursor.commit()
+            except BaseException:
+                self._roll_back()
+                raise
+        except BaseException as error:
             if isinstance(error, FATAL):
                 self._note(error)
-            job.done.set_exception(record_error(error))
-        except BaseException as error:
-            job.done.set_exception(error)
-        else:
-            job.done.set_result(result)
+            return _without_culprit(calls, begun, error)
+        self.commits += 1
+        for call, outcomes in zip(calls, results, strict=True):
+            for job, outcome in zip(call.jobs, outcomes, strict=True):
+                _tell(job, outcome)
+        return []
 
     def _note(self, error: duckdb.Error) -> None:
         """The first of them says why; whatever follows knows only that the record is closed."""
@@ -144,24 +173,40 @@ class Writer:
             self._failure = error
             log.critical("the record was closed by a failure: %s", error)
 
-    def _in_transaction(self, jobs: list[_Job]) -> list[Any]:
-        self._cursor.begin()
-        try:
-            results = [job.change(self._cursor) for job in jobs]
-            # Raises where a change hid a failed statement, after which the commit would return and keep nothing.
-            self._cursor.execute(PROBE)
-            self._cursor.commit()
-        except BaseException:
-            self._roll_back()
-            raise
-        self.commits += 1
-        return results
-
     def _roll_back(self) -> None:
         try:
             self._cursor.rollback()
         except duckdb.TransactionException:
             return  # a failed commit has ended the transaction already
+
+
+def _calls(jobs: Sequence[_Job]) -> list[_Call]:
+    """Jobs with the same change share a call, which stands where the first of them stood."""
+    calls: dict[Callable[..., Any], _Call] = {}
+    for job in jobs:
+        calls.setdefault(job.change, _Call([])).jobs.append(job)
+    return list(calls.values())
+
+
+def _without_culprit(calls: list[_Call], begun: int, error: BaseException) -> list[list[_Call]]:
+    """What to attempt instead. `begun` is the number of the call that failed; where it is no call's, any may have."""
+    if len(calls) > 1 and 0 < begun <= len(calls):
+        parts = [calls[: begun - 1], [calls[begun - 1]], calls[begun:]]
+        return [part for part in parts if part]
+    if len(calls) > 1:
+        return [[call] for call in calls]
+    [call] = calls
+    if len(call.jobs) > 1:
+        return call.apart()
+    _tell(call.jobs[0], record_error(error) if isinstance(error, (duckdb.OperationalError, *FATAL)) else error)
+    return []
+
+
+def _tell(job: _Job, outcome: Any) -> None:
+    if isinstance(outcome, BaseException):
+        job.done.set_exception(outcome)
+    else:
+        job.done.set_result(outcome)
 
 
 def record_error(error: duckdb.Error) -> RecordError:

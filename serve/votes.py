@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final
 
 from collect import conversations, feedback
-from collect.feedback import Opinion
+from collect.feedback import Opinion, Said
 from collect.store import Store
 from nightschool.errors import InvalidInput, NotFound
 from nightschool.records import Feedback, utc_now
@@ -41,8 +41,8 @@ class Votes:
         _check(opinion)
         self._pace.spend(owner)
         await self._owned(message_id, owner=owner, is_operator=is_operator)
-        said = partial(feedback.record_opinion, message_id=message_id, voter=owner, opinion=opinion, at=self._now())
-        heard = await self._store.write(said)
+        said = Said(message_id, owner, opinion, self._now())
+        heard = await self._store.write_row(feedback.record_opinions, said)
         if heard.is_new:
             self._metrics.voted(heard.feedback)
         return heard.feedback

@@ -12,15 +12,17 @@ from collect.feedback import (
     FeedbackRow,
     Heard,
     Opinion,
+    Said,
     feedback_in,
     feedback_of,
     find_opinion,
     list_feedback,
     record_opinion,
+    record_opinions,
 )
 from collect.reviews import record_review
 from collect.store import Cursor
-from nightschool.errors import InvalidInput, NotFound
+from nightschool.errors import InvalidInput, NightschoolError, NotFound
 from nightschool.records import BotName, Feedback, Message, Review, Source, Vote
 
 from .conftest import give
@@ -218,3 +220,45 @@ def test_the_list_is_newest_first_and_filtered(cursor: Cursor, tell: Tell) -> No
     assert shown(bot=SUPPORT) == ["support down", "support up"]
     assert shown(bot=SUPPORT, vote=Vote.DOWN) == ["support down"]
     assert shown(limit=1) == ["reviewer up"]
+
+
+def test_opinions_kept_together_are_kept_as_one_after_the_other(cursor: Cursor, tell: Tell) -> None:
+    """The same opinions on two answers, at once and in turn: what became of each, what stands and the history agree."""
+    opinions = [
+        Opinion(Vote.UP),
+        Opinion(Vote.DOWN, ["wrong"], "No.", "Within 30 days."),
+        Opinion(Vote.DOWN, ["wrong"], "No.", "Within 30 days."),
+        Opinion(comment="Still no."),
+        Opinion(Vote.NONE),
+    ]
+    (_, first), (question, second) = tell(), tell()
+    give(cursor, opinion(first, voter="browser:eve"))
+    give(cursor, opinion(second, voter="browser:eve"))
+
+    def said(answer: Message) -> list[Said]:
+        told = [
+            Said(answer.message_id, voter, one, NOON + timedelta(minutes=minute))
+            for minute, one in enumerate(opinions)
+            for voter in ("browser:ada", "browser:eve")
+        ]
+        return [*told, Said(question.message_id, "browser:ada", Opinion(Vote.UP), NOON)]
+
+    def outcome(heard: Heard | NightschoolError) -> object:
+        if isinstance(heard, NightschoolError):
+            return str(heard)
+        return heard.is_new, replace(heard.feedback, message_id="")
+
+    together = record_opinions(cursor, said(first))
+    apart = [heard for one in said(second) for heard in record_opinions(cursor, [one])]
+    assert [outcome(heard) for heard in together] == [outcome(heard) for heard in apart]
+    assert "is not an answer of this bot" in str(together[-1])
+    for kept in ("feedback", "feedback_history"):
+        rows = [
+            cursor.execute(
+                f"select voter, vote, reasons, comment, ideal_answer, voted_at from {kept} where message_id = $id "
+                "order by all",
+                {"id": answer.message_id},
+            ).fetchall()
+            for answer in (first, second)
+        ]
+        assert rows[0] == rows[1]

@@ -1,7 +1,7 @@
 """Group commit: few commits for many writes, and a fault is the culprit's own."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +11,7 @@ import pytest
 
 from collect.integrity import Marker
 from collect.writer import Cursor, Writer, record_error
-from nightschool.errors import Busy, RecordError
+from nightschool.errors import Busy, NightschoolError, RecordError
 
 
 @pytest.fixture
@@ -114,6 +114,52 @@ def test_a_change_that_fails_costs_its_neighbours_nothing(
     with pytest.raises(error):
         failing.result()
     assert names(connection) == ["after", "before", "first"]
+
+
+def keep_all(cursor: Cursor, names: Sequence[str]) -> list[str | NightschoolError]:
+    """Refuses `refused`, without a statement for it; the same name twice fails in the database."""
+    good = [name for name in names if name != "refused"]
+    cursor.execute("insert into kept select unnest($names::text[])", {"names": good})
+    cursor.execute("insert into calls values ($rows)", {"rows": len(names)})
+    return [name if name in good else Busy("is taken", subject=name, remedy="Wait.") for name in names]
+
+
+def test_rows_of_one_kind_are_kept_by_one_call_and_a_refused_one_costs_the_others_nothing(
+    writer: Writer, connection: Cursor
+) -> None:
+    connection.execute("create table calls (rows integer)")
+    with held(writer):
+        waiting = [writer.submit_row(keep_all, name) for name in ("a", "refused", "b")]
+        between = writer.submit(keep("between"))
+        last = writer.submit_row(keep_all, "c")
+    assert [waiting[0].result(), between.result(), waiting[2].result(), last.result()] == ["a", "between", "b", "c"]
+    with pytest.raises(Busy):
+        waiting[1].result()
+    assert names(connection) == ["a", "b", "between", "c"]
+    assert connection.execute("select rows from calls").fetchall() == [(4,)]
+
+
+def test_a_row_that_fails_in_the_database_fails_alone(writer: Writer, connection: Cursor) -> None:
+    connection.execute("create table calls (rows integer)")
+    writer.submit(keep("there")).result()
+    with held(writer):
+        waiting = [writer.submit_row(keep_all, name) for name in ("a", "there", "b")]
+        beside = writer.submit(keep("beside"))
+    assert [waiting[0].result(), waiting[2].result(), beside.result()] == ["a", "b", "beside"]
+    with pytest.raises(duckdb.ConstraintException):
+        waiting[1].result()
+    assert names(connection) == ["a", "b", "beside", "there"]
+
+
+def test_those_beside_a_refused_change_still_share_commits(writer: Writer, connection: Cursor) -> None:
+    before = writer.commits
+    with held(writer):
+        waiting = [writer.submit(keep(f"{number:02}")) for number in range(10)]
+        failing: Future[None] = writer.submit(refuse)
+        waiting += [writer.submit(keep(f"{number:02}")) for number in range(10, 20)]
+    assert [each.result() for each in waiting] == names(connection)
+    assert failing.exception() is not None
+    assert writer.commits - before == 3  # the one that held them up, those before the refused one, and those after
 
 
 def test_the_writer_goes_on_after_a_failure(writer: Writer, connection: Cursor) -> None:
