@@ -177,3 +177,44 @@ def test_answers_invent_no_plan(training: list[dict[str, Any]], held_out: list[d
     plans = re.compile(r"\bthe ([A-Z]\w+) plan\b")
     named = {plan for row in training + held_out for text in answers(row) for plan in plans.findall(text)}
     assert named <= {"Sprout", "Grove", "Canopy", "Lumafern"}
+
+
+@pytest.fixture(scope="module")
+def pages() -> dict[str, str]:
+    return {file.name: file.read_text() for file in sorted((FOLDER / "knowledge").glob("*.md"))}
+
+
+def test_the_pages_say_what_the_fact_sheet_says_and_all_of_it(facts: dict[str, Any], pages: dict[str, str]) -> None:
+    assert 12 <= len(pages) <= 20
+    allowed = allowed_figures(facts)
+    stated = {name: figures(page) for name, page in pages.items()}
+    assert {(name, figure) for name, found in stated.items() for figure in found - allowed - {(40, "euro")}} == set()
+    # What is free has no price, and a day's 24 hours are no term.
+    assert allowed - set().union(*stated.values()) - {(0, "euro")} == set()
+
+
+def test_the_pages_name_plans_and_contacts_as_the_fact_sheet_does(facts: dict[str, Any], pages: dict[str, str]) -> None:
+    prices = {
+        plan["name"]: {plan["price_eur_month"], plan.get("price_eur_year", plan["price_eur_month"])}
+        for plan in facts["plans"].values()
+        if isinstance(plan, dict)
+    }
+    for name, page in pages.items():
+        assert [price for plan, price in PLAN_PRICE.findall(page) if int(price) not in prices[plan]] == [], name
+        assert set(re.findall(r"\S+@\S+?(?=[\s.]*(?:\s|$))", page)) <= {facts["company"]["email"]}, name
+    assert facts["company"]["phone"] in pages["contact.md"]
+    assert facts["company"]["support_hours"] in pages["contact.md"]
+
+
+def test_each_labelled_question_names_a_heading_that_is_there(pages: dict[str, str]) -> None:
+    headings = {
+        f"{page.splitlines()[0].removeprefix('# ')} > {line.removeprefix('## ')}"
+        for page in pages.values()
+        for line in page.splitlines()
+        if line.startswith("## ")
+    }
+    labelled = read("questions.jsonl")
+    assert len(labelled) >= 80
+    assert {place for row in labelled for place in row["answered_by"]} <= headings
+    assert len({row["question"] for row in labelled}) == len(labelled)
+    assert sum(not row["answered_by"] for row in labelled) >= 8
