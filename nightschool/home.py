@@ -111,6 +111,10 @@ class Home:
         """Cases that operators wrote on the console or the command line; a bot's own file may hold more."""
         return self.root / "golden" / f"{bot}.yaml"
 
+    def knowledge(self, bot: BotName) -> Path:
+        """Indexes of a bot's documents, by content hash."""
+        return self.root / "knowledge" / bot
+
     def exam(self, bot: BotName) -> Path:
         """What one bot's exams leave for the next."""
         return self.root / "exams" / bot
@@ -142,7 +146,7 @@ class Home:
         files = (self.store, self.operator_key, self.secrets, self.server_state, self.lock, self.temp, self.logs)
         kinds = (
             "models", "cycles", "datasets", "adapters", "proofs", "reports", "kept", "exams", "golden", "uploads",
-            "found", "jobs",
+            "found", "jobs", "knowledge",
         )  # fmt: skip
         own = (*(path.name for path in files), *kinds)
         return name in own or name.removeprefix(".").startswith(tuple(f"{known}." for known in own))

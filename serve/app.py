@@ -20,6 +20,7 @@ from typing import Literal
 from fastapi import FastAPI
 
 from collect import keys
+from collect.knowledge.shelf import KnowledgeShelf
 from collect.signals.found import listen
 from collect.store import Store, open_store
 from deploy.cycle import NightLimits, NightRunner
@@ -86,9 +87,9 @@ async def open_parts(
         store = await _open_record(settings, stack)
         await _write_operator_key(store, home)
         engine, socket = await _connect(settings.engine, stack, template=template)
-        rollout = _rollout(settings, store, engine, now=now)
-        _warn_of_slots(len(shelf.bots), max_adapters=settings.engine.max_adapters)
-        turns = Turns(store, engine, rollout, metrics=metrics, now=now)
+        rollout = _rollout(settings, store, engine, bots=len(shelf.bots), now=now)
+        knowledge = KnowledgeShelf(store, shelf, home, bots_folder=settings.bots, now=now)
+        turns = Turns(store, engine, rollout, metrics=metrics, search=knowledge.search, now=now)
         runner = _runner(settings, store, engine, rollout, shelf, base_model=base_model, now=now)
         retention = _retention(settings, store, engine, now=now)
         nights = await stack.enter_async_context(run_nights(runner, store, shelf, tidy=retention.tidy, now=now))
@@ -104,8 +105,8 @@ async def open_parts(
             await nights.catch_up()
 
         keeper = _keeper(settings, engine, socket, base_model, on_ready=on_ready)
-        watching = watch_disk(home.root, min_free_gib=settings.night.min_free_gib)
-        for work in (keeper.run(), rollout.keep_settled(), watching, listen(store), follow_passwords(secrets, store)):
+        looking = (watch_disk(home.root, min_free_gib=settings.night.min_free_gib), knowledge.keep_fresh())
+        for work in (keeper.run(), rollout.keep_settled(), *looking, listen(store), follow_passwords(secrets, store)):
             await stack.enter_async_context(_owned_task(work))
         # Last in, first out: answers end and are recorded while engine and record are still there.
         stack.push_async_callback(turns.stop, grace_s=settings.server.drain_s)
@@ -119,6 +120,7 @@ async def open_parts(
             turns=turns,
             votes=Votes(store, metrics=metrics, pace=Pace(settings.server.requests_per_minute), now=now),
             nights=nights,
+            knowledge=knowledge,
             golden=GoldenCases(store, shelf, home, now=now),
             files=files,
             jobs=jobs,
@@ -145,9 +147,10 @@ def _callers_files(settings: Settings, store: Store, *, base_model: str, now: Ca
     )
 
 
-def _rollout(settings: Settings, store: Store, engine: Engine, *, now: Callable[[], datetime]) -> Rollout:
+def _rollout(settings: Settings, store: Store, engine: Engine, *, bots: int, now: Callable[[], datetime]) -> Rollout:
     prove: Prover = take_on_trust if settings.engine.kind == "echo" else prove_load
     most = settings.engine.max_adapters
+    _warn_of_slots(bots, max_adapters=most)
     return Rollout(store, engine, home=settings.paths, max_adapters=most, prove=prove, now=now)
 
 

@@ -6,6 +6,7 @@ A face takes the whole and uses what it needs; no face makes a part or reads set
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from collect.knowledge.shelf import KnowledgeShelf
 from collect.store import Store
 from deploy.jobs import Jobs
 from deploy.rollout import Rollout
@@ -36,6 +37,7 @@ class Parts:
     votes: Votes
     nights: Nights
     golden: GoldenCases
+    knowledge: KnowledgeShelf
     files: CallersFiles
     jobs: Jobs
     tuned: TunedModels

@@ -22,6 +22,7 @@ from collect.migrations.m010_passages import PASSAGES
 from collect.migrations.m011_verified import VERIFIED
 from collect.migrations.m012_jobs import JOBS
 from collect.migrations.m013_held import HELD
+from collect.migrations.m014_knowledge import KNOWLEDGE
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
@@ -46,6 +47,7 @@ MIGRATIONS: Final = (
     Migration("m011_verified", VERIFIED),
     Migration("m012_jobs", JOBS),
     Migration("m013_held", HELD),
+    Migration("m014_knowledge", KNOWLEDGE),
 )
 """Oldest first. A released one is never edited."""
 

@@ -28,6 +28,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from collect import keys, registry
+from collect.knowledge.shelf import KnowledgeShelf
 from collect.store import open_store
 from deploy.cycle import NightLimits, NightRunner
 from deploy.proof import take_on_trust
@@ -266,7 +267,8 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
         rollout = Rollout(store, engine, home=home, max_adapters=settings.engine.max_adapters, prove=take_on_trust)
         limits = NightLimits(training_timeout_s=60, min_free_gib=settings.night.min_free_gib, max_lora_rank=16)
         runner = NightRunner(store, engine, rollout, shelf=shelf, home=home, base_model="echo", limits=limits)
-        turns = Turns(store, engine, rollout, metrics=metrics)
+        knowledge = KnowledgeShelf(store, shelf, home, bots_folder=settings.bots)
+        turns = Turns(store, engine, rollout, metrics=metrics, search=knowledge.search)
         files = CallersFiles(store, home, settings.fine_tuning, base_model="echo", context_tokens=2048)
         async with (
             run_nights(runner, store, shelf) as nights,
@@ -283,6 +285,7 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
                 votes=Votes(store, metrics=metrics, pace=Pace(settings.server.requests_per_minute)),
                 nights=nights,
                 golden=GoldenCases(store, shelf, home),
+                knowledge=knowledge,
                 files=files,
                 jobs=jobs,
                 tuned=TunedModels(store, rollout, home),

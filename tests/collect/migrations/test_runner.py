@@ -31,6 +31,7 @@ RELEASED = {
     "m011_verified": "b7d26a87fb760e23",
     "m012_jobs": "0eec9712ca47763b",
     "m013_held": "ffb28e1955f76a81",
+    "m014_knowledge": "c18ad89cae915df7",
 }
 
 
