@@ -17,7 +17,9 @@ ADD_PASSAGES: Final = """
 insert into passages (passage_id, document, heading, content)
 select unnest($passage_id::text[]), unnest($document::text[]), unnest($heading::text[]), unnest($text::text[])
 """
-PASSAGES_OF: Final = "select passage_id, document, heading, content from passages where passage_id = $passage_id"
+PASSAGES_OF: Final = """
+select passage_id, document, heading, content from passages where passage_id in (select unnest($ids::text[]))
+"""
 KNOWN_PROMPT: Final = "select 1 from system_prompts where system_hash = $system_hash"
 ADD_PROMPT: Final = "insert into system_prompts (system_hash, content) values ($system_hash, $content)"
 PROMPT_OF: Final = "select content from system_prompts where system_hash = $system_hash"
@@ -55,8 +57,11 @@ def keep_grounds(cursor: Cursor, grounds: Grounds) -> None:
 
 def passages_of(cursor: Cursor, *, passage_ids: Sequence[str]) -> list[Passage]:
     """In the order asked for; one that was erased is left out."""
-    rows = (cursor.execute(PASSAGES_OF, {"passage_id": name}).fetchone() for name in passage_ids)
-    return [Passage(*row) for row in rows if row]
+    if not passage_ids:
+        return []
+    rows = cursor.execute(PASSAGES_OF, {"ids": list(passage_ids)}).fetchall()
+    found = {row[0]: Passage(*row) for row in rows}
+    return [found[name] for name in passage_ids if name in found]
 
 
 def system_prompt_of(cursor: Cursor, *, system_hash: str) -> str:

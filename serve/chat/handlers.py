@@ -19,8 +19,10 @@ from collect.store import Store
 from deploy.fates import Fate, Fates
 from nightschool.bots import Bot, BotShelf
 from nightschool.errors import Busy, NotFound, Unavailable
+from nightschool.knowledge import Passage
 from nightschool.records import AdapterName, BotName, Feedback, Finish, Message, Vote
 from serve.branches import Tree
+from serve.chat.sources import read_sources
 from serve.pace import Pace
 from serve.turns import Turn, Turns
 from serve.vllm.supervisor import EngineState, EngineStatus
@@ -65,6 +67,8 @@ class Line:
     """What became of the vote, where a version was trained on it or is judged by it."""
     siblings: tuple[str, ...] = ()
     """Ids of all that was said in this place, this message's among them; empty while it is not recorded."""
+    sources: tuple[Passage, ...] = ()
+    """What of the bot's documents an answer stood on, as far as people are to see it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,10 +255,12 @@ class ChatHandlers:
         return Tree(await self._store.read(question))
 
     async def _lines(self, place: Place, tree: Tree, leaf: str | None) -> tuple[Line, ...]:
-        path = tree.path(leaf)
+        path, bot = tree.path(leaf), self._bot(place.bot)
         votes = await self._votes.in_conversation(place.conversation_id, owner=place.owner)
-        fates = await self._fates.find_used(votes.values(), bot=self._bot(place.bot).bot_name)
-        return tuple(_line(message, tree, votes, fates) for message in path)
+        fates = await self._fates.find_used(votes.values(), bot=bot.bot_name)
+        sources = await read_sources(self._store, bot, path)
+        lines = (_line(message, tree, votes, fates) for message in path)
+        return tuple(replace(line, sources=sources.get(line.message_id, ())) for line in lines)
 
 
 async def _wait(ending: asyncio.Event) -> None:

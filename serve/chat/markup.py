@@ -1,7 +1,8 @@
 """Turn lines of a conversation into the chatbot's messages, with nothing alive of what people and models wrote.
 
-A person's text is shown letter for letter, an answer by its Markdown (`serve.markup`); below stands who answered, what
-became of the visitor's vote, and what else was said in this place. Does not know the chatbot's events.
+A person's text is shown letter for letter, an answer by its Markdown (`serve.markup`); below stands what of the bot's
+documents it stood on, who answered, what became of the visitor's vote, and what else was said in this place. Does not
+know the chatbot's events.
 """
 
 import html
@@ -27,14 +28,27 @@ def draw_line(line: Line) -> dict[str, object]:
 
 
 def draw_answer(line: Line) -> str:
-    """The answer, and below it who answered, and what became of the vote."""
+    """The answer, and below it what it stood on, who answered, and what became of the vote."""
     text = line.text.strip()
     if not text:
         text = "…" if line.finish is None else "*No answer.*"
     ending = ENDINGS.get(line.finish) if line.finish else None
     label = html.escape(line.version + (f" · {ending}" if ending else ""))
-    below = f'<p class="ns-version">{label}</p>' + draw_became(line) + draw_turns(line)
+    below = draw_sources(line) + f'<p class="ns-version">{label}</p>' + draw_became(line) + draw_turns(line)
     return draw_markdown(text, css_class="ns-answer") + below
+
+
+def draw_sources(line: Line) -> str:
+    """`Sources: Returns, Refund time`, which opens the passages; their words are shown letter for letter."""
+    if not line.sources:
+        return ""
+    names = dict.fromkeys(passage.place.rsplit(" > ", 1)[-1] for passage in line.sources)
+    passages = "".join(
+        f"<li><strong>{html.escape(passage.place)}</strong>{draw_text(passage.text, css_class='ns-passage')}</li>"
+        for passage in line.sources
+    )
+    summary = html.escape(f"Sources: {', '.join(names)}")
+    return f'<details class="ns-sources"><summary>{summary}</summary><ul>{passages}</ul></details>'
 
 
 def draw_became(line: Line) -> str:

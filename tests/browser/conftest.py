@@ -18,6 +18,7 @@ import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from collect import conversations, cycles, feedback, registry
+from collect.grounds import Grounds
 from collect.holds import find_hold
 from collect.signals.found import catch_up
 from collect.signals.phrases import read_phrases
@@ -26,6 +27,7 @@ from deploy.plan import NightFolder
 from nightschool.engine import ChatRequest, Delta
 from nightschool.errors import EngineError
 from nightschool.files import publish
+from nightschool.knowledge import Passage
 from nightschool.prompt import Template
 from nightschool.records import (
     Adapter,
@@ -36,6 +38,7 @@ from nightschool.records import (
     Feedback,
     Message,
     Stage,
+    new_id,
     utc_now,
 )
 from nightschool.settings import Settings
@@ -180,6 +183,25 @@ def learn_from(site: Site) -> Callable[[str, Message], None]:
         publish(dataset, kind="dataset")
 
     return learn
+
+
+@pytest.fixture
+def stand_on(site: Site) -> Callable[[Message, Passage], None]:
+    """Record one more turn behind an answer, whose own answer stood on a passage."""
+
+    def stand(before: Message, passage: Passage) -> None:
+        asked = site.read(partial(conversations.conversation, conversation_id=before.conversation_id))
+        question = replace(before, message_id=new_id(), parent_id=before.message_id, role="user", content="And then?")
+        answer = replace(before, message_id=new_id(), parent_id=question.message_id, passage_ids=(passage.passage_id,))
+        keep = partial(
+            conversations.record_turn,
+            conversation=asked,
+            messages=(question, answer),
+            grounds=Grounds(passages=(passage,)),
+        )
+        site.run(site.parts.store.write(keep))
+
+    return stand
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from nightschool.knowledge import Passage
 from nightschool.records import Feedback, Finish, Message
 
 # What Gradio's own threads warn of (pandas, event loops left to the collector) is not ours to mend.
@@ -193,6 +194,32 @@ def test_a_phone_shows_all_of_it(page: Page, scheme: str) -> None:
     page.get_by_role("button", name="Conversations").click()
     page.get_by_role("button", name="New chat").click()
     expect(page.locator("#ns-chat .bot-row")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_sources_open_on_a_phone_by_finger_and_key_and_say_letter_for_letter_what_a_page_says(
+    page: Page, messages: Messages, stand_on: Callable[[Message, Passage], None], tmp_path: Path, scheme: str
+) -> None:
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.set_viewport_size({"width": 390, "height": 844})
+    ask_and_wait(page, "When is my money back?")
+    said = f"5 days. <script>document.title = 'alive'</script><img src=x onerror=alert(1)> {'x' * 80}\n\n# not a head"
+    stand_on(messages(page)[-1], Passage(scheme.ljust(16, "0"), "Returns", "Refund <b>time</b>", said))
+    page.reload()
+    summary = page.get_by_text("Sources: Refund <b>time</b>", exact=True)
+    expect(summary).to_have_count(1)
+    passage = page.locator(".ns-passage")
+    expect(passage).to_be_hidden()
+    summary.click()
+    expect(passage).to_have_text(said)
+    assert page.locator(".ns-sources").locator("script, img, b, h1").count() == 0
+    assert page.title() == "Nightschool"
+    assert page.evaluate(OVERFLOW) == 0
+    assert page.evaluate(SMALL_TARGETS.replace("label'", "label, summary'")) == []
+    folder = Path(os.environ.get("NIGHTSCHOOL_SCREENSHOTS", tmp_path))
+    page.screenshot(path=folder / f"sources-{scheme}.png")
+    summary.press("Enter")
+    expect(passage).to_be_hidden()
 
 
 def test_the_page_says_that_answers_are_fake_and_come_from_an_ai(page: Page) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import gradio as gr
 import pytest
 
+from nightschool.knowledge import Passage
 from nightschool.records import Finish, Vote
 from serve.chat.handlers import Line
 from serve.chat.markup import draw_answer, draw_line, thumbs
@@ -43,6 +44,27 @@ def test_what_became_of_a_vote_is_told_quietly_to_eyes_and_ears() -> None:
     drawn = draw_answer(replace(answer("Yes.", vote=Vote.UP), became="Learnt from this in <version> 7."))
     assert '<p class="ns-became"><span class="ns-unseen">Your vote: </span>Learnt from this in &lt;version&gt;' in drawn
     assert "ns-became" not in draw_answer(answer("Yes.", vote=Vote.UP))
+
+
+def test_sources_are_named_once_each_and_open_what_they_say() -> None:
+    refunds = Passage("a", "Returns", "Money > Refund time", "Within 5 days.\n\nBy card.")
+    sources = (
+        Passage("b", "Returns", "", "30 days."),
+        refunds,
+        Passage("c", "Returns", "Money > Refund time", "More."),
+    )
+    drawn = draw_answer(replace(answer("Yes."), sources=sources))
+    assert '<details class="ns-sources"><summary>Sources: Returns, Refund time</summary>' in drawn
+    assert "<strong>Returns &gt; Money &gt; Refund time</strong>" in drawn
+    assert "Within 5 days.&#10;&#10;By card." in drawn
+    assert "ns-sources" not in draw_answer(answer("Yes."))
+
+
+def test_nothing_that_a_document_says_is_alive() -> None:
+    hostile = Passage("a", "<img src=x>", "</summary><b>", "</div></details><script>alert(1)</script>\n\n# big\n<!--")
+    drawn = str(draw_line(replace(answer("Yes."), sources=(hostile,)))["content"])
+    assert not any(alive in drawn for alive in ("<img", "<b>", "<script", "<!--", "\n"))
+    assert drawn.count("</details>") == drawn.count("</summary>") == 1
 
 
 def test_an_empty_answer_is_not_an_empty_bubble() -> None:
