@@ -7,16 +7,21 @@ from typing import Any, Final, Literal
 
 from collect.grounds import NO_GROUNDS, Grounds, keep_grounds
 from collect.store import Cursor
-from nightschool.errors import InvalidInput, NotAllowed, NotFound
+from nightschool.errors import InvalidInput, NightschoolError, NotAllowed, NotFound
 from nightschool.records import BotName, Conversation, Finish, Message, Source
 
-ADD_CONVERSATION: Final = """
+ADD_CONVERSATIONS: Final = """
 insert into conversations (conversation_id, bot, owner, source, title, created_at, is_held_out)
-values ($conversation_id, $bot, $owner, $source, $title, $created_at, $is_held_out)
+select unnest($conversation_id::text[]), unnest($bot::text[]), unnest($owner::text[]), unnest($source::text[]),
+    unnest($title::text[]), unnest($created_at::timestamptz[]), unnest($is_held_out::boolean[])
 """
 ONE_CONVERSATION: Final = """
 select conversation_id, bot, owner, source, title, created_at, is_held_out
 from conversations where conversation_id = $conversation_id
+"""
+SOME_CONVERSATIONS: Final = """
+select conversation_id, bot, owner, source, title, created_at, is_held_out
+from conversations where conversation_id in (select unnest($conversation_ids::text[]))
 """
 COLUMNS: Final = """
 message_id, conversation_id, bot, parent_id, role, content, source, created_at, version, adapter_hash, finish,
@@ -36,7 +41,9 @@ select unnest($message_id::text[]), unnest($conversation_id::text[]), unnest($bo
     unnest($held_json::text[]),
     nextval('message_positions')
 """
-IDS_OF: Final = "select message_id from messages where conversation_id = $conversation_id"
+IDS_OF: Final = """
+select conversation_id, message_id from messages where conversation_id in (select unnest($conversation_ids::text[]))
+"""
 ONE_MESSAGE: Final = f"""
 select {COLUMNS}
 from messages where message_id = $message_id
@@ -68,6 +75,15 @@ class ConversationSummary:
     messages: int
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a turn adds to a conversation, oldest message first, and what its answer stood on."""
+
+    conversation: Conversation
+    messages: Sequence[Message]
+    grounds: Grounds = NO_GROUNDS
+
+
 def record_turn(
     cursor: Cursor, *, conversation: Conversation, messages: Sequence[Message], grounds: Grounds = NO_GROUNDS
 ) -> None:
@@ -76,12 +92,43 @@ def record_turn(
     Raises NotAllowed where the conversation is somebody else's, InvalidInput where a message or its parent is of
     another one.
     """
-    known = _claim(cursor, conversation)
-    fresh = [message for message in messages if message.message_id not in known]
-    _check_places(conversation, fresh, known)
-    if fresh:
-        cursor.execute(ADD_MESSAGES, {name: [getattr(message, name) for message in fresh] for name in MESSAGE_FIELDS})
+    [refusal] = record_turns(cursor, [Told(conversation, messages, grounds)])
+    if refusal is not None:
+        raise refusal
+
+
+def record_turns(cursor: Cursor, turns: Sequence[Told]) -> list[NightschoolError | None]:
+    """As `record_turn` for many: why each was refused, in their order, or None; a refused one adds nothing."""
+    names = list({turn.conversation.conversation_id for turn in turns})
+    owned, known = _owned(cursor, names)
+    begun: list[Conversation] = []
+    added: list[Message] = []
+    grounds: list[Grounds] = []
+    outcomes: list[NightschoolError | None] = []
+    for turn in turns:
+        name = turn.conversation.conversation_id
+        there = known.setdefault(name, set())
+        fresh = [message for message in turn.messages if message.message_id not in there]
+        try:
+            _check_owner(turn.conversation, owned.get(name))
+            _check_places(turn.conversation, fresh, there)
+        except NightschoolError as refusal:
+            outcomes.append(refusal)
+            continue
+        outcomes.append(None)
+        if name not in owned:
+            owned[name] = turn.conversation
+            begun.append(turn.conversation)
+        if fresh:
+            there.update(message.message_id for message in fresh)
+            added.extend(fresh)
+            grounds.append(turn.grounds)
+    if begun:
+        cursor.execute(ADD_CONVERSATIONS, {name: [getattr(one, name) for one in begun] for name in CONVERSATION_FIELDS})
+    if added:
+        cursor.execute(ADD_MESSAGES, {name: [getattr(message, name) for message in added] for name in MESSAGE_FIELDS})
         keep_grounds(cursor, grounds)
+    return outcomes
 
 
 def conversation(cursor: Cursor, conversation_id: str) -> Conversation:
@@ -131,16 +178,20 @@ def conversations_of(cursor: Cursor, *, bot: BotName, owner: str, limit: int = 5
     return [ConversationSummary(row[0], row[1], row[2].astimezone(UTC), row[3]) for row in rows]
 
 
-def _claim(cursor: Cursor, wanted: Conversation) -> set[str]:
-    """Ids of the conversation's messages; it is made where it is missing."""
-    found = _find(cursor, wanted.conversation_id)
-    if found is None:
-        cursor.execute(ADD_CONVERSATION, {name: getattr(wanted, name) for name in CONVERSATION_FIELDS})
-        return set()
-    if (found.owner, found.bot) != (wanted.owner, wanted.bot):
+def _owned(cursor: Cursor, names: Sequence[str]) -> tuple[dict[str, Conversation], dict[str, set[str]]]:
+    """Of these conversations those that are there, and the ids of their messages."""
+    rows = cursor.execute(SOME_CONVERSATIONS, {"conversation_ids": names}).fetchall()
+    owned = {row[0]: _conversation(row) for row in rows}
+    known: dict[str, set[str]] = {name: set() for name in owned}
+    if owned:
+        for name, message_id in cursor.execute(IDS_OF, {"conversation_ids": list(owned)}).fetchall():
+            known[name].add(message_id)
+    return owned, known
+
+
+def _check_owner(wanted: Conversation, found: Conversation | None) -> None:
+    if found is not None and (found.owner, found.bot) != (wanted.owner, wanted.bot):
         raise NotAllowed("is another person's", subject="conversation", remedy="Start a new one.")
-    rows = cursor.execute(IDS_OF, {"conversation_id": wanted.conversation_id}).fetchall()
-    return {message_id for (message_id,) in rows}
 
 
 def _check_places(conversation: Conversation, messages: Sequence[Message], known: set[str]) -> None:
@@ -155,8 +206,10 @@ def _check_places(conversation: Conversation, messages: Sequence[Message], known
 
 def _find(cursor: Cursor, conversation_id: str) -> Conversation | None:
     row = cursor.execute(ONE_CONVERSATION, {"conversation_id": conversation_id}).fetchone()
-    if row is None:
-        return None
+    return None if row is None else _conversation(row)
+
+
+def _conversation(row: tuple[Any, ...]) -> Conversation:
     return Conversation(row[0], BotName(row[1]), row[2], Source(row[3]), row[4], row[5].astimezone(UTC), row[6])
 
 

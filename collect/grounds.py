@@ -4,13 +4,15 @@ So a training row, an evaluation and an audit can show what the model knew. Does
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from collect.store import Cursor
 from nightschool.errors import NotFound
 from nightschool.knowledge import Passage
+
+T = TypeVar("T")
 
 KNOWN_PASSAGES: Final = "select passage_id from passages where passage_id in (select unnest($ids::text[]))"
 ADD_PASSAGES: Final = """
@@ -20,8 +22,10 @@ select unnest($passage_id::text[]), unnest($document::text[]), unnest($heading::
 PASSAGES_OF: Final = """
 select passage_id, document, heading, content from passages where passage_id in (select unnest($ids::text[]))
 """
-KNOWN_PROMPT: Final = "select 1 from system_prompts where system_hash = $system_hash"
-ADD_PROMPT: Final = "insert into system_prompts (system_hash, content) values ($system_hash, $content)"
+KNOWN_PROMPTS: Final = "select system_hash from system_prompts where system_hash in (select unnest($ids::text[]))"
+ADD_PROMPTS: Final = """
+insert into system_prompts (system_hash, content) select unnest($system_hash::text[]), unnest($content::text[])
+"""
 PROMPT_OF: Final = "select content from system_prompts where system_hash = $system_hash"
 
 
@@ -41,18 +45,15 @@ def hash_prompt(system_prompt: str) -> str:
     return hashlib.sha256(system_prompt.encode()).hexdigest()[:16]
 
 
-def keep_grounds(cursor: Cursor, grounds: Grounds) -> None:
+def keep_grounds(cursor: Cursor, grounds: Sequence[Grounds]) -> None:
     """Keep the texts that the record does not hold yet."""
-    system_hash = hash_prompt(grounds.system_prompt)
-    if grounds.system_prompt and cursor.execute(KNOWN_PROMPT, {"system_hash": system_hash}).fetchone() is None:
-        cursor.execute(ADD_PROMPT, {"system_hash": system_hash, "content": grounds.system_prompt})
-    wanted = {passage.passage_id: passage for passage in grounds.passages}
-    if wanted:
-        known = {row[0] for row in cursor.execute(KNOWN_PASSAGES, {"ids": list(wanted)}).fetchall()}
-        fresh = [passage for name, passage in wanted.items() if name not in known]
-        if fresh:
-            fields = ("passage_id", "document", "heading", "text")
-            cursor.execute(ADD_PASSAGES, {name: [getattr(passage, name) for passage in fresh] for name in fields})
+    prompts = {hash_prompt(each.system_prompt): each.system_prompt for each in grounds if each.system_prompt}
+    if fresh := _unknown(cursor, KNOWN_PROMPTS, prompts):
+        cursor.execute(ADD_PROMPTS, {"system_hash": list(fresh), "content": list(fresh.values())})
+    passages = {passage.passage_id: passage for each in grounds for passage in each.passages}
+    if unknown := _unknown(cursor, KNOWN_PASSAGES, passages):
+        fields = ("passage_id", "document", "heading", "text")
+        cursor.execute(ADD_PASSAGES, {name: [getattr(one, name) for one in unknown.values()] for name in fields})
 
 
 def passages_of(cursor: Cursor, *, passage_ids: Sequence[str]) -> list[Passage]:
@@ -70,3 +71,11 @@ def system_prompt_of(cursor: Cursor, *, system_hash: str) -> str:
     if row is None:
         raise NotFound("is not in the record", subject=f"system prompt {system_hash}", remedy="Check the hash.")
     return str(row[0])
+
+
+def _unknown(cursor: Cursor, question: str, wanted: Mapping[str, T]) -> dict[str, T]:
+    """Of what is wanted, by id, that of which `question` finds no id."""
+    if not wanted:
+        return {}
+    known = {row[0] for row in cursor.execute(question, {"ids": list(wanted)}).fetchall()}
+    return {name: each for name, each in wanted.items() if name not in known}

@@ -14,6 +14,7 @@ from datetime import datetime
 from functools import partial
 
 from collect import conversations
+from collect.conversations import Told
 from collect.grounds import Grounds, hash_prompt
 from collect.store import Store
 from deploy.rollout import Rollout, Route
@@ -263,13 +264,9 @@ class Turns:
             system_hash=hash_prompt(turn.prompt.system) if turn.prompt.system else "",
             held_json=held_json(answering.held),
         )
-        keep = partial(
-            conversations.record_turn,
-            conversation=turn.conversation,
-            messages=(*turn.asked, answer),
-            grounds=Grounds(turn.prompt.system, turn.prompt.found.passages),
-        )
-        await self._store.write(keep)
+        grounds = Grounds(turn.prompt.system, turn.prompt.found.passages)
+        told = Told(turn.conversation, (*turn.asked, answer), grounds)
+        await self._store.write_row(conversations.record_turns, told)
         self._metrics.answered(route.name, answer)
 
     def _prompt(self, bot: Bot, said: Sequence[Message]) -> Prompt:

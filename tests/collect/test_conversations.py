@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from collect.conversations import (
+    Told,
     conversation,
     conversation_messages,
     conversations_of,
     message,
     path_to,
     record_turn,
+    record_turns,
 )
 from collect.formats.read import ParsedConversation
 from collect.imports import import_conversations
@@ -100,6 +102,30 @@ def test_a_long_history_stays_in_order(cursor: Cursor) -> None:
     ]
     record_turn(cursor, conversation=talk, messages=said)
     assert conversation_messages(cursor, conversation_id="long") == said
+
+
+def test_turns_told_together_are_kept_in_their_order_and_a_refused_one_adds_nothing(cursor: Cursor, tell: Tell) -> None:
+    asked, said = tell()
+    stored = conversation(cursor, asked.conversation_id)
+    first, second = replace(asked, message_id="first", parent_id=said.message_id), replace(said, message_id="second")
+    second = replace(second, parent_id="first")
+    new = replace(stored, conversation_id="new")
+    stray = replace(said, message_id="stray", conversation_id="new", parent_id="unknown")
+    root = replace(asked, message_id="root", conversation_id="new")
+    eve = replace(stored, owner="browser:eve")
+    refused = record_turns(
+        cursor,
+        [
+            Told(stored, [first]),
+            Told(new, [stray]),
+            Told(eve, [replace(asked, message_id="eve")]),
+            Told(stored, [first, second]),
+            Told(new, [root]),
+        ],
+    )
+    assert [type(each) for each in refused] == [type(None), InvalidInput, NotAllowed, type(None), type(None)]
+    assert conversation_messages(cursor, conversation_id=asked.conversation_id) == [asked, said, first, second]
+    assert conversation_messages(cursor, conversation_id="new") == [root]
 
 
 def test_an_imported_conversation_is_read_in_its_order(cursor: Cursor) -> None:
