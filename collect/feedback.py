@@ -69,14 +69,14 @@ with chosen as (
 ),"""
 WITH_ITS_TEXTS: Final = """
 answers as (
-    select message_id, parent_id, content, version
+    select message_id, parent_id, content, version, source
     from messages where message_id in (select message_id from chosen)
 ),
 questions as (
     select message_id, content from messages where message_id in (select parent_id from answers)
 )
 select f.message_id, f.bot, f.voter, f.vote, f.reasons, f.comment, f.ideal_answer, f.voted_at,
-    coalesce(q.content, ''), a.content, a.version, r.approved, r.corrected_answer
+    coalesce(q.content, ''), a.content, a.version, r.approved, r.corrected_answer, a.source = 'verified'
 from chosen as f
 join answers as a using (message_id)
 left join questions as q on q.message_id = a.parent_id
@@ -99,6 +99,8 @@ class FeedbackRow:
     """The operator's review; None where there is none yet."""
     ruled_text: str | None = None
     """What the review lets in; empty where it keeps the answer out."""
+    is_verified: bool = False
+    """The answer was an operator's words, and no version's."""
 
 
 @dataclass(frozen=True, slots=True)

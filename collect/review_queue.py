@@ -128,6 +128,8 @@ class Queued:
     """In words, the heaviest first."""
     last_at: datetime
     score: float
+    is_verified: bool = False
+    """The answer was an operator's words, and no version's."""
 
 
 class _Counted(NamedTuple):
@@ -218,6 +220,7 @@ def _line(row: _Counted, texts: _Texts, proposal: str, told: _Told) -> Queued:
         reasons=tuple(_reasons(row, told.evidence, is_verified=texts.is_verified)),
         last_at=row.last_at.astimezone(UTC),
         score=round(row.score, 3),
+        is_verified=texts.is_verified,
     )
 
 

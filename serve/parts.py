@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from collect.knowledge.shelf import KnowledgeShelf
 from collect.store import Store
+from collect.verified.shelf import VerifiedShelf
 from deploy.jobs import Jobs
 from deploy.rollout import Rollout
 from deploy.schedule import Nights
@@ -35,6 +36,7 @@ class Parts:
     rollout: Rollout
     turns: Turns
     votes: Votes
+    verified: VerifiedShelf
     nights: Nights
     golden: GoldenCases
     knowledge: KnowledgeShelf

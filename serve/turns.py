@@ -2,7 +2,8 @@
 
 A turn resolves its adapter version once, streams the engine's answer on, and records question and answer durably before
 its last piece is handed out: whoever has seen the end of an answer can vote on it. An answer that was stopped, lost its
-reader or met a failing engine is recorded too, as far as it came. Does not know HTTP or Gradio.
+reader or met a failing engine is recorded too, as far as it came. A verified answer is handed on in one piece, and no
+engine is asked. Does not know HTTP or Gradio.
 """
 
 import asyncio
@@ -17,6 +18,8 @@ from collect import conversations
 from collect.conversations import Told
 from collect.grounds import Grounds, hash_prompt
 from collect.store import Store
+from collect.verified.pairs import Hit
+from collect.verified.served import record_verified_turn
 from deploy.rollout import Rollout, Route
 from nightschool.bots import Bot
 from nightschool.engine import ChatRequest, Delta, Engine
@@ -34,10 +37,12 @@ from nightschool.records import (
 )
 from serve.answering import Answering
 from serve.branches import Tree, without_torsos
+from serve.drafts import draft_answer, draft_conversation, draft_message
 from serve.guarding import guard_of, held_json
 from serve.metrics import Metrics
 from serve.prompting import Prompt, Search, compose, find_nothing
-from serve.questions import check_question, title_of
+from serve.questions import check_question
+from serve.verified import VERIFIED, Verify, may_be_verified, verify_nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,8 @@ class Turn:
     sampling: Sampling
     route: Route | None = None
     """Set where an operator asked for one version; else the rollout decides."""
+    verified: Hit | None = None
+    """Set where an operator's words are the answer, as they stand."""
 
 
 class Turns:
@@ -67,6 +74,7 @@ class Turns:
         *,
         metrics: Metrics,
         search: Search = find_nothing,
+        verify: Verify = verify_nothing,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._store = store
@@ -74,6 +82,7 @@ class Turns:
         self._rollout = rollout
         self._metrics = metrics
         self._search = search
+        self._verify = verify
         self._now = now
         self._running: dict[asyncio.Task[Delta], Answering] = {}
         self._is_stopping = False
@@ -90,23 +99,17 @@ class Turns:
         text = check_question(text)
         history: list[Message] = []
         if conversation_id is None:
-            conversation = self._new_conversation(bot, owner, Source.CHAT, text)
+            conversation = draft_conversation(bot, owner=owner, source=Source.CHAT, question=text, at=self._now())
         else:
             conversation = await self.owned_conversation(conversation_id, bot=bot.bot_name, owner=owner)
             tree = await self._tree(conversation_id)
             history = without_torsos(tree.path(parent_id or tree.newest_leaf()))
-        question = self._message(conversation, "user", text, Source.CHAT, history[-1].message_id if history else None)
-        return Turn(
-            bot=bot.bot_name,
-            conversation=conversation,
-            prompt=self._prompt(bot, (*history, question)),
-            asked=(question,),
-            answer_id=new_id(),
-            sampling=bot.sampling.to_sampling(),
-        )
+        parent = history[-1].message_id if history else None
+        question = draft_message(conversation, "user", text, source=Source.CHAT, parent_id=parent, at=self._now())
+        return await self._verified(bot, self._chat_turn(bot, conversation, (*history, question)))
 
     async def begin_retry(self, bot: Bot, *, owner: str, conversation_id: str, answer_id: str) -> Turn:
-        """The question before `answer_id` once more; the new answer becomes a sibling of the old one.
+        """The question before `answer_id` once more, to the engine; the new answer becomes a sibling of the old one.
 
         Raises NotFound for a conversation that is not the owner's, or where no answer has that id.
         """
@@ -115,16 +118,9 @@ class Turns:
         if answer.role != "assistant" or not history:
             raise NotFound("is not an answer", subject="message", remedy="Reload the page.")
         question = history.pop()
-        return Turn(
-            bot=bot.bot_name,
-            conversation=conversation,
-            prompt=self._prompt(bot, (*without_torsos(history), question)),
-            asked=(question,),
-            answer_id=new_id(),
-            sampling=bot.sampling.to_sampling(),
-        )
+        return self._chat_turn(bot, conversation, (*without_torsos(history), question))
 
-    def begin_api(
+    async def begin_api(
         self, bot: Bot, *, owner: str, messages: Sequence[ChatMessage], sampling: Sampling, route: Route | None = None
     ) -> Turn:
         """A turn whose history the caller sent along; it becomes a conversation of its own.
@@ -136,15 +132,17 @@ class Turns:
                 "must end with a user message", subject="messages", remedy="Put the question last.", param="messages"
             )
         check_question(messages[-1]["content"])
-        conversation = self._new_conversation(bot, owner, Source.API, messages[-1]["content"])
+        text = messages[-1]["content"]
+        conversation = draft_conversation(bot, owner=owner, source=Source.API, question=text, at=self._now())
         asked: list[Message] = []
         for position, message in enumerate(messages):
             source = Source.API if position == len(messages) - 1 else Source.CLIENT
-            parent_id = asked[-1].message_id if asked else None
-            asked.append(self._message(conversation, message["role"], message["content"], source, parent_id))
+            parent = asked[-1].message_id if asked else None
+            role, content = message["role"], message["content"]
+            asked.append(draft_message(conversation, role, content, source=source, parent_id=parent, at=self._now()))
         extra = [m["content"] for m in messages if m["role"] == "system"]
         said = [ChatMessage(role=m["role"], content=m["content"]) for m in messages if m["role"] != "system"]
-        return Turn(
+        turn = Turn(
             bot=bot.bot_name,
             conversation=conversation,
             prompt=compose(bot, said, search=self._search, extra=extra),
@@ -153,6 +151,7 @@ class Turns:
             sampling=sampling,
             route=route,
         )
+        return await self._verified(bot, turn)
 
     async def answer(self, turn: Turn) -> AsyncGenerator[Delta, None]:
         """The answer's pieces; the last one carries `finish` and counts and comes after the record is durable.
@@ -166,7 +165,8 @@ class Turns:
         answering = Answering()
         # A task of our own, since a reader may leave or be cancelled at any await, and the record is written all the
         # same. `stop` waits for it.
-        task = asyncio.create_task(self._take(turn, answering, pieces))
+        taking = self._quote(turn, turn.verified, answering, pieces) if turn.verified else None
+        task = asyncio.create_task(taking or self._take(turn, answering, pieces))
         self._running[task] = answering
         task.add_done_callback(self._running.pop)
         task.add_done_callback(lambda _: pieces.put_nowait(None))
@@ -179,12 +179,14 @@ class Turns:
             await asyncio.wait({task})
 
     def version_of(self, turn: Turn) -> str:
-        """`support@3`: who would answer the turn now."""
+        """`support@3`: who would answer the turn now; `support@verified` where no version does."""
+        if turn.verified:
+            return f"{turn.bot}@{VERIFIED}"
         return str((turn.route or self._rollout.route(turn.bot)).name)
 
     def pin(self, turn: Turn) -> Turn:
         """The turn with its version resolved, so that a header sent before the answer tells the truth."""
-        return turn if turn.route else replace(turn, route=self._rollout.route(turn.bot))
+        return turn if turn.route or turn.verified else replace(turn, route=self._rollout.route(turn.bot))
 
     async def owned_conversation(self, conversation_id: str, *, bot: BotName, owner: str) -> Conversation:
         """The conversation, for its owner only. Raises NotFound, also where it is somebody else's."""
@@ -236,6 +238,24 @@ class Turns:
                 await self._record(turn, route, answering)
         return answering.last_delta
 
+    async def _quote(self, turn: Turn, hit: Hit, answering: Answering, pieces: asyncio.Queue[Delta | None]) -> Delta:
+        """Hand a verified answer on as it stands, and record it as what it is. The last piece."""
+        # Nothing is being made that could be stopped.
+        answering.is_over = True
+        answering.note(Delta(hit.pair.answer, Finish.STOP))
+        pieces.put_nowait(Delta(hit.pair.answer))
+        answer = self._draft_answer(turn, answering, source=Source.VERIFIED)
+        messages = (*turn.asked, answer)
+        await self._store.write(
+            partial(record_verified_turn, conversation=turn.conversation, messages=messages, hit=hit)
+        )
+        self._metrics.quoted(answer)
+        return answering.last_delta
+
+    async def _verified(self, bot: Bot, turn: Turn) -> Turn:
+        may_be = turn.route is None and may_be_verified(turn.asked, turn.sampling, usual=bot.sampling.to_sampling())
+        return replace(turn, verified=await self._verify(turn.bot, turn.asked[0].content)) if may_be else turn
+
     async def _tree(self, conversation_id: str) -> Tree:
         return Tree(
             await self._store.read(partial(conversations.conversation_messages, conversation_id=conversation_id))
@@ -243,21 +263,11 @@ class Turns:
 
     async def _record(self, turn: Turn, route: Route, answering: Answering) -> None:
         answer = replace(
-            self._message(
-                turn.conversation,
-                "assistant",
-                answering.text,
-                turn.asked[-1].source,
-                turn.asked[-1].message_id,
-            ),
-            message_id=turn.answer_id,
+            self._draft_answer(turn, answering, source=turn.asked[-1].source),
             version=route.name.version,
             adapter_hash=route.adapter_hash,
-            finish=answering.finish,
             prompt_tokens=answering.prompt_tokens,
             completion_tokens=answering.completion_tokens,
-            first_token_s=answering.first_token_s,
-            duration_s=answering.duration_s,
             sampling_json=json.dumps(asdict(turn.sampling)),
             passage_ids=tuple(passage.passage_id for passage in turn.prompt.found.passages),
             index_hash=turn.prompt.found.index_hash,
@@ -269,23 +279,19 @@ class Turns:
         await self._store.write_row(conversations.record_turns, told)
         self._metrics.answered(route.name, answer)
 
-    def _prompt(self, bot: Bot, said: Sequence[Message]) -> Prompt:
+    def _draft_answer(self, turn: Turn, answering: Answering, *, source: Source) -> Message:
+        asked = turn.asked[-1].message_id
+        return draft_answer(
+            turn.conversation, turn.answer_id, answering, source=source, parent_id=asked, at=self._now()
+        )
+
+    def _chat_turn(self, bot: Bot, conversation: Conversation, said: Sequence[Message]) -> Turn:
         chat = [ChatMessage(role=message.role, content=message.content) for message in said]
-        return compose(bot, chat, search=self._search)
-
-    def _new_conversation(self, bot: Bot, owner: str, source: Source, text: str) -> Conversation:
-        return Conversation(new_id(), bot.bot_name, owner, source, title_of(text), self._now())
-
-    def _message(
-        self, conversation: Conversation, role: str, content: str, source: Source, parent_id: str | None
-    ) -> Message:
-        return Message(
-            message_id=new_id(),
-            conversation_id=conversation.conversation_id,
-            bot=conversation.bot,
-            parent_id=parent_id,
-            role=role,  # type: ignore[arg-type]  # checked by whoever parsed the request
-            content=content,
-            source=source,
-            created_at=self._now(),
+        return Turn(
+            bot=bot.bot_name,
+            conversation=conversation,
+            prompt=compose(bot, chat, search=self._search),
+            asked=(said[-1],),
+            answer_id=new_id(),
+            sampling=bot.sampling.to_sampling(),
         )

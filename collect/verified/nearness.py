@@ -9,13 +9,13 @@ with the same answer differ in it already. Pure: how texts become vectors comes 
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from collect.verified.calibration import Calibration, calibrate
-from collect.verified.pairs import Pair, Refusal
+from collect.verified.pairs import Hit, Pair, Refusal
 from collect.verified.telling import Telling, are_opposed, find_names, read_telling
 from nightschool.text import gist
 
@@ -28,16 +28,10 @@ NEAREST: Final = 8
 """So many stored questions are compared word by word."""
 LEAST_COSINE: Final = 0.6
 """Below it no stored question has the same topic, whatever the record says."""
+SAME: Final = 2.0
+"""The highest score: of the very question."""
 MOST_LEFT_OUT: Final = 1_000
 """So many stored questions, the newest, are asked to calibrate."""
-
-
-class Hit(NamedTuple):
-    """An answer that may do."""
-
-    pair: Pair
-    score: float
-    """0..2; infinite for the very question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +79,7 @@ class Index:
     def same(self, question: str) -> Hit | None:
         """The very question, but for capitals, blanks and marks around words."""
         place = self.places.get(gist(question))
-        return None if place is None else self._hit(question, place, float("inf"))
+        return None if place is None else self._hit(question, place, SAME)
 
     def near(self, question: str, *, embed: Embed) -> Hit | None:
         """The nearest one with its score, near or far."""

@@ -82,6 +82,14 @@ class Pair:
     reason: str = ""
 
 
+class Hit(NamedTuple):
+    """An answer that may do."""
+
+    pair: Pair
+    score: float
+    """Up to 2, which is the very question's."""
+
+
 class Refusal(NamedTuple):
     """A question and an answer that an operator turned down for it."""
 

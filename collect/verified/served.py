@@ -13,6 +13,7 @@ from typing import Final
 from collect.conversations import record_turn
 from collect.events import append_event
 from collect.store import Cursor
+from collect.verified.pairs import Hit
 from nightschool.errors import InvalidInput, NotFound
 from nightschool.records import BotName, Conversation, Event, Message, Vote, new_id
 
@@ -43,13 +44,12 @@ BY_VOTE: Final = "vote"
 """Who stands in the audit for a person who voted."""
 
 
-def record_verified_turn(
-    cursor: Cursor, *, conversation: Conversation, messages: Sequence[Message], from_id: str, score: float
-) -> None:
-    """Keep a turn whose answer, the last message, is the one that was let in under `from_id`."""
+def record_verified_turn(cursor: Cursor, *, conversation: Conversation, messages: Sequence[Message], hit: Hit) -> None:
+    """Keep a turn whose answer, the last message, is a copy of `hit`."""
     record_turn(cursor, conversation=conversation, messages=messages)
     answer = messages[-1]
-    cursor.execute(KEEP, {"message_id": answer.message_id, "bot": answer.bot, "from_id": from_id, "score": score})
+    kept = {"message_id": answer.message_id, "bot": answer.bot, "from_id": hit.pair.message_id, "score": hit.score}
+    cursor.execute(KEEP, kept)
 
 
 def stands(cursor: Cursor, *, message_id: str, answer: str) -> bool:

@@ -1,8 +1,8 @@
 """The verified answers of every bot, at hand for each turn: what was let in a moment ago is there a moment later.
 
-`find` is quick and asks no record, so what it finds is asked of the record once more before it is served
-(`collect.verified.served.stands`). The very question needs no calibration: an operator ruled on it. A near one is
-served only where the bot's record shows from which score on that is right often enough. Does not know who asks.
+`find` is quick and asks no record, so what it finds is asked of the record once more before it is served. The very
+question needs no calibration: an operator ruled on it. A near one is served only where the bot's record shows from
+which score on that is right often enough. Does not know who asks.
 """
 
 import asyncio
@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from collect.store import Store
 from collect.verified.calibration import Calibration
-from collect.verified.nearness import EMPTY, Embed, Hit, Index
-from collect.verified.pairs import list_pairs, list_refusals, read_mark
+from collect.verified.nearness import EMPTY, Embed, Index
+from collect.verified.pairs import Hit, list_pairs, list_refusals, read_mark
+from collect.verified.served import stands
 from nightschool.bots import BotShelf
 from nightschool.embedding import load_embedder
 from nightschool.errors import NightschoolError
@@ -63,6 +64,14 @@ class VerifiedShelf:
             return same
         near = shelved.index.near(question, embed=self._embed.once)
         return near if near and near.score >= shelved.calibration.threshold else None
+
+    async def find_standing(self, bot: BotName, question: str) -> Hit | None:
+        """What `find` finds, where the record still says so: a dislike a moment ago counts."""
+        hit = self.find(bot, question)
+        if hit is None:
+            return None
+        standing = partial(stands, message_id=hit.pair.message_id, answer=hit.pair.answer)
+        return hit if await self._store.read(standing) else None
 
     def shelved(self, bot: BotName) -> Shelved:
         return self._shelved.get(bot, Shelved())

@@ -56,7 +56,7 @@ def completions_router(parts: Parts) -> APIRouter:
 
 async def _begin(parts: Parts, body: ChatBody, caller: Caller) -> Turn:
     bot, route = await find_model(parts, body.model, caller)
-    turn = parts.turns.begin_api(
+    turn = await parts.turns.begin_api(
         bot,
         owner=caller.owner,
         messages=[message.to_message() for message in body.messages],
@@ -68,9 +68,13 @@ async def _begin(parts: Parts, body: ChatBody, caller: Caller) -> Turn:
 
 def _own(parts: Parts, turn: Turn) -> dict[str, object]:
     """What an answer stands on, where its bot shows that and the server may say more than OpenAI does."""
+    if parts.settings.server.strict_openai:
+        return {}
+    if turn.verified:
+        return {"verified": True}
     passages = turn.prompt.found.passages
     # A fine-tuned model is no bot of the shelf, and stands on no documents.
-    if not passages or parts.settings.server.strict_openai or not parts.shelf.find(turn.bot).knowledge.show_sources:
+    if not passages or not parts.shelf.find(turn.bot).knowledge.show_sources:
         return {}
     sources = [{"document": p.document, "heading": p.heading, "passage_id": p.passage_id} for p in passages]
     return {"sources": sources}

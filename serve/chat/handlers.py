@@ -20,11 +20,12 @@ from deploy.fates import Fate, Fates
 from nightschool.bots import Bot, BotShelf
 from nightschool.errors import Busy, NotFound, Unavailable
 from nightschool.knowledge import Passage
-from nightschool.records import AdapterName, BotName, Feedback, Finish, Message, Vote
+from nightschool.records import BotName, Feedback, Finish, Message, Vote
 from serve.branches import Tree
 from serve.chat.sources import read_sources
 from serve.pace import Pace
 from serve.turns import Turn, Turns
+from serve.verified import answered_by
 from serve.vllm.supervisor import EngineState, EngineStatus
 from serve.votes import Opinion, Votes
 
@@ -60,7 +61,7 @@ class Line:
     role: Literal["user", "assistant"]
     text: str
     version: str = ""
-    """`support@3`, on answers."""
+    """`support@3`, on answers; `support@verified` where no version made one."""
     finish: Finish | None = None
     vote: Vote = Vote.NONE
     became: str = ""
@@ -279,7 +280,7 @@ def _line(message: Message, tree: Tree, votes: Mapping[str, Feedback], fates: Ma
         message_id=message.message_id,
         role="assistant",
         text=message.content,
-        version=str(AdapterName(message.bot, message.version)),
+        version=answered_by(message),
         finish=message.finish,
         vote=voted.vote if voted else Vote.NONE,
         became=fate.why if fate else "",

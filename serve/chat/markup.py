@@ -11,8 +11,10 @@ from typing import Final
 from nightschool.records import Finish, Vote
 from serve.chat.handlers import Line
 from serve.markup import as_block, draw_markdown, draw_text
+from serve.verified import is_verified
 
 ENDINGS: Final = {Finish.PARTIAL: "stopped", Finish.LENGTH: "cut at its longest", Finish.ERROR: "failed"}
+CHECKED: Final = "Checked by our team"
 THUMBS: Final = {Vote.UP: "Like", Vote.DOWN: "Dislike"}
 
 
@@ -33,7 +35,8 @@ def draw_answer(line: Line) -> str:
     if not text:
         text = "…" if line.finish is None else "*No answer.*"
     ending = ENDINGS.get(line.finish) if line.finish else None
-    label = html.escape(line.version + (f" · {ending}" if ending else ""))
+    who = CHECKED if is_verified(line.version) else line.version
+    label = html.escape(who + (f" · {ending}" if ending else ""))
     below = draw_sources(line) + f'<p class="ns-version">{label}</p>' + draw_became(line) + draw_turns(line)
     return draw_markdown(text, css_class="ns-answer") + below
 

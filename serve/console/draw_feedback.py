@@ -11,9 +11,10 @@ from collect.feedback import FeedbackRow
 from collect.gaps import Gap
 from collect.review_queue import Queued
 from collect.waiting import Waiting
-from nightschool.records import AdapterName, Vote
+from nightschool.records import AdapterName, BotName, Vote
 from serve.console.draw import NOTHING, badge, facts, quote, text, when
 from serve.console.rulings import Row, Shown
+from serve.verified import VERIFIED
 
 REVIEWED: Final = {True: "approved", False: "kept out", None: "not yet"}
 VOTES: Final = {Vote.UP: "liked", Vote.DOWN: "disliked", Vote.NONE: "taken back"}
@@ -27,11 +28,11 @@ def row_label(row: Row) -> str:
     match row:
         case FeedbackRow(said):
             done = f" · {REVIEWED[row.is_approved]}" if row.is_approved is not None else ""
-            return f"{VOTES[said.vote]} · {_short(row.question, 70)} · {AdapterName(said.bot, row.version)}{done}"
+            return f"{VOTES[said.vote]} · {_short(row.question, 70)} · {_who(said.bot, row)}{done}"
         case Waiting():
             return f"{_persons(row.persons)} · {_short(row.question, 70)} · {row.bot}"
         case Queued():
-            return f"{', '.join(row.reasons)} · {_short(row.question, 70)} · {AdapterName(row.bot, row.version)}"
+            return f"{', '.join(row.reasons)} · {_short(row.question, 70)} · {_who(row.bot, row)}"
         case Gap():
             return f"{_times(row.times)} · {_short(row.question, 70)} · {row.bot}"
 
@@ -42,7 +43,7 @@ def draw_opinion(row: Row) -> str:
         case FeedbackRow(said):
             head = [
                 ("Vote", badge(VOTES[said.vote], tone="good" if said.vote is Vote.UP else "bad")),
-                ("Answered by", f"<code>{text(AdapterName(said.bot, row.version))}</code>"),
+                ("Answered by", f"<code>{text(_who(said.bot, row))}</code>"),
                 ("When", when(said.voted_at)),
                 ("Reasons", " ".join(badge(reason) for reason in said.reasons) or NOTHING),
                 ("Review", text(REVIEWED[row.is_approved])),
@@ -60,7 +61,7 @@ def draw_opinion(row: Row) -> str:
         case Queued():
             head = [
                 ("Why", " ".join(badge(reason, tone="bad") for reason in row.reasons)),
-                ("Answered by", f"<code>{text(AdapterName(row.bot, row.version))}</code>"),
+                ("Answered by", f"<code>{text(_who(row.bot, row))}</code>"),
                 ("When", when(row.last_at)),
             ]
             reply = quote("What was said next", row.follow_up) if row.follow_up else ""
@@ -107,3 +108,7 @@ def _times(count: int) -> str:
 def _short(words: str, length: int) -> str:
     line = " ".join(words.split())
     return line if len(line) <= length else f"{line[: length - 1]}…"
+
+
+def _who(bot: BotName, row: FeedbackRow | Queued) -> str:
+    return f"{bot}@{VERIFIED}" if row.is_verified else str(AdapterName(bot, row.version))

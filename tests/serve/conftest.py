@@ -30,6 +30,7 @@ from fastapi import FastAPI
 from collect import keys, registry
 from collect.knowledge.shelf import KnowledgeShelf
 from collect.store import open_store
+from collect.verified.shelf import VerifiedShelf
 from deploy.cycle import NightLimits, NightRunner
 from deploy.proof import take_on_trust
 from deploy.rollout import Rollout
@@ -268,7 +269,9 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
         limits = NightLimits(training_timeout_s=60, min_free_gib=settings.night.min_free_gib, max_lora_rank=16)
         runner = NightRunner(store, engine, rollout, shelf=shelf, home=home, base_model="echo", limits=limits)
         knowledge = KnowledgeShelf(store, shelf, home, bots_folder=settings.bots)
-        turns = Turns(store, engine, rollout, metrics=metrics, search=knowledge.search)
+        verified = VerifiedShelf(store, shelf)
+        search, verify = knowledge.search, verified.find_standing
+        turns = Turns(store, engine, rollout, metrics=metrics, search=search, verify=verify)
         files = CallersFiles(store, home, settings.fine_tuning, base_model="echo", context_tokens=2048)
         async with (
             run_nights(runner, store, shelf) as nights,
@@ -283,6 +286,7 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
                 rollout=rollout,
                 turns=turns,
                 votes=Votes(store, metrics=metrics, pace=Pace(settings.server.requests_per_minute)),
+                verified=verified,
                 nights=nights,
                 golden=GoldenCases(store, shelf, home),
                 knowledge=knowledge,

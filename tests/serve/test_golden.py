@@ -73,7 +73,7 @@ async def test_an_answer_becomes_a_case_with_what_was_said_before_it(parts: Part
         ChatMessage(role="assistant", content="Yes."),
         ChatMessage(role="user", content="How large?"),
     ]
-    turn = parts.turns.begin_api(bot, owner="key:shop", messages=said, sampling=Sampling())
+    turn = await parts.turns.begin_api(bot, owner="key:shop", messages=said, sampling=Sampling())
     async for _ in parts.turns.answer(turn):
         pass
     case = await parts.golden.add_from_answer(turn.answer_id, must_say=["2 litres"], must_not_say=[], actor="operator")

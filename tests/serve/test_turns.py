@@ -100,7 +100,7 @@ async def test_an_empty_or_endless_question_is_refused(parts: Parts, bot: Bot) -
 
 
 async def test_a_callers_system_message_stands_behind_the_bots_own(parts: Parts, bot: Bot) -> None:
-    turn = parts.turns.begin_api(
+    turn = await parts.turns.begin_api(
         bot,
         owner="key:k",
         messages=[{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}],

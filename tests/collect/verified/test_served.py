@@ -12,7 +12,7 @@ from collect.feedback import Opinion, record_opinion
 from collect.review_queue import list_queue
 from collect.reviews import record_review
 from collect.store import Cursor
-from collect.verified.pairs import is_personal, list_pairs, list_refusals, read_mark
+from collect.verified.pairs import Hit, Pair, is_personal, list_pairs, list_refusals, read_mark
 from collect.verified.served import record_verified_turn, source_of, stands, switch
 from nightschool.errors import InvalidInput, NotFound
 from nightschool.records import Message, Review, Source, Vote, new_id
@@ -40,7 +40,8 @@ def serve(cursor: Cursor, tell: Tell, source: Message, question: str, text: str)
         content=text, source=Source.VERIFIED, version=None, adapter_hash="",
     )  # fmt: skip
     turn = [question_row, answer]
-    record_verified_turn(cursor, conversation=talk, messages=turn, from_id=source.message_id, score=1.2)
+    hit = Hit(Pair(source.message_id, "", text, "ada", AT), 1.2)
+    record_verified_turn(cursor, conversation=talk, messages=turn, hit=hit)
     return answer
 
 

@@ -5,15 +5,17 @@ import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 import pytest
 
+from collect.reviews import record_review
 from deploy.fates import Fates
 from nightschool.engine import ChatRequest
 from nightschool.errors import Busy, EngineError, InvalidInput, NotFound, TooManyRequests, Unavailable
 from nightschool.files import publish
-from nightschool.records import Adapter, BotName, Finish, Vote
+from nightschool.records import Adapter, BotName, Finish, Review, Vote, utc_now
 from serve.chat.handlers import ChatHandlers, ChatView, Place
 from serve.parts import Parts
 from serve.vllm.supervisor import EngineState, EngineStatus
@@ -314,3 +316,15 @@ async def test_a_stranger_cannot_keep_a_conversation_busy(handlers: ChatHandlers
 async def _first_retry(handlers: ChatHandlers, place: Place) -> ChatView:
     async with aclosing(handlers.retry(place)) as views:
         return await anext(views)
+
+
+async def test_an_operators_own_words_come_as_such_and_stay_such(parts: Parts, handlers: ChatHandlers) -> None:
+    views = [view async for view in handlers.ask(ANNA, "How much is Grove?")]
+    [_, said] = (await handlers.open(replace(ANNA, conversation_id=views[-1].conversation_id))).lines
+    review = Review(said.message_id, BotName("support"), "operator", True, "4 euro.", (), utc_now())
+    await parts.store.write(partial(record_review, review=review))
+    await parts.verified.refresh()
+    async for view in handlers.ask(ANNA, "How much is Grove?"):
+        assert view.lines[-1].version == "support@verified"
+    [_, shown] = (await handlers.open(replace(ANNA, conversation_id=view.conversation_id))).lines
+    assert (shown.text, shown.version) == ("4 euro.", "support@verified")

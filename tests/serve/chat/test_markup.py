@@ -35,6 +35,11 @@ def test_an_answer_says_who_gave_it_and_how_it_ended(finish: Finish | None, labe
     assert label in draw_answer(answer("Yes.", finish=finish))
 
 
+def test_an_operators_own_words_are_said_to_be_checked() -> None:
+    line = replace(answer("Yes."), version="support@verified")
+    assert '<p class="ns-version">Checked by our team</p>' in draw_answer(line)
+
+
 @pytest.mark.parametrize("text", ["```\nx = 1", "a ``` b", "~~~\nx = 1", "- ```\n  x"])
 def test_the_label_stays_out_of_code_that_was_cut_off(text: str) -> None:
     assert draw_answer(answer(text)).endswith('</div><p class="ns-version">support@3</p>')

@@ -1,0 +1,36 @@
+"""Conversations and messages as they begin, before the record has them. Pure."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Literal
+
+from nightschool.bots import Bot
+from nightschool.records import Conversation, Message, Source, new_id
+from serve.answering import Answering
+from serve.questions import title_of
+
+Role = Literal["system", "user", "assistant"]
+
+
+def draft_conversation(bot: Bot, *, owner: str, source: Source, question: str, at: datetime) -> Conversation:
+    return Conversation(new_id(), bot.bot_name, owner, source, title_of(question), at)
+
+
+def draft_message(
+    conversation: Conversation, role: Role, content: str, *, source: Source, parent_id: str | None, at: datetime
+) -> Message:
+    return Message(new_id(), conversation.conversation_id, conversation.bot, parent_id, role, content, source, at)
+
+
+def draft_answer(
+    conversation: Conversation, answer_id: str, answering: Answering, *, source: Source, parent_id: str, at: datetime
+) -> Message:
+    """What is true of an answer whoever gave it."""
+    drafted = draft_message(conversation, "assistant", answering.text, source=source, parent_id=parent_id, at=at)
+    return replace(
+        drafted,
+        message_id=answer_id,
+        finish=answering.finish,
+        first_token_s=answering.first_token_s,
+        duration_s=answering.duration_s,
+    )
