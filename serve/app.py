@@ -46,6 +46,7 @@ from serve.api.models import models_router
 from serve.api.operations import operations_router
 from serve.audited import follow_passwords
 from serve.disk import watch_disk
+from serve.documents import OperatorsDocuments
 from serve.files import CallersFiles
 from serve.golden import GoldenCases
 from serve.metrics import Metrics
@@ -77,8 +78,7 @@ async def open_parts(
     """Every part of a server for the length of the block. `base_model` is a folder or a hub's id, and `template` what
     training knows of its chat template too (`tune.probe`). What people say and what nights do is dated by `now`.
     """
-    home, metrics = settings.paths, Metrics()
-    shelf = BotShelf(settings.bots)
+    home, shelf, metrics = settings.paths, BotShelf(settings.bots), Metrics()
     async with AsyncExitStack() as stack:
         store = await _open_record(settings, stack)
         engine, socket = await _connect(settings.engine, stack, template=template)
@@ -118,6 +118,7 @@ async def open_parts(
             verified=verified,
             nights=nights,
             knowledge=knowledge,
+            documents=OperatorsDocuments(store, shelf, knowledge, now=now),
             golden=GoldenCases(store, shelf, home, now=now),
             files=files,
             jobs=jobs,

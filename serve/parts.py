@@ -16,6 +16,7 @@ from nightschool.bots import BotShelf
 from nightschool.engine import Engine
 from nightschool.home import Home
 from nightschool.settings import Settings
+from serve.documents import OperatorsDocuments
 from serve.files import CallersFiles
 from serve.golden import GoldenCases
 from serve.metrics import Metrics
@@ -40,6 +41,7 @@ class Parts:
     nights: Nights
     golden: GoldenCases
     knowledge: KnowledgeShelf
+    documents: OperatorsDocuments
     files: CallersFiles
     jobs: Jobs
     tuned: TunedModels

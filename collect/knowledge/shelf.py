@@ -79,11 +79,15 @@ class KnowledgeShelf:
 
         From any thread. Nothing where the bot has no documents, or none yet.
         """
+        wanted = self._bots.find(bot_name).knowledge
+        return self.nearest(bot_name, said, passages=wanted.passages, min_score=wanted.min_score)
+
+    def nearest(self, bot_name: BotName, said: Sequence[str], *, passages: int, min_score: float) -> Found:
+        """As `search`, by other bounds than the bot's own."""
         standing = self._standing.get(bot_name)
         if standing is None or standing.index is None:
             return Found()
-        wanted = self._bots.find(bot_name).knowledge
-        return search(standing.index, said, embed=self._embed(), passages=wanted.passages, min_score=wanted.min_score)
+        return search(standing.index, said, embed=self._embed(), passages=passages, min_score=min_score)
 
     def standing(self, bot_name: BotName) -> Standing | None:
         """None where the bot's file names no folder, or was not looked at yet."""

@@ -26,6 +26,7 @@ from serve.api.auth import Authority, Caller, require_operator
 from serve.api.bodies import read_body
 from serve.api.evaluations import add_evaluations
 from serve.api.golden import add_golden
+from serve.api.knowledge import add_knowledge
 from serve.api.transfer import add_transfer
 from serve.audited import make_key, revoke_key
 from serve.parts import Parts
@@ -80,6 +81,7 @@ def operations_router(parts: Parts) -> APIRouter:
     add_transfer(router, parts, operator)
     add_evaluations(router, parts)
     add_golden(router, parts, operator)
+    add_knowledge(router, parts)
     return router
 
 

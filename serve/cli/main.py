@@ -16,6 +16,7 @@ from serve.cli.evaluate import add_judging_verbs
 from serve.cli.files import files_app
 from serve.cli.golden import golden_app
 from serve.cli.keys import keys_app
+from serve.cli.knowledge import knowledge_app
 from serve.cli.local import add_local_verbs
 from serve.cli.looks import add_looking_verbs
 from serve.cli.moves import add_moving_verbs
@@ -42,6 +43,7 @@ def make_app() -> typer.Typer:
     app.add_typer(files_app(), name="files")
     app.add_typer(golden_app(), name="golden")
     app.add_typer(keys_app(), name="keys")
+    app.add_typer(knowledge_app(), name="knowledge")
     return app
 
 

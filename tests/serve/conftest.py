@@ -52,6 +52,7 @@ from serve.api.health import health_router
 from serve.api.legacy import legacy_router
 from serve.api.models import models_router
 from serve.api.operations import operations_router
+from serve.documents import OperatorsDocuments
 from serve.files import CallersFiles
 from serve.golden import GoldenCases
 from serve.metrics import Metrics
@@ -290,6 +291,7 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
                 nights=nights,
                 golden=GoldenCases(store, shelf, home),
                 knowledge=knowledge,
+                documents=OperatorsDocuments(store, shelf, knowledge),
                 files=files,
                 jobs=jobs,
                 tuned=TunedModels(store, rollout, home),

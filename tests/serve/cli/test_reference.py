@@ -14,6 +14,7 @@ GROUPS = {
     "files": ("check",),
     "golden": ("list", "add", "remove", "check"),
     "dataset": ("build", "show", "diff"),
+    "knowledge": ("status", "show", "check"),
     "keys": ("create", "list", "revoke"),
 }
 HEAD = """# The command line
@@ -54,6 +55,9 @@ What `--json` prints:
 | `files check` | `{"format", "rows", "tokens", "trained_tokens"}` |
 | `golden list` | `[{"file", "is_ours", "case": {"id", "ask", ...}}]` |
 | `golden add`, `golden remove` | `{"bot", "case"}`, `{"bot", "id", "is_removed"}` |
+| `knowledge status` | `{"bot", "folder", "index_hash", "passages", "documents": [...], "faults": [...]}` |
+| `knowledge show` | `{"bot", "index_hash", "passages": [{"score", "is_served", "passage_id", "document", ...}]}` |
+| `knowledge check` | `{"bot", "questions", "unanswered": [{"question", "times", "is_held_out"}]}` |
 | `keys create` | `{"name", "key"}` |
 | `keys list` | `[{"name", "scope", "created_at", "revoked_at"}]` |
 | `status` | `{"version", "engine", "bots": [{"bot", "live", "next_night", "held", "running", ...}]}` |
