@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 
 from collect.formats.read import ParsedConversation
-from collect.marks import move_conversations, name_topics
+from collect.marks import mark_faq, move_conversations, name_topics
 from collect.restore import KeptTalk, restore_conversations
 from collect.store import Cursor
 from nightschool.records import BotName, ChatMessage, Source
@@ -73,8 +73,10 @@ def import_conversations(
     conversations: Sequence[ParsedConversation],
     is_held_out: bool | None,
     at: datetime,
+    is_faq: bool = False,
 ) -> Imported:
-    """Keep what is new. `is_held_out` marks it for evaluation or training; None lets the night decide.
+    """Keep what is new. `is_held_out` marks it for evaluation or training; None lets the night decide. `is_faq` has
+    the first answer of each, also of those that are there already, served as it stands from now on.
 
     What an export of ours held comes back as what it was (`collect.restore`). What is there already gets the mark and
     the topic of this import. Raises what `collect.marks.move_conversations` raises.
@@ -85,6 +87,8 @@ def import_conversations(
     new = _import_others(cursor, bot=bot, conversations=others, is_held_out=is_held_out, at=at)
     known = {**back.known, **new.known}
     name_topics(cursor, {name: topic for name, topic in known.items() if topic})
+    if is_faq:
+        mark_faq(cursor, names=sorted({_content_id(bot, parsed.messages) for parsed in others}))
     moved = 0
     if is_held_out is not None:
         moved = move_conversations(cursor, bot=bot, names=list(known), is_held_out=is_held_out)

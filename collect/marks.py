@@ -35,6 +35,8 @@ from (select unnest($names::text[]) as name, unnest($topics::text[]) as topic) a
 where conversations.conversation_id = t.name and conversations.topic is distinct from t.topic
 """
 
+ADD_FAQ: Final = "insert into faq (conversation_id) select unnest($names::text[]) on conflict do nothing"
+
 
 def move_conversations(cursor: Cursor, *, bot: BotName, names: Sequence[str], is_held_out: bool) -> int:
     """Mark conversations of the bot; how many had another mark. The next night decides their sides anew.
@@ -68,3 +70,9 @@ def name_topics(cursor: Cursor, topics: Mapping[str, str]) -> None:
     """Note what conversations are about; the later word counts."""
     if topics:
         cursor.execute(NAME_TOPICS, {"names": list(topics), "topics": list(topics.values())})
+
+
+def mark_faq(cursor: Cursor, *, names: Sequence[str]) -> None:
+    """Note conversations whose first answer stands for everybody who asks so (`collect.verified`)."""
+    if names:
+        cursor.execute(ADD_FAQ, {"names": list(names)})

@@ -28,6 +28,7 @@ from serve.api.evaluations import add_evaluations
 from serve.api.golden import add_golden
 from serve.api.knowledge import add_knowledge
 from serve.api.transfer import add_transfer
+from serve.api.verified import add_verified
 from serve.audited import make_key, revoke_key
 from serve.parts import Parts
 from serve.status import CycleView, Status, read_status, view_cycle
@@ -82,6 +83,7 @@ def operations_router(parts: Parts) -> APIRouter:
     add_evaluations(router, parts)
     add_golden(router, parts, operator)
     add_knowledge(router, parts)
+    add_verified(router, parts, operator)
     return router
 
 

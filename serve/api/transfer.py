@@ -32,6 +32,8 @@ MAX_BAD_LINES: Final = 10_000
 """Beyond these, one more row says how many were left out."""
 LINES_PER_PIECE: Final = 200
 
+FAQ: Final = "let in as frequently asked"
+
 
 class BadLineRow(BaseModel):
     model_config = ConfigDict(frozen=True)
@@ -59,14 +61,18 @@ def add_transfer(router: APIRouter, parts: Parts, operator: Authority) -> None:
 
     @router.post("/import")
     async def take_in(
-        request: Request, bot: str, held_out: bool | None = None, caller: Caller = Depends(operator)
+        request: Request,
+        bot: str,
+        held_out: bool | None = None,
+        faq: bool = False,
+        caller: Caller = Depends(operator),
     ) -> ImportRow:
         name = parts.shelf.find(bot).bot_name
         with tempfile.TemporaryFile(dir=parts.home.temp) as body:
             await _receive(request, body, max_bytes=max_bytes)
             parsed = await asyncio.to_thread(_parse, body)
-        change = partial(_import, bot=name, good=parsed.good, is_held_out=held_out, actor=caller.owner, at=utc_now())
-        done = await parts.store.write(change)
+        keep = partial(_import, bot=name, good=parsed.good, is_held_out=held_out, is_faq=faq)
+        done = await parts.store.write(partial(keep, actor=caller.owner, at=utc_now()))
         return ImportRow(imported=done.imported, skipped=done.skipped, moved=done.moved, bad_lines=parsed.bad)
 
     @router.get("/export", response_class=StreamingResponse)
@@ -121,14 +127,17 @@ def _import(
     bot: BotName,
     good: list[ParsedConversation],
     is_held_out: bool | None,
+    is_faq: bool,
     actor: str,
     at: datetime,
 ) -> Imported:
     """Keep the conversations, and in the audit who brought them."""
-    done = import_conversations(cursor, bot=bot, conversations=good, is_held_out=is_held_out, at=at)
+    done = import_conversations(cursor, bot=bot, conversations=good, is_held_out=is_held_out, at=at, is_faq=is_faq)
     if done.imported:
         event = Event(new_id(), at, bot, actor, "imported", f"{done.imported} conversations", _purpose(is_held_out))
         append_event(cursor, event=event)
+    if is_faq:
+        append_event(cursor, event=Event(new_id(), at, bot, actor, FAQ, f"{len(good)} conversations", ""))
     if done.moved:
         event = Event(new_id(), at, bot, actor, "moved", f"{done.moved} conversations", _purpose(is_held_out))
         append_event(cursor, event=event)

@@ -28,10 +28,14 @@ def take_in(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="JSONL: OpenAI chat or Hugging Face conversational; - reads stdin.")],
     bot: BotOption,
+    *,
     held_out: Annotated[
         bool | None,
         typer.Option("--held-out/--training", help="Keep for evaluation, or for training; else the night decides."),
     ] = None,
+    faq: Annotated[
+        bool, typer.Option("--faq", help="Frequently asked: the first answer of each is served as it stands.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Import conversations; never the same one twice.
@@ -39,7 +43,8 @@ def take_in(
     Bad lines are told by number and do not stop the others; where no line was good, exit 2.
     """
     with open_input(file) as opened, server_of(context, timeout_s=BULK_TIMEOUT_S) as server:
-        done: ImportRow = server.upload("/ops/import", pieces(opened, file=file), bot=bot, held_out=held_out)
+        lines = pieces(opened, file=file)
+        done: ImportRow = server.upload("/ops/import", lines, bot=bot, held_out=held_out, faq=faq)
     counts = f"{done['imported']} imported, {done['skipped']} known already, {len(done['bad_lines'])} bad lines"
     if done["moved"]:
         counts += f"; {done['moved']} known ones are now {'held out' if held_out else 'for training'}"

@@ -7,6 +7,7 @@ import typer
 
 from serve.cli.options import BULK_TIMEOUT_S, BotOption, JsonFlag, server_of
 from serve.cli.talk import give_json, give_table, say
+from serve.cli.verified import verified
 
 
 def knowledge_app() -> typer.Typer:
@@ -14,6 +15,7 @@ def knowledge_app() -> typer.Typer:
     app.command("status")(status)
     app.command("show")(show)
     app.command("check")(check)
+    app.command("verified")(verified)
     return app
 
 
