@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from collect.grounds import NO_GROUNDS, Grounds, keep_grounds
+from collect.lookup import find_rows
 from collect.store import Cursor
 from nightschool.errors import InvalidInput, NightschoolError, NotAllowed, NotFound
 from nightschool.records import BotName, Conversation, Finish, Message, Source
@@ -21,7 +22,7 @@ from conversations where conversation_id = $conversation_id
 """
 SOME_CONVERSATIONS: Final = """
 select conversation_id, bot, owner, source, title, created_at, is_held_out
-from conversations where conversation_id in (select unnest($conversation_ids::text[]))
+from conversations where conversation_id in ({names})
 """
 COLUMNS: Final = """
 message_id, conversation_id, bot, parent_id, role, content, source, created_at, version, adapter_hash, finish,
@@ -42,15 +43,11 @@ select unnest($message_id::text[]), unnest($conversation_id::text[]), unnest($bo
     nextval('message_positions')
 """
 IDS_OF: Final = """
-select conversation_id, message_id from messages where conversation_id in (select unnest($conversation_ids::text[]))
+select conversation_id, message_id from messages where conversation_id in ({names})
 """
 ONE_MESSAGE: Final = f"""
 select {COLUMNS}
 from messages where message_id = $message_id
-"""
-SOME_MESSAGES: Final = f"""
-select {COLUMNS}
-from messages where message_id in (select unnest($message_ids::text[]))
 """
 MESSAGES_OF: Final = f"""
 select {COLUMNS}
@@ -147,12 +144,6 @@ def message(cursor: Cursor, *, message_id: str, bot: BotName | None = None) -> M
     return _message(row)
 
 
-def messages_by_id(cursor: Cursor, *, message_ids: Sequence[str]) -> dict[str, Message]:
-    """Those that are there."""
-    rows = cursor.execute(SOME_MESSAGES, {"message_ids": message_ids}).fetchall()
-    return {row[0]: _message(row) for row in rows}
-
-
 def not_recorded(message_id: str) -> NotFound:
     return NotFound("is not in the record", subject=repr(message_id), remedy="Check the id.")
 
@@ -180,11 +171,11 @@ def conversations_of(cursor: Cursor, *, bot: BotName, owner: str, limit: int = 5
 
 def _owned(cursor: Cursor, names: Sequence[str]) -> tuple[dict[str, Conversation], dict[str, set[str]]]:
     """Of these conversations those that are there, and the ids of their messages."""
-    rows = cursor.execute(SOME_CONVERSATIONS, {"conversation_ids": names}).fetchall()
+    rows = find_rows(cursor, SOME_CONVERSATIONS, names)
     owned = {row[0]: _conversation(row) for row in rows}
     known: dict[str, set[str]] = {name: set() for name in owned}
     if owned:
-        for name, message_id in cursor.execute(IDS_OF, {"conversation_ids": list(owned)}).fetchall():
+        for name, message_id in find_rows(cursor, IDS_OF, list(owned)):
             known[name].add(message_id)
     return owned, known
 

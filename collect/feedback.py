@@ -9,11 +9,12 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from collect.conversations import messages_by_id, not_recorded
+from collect.conversations import not_recorded
+from collect.lookup import find_rows
 from collect.store import Cursor
 from collect.verified.served import heed_vote
 from nightschool.errors import InvalidInput, NightschoolError, NotFound
-from nightschool.records import BotName, Feedback, Message, Source, Vote
+from nightschool.records import BotName, Feedback, Source, Vote
 from nightschool.text import clean_text, is_same
 
 ADD: Final = """
@@ -46,8 +47,9 @@ from feedback where message_id = $message_id
 """
 ON_MESSAGES: Final = """
 select message_id, bot, voter, vote, reasons, comment, ideal_answer, voted_at, rowid
-from feedback where message_id in (select unnest($message_ids::text[]))
+from feedback where message_id in ({names})
 """
+ANSWERS: Final = "select message_id, bot, role, source, content from messages where message_id in ({names})"
 IN_CONVERSATION: Final = """
 select message_id, bot, voter, vote, reasons, comment, ideal_answer, voted_at
 from feedback
@@ -130,6 +132,16 @@ class Heard(NamedTuple):
     """False where it stood so already."""
 
 
+class _About(NamedTuple):
+    """Of the message that an opinion is about."""
+
+    message_id: str
+    bot: BotName
+    role: str
+    source: str
+    content: str
+
+
 class _Stored(NamedTuple):
     feedback: Feedback
     row: int
@@ -149,7 +161,7 @@ def record_opinions(cursor: Cursor, said: Sequence[Said]) -> list[Heard | Nights
     What became of each, in their order; one that is refused changes nothing.
     """
     names = list(dict.fromkeys(one.message_id for one in said))
-    about = messages_by_id(cursor, message_ids=names)
+    about = {row[0]: _About(*row) for row in find_rows(cursor, ANSWERS, names)}
     stored = _stored(cursor, message_ids=names)
     standing = {key: before.feedback for key, before in stored.items()}
     outcomes: list[Heard | NightschoolError] = []
@@ -165,9 +177,8 @@ def record_opinions(cursor: Cursor, said: Sequence[Said]) -> list[Heard | Nights
     if new:
         _keep(cursor, new, stored)
     for feedback in new:
-        answer = about[feedback.message_id]
-        if answer.source is Source.VERIFIED:
-            heed_vote(cursor, about=answer, voter=feedback.voter, vote=feedback.vote, at=feedback.voted_at)
+        if about[feedback.message_id].source == Source.VERIFIED:
+            heed_vote(cursor, feedback=feedback)
     return outcomes
 
 
@@ -199,7 +210,7 @@ def find_opinion(cursor: Cursor, *, message_id: str, voter: str) -> FeedbackRow:
     raise NotFound("is there no more", subject="this opinion", remedy="Choose another one.")
 
 
-def _hear(said: Said, about: Message | None, stored: Feedback | None) -> Heard:
+def _hear(said: Said, about: _About | None, stored: Feedback | None) -> Heard:
     """What stands after it. Raises NotFound, InvalidInput."""
     if about is None:
         raise not_recorded(said.message_id)
@@ -231,7 +242,7 @@ def _hear(said: Said, about: Message | None, stored: Feedback | None) -> Heard:
     return Heard(now, is_new=True)
 
 
-def _without_echo(feedback: Feedback, about: Message) -> Feedback:
+def _without_echo(feedback: Feedback, about: _About) -> Feedback:
     return replace(feedback, ideal_answer="") if is_same(feedback.ideal_answer, about.content) else feedback
 
 
@@ -261,8 +272,7 @@ def _cleaned(text: str, param: str) -> str:
 
 def _stored(cursor: Cursor, *, message_ids: Sequence[str]) -> dict[tuple[str, str], _Stored]:
     """What stands on these answers, by message and voter."""
-    rows = cursor.execute(ON_MESSAGES, {"message_ids": message_ids}).fetchall()
-    return {(row[0], row[2]): _Stored(_feedback(row), row[8]) for row in rows}
+    return {(row[0], row[2]): _Stored(_feedback(row), row[8]) for row in find_rows(cursor, ON_MESSAGES, message_ids)}
 
 
 def _feedback_row(row: tuple[Any, ...]) -> FeedbackRow:

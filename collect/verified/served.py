@@ -15,7 +15,7 @@ from collect.events import append_event
 from collect.store import Cursor
 from collect.verified.pairs import Hit
 from nightschool.errors import InvalidInput, NotFound
-from nightschool.records import BotName, Conversation, Event, Message, Vote, new_id
+from nightschool.records import BotName, Conversation, Event, Feedback, Message, Vote, new_id
 
 KEEP: Final = """
 insert into verified_served (message_id, bot, from_id, score) values ($message_id, $bot, $from_id, $score)
@@ -74,18 +74,19 @@ def switch(
     _switch(cursor, bot=bot, message_id=message_id, is_on=is_on, by=actor, reason=reason.strip(), at=at)
 
 
-def heed_vote(cursor: Cursor, *, about: Message, voter: str, vote: Vote, at: datetime) -> None:
+def heed_vote(cursor: Cursor, *, feedback: Feedback) -> None:
     """What a vote on a served answer does to the verified answer that it is a copy of."""
-    from_id = source_of(cursor, message_id=about.message_id)
+    from_id = source_of(cursor, message_id=feedback.message_id)
     if from_id is None:
         return
+    bot, voter, vote, at = feedback.bot, feedback.voter, feedback.vote, feedback.voted_at
     switches = cursor.execute(SWITCHES, {"message_id": from_id}).fetchall()
     own = sum(1 if is_on else -1 for by, is_on, _ in switches if by == voter)
     is_off = bool(switches) and not switches[-1][1]
     if vote is Vote.DOWN and own == 0 and not is_off:
-        _switch(cursor, bot=about.bot, message_id=from_id, is_on=False, by=voter, reason=DISLIKED, at=at)
+        _switch(cursor, bot=bot, message_id=from_id, is_on=False, by=voter, reason=DISLIKED, at=at)
     elif vote is not Vote.DOWN and switches and switches[-1][:2] == (voter, False):
-        _switch(cursor, bot=about.bot, message_id=from_id, is_on=True, by=voter, reason=RETRACTED, at=at)
+        _switch(cursor, bot=bot, message_id=from_id, is_on=True, by=voter, reason=RETRACTED, at=at)
 
 
 def heed_approval(cursor: Cursor, *, about: Message, reviewer: str, at: datetime) -> None:
