@@ -6,6 +6,7 @@ from typing import Final
 
 import pyarrow.parquet as pq
 
+from collect.passages_seen import Find, write_passages_seen
 from collect.store import Cursor
 from nightschool.files import MANIFEST, Manifest, publish
 from nightschool.records import BotName
@@ -33,8 +34,11 @@ from reviews where bot = $bot and reviewed_at <= $at order by reviewed_at, messa
 }
 
 
-def write_snapshot(cursor: Cursor, *, bot: BotName, folder: Path, at: datetime) -> Manifest:
-    """Everything of the bot up to `at`, one file a table, the manifest last. All tables are of one moment."""
+def write_snapshot(cursor: Cursor, *, bot: BotName, folder: Path, at: datetime, find: Find | None = None) -> Manifest:
+    """Everything of the bot up to `at`, one file a table, the manifest last. All tables are of one moment.
+
+    With `find`, for a bot that has documents, also what they hold for its questions.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     # A manifest speaks for the files it was written after.
     (folder / MANIFEST).unlink(missing_ok=True)
@@ -45,6 +49,8 @@ def write_snapshot(cursor: Cursor, *, bot: BotName, folder: Path, at: datetime) 
             with pq.ParquetWriter(folder / f"{name}.parquet", rows.schema) as file:
                 for batch in rows:
                     file.write_batch(batch)
+        if find is not None:
+            write_passages_seen(cursor, bot=bot, at=at, folder=folder, find=find)
     finally:
         cursor.rollback()
     return publish(folder, kind="snapshot", about={"bot": bot, "taken_at": at.isoformat()})

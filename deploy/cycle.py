@@ -20,12 +20,14 @@ from collect import cycles
 from collect.store import Store
 from deploy.board import Board
 from deploy.doubts import weigh_follow_ups
+from deploy.gathering import make_dataset, take_snapshot
 from deploy.judging import PAUSES_S, Judge
-from deploy.night import STEPS, Night, School, find_shortfall, make_dataset, take_snapshot
+from deploy.night import STEPS, Night, find_shortfall
 from deploy.plan import NightFolder, Step, Terms
 from deploy.queue import Queue
 from deploy.reporter import Reporter
 from deploy.rollout import Rollout
+from deploy.school import School, Search, find_nothing
 from deploy.telling import leave_pages, send_letter
 from deploy.training import Means
 from nightschool.bots import Bot, BotShelf
@@ -76,6 +78,7 @@ class NightRunner:
         base_model: str,
         limits: NightLimits,
         now: Callable[[], datetime] = utc_now,
+        search: Search = find_nothing,
         pauses_s: Sequence[float] = PAUSES_S,
     ) -> None:
         """`pauses_s`: before each further try of an exam, or of the closing write, for which the longest repeats."""
@@ -102,6 +105,7 @@ class NightRunner:
             exams=self.exams,
             board=self.board,
             now=now,
+            search=search,
         )
 
     async def claim(

@@ -8,64 +8,36 @@ ends as if nothing had happened. Does not know who begins or ends a night (`depl
 import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from collect import registry
-from collect.snapshot import write_snapshot
-from collect.store import Store
-from deploy.board import Board
-from deploy.building import have_built
-from deploy.judging import Judge, Paper
-from deploy.known import Order, find_changes, find_known_items, find_trained, keep_decided, keep_order
+from deploy.gathering import make_dataset, take_snapshot
+from deploy.judging import Paper
+from deploy.known import Order, find_changes, keep_decided, keep_order
 from deploy.orders import (
-    bounds_of,
     describe_attempts,
     in_production,
     insufficient,
-    privacy_of,
-    questions_of,
     recipe_of,
     shortfall,
     training_ends,
 )
 from deploy.plan import Attempt, NightFolder, Step, Terms
-from deploy.queue import Queue
 from deploy.reporter import Reporter
-from deploy.rollout import Rollout
 from deploy.scaling import have_scaled
-from deploy.training import Means, train
+from deploy.school import School
+from deploy.training import train
 from deploy.unfinished import give_time, take_over
 from nightschool.bots import Bot
 from nightschool.errors import NotEnoughRows
 from nightschool.files import copy_whole, publish, read_manifest, write_atomic
-from nightschool.home import Home
 from nightschool.records import Adapter, Event, Stage, new_id
 from nightschool.run_files import ADAPTER, DONE, PROOF
-from tune.build import BuildOrder
 from tune.dataset import DatasetSummary, is_usable
 from tune.progress import TrainingProgress
 from tune.recipe import RECIPE, Recipe, write_recipe
-
-
-@dataclass(frozen=True, slots=True)
-class School:
-    """What every night works with."""
-
-    store: Store
-    rollout: Rollout
-    judge: Judge
-    home: Home
-    base_model: str
-    training_timeout_s: float
-    training: Means
-    trainings: Queue
-    exams: Queue
-    board: Board
-    now: Callable[[], datetime]
 
 
 class Night:
@@ -266,32 +238,6 @@ STEPS: Final = (
     NightStep(Step.DECIDE, Night.has_decision, Night.decide),
 )
 """In order; from `Step.REGISTER` on for each attempt. Behind them, whatever comes, `Step.REPORT` (`deploy.cycle`)."""
-
-
-async def take_snapshot(school: School, bot: Bot, folder: NightFolder) -> None:
-    """What the record says of the bot now, in place of a half-written one."""
-    shutil.rmtree(folder.snapshot, ignore_errors=True)
-    await school.store.read(partial(write_snapshot, bot=bot.bot_name, folder=folder.snapshot, at=school.now()))
-
-
-async def make_dataset(school: School, bot: Bot, folder: NightFolder, *, target: Path) -> DatasetSummary:
-    """The folder's snapshot as a dataset under `target`; nothing else is kept."""
-    order = BuildOrder(
-        snapshot=folder.snapshot,
-        target=target,
-        system_prompt=bot.system_prompt,
-        held_out_share=bot.recipe.held_out_share,
-        bounds=bounds_of(bot),
-        half_life_days=bot.recipe.half_life_days,
-        topic_ratio=bot.recipe.topic_ratio,
-        suites=tuple(Path(suite) for suite in bot.recipe.suites),
-        seed=bot.recipe.split_seed,
-        questions=questions_of(bot),
-        privacy=privacy_of(bot, kept=school.home.found(bot.bot_name)),
-        known_items=await find_known_items(school.store, school.home, bot=bot.bot_name),
-        trained_before=await find_trained(school.store, school.home, bot=bot.bot_name),
-    )
-    return await have_built(order, order_file=folder.order_file)
 
 
 async def find_shortfall(school: School, bot: Bot, data: DatasetSummary, *, dataset: Path, force: bool) -> str | None:

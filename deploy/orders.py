@@ -24,6 +24,7 @@ from nightschool.records import BASE, Adapter, Event, Outcome, Sampling, Stage
 from nightschool.timetable import SchedulePart
 from tune.bounds import Bounds
 from tune.dataset import DatasetSummary
+from tune.grounding import Grounding
 from tune.masking import Privacy
 from tune.recipe import Recipe
 
@@ -86,6 +87,19 @@ def privacy_of(bot: Bot, *, kept: Path) -> Privacy | None:
     """What is taken out of rows before they are learnt from; `kept`: where what was found stays for the next night."""
     wanted = bot.privacy
     return None if wanted.mask == "off" else Privacy(names=wanted.mask == "names", allow=wanted.allow, kept=kept)
+
+
+def grounding_of(bot: Bot) -> Grounding | None:
+    """How passages stand in the rows; None for a bot without documents."""
+    if not bot.knowledge.folder:
+        return None
+    wanted = bot.recipe
+    return Grounding(
+        missing_share=wanted.passages_missing,
+        none_share=wanted.passages_none,
+        hand_over=bot.knowledge.hand_over,
+        seed=wanted.split_seed,
+    )
 
 
 def rules_of(bot: Bot, *, alpha: float | None = None) -> GateRules:

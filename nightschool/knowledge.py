@@ -6,6 +6,8 @@ Where passages belong is the last question: the system prompt and the history be
 and an engine's prefix cache with them. Does not know where passages come from (`collect.knowledge`) nor tokenizers.
 """
 
+import hashlib
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,6 +48,11 @@ class Found:
     """One a passage, of 0 to 1: how near it is to the question."""
     index_hash: str = ""
     """Content hash of the index that was asked; empty where there is none."""
+
+
+def key_of(asked: Sequence[str]) -> str:
+    """By which the passages of a course of questions, oldest first, are found again."""
+    return hashlib.sha256(json.dumps(list(asked), ensure_ascii=False).encode()).hexdigest()[:32]
 
 
 def with_passages(question: str, passages: Sequence[Passage]) -> str:

@@ -67,6 +67,10 @@ class RecipePart(Section):
     word never does."""
     topic_ratio: float = Field(default=1, ge=1, le=100)
     """A row of a rare topic weighs at most so many times as much as one of a frequent topic; 1: all weigh alike."""
+    passages_missing: float = Field(default=0.1, ge=0, le=0.5)
+    """Share of rows from which the right passage is taken, so that the answer hands over; of bots with documents."""
+    passages_none: float = Field(default=0.1, ge=0, le=0.5)
+    """Share of rows that hold no passage; of bots with documents."""
     suites: tuple[str, ...] = ()
     """Files of chats (JSON Lines), or folders of them, of which no passage is trained on, as of the held-out rows."""
     replay: Literal["none", "own", "rows"] = "none"

@@ -25,6 +25,7 @@ from deploy.proof import Prover, prove_load, take_on_trust
 from deploy.retention import Keep, Retention
 from deploy.rollout import Rollout
 from deploy.schedule import run_nights
+from deploy.school import Search
 from deploy.slots import slots_shortage
 from deploy.training import Means
 from nightschool.bots import BotShelf
@@ -87,7 +88,7 @@ async def open_parts(
         verified = VerifiedShelf(store, shelf)
         search, verify = knowledge.search, verified.find_standing
         turns = Turns(store, engine, rollout, metrics=metrics, search=search, verify=verify, now=now)
-        runner = _runner(settings, store, engine, rollout, shelf, base_model=base_model, now=now)
+        runner = _runner(settings, store, engine, rollout, shelf, base_model=base_model, search=search, now=now)
         retention = _retention(settings, store, engine, now=now)
         nights = await stack.enter_async_context(run_nights(runner, store, shelf, tidy=retention.tidy, now=now))
         files = _callers_files(settings, store, base_model=base_model, now=now)
@@ -170,10 +171,20 @@ def _runner(
     shelf: BotShelf,
     *,
     base_model: str,
+    search: Search,
     now: Callable[[], datetime],
 ) -> NightRunner:
-    home, limits = settings.paths, _night_limits(settings)
-    return NightRunner(store, engine, rollout, shelf=shelf, home=home, base_model=base_model, limits=limits, now=now)
+    return NightRunner(
+        store,
+        engine,
+        rollout,
+        shelf=shelf,
+        home=settings.paths,
+        base_model=base_model,
+        limits=_night_limits(settings),
+        search=search,
+        now=now,
+    )
 
 
 def _retention(settings: Settings, store: Store, engine: Engine, *, now: Callable[[], datetime]) -> Retention:

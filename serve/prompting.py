@@ -4,18 +4,15 @@ One way for the page and the API. Bots without documents are prompted as ever; w
 training (`nightschool.knowledge`). Does not know who asks, nor how documents are searched.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from deploy.school import Search
 from nightschool.bots import Bot
 from nightschool.knowledge import Found, Passage, render
 from nightschool.knowledge_part import KnowledgePart
-from nightschool.records import BotName, ChatMessage
-
-Search = Callable[[BotName, Sequence[str]], Found]
-"""A bot's documents asked by its conversation's questions, oldest first; the last is the one to be answered."""
-
+from nightschool.records import ChatMessage
 
 NOTHING: Final = Found()
 
@@ -48,11 +45,6 @@ class Prompt:
         # A fine-tuned model has no prompt of its own.
         told = (ChatMessage(role="system", content=self.system),) if self.system else ()
         return (*told, *self.said)
-
-
-def find_nothing(_bot: BotName, _said: Sequence[str]) -> Found:
-    """The search of an installation without documents."""
-    return NOTHING
 
 
 def compose(bot: Bot, said: Sequence[ChatMessage], *, search: Search, extra: Sequence[str] = ()) -> Prompt:

@@ -21,6 +21,7 @@ from collect.store import Store
 from collect.verified.pairs import Hit
 from collect.verified.served import record_verified_turn
 from deploy.rollout import Rollout, Route
+from deploy.school import Search, find_nothing
 from nightschool.bots import Bot
 from nightschool.engine import ChatRequest, Delta, Engine
 from nightschool.errors import InvalidInput, NotFound, Unavailable, UnknownModel
@@ -40,7 +41,7 @@ from serve.branches import Tree, without_torsos
 from serve.drafts import draft_answer, draft_conversation, draft_message
 from serve.guarding import guard_of, held_json
 from serve.metrics import Metrics
-from serve.prompting import Prompt, Search, compose, find_nothing
+from serve.prompting import Prompt, compose
 from serve.questions import check_question
 from serve.verified import VERIFIED, Verify, may_be_verified, verify_nothing
 

@@ -19,6 +19,7 @@ from nightschool.errors import InvalidInput
 from nightschool.files import write_atomic
 from tune.bounds import Bounds
 from tune.dataset import DatasetSummary, build_dataset
+from tune.grounding import Grounding
 from tune.masking import Privacy
 
 
@@ -42,6 +43,7 @@ class BuildOrder(BaseModel):
     trained_before: frozenset[str]
     questions: int
     privacy: Privacy | None = None
+    grounding: Grounding | None = None
 
     def build(self) -> DatasetSummary:
         given = {name: getattr(self, name) for name in type(self).model_fields if name != "schema_version"}

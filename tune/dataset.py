@@ -9,7 +9,7 @@ import gc
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, timedelta
@@ -27,6 +27,7 @@ from tune.bounds import Bounds, bound_votes, is_person
 from tune.card import Counts, Settings, describe_repetition, write_card
 from tune.decontaminate import suite_turns
 from tune.dialogues import join_dialogues
+from tune.grounding import Grounding, count_grounded, describe_grounded, ground_rows, render_parts
 from tune.left_out import LEFT_OUT, explain_votes, write_left_out
 from tune.masking import Privacy, describe_masked, mask_rows
 from tune.older import is_older, read_older_items, read_older_trained
@@ -47,7 +48,7 @@ from tune.rows import (
     write_questions,
     write_sides,
 )
-from tune.select import Lesson, select_rows
+from tune.select import Lesson, Selection, select_rows
 from tune.snapshot import Snapshot, Talk, read_snapshot
 from tune.split import Side, split_conversations
 
@@ -117,23 +118,21 @@ def build_dataset(
     trained_before: frozenset[str] = frozenset(),
     questions: int = 0,
     privacy: Privacy | None = None,
+    grounding: Grounding | None = None,
 ) -> DatasetSummary:
     """The dataset of `snapshot` below `target`, named by its content; built once, found again afterwards.
 
     `held_out_share` is 0..1. `trained_before` names the conversations that production was trained on
     (`read_trained`): they are never held out. `suites` are files and folders of chats that examine elsewhere. With
     `questions` it also holds so many, at most, that nobody answered well. With `privacy` placeholders stand where
-    personal data was. Raises InvalidInput where the snapshot, or a suite, is not one.
+    personal data was; with `grounding` passages of the snapshot stand in the prompts. Raises InvalidInput where the
+    snapshot, or a suite, is not one.
     """
     said = join_dialogues(read_snapshot(snapshot, unjudged=questions))
     paced = bound_votes(said, votes_a_day=bounds.votes_a_day)
     taken = replace(said, opinions=paced.opinions)
-    selection = select_rows(
-        taken,
-        system_prompt=system_prompt,
-        agreeing_persons=bounds.agreeing_persons,
-        half_life_days=half_life_days,
-        with_unanswered=questions > 0,
+    selection = _select(
+        taken, bounds, half_life_days=half_life_days, system_prompt=system_prompt, with_unanswered=questions > 0
     )
     left_out = Counter(selection.left_out) + Counter({"votes beyond one person's day": paced.left_out})
     selection = replace(selection, left_out=left_out)
@@ -142,7 +141,9 @@ def build_dataset(
     )
     asked = list(suite_turns(suites))
     parts = part_rows(selection, taken, bounds, split=split, suites=asked, topic_ratio=topic_ratio, questions=questions)
-    parts, masked = mask_rows(parts, privacy, system_prompt=system_prompt)
+    grounded = ground_rows(parts, snapshot, grounding)
+    parts, masked = mask_rows(grounded.parts, privacy, system_prompt=system_prompt)
+    parts = render_parts(parts, grounded.passages) if grounding else parts
     counts = count_parts(parts)
     target.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=target, prefix=".draft-"))
@@ -150,9 +151,9 @@ def build_dataset(
         _write(draft, parts)
         write_left_out(draft / LEFT_OUT, explain_votes(said, taken, selection, parts))
         settings = Settings(held_out_share, half_life_days, topic_ratio, len(asked), seed)
-        card = write_card(counts, bounds, settings)
-        (draft / CARD).write_text("\n".join([card, *describe_masked(masked), *_draw(draft, parts)]))
-        about = _about(taken, parts, counts) | asdict(settings) | masked
+        told = (*describe_masked(masked), *describe_grounded(grounded))
+        _write_card(draft, parts, write_card(counts, bounds, settings), told)
+        about = _about(taken, parts, counts) | asdict(settings) | masked | count_grounded(grounded)
         if questions:
             about |= {"questions": questions, "rows.questions_train": len(parts.questions)}
         content_hash = publish(draft, kind=KIND, about=about).content_hash
@@ -162,6 +163,18 @@ def build_dataset(
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return summary
+
+
+def _select(
+    snapshot: Snapshot, bounds: Bounds, *, half_life_days: float, system_prompt: str, with_unanswered: bool
+) -> Selection:
+    return select_rows(
+        snapshot,
+        system_prompt=system_prompt,
+        agreeing_persons=bounds.agreeing_persons,
+        half_life_days=half_life_days,
+        with_unanswered=with_unanswered,
+    )
 
 
 def _summarise(content_hash: str, parts: Parts, counts: Counts, *, known_items: frozenset[str]) -> DatasetSummary:
@@ -233,6 +246,10 @@ def _write(folder: Path, parts: Parts) -> None:
         write_questions(folder, parts.questions, headings=headings)
     write_sides(folder / SIDES, dict(parts.decided()))
     write_items(folder / ITEMS, {side: parts.of_side(side) for side in BOTH})
+
+
+def _write_card(folder: Path, parts: Parts, card: str, told: Iterable[str]) -> None:
+    (folder / CARD).write_text("\n".join([card, *told, *_draw(folder, parts)]))
 
 
 def _head(talk: Talk, *, group: str) -> Heading:

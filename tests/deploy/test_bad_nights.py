@@ -47,7 +47,7 @@ async def test_a_disk_that_fills_in_a_night_is_told_as_that(
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "snapshot/messages.parquet")
 
-    monkeypatch.setattr("deploy.night.write_snapshot", full)
+    monkeypatch.setattr("deploy.gathering.write_snapshot", full)
     runner = make_runner()
     ended = await runner.run(await runner.claim(BOT, trigger="operator", actor="ada"))
     assert ended.state is CycleState.FAILED

@@ -1,0 +1,129 @@
+"""Rows to learn from hold passages as serving puts them, in the shares that were asked for."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from nightschool.files import publish, read_manifest
+from nightschool.knowledge import Passage, key_of, render
+from nightschool.records import ChatMessage
+from tune.dataset import build_dataset
+from tune.grounding import SEEN, Grounding, is_right
+
+from ..tables import read_table
+from .conftest import SnapshotBuilder
+
+RETURNS = Passage("a" * 16, "Returns", "", "You can send a planter back within 30 days, complete and clean.")
+PLANS = Passage("b" * 16, "Plans", "Grove", "Grove costs 4 euro a month.")
+SYSTEM = "You are Fern."
+HAND_OVER = "A person knows."
+
+
+def add_passages(snapshot: Path, seen: dict[str, list[Passage]]) -> Path:
+    """As the record's snapshot writes them."""
+    rows = [
+        {
+            "key": key,
+            "passages": [
+                {"passage_id": p.passage_id, "document": p.document, "heading": p.heading, "text": p.text}
+                for p in found
+            ],
+        }
+        for key, found in seen.items()
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), snapshot / SEEN)
+    manifest = read_manifest(snapshot)
+    assert manifest is not None
+    publish(snapshot, kind="snapshot", about=dict(manifest.about))
+    return snapshot
+
+
+def grounding(*, missing: float = 0, none: float = 0) -> Grounding:
+    return Grounding(missing_share=missing, none_share=none, hand_over=HAND_OVER, seed=7)
+
+
+def build(snapshot: Path, target: Path, wanted: Grounding | None) -> Path:
+    summary = build_dataset(snapshot, target, system_prompt=SYSTEM, held_out_share=0.2, seed=7, grounding=wanted)
+    return target / summary.folder_name
+
+
+def fill(record: SnapshotBuilder, count: int = 40) -> dict[str, list[Passage]]:
+    seen = {}
+    for number in range(count):
+        question = f"May I send planter number {number} back, please?"
+        record.talk(f"c{number}", question, f"Yes: send planter {number} back within 30 days, complete and clean.")
+        seen[key_of([question])] = [PLANS, RETURNS]
+    return seen
+
+
+def rows(folder: Path, name: str) -> list[list[ChatMessage]]:
+    return [row["messages"] for row in read_table(folder / name)]
+
+
+@pytest.mark.parametrize("name", ["sft_train.parquet", "sft_held_out.parquet"])
+def test_a_row_s_prompt_is_what_serving_puts_letter_for_letter(
+    record: SnapshotBuilder, tmp_path: Path, name: str
+) -> None:
+    seen = fill(record)
+    folder = build(add_passages(record.write(), seen), tmp_path / "sets", grounding())
+    found = rows(folder, name)
+    assert found
+    for *prompt, _ in found:
+        question = prompt[-1]["content"].rpartition("Question: ")[2]
+        served = render(SYSTEM, [ChatMessage(role="user", content=question)], [PLANS, RETURNS])
+        assert [(m["role"], m["content"]) for m in prompt] == [(m["role"], m["content"]) for m in served]
+
+
+def test_some_rows_hand_over_and_some_hold_none_and_the_card_says_how_many(
+    record: SnapshotBuilder, tmp_path: Path
+) -> None:
+    seen = fill(record)
+    snapshot = add_passages(record.write(), seen)
+    folder = build(snapshot, tmp_path / "sets", grounding(missing=0.15, none=0.15))
+    kinds = {"missing": 0, "none": 0, "right": 0}
+    for *prompt, answer in rows(folder, "sft_train.parquet"):
+        asked = prompt[-1]["content"]
+        if answer["content"] == HAND_OVER:
+            assert "within 30 days" not in asked
+            assert "Grove costs 4 euro" in asked
+            kinds["missing"] += 1
+        else:
+            kinds["right" if "within 30 days" in asked else "none"] += 1
+    assert all(kinds.values())
+    assert kinds["right"] > kinds["missing"]
+    manifest = read_manifest(folder)
+    assert manifest is not None
+    assert {how: manifest.about[f"passages.{how}"] for how in kinds} == kinds
+    assert f"{kinds['right']} with the right one among them" in (folder / "card.md").read_text()
+    # Who examines is asked as people ask.
+    assert all("within 30 days" in prompt[-1]["content"] for *prompt, _ in rows(folder, "sft_held_out.parquet"))
+    assert build(snapshot, tmp_path / "again", grounding(missing=0.15, none=0.15)).name == folder.name
+
+
+def test_each_answer_of_a_long_chat_is_learnt_below_its_own_passages(record: SnapshotBuilder, tmp_path: Path) -> None:
+    fill(record, 5)
+    first, second = "What does Grove cost?", "And may I send it back?"
+    record.talk("long", first, "Grove costs 4 euro a month.", second, "Within 30 days, complete.", held_out=False)
+    seen = {key_of([first]): [PLANS], key_of([first, second]): [RETURNS]}
+    folder = build(add_passages(record.write(), seen), tmp_path / "sets", grounding())
+    own = [m for m in rows(folder, "sft_train.parquet") if "Grove cost?" in m[1]["content"]]
+    assert sorted(len(messages) for messages in own) == [3, 5]
+    short, long = sorted(own, key=len)
+    assert short[1]["content"].startswith("From our pages:\n[1] Plans > Grove")
+    assert (long[1]["content"], long[3]["content"].splitlines()[1][:11]) == (first, "[1] Returns")
+    assert [m.get("weight") for m in long if m["role"] == "assistant"] == [0, None]
+
+
+def test_a_snapshot_without_passages_makes_the_dataset_that_it_made(record: SnapshotBuilder, tmp_path: Path) -> None:
+    fill(record)
+    snapshot = record.write()
+    assert build(snapshot, tmp_path / "sets", None).name == build(snapshot, tmp_path / "sets", None).name
+    assert "From our pages" not in str(rows(build(snapshot, tmp_path / "sets", None), "sft_train.parquet"))
+
+
+def test_what_an_answer_says_stands_in_the_right_passage() -> None:
+    assert is_right(RETURNS, "You have 30 days to send the planter back.")
+    assert not is_right(PLANS, "You have 30 days to send the planter back.")
+    assert not is_right(RETURNS, "Hi!")
