@@ -26,6 +26,7 @@ from serve.api.auth import Authority, Caller, require_operator
 from serve.api.bodies import read_body
 from serve.api.evaluations import add_evaluations
 from serve.api.golden import add_golden
+from serve.api.jobs import add_jobs
 from serve.api.knowledge import add_knowledge
 from serve.api.transfer import add_transfer
 from serve.api.verified import add_verified
@@ -84,6 +85,7 @@ def operations_router(parts: Parts) -> APIRouter:
     add_golden(router, parts, operator)
     add_knowledge(router, parts)
     add_verified(router, parts, operator)
+    add_jobs(router, parts, operator)
     return router
 
 

@@ -15,6 +15,7 @@ from serve.cli.dataset import dataset_app
 from serve.cli.evaluate import add_judging_verbs
 from serve.cli.files import files_app
 from serve.cli.golden import golden_app
+from serve.cli.jobs import add_job_verbs
 from serve.cli.keys import keys_app
 from serve.cli.knowledge import knowledge_app
 from serve.cli.local import add_local_verbs
@@ -39,6 +40,7 @@ def make_app() -> typer.Typer:
     add_judging_verbs(app)
     add_data_verbs(app)
     add_moving_verbs(app)
+    add_job_verbs(app)
     app.add_typer(dataset_app(), name="dataset")
     app.add_typer(files_app(), name="files")
     app.add_typer(golden_app(), name="golden")

@@ -22,6 +22,8 @@ LIVE_VERBS = [
     ["events"],
     ["report", "some-cycle"],
     ["promote", "--bot", "support", "--reason", "why"],
+    ["jobs"],
+    ["adopt", "ft:base:x::y", "--bot", "support", "--reason", "why"],
     ["rollback", "--bot", "support", "--reason", "why"],
     ["keys", "list"],
     ["keys", "create", "--name", "n"],

@@ -53,6 +53,8 @@ What `--json` prints:
 | `rollback` | `{"bot", "live"}` |
 | `hold`, `release` | `{"bot", "is_held"}` |
 | `files check` | `{"format", "rows", "tokens", "trained_tokens"}` |
+| `jobs` | `[{"place", "kind": "night"\\|"job", "name", "owner", "state", "waits_for", "starts_at"}]` |
+| `adopt` | `{"bot", "candidate", "stage", "model"}` |
 | `golden list` | `[{"file", "is_ours", "case": {"id", "ask", ...}}]` |
 | `golden add`, `golden remove` | `{"bot", "case"}`, `{"bot", "id", "is_removed"}` |
 | `knowledge status` | `{"bot", "folder", "index_hash", "passages", "documents": [...], "faults": [...]}` |
