@@ -27,7 +27,7 @@ from conversations where conversation_id in ({names})
 COLUMNS: Final = """
 message_id, conversation_id, bot, parent_id, role, content, source, created_at, version, adapter_hash, finish,
     prompt_tokens, completion_tokens, first_token_s, duration_s, sampling_json, passage_ids, index_hash, system_hash,
-    held_json
+    held_json, turns_left_out
 """.strip()
 """Of a message, in the order of its fields."""
 # Lists, since one statement takes 1.3 ms for any number of messages; "on conflict" would make that 8 ms.
@@ -39,7 +39,7 @@ select unnest($message_id::text[]), unnest($conversation_id::text[]), unnest($bo
     unnest($finish::text[]), unnest($prompt_tokens::integer[]), unnest($completion_tokens::integer[]),
     unnest($first_token_s::double[]), unnest($duration_s::double[]), unnest($sampling_json::text[]),
     unnest($passage_ids::text[][]), unnest($index_hash::text[]), unnest($system_hash::text[]),
-    unnest($held_json::text[]),
+    unnest($held_json::text[]), unnest($turns_left_out::integer[]),
     nextval('message_positions')
 """
 IDS_OF: Final = """
@@ -227,4 +227,5 @@ def _message(row: tuple[Any, ...]) -> Message:
         index_hash=row[17] or "",
         system_hash=row[18] or "",
         held_json=row[19] or "",
+        turns_left_out=row[20] or 0,
     )

@@ -46,6 +46,9 @@ class EchoEngine:
 
         return TokenizedChat((*(i for m in messages for i in ids(m["content"])), 1), (*ids(answer), 2))
 
+    async def count_tokens(self, messages: Sequence[ChatMessage]) -> int:
+        return len((await self.tokenize(messages, answer="")).prompt_ids)
+
     async def token_logprobs(self, model: str, token_ids: Sequence[int]) -> tuple[float, ...]:
         shift = sum(model.encode()) % 7
         return tuple(-1.0 - ((token + shift) % 11) / 10 for token in token_ids[1:])

@@ -59,6 +59,10 @@ class Engine(Protocol):
         """Token ids of a chat and of an answer to it, by the model's own template."""
         ...
 
+    async def count_tokens(self, messages: Sequence[ChatMessage]) -> int:
+        """Of a prompt, with all that the model's own template puts around it."""
+        ...
+
     async def token_logprobs(self, model: str, token_ids: Sequence[int]) -> tuple[float, ...]:
         """Natural-log probability of each token given those before it; length `len(token_ids) - 1`."""
         ...

@@ -161,6 +161,8 @@ class Message:
     """Of the system prompt that it was given; empty where none is known."""
     held_json: str = ""
     """What was not said since it stood on nothing (`serve.guard.Held`), a list; empty where there is none."""
+    turns_left_out: int = 0
+    """The oldest of its conversation, for which its prompt had no room."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ from serve.api.legacy import legacy_router
 from serve.api.models import models_router
 from serve.api.operations import operations_router
 from serve.audited import follow_passwords
+from serve.budget import Fit, fit
 from serve.disk import watch_disk
 from serve.documents import OperatorsDocuments
 from serve.files import CallersFiles
@@ -86,8 +87,8 @@ async def open_parts(
         rollout = _rollout(settings, store, engine, bots=len(shelf.bots), now=now)
         knowledge = KnowledgeShelf(store, shelf, home, bots_folder=settings.bots, now=now)
         verified = VerifiedShelf(store, shelf)
-        search, verify = knowledge.search, verified.find_standing
-        turns = Turns(store, engine, rollout, metrics=metrics, search=search, verify=verify, now=now)
+        search, verify, fitted = knowledge.search, verified.find_standing, _fit(settings.engine, engine)
+        turns = Turns(store, engine, rollout, metrics=metrics, search=search, fit=fitted, verify=verify, now=now)
         runner = _runner(settings, store, engine, rollout, shelf, base_model=base_model, search=search, now=now)
         retention = _retention(settings, store, engine, now=now)
         nights = await stack.enter_async_context(run_nights(runner, store, shelf, tidy=retention.tidy, now=now))
@@ -137,6 +138,10 @@ def _upkeep(
     watching = watch_disk(settings.paths.root, min_free_gib=settings.night.min_free_gib)
     fresh = (knowledge.keep_fresh(), verified.follow())
     return (watching, *fresh, listen(store), follow_passwords(secrets, store))
+
+
+def _fit(settings: EngineSettings, engine: Engine) -> Fit:
+    return partial(fit, context_tokens=settings.max_model_len, count=engine.count_tokens)
 
 
 async def _open_record(settings: Settings, stack: AsyncExitStack) -> Store:

@@ -4,9 +4,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
+from collect.grounds import hash_prompt
 from nightschool.bots import Bot
 from nightschool.records import Conversation, Message, Source, new_id
 from serve.answering import Answering
+from serve.prompting import Prompt
 from serve.questions import title_of
 
 Role = Literal["system", "user", "assistant"]
@@ -33,4 +35,15 @@ def draft_answer(
         finish=answering.finish,
         first_token_s=answering.first_token_s,
         duration_s=answering.duration_s,
+    )
+
+
+def with_prompt(answer: Message, prompt: Prompt) -> Message:
+    """The answer with what the engine that gave it was told."""
+    return replace(
+        answer,
+        passage_ids=tuple(passage.passage_id for passage in prompt.found.passages),
+        index_hash=prompt.found.index_hash,
+        system_hash=hash_prompt(prompt.system) if prompt.system else "",
+        turns_left_out=prompt.turns_left_out,
     )

@@ -26,6 +26,8 @@ class Prompt:
     rules: KnowledgePart
     found: Found = NOTHING
     """What stands in it of the bot's documents."""
+    turns_left_out: int = 0
+    """The oldest, for which there was no room (`serve.budget`)."""
 
     @property
     def messages(self) -> tuple[ChatMessage, ...]:

@@ -16,7 +16,7 @@ from functools import partial
 
 from collect import conversations
 from collect.conversations import Told
-from collect.grounds import Grounds, hash_prompt
+from collect.grounds import Grounds
 from collect.store import Store
 from collect.verified.pairs import Hit
 from collect.verified.served import record_verified_turn
@@ -38,7 +38,8 @@ from nightschool.records import (
 )
 from serve.answering import Answering
 from serve.branches import Tree, without_torsos
-from serve.drafts import draft_answer, draft_conversation, draft_message
+from serve.budget import Fit, fit_nothing
+from serve.drafts import draft_answer, draft_conversation, draft_message, with_prompt
 from serve.guarding import guard_of, held_json
 from serve.metrics import Metrics
 from serve.prompting import Prompt, compose
@@ -75,6 +76,7 @@ class Turns:
         *,
         metrics: Metrics,
         search: Search = find_nothing,
+        fit: Fit = fit_nothing,
         verify: Verify = verify_nothing,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -83,6 +85,7 @@ class Turns:
         self._rollout = rollout
         self._metrics = metrics
         self._search = search
+        self._fit = fit
         self._verify = verify
         self._now = now
         self._running: dict[asyncio.Task[Delta], Answering] = {}
@@ -185,9 +188,12 @@ class Turns:
             return f"{turn.bot}@{VERIFIED}"
         return str((turn.route or self._rollout.route(turn.bot)).name)
 
-    def pin(self, turn: Turn) -> Turn:
-        """The turn with its version resolved, so that a header sent before the answer tells the truth."""
-        return turn if turn.route or turn.verified else replace(turn, route=self._rollout.route(turn.bot))
+    async def pin(self, turn: Turn) -> Turn:
+        """The turn as it will be answered, fitted and with its version: what is told before the answer is true."""
+        if turn.verified:
+            return turn
+        prompt, sampling = await self._fit(turn.prompt, turn.sampling)
+        return replace(turn, prompt=prompt, sampling=sampling, route=turn.route or self._rollout.route(turn.bot))
 
     async def owned_conversation(self, conversation_id: str, *, bot: BotName, owner: str) -> Conversation:
         """The conversation, for its owner only. Raises NotFound, also where it is somebody else's."""
@@ -258,21 +264,17 @@ class Turns:
         return replace(turn, verified=await self._verify(turn.bot, turn.asked[0].content)) if may_be else turn
 
     async def _tree(self, conversation_id: str) -> Tree:
-        return Tree(
-            await self._store.read(partial(conversations.conversation_messages, conversation_id=conversation_id))
-        )
+        question = partial(conversations.conversation_messages, conversation_id=conversation_id)
+        return Tree(await self._store.read(question))
 
     async def _record(self, turn: Turn, route: Route, answering: Answering) -> None:
         answer = replace(
-            self._draft_answer(turn, answering, source=turn.asked[-1].source),
+            with_prompt(self._draft_answer(turn, answering, source=turn.asked[-1].source), turn.prompt),
             version=route.name.version,
             adapter_hash=route.adapter_hash,
             prompt_tokens=answering.prompt_tokens,
             completion_tokens=answering.completion_tokens,
             sampling_json=json.dumps(asdict(turn.sampling)),
-            passage_ids=tuple(passage.passage_id for passage in turn.prompt.found.passages),
-            index_hash=turn.prompt.found.index_hash,
-            system_hash=hash_prompt(turn.prompt.system) if turn.prompt.system else "",
             held_json=held_json(answering.held),
         )
         grounds = Grounds(turn.prompt.system, turn.prompt.found.passages)

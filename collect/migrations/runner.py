@@ -23,6 +23,7 @@ from collect.migrations.m011_verified import VERIFIED
 from collect.migrations.m012_jobs import JOBS
 from collect.migrations.m013_held import HELD
 from collect.migrations.m014_knowledge import KNOWLEDGE
+from collect.migrations.m015_left_out import LEFT_OUT
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
@@ -48,6 +49,7 @@ MIGRATIONS: Final = (
     Migration("m012_jobs", JOBS),
     Migration("m013_held", HELD),
     Migration("m014_knowledge", KNOWLEDGE),
+    Migration("m015_left_out", LEFT_OUT),
 )
 """Oldest first. A released one is never edited."""
 

@@ -63,7 +63,7 @@ async def _begin(parts: Parts, body: ChatBody, caller: Caller) -> Turn:
         sampling=body.to_sampling(bot.sampling),
         route=route,
     )
-    return parts.turns.pin(turn)
+    return await parts.turns.pin(turn)
 
 
 def _own(parts: Parts, turn: Turn) -> dict[str, object]:

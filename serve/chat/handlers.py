@@ -70,6 +70,8 @@ class Line:
     """Ids of all that was said in this place, this message's among them; empty while it is not recorded."""
     sources: tuple[Passage, ...] = ()
     """What of the bot's documents an answer stood on, as far as people are to see it."""
+    has_forgotten: bool = False
+    """The first answer that was given without the oldest turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +204,7 @@ class ChatHandlers:
         return bots.get(BotName(name)) or bots.get(BotName(FIRST_BOT)) or next(iter(bots.values()))
 
     async def _answer(self, place: Place, bot: Bot, turn: Turn) -> AsyncGenerator[ChatView, None]:
-        turn = self._turns.pin(turn)
+        turn = await self._turns.pin(turn)
         asked, conversation_id = turn.asked[-1], turn.conversation.conversation_id
         before: tuple[Line, ...] = ()
         if asked.parent_id is not None:
@@ -261,7 +263,10 @@ class ChatHandlers:
         fates = await self._fates.find_used(votes.values(), bot=bot.bot_name)
         sources = await read_sources(self._store, bot, path)
         lines = (_line(message, tree, votes, fates) for message in path)
-        return tuple(replace(line, sources=sources.get(line.message_id, ())) for line in lines)
+        told = next((message.message_id for message in path if message.turns_left_out), None)
+        return tuple(
+            replace(x, sources=sources.get(x.message_id, ()), has_forgotten=x.message_id == told) for x in lines
+        )
 
 
 async def _wait(ending: asyncio.Event) -> None:

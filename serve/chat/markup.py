@@ -14,6 +14,7 @@ from serve.markup import as_block, draw_markdown, draw_text
 from serve.verified import is_verified
 
 ENDINGS: Final = {Finish.PARTIAL: "stopped", Finish.LENGTH: "cut at its longest", Finish.ERROR: "failed"}
+FORGOTTEN: Final = "The oldest messages were left out: this chat is longer than the assistant can look back on."
 CHECKED: Final = "Checked by our team"
 THUMBS: Final = {Vote.UP: "Like", Vote.DOWN: "Dislike"}
 
@@ -37,7 +38,8 @@ def draw_answer(line: Line) -> str:
     ending = ENDINGS.get(line.finish) if line.finish else None
     who = CHECKED if is_verified(line.version) else line.version
     label = html.escape(who + (f" · {ending}" if ending else ""))
-    below = draw_sources(line) + f'<p class="ns-version">{label}</p>' + draw_became(line) + draw_turns(line)
+    forgotten = f'<p class="ns-became">{FORGOTTEN}</p>' if line.has_forgotten else ""
+    below = draw_sources(line) + forgotten + f'<p class="ns-version">{label}</p>' + draw_became(line) + draw_turns(line)
     return draw_markdown(text, css_class="ns-answer") + below
 
 

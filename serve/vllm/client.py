@@ -150,6 +150,10 @@ class VllmEngine:
             )
         return TokenizedChat(prompt.tokens, whole_ids[len(prompt.tokens) :])
 
+    async def count_tokens(self, messages: Sequence[ChatMessage]) -> int:
+        asked = {"model": BASE, "messages": self._as_openai(messages), "add_generation_prompt": True}
+        return len(read_reply(await self._post("/tokenize", asked), Tokens).tokens)
+
     async def token_logprobs(self, model: str, token_ids: Sequence[int]) -> tuple[float, ...]:
         body = {"model": model, "prompt": list(token_ids), "max_tokens": 1, "temperature": 0, "prompt_logprobs": 0}
         positions = (

@@ -204,7 +204,7 @@ async def test_a_version_the_engine_has_forgotten_is_unavailable_not_unknown(
 
 async def test_an_answer_keeps_the_version_it_began_with(parts: Parts, bot: Bot, register: Register) -> None:
     adapter = await register("support", version=1)
-    turn = parts.turns.pin(await chat(parts, bot, "hello"))
+    turn = await parts.turns.pin(await chat(parts, bot, "hello"))
     await parts.rollout.promote(BotName("support"), version=1, actor="boss", reason="a test")
     await take(parts, turn)
     assert parts.turns.version_of(turn) == "support@base"

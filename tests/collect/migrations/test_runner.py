@@ -32,6 +32,7 @@ RELEASED = {
     "m012_jobs": "0eec9712ca47763b",
     "m013_held": "ffb28e1955f76a81",
     "m014_knowledge": "c18ad89cae915df7",
+    "m015_left_out": "8e0ebc5902f030a6",
 }
 
 

@@ -262,6 +262,12 @@ async def test_an_adapter_is_loaded_once_and_its_name_is_never_given_to_another(
     assert len(vllm.asked) == 1
 
 
+async def test_a_prompt_is_counted_by_the_engines_own_template(vllm: Played, engine: VllmEngine) -> None:
+    vllm.says("/tokenize", {"tokens": [1, 2, 3]})
+    assert await engine.count_tokens(CHAT) == 3
+    assert vllm.asked[0]["add_generation_prompt"] is True
+
+
 async def test_an_answers_tokens_end_with_its_turn(vllm: Played, engine: VllmEngine) -> None:
     whole = {"tokens": [1, 2, 3, 4, 5], "token_strs": ["<s>", "user", "Good", "<|im_end|>", "\u010a"]}
     vllm.says("/tokenize", {"tokens": [1, 2]}, whole)
