@@ -1,26 +1,22 @@
 """Conversations in and out under /ops, line by line: POST /ops/import and GET /ops/export.
 
-A body goes to a file in the data folder and is read from there in a thread, so that a large import costs disk and not
-the event loop's time. Does not know formats (`collect.formats`), nor what is new (`collect.imports`).
+A body goes to a file in the data folder and is read from there slice by slice, so that a large import costs disk, and
+neither memory nor others' time. Does not know formats (`collect.formats`), nor what is new (`collect.imports`).
 """
 
-import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Iterable
-from datetime import datetime
+from collections.abc import AsyncIterator
 from functools import partial
-from typing import BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
-from collect.events import append_event
-from collect.formats.read import BadLine, ParsedConversation, read_conversations
+from collect.formats.read import BadLine
 from collect.formats.write import export_conversations
-from collect.imports import Imported, import_conversations
-from collect.store import Cursor
-from nightschool.records import BotName, Event, new_id, utc_now
+from collect.slices import Import, import_lines
+from nightschool.records import utc_now
 from serve.api.auth import Authority, Caller
 from serve.api.faults import BodyTooLarge
 from serve.audited import note
@@ -31,8 +27,6 @@ IMPORT_FACTOR: Final = 50
 MAX_BAD_LINES: Final = 10_000
 """Beyond these, one more row says how many were left out."""
 LINES_PER_PIECE: Final = 200
-
-FAQ: Final = "let in as frequently asked"
 
 
 class BadLineRow(BaseModel):
@@ -51,9 +45,20 @@ class ImportRow(BaseModel):
     bad_lines: list[BadLineRow]
 
 
-class _Parsed(NamedTuple):
-    good: list[ParsedConversation]
-    bad: list[BadLineRow]
+class _Bad:
+    """Bad lines as they come, up to a limit."""
+
+    def __init__(self) -> None:
+        self.rows: list[BadLineRow] = []
+        self._left_out = 0
+
+    def add(self, bad: BadLine) -> None:
+        if len(self.rows) < MAX_BAD_LINES:
+            self.rows.append(BadLineRow(line=bad.line, reason=bad.reason))
+            return
+        self._left_out += 1
+        rest = f"and {self._left_out} more bad lines up to this one"
+        self.rows[MAX_BAD_LINES:] = [BadLineRow(line=bad.line, reason=rest)]
 
 
 def add_transfer(router: APIRouter, parts: Parts, operator: Authority) -> None:
@@ -70,10 +75,9 @@ def add_transfer(router: APIRouter, parts: Parts, operator: Authority) -> None:
         name = parts.shelf.find(bot).bot_name
         with tempfile.TemporaryFile(dir=parts.home.temp) as body:
             await _receive(request, body, max_bytes=max_bytes)
-            parsed = await asyncio.to_thread(_parse, body)
-        keep = partial(_import, bot=name, good=parsed.good, is_held_out=held_out, is_faq=faq)
-        done = await parts.store.write(partial(keep, actor=caller.owner, at=utc_now()))
-        return ImportRow(imported=done.imported, skipped=done.skipped, moved=done.moved, bad_lines=parsed.bad)
+            wanted, bad = Import(name, held_out, faq, caller.owner, utc_now()), _Bad()
+            done = await import_lines(parts.store, body, wanted=wanted, on_bad=bad.add)
+        return ImportRow(imported=done.imported, skipped=done.skipped, moved=done.moved, bad_lines=bad.rows)
 
     @router.get("/export", response_class=StreamingResponse)
     async def hand_out(bot: str, caller: Caller = Depends(operator)) -> StreamingResponse:
@@ -103,46 +107,3 @@ async def _receive(request: Request, body: BinaryIO, *, max_bytes: int) -> None:
             )
         body.write(piece)
     body.seek(0)
-
-
-def _parse(lines: Iterable[bytes]) -> _Parsed:
-    parsed = _Parsed([], [])
-    left_out = 0
-    for item in read_conversations(lines):
-        match item:
-            case ParsedConversation():
-                parsed.good.append(item)
-            case BadLine(line, reason) if len(parsed.bad) < MAX_BAD_LINES:
-                parsed.bad.append(BadLineRow(line=line, reason=reason))
-            case BadLine(line):
-                left_out += 1
-                rest = BadLineRow(line=line, reason=f"and {left_out} more bad lines up to this one")
-                parsed.bad[MAX_BAD_LINES:] = [rest]
-    return parsed
-
-
-def _import(
-    cursor: Cursor,
-    *,
-    bot: BotName,
-    good: list[ParsedConversation],
-    is_held_out: bool | None,
-    is_faq: bool,
-    actor: str,
-    at: datetime,
-) -> Imported:
-    """Keep the conversations, and in the audit who brought them."""
-    done = import_conversations(cursor, bot=bot, conversations=good, is_held_out=is_held_out, at=at, is_faq=is_faq)
-    if done.imported:
-        event = Event(new_id(), at, bot, actor, "imported", f"{done.imported} conversations", _purpose(is_held_out))
-        append_event(cursor, event=event)
-    if is_faq:
-        append_event(cursor, event=Event(new_id(), at, bot, actor, FAQ, f"{len(good)} conversations", ""))
-    if done.moved:
-        event = Event(new_id(), at, bot, actor, "moved", f"{done.moved} conversations", _purpose(is_held_out))
-        append_event(cursor, event=event)
-    return done
-
-
-def _purpose(is_held_out: bool | None) -> str:
-    return {None: "", True: "held out", False: "for training"}[is_held_out]
