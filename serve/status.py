@@ -12,6 +12,7 @@ from collect import cycles, holds, registry, status
 from nightschool.bots import Bot
 from nightschool.records import BASE, AdapterName, Cycle, CycleState, Outcome
 from serve.disk import DiskView, look_at_disk
+from serve.job_queue import QueueRow, read_queue
 from serve.parts import Parts
 from serve.vllm.supervisor import EngineState
 from tune.progress import TrainingProgress
@@ -102,6 +103,8 @@ class Status(_Part):
     engine: EngineView
     disk: DiskView
     bots: tuple[BotView, ...]
+    queue: tuple[QueueRow, ...] = ()
+    """Who trains, and who waits for the trainer."""
 
 
 async def read_status(parts: Parts) -> Status:
@@ -120,6 +123,7 @@ async def read_status(parts: Parts) -> Status:
         ),
         disk=look_at_disk(parts.home.root, min_free_gib=parts.settings.night.min_free_gib),
         bots=tuple([await _bot_view(parts, bot) for bot in parts.shelf.bots.values()]),
+        queue=tuple(await read_queue(parts)),
     )
 
 

@@ -3,10 +3,12 @@
 Plain values in, escaped HTML out; the values are those of `nightschool status`.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from nightschool.records import Outcome
 from serve.console.draw import badge, draw_progress, facts, text, when
+from serve.job_queue import QueueRow
 from serve.status import BotView, CycleView, EngineView, Status, TrainingView
 from serve.vllm.supervisor import EngineState
 from tune.progress import describe_seconds
@@ -15,7 +17,8 @@ TONES: Final = {EngineState.READY: "good", EngineState.STARTING: "warn", EngineS
 
 
 def draw_status(status: Status) -> str:
-    cards = [_engine(status.engine), *(_bot(bot) for bot in status.bots)]
+    trainer = [_trainer(status.queue)] if status.queue else []
+    cards = [_engine(status.engine), *trainer, *(_bot(bot) for bot in status.bots)]
     return f'<div class="ns-cards">{"".join(cards)}</div>'
 
 
@@ -30,6 +33,18 @@ def _engine(engine: EngineView) -> str:
         pairs.append(("Detail", text(engine.detail)))
     fake = '<p class="ns-fake">Test mode: the echo engine is in use; every answer is fake.</p>'
     return f'<section class="ns-card"><h2>Engine</h2>{facts(pairs)}{fake if engine.kind == "echo" else ""}</section>'
+
+
+def _trainer(queue: Sequence[QueueRow]) -> str:
+    """Who trains first, then who waits, in the order of their turns."""
+    pairs = [(str(row.place or "aside"), _queued(row)) for row in queue]
+    return f'<section class="ns-card"><h2>Trainer</h2>{facts(pairs)}</section>'
+
+
+def _queued(row: QueueRow) -> str:
+    who = f"night of {row.name}" if row.kind == "night" else f"{row.name} of {row.owner}"
+    starts = f", begins about {when(row.starts_at)}" if row.starts_at else ""
+    return f"{text(who)}: {text(row.state)}{starts}"
 
 
 def _bot(bot: BotView) -> str:
