@@ -6,6 +6,7 @@ import gradio as gr
 
 from collect.signals.detect import Kind
 from nightschool.records import Vote
+from serve.console.documents_tab import DocumentsTab, build_documents
 from serve.console.rulings import GAPS, QUEUE, WAITING
 
 ALL: Final = ""
@@ -105,6 +106,7 @@ class ConsoleLayout(NamedTuple):
     feedback: FeedbackTab
     nights: NightsTab
     adapters: AdaptersTab
+    documents: DocumentsTab
     clock: gr.Timer
 
 
@@ -112,10 +114,13 @@ def build_console() -> ConsoleLayout:
     """Call inside `gr.Blocks`."""
     gr.HTML(HEAD, padding=False)
     # Outside of what is shown and hidden: a panel that opens a second time would show its hidden fields too.
-    shown, asked = (gr.Textbox(visible="hidden", elem_id=f"ns-{name}", container=False) for name in ("shown", "asked"))
+    shown, asked, opened = (
+        gr.Textbox(visible="hidden", elem_id=f"ns-{name}", container=False) for name in ("shown", "asked", "opened")
+    )
     with gr.Tabs(elem_id="ns-tabs"):
         status, feedback, nights, adapters = _status(), _feedback(shown), _nights(), _adapters(asked)
-    return ConsoleLayout(status, feedback, nights, adapters, gr.Timer(2, active=False))
+        documents = build_documents(opened)
+    return ConsoleLayout(status, feedback, nights, adapters, documents, gr.Timer(2, active=False))
 
 
 def _status() -> StatusTab:

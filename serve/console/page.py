@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import gradio as gr
 
+from serve.console.documents_tab import DocumentsWires
 from serve.console.draw import cycle_label, draw_report
 from serve.console.draw_night import draw_night
 from serve.console.draw_status import draw_status
@@ -36,7 +37,9 @@ def console_blocks(parts: Parts) -> gr.Blocks:
 
     blocks = gr.Blocks(title="Nightschool console", analytics_enabled=False, fill_width=True)
     with blocks:
-        _ConsoleWires(handlers, build_console(), status=status).connect(blocks)
+        layout = build_console()
+        _ConsoleWires(handlers, layout, status=status).connect(blocks)
+        DocumentsWires(parts.documents, layout.documents).connect()
     blocks.queue(max_size=64, default_concurrency_limit=16)
     return blocks
 
@@ -59,7 +62,7 @@ class _ConsoleWires:
 
     def _connect_status(self, blocks: gr.Blocks) -> None:
         at, nights, adapters = self._at.status, self._at.nights, self._at.adapters
-        choices = [self._at.feedback.bot, nights.bot, adapters.bot]
+        choices = [self._at.feedback.bot, nights.bot, adapters.bot, self._at.documents.bot]
         blocks.load(self._fill_choices, None, choices, **QUIET)
         for trigger in (blocks.load, at.tab.select, at.refresh.click):
             trigger(self._show_status, None, [at.status, self._at.clock], **QUIET)
@@ -80,6 +83,7 @@ class _ConsoleWires:
             self._at.feedback.bot: gr.update(choices=[("All bots", ALL), *((name, name) for name in names)], value=ALL),
             self._at.nights.bot: gr.update(choices=names, value=names[0]),
             self._at.adapters.bot: gr.update(choices=names, value=names[0]),
+            self._at.documents.bot: gr.update(choices=names, value=names[0]),
         }
 
     async def _show_status(self, request: gr.Request) -> Updates:

@@ -86,7 +86,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     settings = Settings.model_validate(
         {
             "home": tmp_path_factory.mktemp("home"),
-            "bots": BOTS,
+            "bots": _bots(tmp_path_factory.mktemp("shop")),
             "engine": {"kind": "echo"},
             "server": {"port": _free_port(), "requests_per_minute": 1_000},
         }
@@ -101,6 +101,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     finally:
         may_end.set()
         thread.join(20)
+
+
+def _bots(folder: Path) -> Path:
+    """The shipped bots as copies, since operators write documents; the reviewer has a folder for them."""
+    copies = Path(shutil.copytree(BOTS, folder / "bots"))
+    (copies / "notes").mkdir()
+    reviewer = copies / "reviewer.toml"
+    begin = reviewer.read_text().partition("[knowledge]")[0]
+    reviewer.write_text(f'{begin}\n[knowledge]\nfolder = "notes"\n')
+    return copies
 
 
 async def _serve(settings: Settings, started: list[Site], is_up: threading.Event, may_end: threading.Event) -> None:

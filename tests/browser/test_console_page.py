@@ -61,6 +61,26 @@ def test_a_version_is_promoted_and_rolled_back_with_a_reason(console: Page, live
     expect(console.locator("#ns-events")).to_contain_text("operator (console)")
 
 
+def test_a_document_is_added_found_and_removed(console: Page) -> None:
+    console.get_by_role("tab", name="Documents").click()
+    choose(console, "Bot", "reviewer")
+    expect(console.locator("#ns-documents-status")).to_contain_text("0 documents")
+    console.get_by_label("File").fill("moon.md")
+    console.get_by_label("Markdown").fill("# Moonlight\n\nThe Moonlight lamp costs 77 euro.")
+    console.locator("#ns-document-reason textarea").fill("new product")
+    console.get_by_role("button", name="Save").click()
+    expect(console.get_by_label("Moonlight (moon.md)")).to_be_visible()
+    console.get_by_label("What would a question find?").fill("How much is the Moonlight lamp?")
+    console.get_by_label("What would a question find?").press("Enter")
+    expect(console.locator("#ns-documents-found")).to_contain_text("The Moonlight lamp costs 77 euro.")
+    console.get_by_text("Moonlight (moon.md)").click()
+    expect(console.get_by_label("File")).to_have_value("moon.md")
+    console.locator("#ns-document-reason textarea").fill("sold out")
+    console.get_by_role("button", name="Remove").click()
+    expect(console.get_by_label("Moonlight (moon.md)")).to_have_count(0)
+    assert console.evaluate(OVERFLOW) <= 0
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_what_was_asked_is_what_is_done(console: Page, live: Callable[[], str], width: int) -> None:
     console.set_viewport_size({"width": width, "height": 844})
