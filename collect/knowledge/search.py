@@ -2,17 +2,19 @@
 
 A question may lean on the one before ("and express?"), so what was asked before counts a little. The score of a passage
 is how near it is to the question, 0..1: by cosine, and by how much of the question's rarer words stand in it, weighed
-as labelled questions taught (docs/knowledge.md). Does not know bots, nor how many passages fit a prompt.
+as labelled questions taught (docs/knowledge.md). Does not know bots.
 """
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from collect.knowledge.index import Embed, Index, whole_text
+from collect.knowledge.passages import count_tokens
 from collect.knowledge.words import split_words
 from nightschool.knowledge import Found, Passage
 
@@ -45,6 +47,13 @@ def search(index: Index, said: Sequence[str], *, embed: Embed, passages: int, mi
     scored = [(index.passages[place], _nearness(index, place, float(cosines[place]), rarity)) for place in best]
     kept = [(passage, score) for passage, score in scored if score >= min_score]
     return Found(tuple(p for p, _ in kept), tuple(s for _, s in kept), index.content_hash)
+
+
+def within(found: Found, *, max_tokens: int) -> Found:
+    """The best of it that have no more tokens together, about counted."""
+    sizes = accumulate(count_tokens(whole_text(passage)) for passage in found.passages)
+    kept = sum(1 for size in sizes if size <= max_tokens)
+    return Found(found.passages[:kept], found.scores[:kept], found.index_hash)
 
 
 def _weights(words: Sequence[Sequence[str]]) -> Scores:

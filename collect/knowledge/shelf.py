@@ -20,7 +20,7 @@ from collect.knowledge.document import Unreadable
 from collect.knowledge.documents import MAX_FILES, Fault, Stamp, look, read_document
 from collect.knowledge.index import Embed, Index, index_folder, read_index, write_index
 from collect.knowledge.passages import cut
-from collect.knowledge.search import search
+from collect.knowledge.search import search, within
 from collect.store import Store
 from nightschool.bots import Bot, BotShelf
 from nightschool.embedding import load_embedder
@@ -80,7 +80,8 @@ class KnowledgeShelf:
         From any thread. Nothing where the bot has no documents, or none yet.
         """
         wanted = self._bots.find(bot_name).knowledge
-        return self.nearest(bot_name, said, passages=wanted.passages, min_score=wanted.min_score)
+        found = self.nearest(bot_name, said, passages=wanted.passages, min_score=wanted.min_score)
+        return within(found, max_tokens=wanted.max_tokens)
 
     def nearest(self, bot_name: BotName, said: Sequence[str], *, passages: int, min_score: float) -> Found:
         """As `search`, by other bounds than the bot's own."""

@@ -163,3 +163,8 @@ async def test_the_bot_says_how_many_and_how_near(shelf: KnowledgeShelf, docs: P
     (docs.parent / "support.toml").write_text(f"{FILE}min_score = 1.0\n")
     await shelf.look()
     assert said(shelf) == []
+    (docs.parent / "support.toml").write_text(f"{FILE}max_tokens = 50\n")
+    for place in range(3):
+        write(docs, f"{place}.md", f"# Shipping\n\n{'Express shipping costs 12 euro. ' * 3}In zone {place}.\n")
+    await shelf.look()
+    assert len(said(shelf)) == 1
