@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from functools import partial
+from pathlib import Path
 
 import httpx
 import openai
@@ -48,6 +49,28 @@ async def test_it_streams(openai_client: openai.AsyncOpenAI) -> None:
     async with openai_client.chat.completions.stream(model="support", messages=ASKED) as helper:
         final = await helper.get_final_completion()
     assert final.choices[0].message.content == "[echo base] hello there"
+
+
+async def test_it_reads_what_an_answer_stands_on_beside_its_own_fields(
+    parts: Parts, openai_client: openai.AsyncOpenAI, bots_folder: Path
+) -> None:
+    pages = bots_folder / "pages"
+    pages.mkdir()
+    (pages / "returns.md").write_text("# Returns\n\n## Refund time\n\nMoney comes back within 5 business days.\n")
+    about = 'name = "docs"\ntitle = "Docs"\nsystem_prompt = "Help."\n[knowledge]\nfolder = "pages"\nguard = "off"\n'
+    (bots_folder / "docs.toml").write_text(about)
+    parts.shelf.look()
+    await parts.knowledge.look()
+    asked: list[openai.types.chat.ChatCompletionMessageParam] = [
+        {"role": "user", "content": "When does my money come back?"}
+    ]
+    whole = await openai_client.chat.completions.create(model="docs", messages=asked)
+    assert whole.model_extra is not None
+    [source] = whole.model_extra["nightschool"]["sources"]
+    assert (source["document"], source["heading"], len(source["passage_id"])) == ("Returns", "Refund time", 16)
+    stream = await openai_client.chat.completions.create(model="docs", messages=asked, stream=True)
+    told = [chunk.model_extra["nightschool"] async for chunk in stream if chunk.model_extra]
+    assert told == [whole.model_extra["nightschool"]]
 
 
 async def test_it_lists_models(openai_client: openai.AsyncOpenAI) -> None:
