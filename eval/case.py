@@ -140,8 +140,18 @@ def _summary(side: ScoreColumns) -> dict[str, float]:
         "length_ratio": _ratio(float(side.answer_words.sum()), float(side.reference_words.sum())),
         "repetition": float(side.repetition.mean()),
         "empty_share": float(side.is_empty.mean()),
+        **_facts(side),
         **{f"fault_{fault}": sum(fault in faults for faults in side.faults) / len(side.faults) for fault in Fault},
     }
+
+
+def _facts(side: ScoreColumns) -> dict[str, float]:
+    """Shares of all facts together: most answers have one or none. Left out where there are none."""
+    counts = {
+        "fact_recall": (side.facts_recalled, side.reference_facts),
+        "fact_support": (side.facts_stated - side.facts_invented, side.facts_stated),
+    }
+    return {name: float(some.sum() / every.sum()) for name, (some, every) in counts.items() if every.any()}
 
 
 def _judge(candidate: ScoreColumns, votes: Votes, opponent: Opponent, *, rules: GateRules) -> Gains:

@@ -4,11 +4,14 @@ Does not know which checks a verdict asks for (`eval.gate`). Pure.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
+
+import numpy as np
 
 from eval.case import PRIMARY, Case, Opponent
 from eval.metrics.perplexity import corpus_perplexity
+from eval.paired import midp_mcnemar
 from eval.rules import GateRules
 from eval.statistics import MOST_TIMES
 
@@ -129,6 +132,26 @@ def overlap(case: Case) -> Check:
         known == 0,
         f"production was trained on {several(known, 'conversation')} of the exam, or on a near-duplicate; "
         f"none is allowed.",
+    )
+
+
+def invention(case: Case) -> Iterator[Check]:
+    """Who states more facts has more occasions to invent, so a candidate falls by two things together: it was shown to
+    invent in more of its answers, and a larger part of its facts is invented. Nothing where one of the two states no
+    fact: that is no measure, and the vetoes are there."""
+    mine, theirs = case.candidate, case.rival.scores
+    if not (mine.facts_stated.any() and theirs.facts_stated.any()):
+        return
+    more = np.bincount(mine.witness, (mine.facts_invented > 0) * 1.0 - (theirs.facts_invented > 0))
+    worse, better = int((more > 0).sum()), int((more < 0).sum())
+    is_shown = midp_mcnemar(better, worse) <= case.rules.alpha
+    share, other = case.figures["candidate_fact_support"], case.figures["production_fact_support"]
+    yield Check(
+        not (is_shown and share < other),
+        f"of the facts that the candidate states {share:.1%} stand in what was said or in the reference, of those of "
+        f"{case.rival.name} {other:.1%}; it invents in more answers to {several(worse, 'witness', 'es')} and "
+        f"in fewer to {better} ({'' if is_shown else 'not '}shown at {case.rules.alpha:g}, mid-p McNemar). "
+        "Fewer that stand, and that shown, is not allowed.",
     )
 
 

@@ -1,6 +1,7 @@
 """Each contestant's figures with their intervals, as people are shown them. Judges nothing (`eval.gate`). Pure."""
 
 import math
+from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -30,8 +31,15 @@ PLAIN_METRICS: Final = (
     Metric("length_ratio", "length, answers / references", "neither"),
     Metric("repetition", "repeated word 4-grams", "less"),
     Metric("empty_share", "empty answers", "less"),
+    Metric("fact_recall", "facts of the references stated", "more"),
+    Metric("fact_support", "facts stated that stand somewhere", "more"),
 )
 """As the verdict has them."""
+
+
+def told(figures: Mapping[str, float]) -> list[Metric]:
+    """Those of `PLAIN_METRICS` that a verdict has of anybody: older ones, and answers without facts, lack some."""
+    return [metric for metric in PLAIN_METRICS if any(name.endswith(f"_{metric.name}") for name in figures)]
 
 
 class Estimate(NamedTuple):

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from eval.vetoes.figures import find_figures
 from eval.vetoes.quantities import MEASURES, Figure, is_same
@@ -68,6 +68,19 @@ class Fact:
     figure: Figure | None = None
 
 
+class FactCounts(NamedTuple):
+    """Of one answer."""
+
+    reference: int
+    """Facts of the reference."""
+    recalled: int
+    """Those of them that the answer states."""
+    stated: int
+    """Facts of the answer."""
+    invented: int
+    """Those of them that stand nowhere, not in the reference either."""
+
+
 _FINDERS: Final[Mapping[str, Callable[[str], set[str]]]] = MappingProxyType(
     {"e-mail": find_emails, "link": find_hosts, "phone": find_phones, "account": find_accounts}
 )
@@ -95,6 +108,13 @@ def fact_support(answer: str, *, grounds: Iterable[str], glossary: Sequence[str]
     stated = find_facts(answer, glossary=glossary)
     known = [fact for ground in grounds for fact in find_facts(ground, glossary=glossary)]
     return 1 - len(unsupported(stated, known)) / len(stated) if stated else None
+
+
+def count_facts(answer: str, *, reference: str, grounds: Iterable[str]) -> FactCounts:
+    stated, wanted = find_facts(answer), find_facts(reference)
+    known = find_facts("\n\n".join(grounds)) if stated else ()
+    strange = unsupported(stated, [*wanted, *known])
+    return FactCounts(len(wanted), len(wanted) - len(unsupported(wanted, stated)), len(stated), len(strange))
 
 
 def _find(text: str, glossary: Iterable[str]) -> Iterator[Fact]:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from eval.answers import Contestant, Label
 from eval.case import PRIMARY, FloatArray, gain
 from eval.complaints import Complaint, SuiteLine, read_suites_asked
-from eval.estimates import METRICS, PLAIN_METRICS, Better, Estimate, estimate
+from eval.estimates import METRICS, Better, Estimate, estimate, told
 from eval.judge_file import JudgeFile, read_judge
 from eval.rules import GateRules
 from eval.samples import pick_worst
@@ -176,7 +176,7 @@ def _with_intervals(columns: Mapping[Label, ScoreColumns], rules: GateRules) -> 
 
 
 def _plain(figures: Mapping[str, float], labels: Sequence[Label]) -> Iterator[FigureRow]:
-    for metric in PLAIN_METRICS:
+    for metric in told(figures):
         of = {label: Measured(value=figures.get(f"{label}_{metric.name}")) for label in labels}
         yield FigureRow(name=metric.name, title=metric.title, better=metric.better, of=of)
 

@@ -78,6 +78,7 @@ def _check(case: Case) -> Iterator[Check]:
     yield checks.repetition(case)
     yield checks.emptiness(case)
     yield checks.overlap(case)
+    yield from checks.invention(case)
     yield from vetoes(case)
     yield checks.finiteness(case)
 

@@ -3,7 +3,6 @@
 Writes report.md and report.png. Decides nothing: what it shows was decided before.
 """
 
-import math
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import Final
 
 from eval.answers import Label
 from eval.case import PRIMARY, gain
-from eval.estimates import METRICS, PLAIN_METRICS, Metric, estimate
+from eval.estimates import METRICS, Metric, estimate, told
 from eval.gate import Verdict
 from eval.judge_file import JudgeFile
 from eval.plot import Bar, draw_report
@@ -87,9 +86,9 @@ def _table(
     yield from ("", "## Figures", "", f"| | {' | '.join(labels)} |", f"|---|{'---|' * len(labels)}")
     for title, bars in metrics.items():
         yield f"| {title} | {' | '.join(map(_cell, bars))} |"
-    for metric in PLAIN_METRICS:
-        values = (verdict.figures.get(f"{label}_{metric.name}", math.nan) for label in labels)
-        yield f"| {metric.title} | {' | '.join(f'{value:.3f}' for value in values)} |"
+    for metric in told(verdict.figures):
+        values = (verdict.figures.get(f"{label}_{metric.name}") for label in labels)
+        yield f"| {metric.title} | {' | '.join('-' if value is None else f'{value:.3f}' for value in values)} |"
     yield from ("", f"![Gains per row and metrics with intervals]({PICTURE})")
 
 

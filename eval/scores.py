@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from eval.answers import Answer, Label
+from eval.facts import count_facts
 from eval.metrics.perplexity import mean_nll
 from eval.metrics.text import rouge_l, token_f1
 from eval.suites import SuiteRow
@@ -46,6 +47,10 @@ _SCHEMA: Final = pa.schema(
                 ("ends_by_itself", pa.bool_()),
                 ("answer_nll_base", pa.float64()),
                 ("gives_figures", pa.bool_()),
+                ("reference_facts", pa.int64()),
+                ("facts_recalled", pa.int64()),
+                ("facts_stated", pa.int64()),
+                ("facts_invented", pa.int64()),
                 ("is_core", pa.bool_()),
                 ("is_fresh", pa.bool_()),
                 ("faults", pa.list_(pa.field("item", pa.string(), nullable=False))),
@@ -55,6 +60,9 @@ _SCHEMA: Final = pa.schema(
         pa.field("person", pa.string()),
     ]
 )
+_FACTS: Final = frozenset({"reference_facts", "facts_recalled", "facts_stated", "facts_invented"})
+_WITHOUT_FACTS: Final = pa.schema([field for field in _SCHEMA if field.name not in _FACTS])
+"""Of evaluations before 0.2, which counted none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,12 @@ class ScoreRow:
     """What is wrong with the answer, by name."""
     gives_figures: bool = False
     """The answer states a number that nobody had said, and so had the occasion to state a wrong one."""
+    reference_facts: int = 0
+    facts_recalled: int = 0
+    """Of the reference's, those that the answer states."""
+    facts_stated: int = 0
+    facts_invented: int = 0
+    """Of those stated, the ones that stand nowhere (`eval.facts`)."""
     topic: str | None = None
     person: str | None = None
     """A hash of who spoke, where that is known."""
@@ -110,6 +124,10 @@ class ScoreColumns:
     ends_by_itself: FloatArray
     answer_nll_base: FloatArray
     gives_figures: FloatArray
+    reference_facts: FloatArray
+    facts_recalled: FloatArray
+    facts_stated: FloatArray
+    facts_invented: FloatArray
     is_core: BoolArray
     is_fresh: BoolArray
     faults: tuple[tuple[str, ...], ...]
@@ -117,6 +135,7 @@ class ScoreColumns:
 
 
 def score_answer(row: SuiteRow, answer: Answer, *, label: Label, faults: tuple[str, ...] = ()) -> ScoreRow:
+    facts = count_facts(answer.text, reference=row.reference, grounds=[said["content"] for said in row.messages])
     return ScoreRow(
         contestant=label,
         row_id=row.row_id,
@@ -133,6 +152,10 @@ def score_answer(row: SuiteRow, answer: Answer, *, label: Label, faults: tuple[s
         answer_nll_base=answer.answer_nll_base,
         faults=faults,
         gives_figures=gives_figures(answer.text, scene_of(row)),
+        reference_facts=facts.reference,
+        facts_recalled=facts.recalled,
+        facts_stated=facts.stated,
+        facts_invented=facts.invented,
         topic=row.topic,
         person=row.person,
         is_core=row.is_core,
@@ -167,7 +190,7 @@ def read_scores(file: Path) -> tuple[ScoreRow, ...]:
         table = pq.read_table(file)
     except pa.ArrowInvalid as error:
         raise InvalidInput(f"cannot be read ({error})", subject=str(file), remedy=remedy) from error
-    if not table.schema.equals(_SCHEMA):
+    if not any(map(table.schema.equals, (_SCHEMA, _WITHOUT_FACTS))):
         raise InvalidInput("does not hold the columns of scores", subject=str(file), remedy=remedy)
     return tuple(ScoreRow(**row | {"faults": tuple(row["faults"])}) for row in table.to_pylist())
 
@@ -198,6 +221,10 @@ def _columns(group: list[ScoreRow]) -> ScoreColumns:
         ends_by_itself=column(r.ends_by_itself for r in rows),
         answer_nll_base=column(r.answer_nll_base for r in rows),
         gives_figures=column(r.gives_figures for r in rows),
+        reference_facts=column(r.reference_facts for r in rows),
+        facts_recalled=column(r.facts_recalled for r in rows),
+        facts_stated=column(r.facts_stated for r in rows),
+        facts_invented=column(r.facts_invented for r in rows),
         is_core=np.array([r.is_core for r in rows]),
         is_fresh=np.array([r.is_fresh for r in rows]),
         faults=tuple(r.faults for r in rows),

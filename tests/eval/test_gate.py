@@ -171,6 +171,58 @@ def test_references_that_became_less_likely_fail_against_production_and_base() -
     assert verdict.figures["perplexity_ratio"] == verdict.figures["base_perplexity_ratio"] > 1.05
 
 
+def inventing(share: float, *, stated: int) -> dict[str, object]:
+    """Every answer states as much."""
+    return {"facts_stated": stated, "facts_invented": round(share * stated)}
+
+
+@pytest.mark.parametrize(
+    ("production", "candidate", "outcome"),
+    [
+        (inventing(0, stated=2), inventing(0, stated=2), Outcome.PROMOTE),
+        (inventing(0, stated=2), inventing(0.5, stated=2), Outcome.REJECT),
+        # Who invents as often, or less, is not stopped for it.
+        (inventing(0.5, stated=2), inventing(0.5, stated=2), Outcome.PROMOTE),
+        (inventing(0.5, stated=2), inventing(0, stated=2), Outcome.PROMOTE),
+        # Who says nothing proves nothing: the vetoes judge.
+        (inventing(0, stated=0), inventing(0.5, stated=2), Outcome.PROMOTE),
+        (inventing(0.5, stated=2), inventing(0, stated=0), Outcome.PROMOTE),
+    ],
+)
+def test_a_candidate_that_invents_more_than_production_falls(
+    production: dict[str, object], candidate: dict[str, object], outcome: Outcome
+) -> None:
+    verdict = decide(change(change(BETTER, "production", **production), "candidate", **candidate), RULES)
+    assert verdict.outcome == outcome
+    if outcome is Outcome.REJECT:
+        [reason] = failed(verdict)
+        assert "of the facts that the candidate states 50.0% stand" in reason
+
+
+@pytest.mark.parametrize(("inventions", "outcome"), [(4, Outcome.PROMOTE), (12, Outcome.REJECT)])
+def test_a_few_inventions_more_are_a_coin_toss(inventions: int, outcome: Outcome) -> None:
+    scores = change(BETTER, "production", facts_stated=1)
+    scores = [
+        replace(s, facts_stated=1, facts_invented=int(s.row_id < f"r{inventions:03}")) if s.contestant == "candidate"
+        else s for s in scores
+    ]  # fmt: skip
+    assert decide(scores, RULES).outcome == outcome
+
+
+def test_more_facts_of_which_more_stand_are_borne_though_more_answers_invent() -> None:
+    """As the demo's first adapter beside base."""
+    scores = change(BETTER, "candidate", facts_stated=4, facts_invented=1)
+    scores = [
+        replace(s, facts_stated=1, facts_invented=1) if s.contestant == "production" and s.row_id < "r020" else s
+        for s in scores
+    ]
+    verdict = decide(scores, RULES)
+    assert verdict.outcome is Outcome.PROMOTE
+    assert verdict.figures["candidate_fact_support"] == 0.75
+    assert verdict.figures["production_fact_support"] == 0
+    assert "candidate_fact_recall" not in verdict.figures
+
+
 @pytest.mark.parametrize(("empty", "outcome"), [(1, Outcome.PROMOTE), (2, Outcome.REJECT)])
 def test_one_empty_answer_in_fifty_is_borne(empty: int, outcome: Outcome) -> None:
     scores = contest(noise(50), noise(50, around=0.45))

@@ -2,6 +2,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from eval.answers import Answer
@@ -30,6 +31,23 @@ def test_what_is_written_is_read_again_faults_and_missing_topics_too(tmp_path: P
     columns = pair_columns(written)["base"]
     assert columns.topics == ("returns", None)
     assert columns.faults == (("e-mail address", "link"), ())
+
+
+def test_facts_of_answer_and_reference_are_counted() -> None:
+    asked = replace(
+        ROW, messages=({"role": "user", "content": "A refund after 14 days?"},), reference="Within 30 days, for 4 euro."
+    )
+    score = score_answer(asked, replace(CUT, text="After two weeks it costs €4, or 9 euro abroad."), label="base")
+    assert (score.reference_facts, score.facts_recalled) == (2, 1)
+    assert (score.facts_stated, score.facts_invented) == (3, 1)
+
+
+def test_scores_of_before_facts_were_counted_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "scores.parquet"
+    write_scores(file, [score_answer(ROW, CUT, label="base")])
+    counted = ["reference_facts", "facts_recalled", "facts_stated", "facts_invented"]
+    pq.write_table(pq.read_table(file).drop_columns(counted), file)
+    assert [score.facts_stated for score in read_scores(file)] == [0]
 
 
 def test_an_answer_without_words_has_no_oddity(tmp_path: Path) -> None:
