@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from collect.verified.calibration import Calibration, calibrate
 from collect.verified.pairs import Hit, Pair, Refusal
-from collect.verified.telling import Telling, are_opposed, find_names, read_telling
+from collect.verified.telling import Telling, are_opposed, find_names, read_telling, swapped_word
 from nightschool.text import gist
 
 FloatArray = NDArray[np.float32]
@@ -134,6 +134,7 @@ class Index:
             and (told.is_negated == stored.is_negated or is_known(("negated", told.is_negated)))
             and (told.long_numbers == stored.long_numbers or _vary(seen, own))
             and not are_opposed(told, stored)
+            and ((swapped := swapped_word(told, stored)) is None or is_known(("word", frozenset({swapped}))))
         )
 
     def _is_alike(self, one: int, other: int) -> bool:
@@ -149,6 +150,7 @@ def _marks(told: Telling) -> list[Mark]:
         ("amounts", told.amounts),
         ("negated", told.is_negated),
         ("long", told.long_numbers),
+        *(("word", frozenset({word})) for word in told.words),
     ]
 
 

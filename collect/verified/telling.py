@@ -38,6 +38,14 @@ OPPOSITES: Final = tuple(
         "cheapest minimum least|most maximum",
     )
 )
+UNDOING: Final = ("un", "dis", "de", "non", "in")
+GRAMMAR: Final = frozenset(
+    "a an the this that these those my our your his her its their i we you he she it they me us him them is are am was "
+    "were be been do does did have has had can could will would shall should may might must to of in on at for with "
+    "from by and or if so please then there here now just also".split()
+)
+TWIN_WORDS: Final = 2
+"""Two questions with so many words in common, and one that each has alone, are twins: on that word the answer turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,8 @@ class Telling:
     is_negated: bool
     sides: frozenset[tuple[int, int]]
     """Of each pair of opposites that it mentions one side of: which."""
+    words: frozenset[str] = frozenset()
+    """In small letters, without numbers and English words of grammar."""
 
 
 def find_names(texts: Iterable[str]) -> frozenset[str]:
@@ -85,12 +95,26 @@ def read_telling(question: str, *, names: frozenset[str]) -> Telling:
         long_numbers=frozenset(long),
         is_negated=any(word in NEGATIONS or word.endswith(NOT_ENDINGS) for word in said),
         sides=_sides(frozenset(said)),
+        words=frozenset(said) - numbers - GRAMMAR,
     )
 
 
 def are_opposed(one: Telling, other: Telling) -> bool:
-    """Whether one says one side of a pair where the other says the other."""
-    return any((pair, 1 - side) in other.sides for pair, side in one.sides)
+    """Whether one says one side of a pair where the other says the other, "pair" and "unpair" among them."""
+    if any((pair, 1 - side) in other.sides for pair, side in one.sides):
+        return True
+    return _is_undone(one.words, other.words) or _is_undone(other.words, one.words)
+
+
+def swapped_word(asked: Telling, stored: Telling) -> str | None:
+    """The word of `asked` in whose place `stored` has another one, where that is all in which they differ."""
+    own, others = asked.words - stored.words, stored.words - asked.words
+    is_twin = len(own) == len(others) == 1 and len(asked.words & stored.words) >= TWIN_WORDS
+    return next(iter(own)) if is_twin else None
+
+
+def _is_undone(words: frozenset[str], others: frozenset[str]) -> bool:
+    return any(prefix + word in others for word in words - others if len(word) > 3 for prefix in UNDOING)
 
 
 def _sides(said: frozenset[str]) -> frozenset[tuple[int, int]]:

@@ -44,7 +44,7 @@ def near(held: Index, question: str) -> str | None:
 
 def test_the_nearest_answer_and_the_surer_the_farther_the_others_are() -> None:
     alone = index(("when will my parcel arrive here", "Soon."))
-    both = index(("when will my parcel arrive here", "Soon."), ("when will my refund arrive here", "Later."))
+    both = index(("when will my parcel arrive here", "Soon."), ("when will my long refund arrive here", "Later."))
     question = "when will my parcel arrive"
     first, second = alone.near(question, embed=count_words), both.near(question, embed=count_words)
     assert first is not None
@@ -76,6 +76,8 @@ def test_of_two_words_on_one_question_the_newer_stands() -> None:
         ("can i return the lamp after some days", "can i not return the lamp after some days"),
         ("may i return the lamp after 2 days", "may i return the lamp after 10 days"),
         ("how do i enable the alerts of my lamp", "how do i disable the alerts of my lamp"),
+        ("how do i pair a lamp with the app", "how do i unpair a lamp from the app"),
+        ("what does express shipping cost in summer", "what does standard shipping cost in summer"),
         ("where is my order 12345678 right now please", "where is my order 87654321 right now please"),
     ],
 )
@@ -87,10 +89,20 @@ def test_a_hostile_twin_is_passed_over(stored: str, asked: str) -> None:
 
 def test_what_the_record_shows_to_make_no_difference_makes_none() -> None:
     held = index(
+        ("how do i pair a lamp with the app", "how do i unpair a lamp from the app"),
+        ("what does express shipping cost in summer", "what does standard shipping cost in summer"),
         ("where is my order 12345678 right now please", "Look in your account."),
         ("where is my order 87654321 right now please", "Look in your account."),
     )
     assert near(held, "where is my order 55555555 right now please") == "Look in your account."
+
+
+def test_a_word_that_the_answer_was_given_to_already_may_be_swapped() -> None:
+    held = index(
+        ("what does express shipping cost in summer", "All shipping costs 4 euro."),
+        ("is standard shipping dearer then", "All shipping costs 4 euro."),
+    )
+    assert near(held, "what does standard shipping cost in summer") == "All shipping costs 4 euro."
 
 
 def test_an_answer_that_was_turned_down_for_this_question_is_not_served_to_it() -> None:

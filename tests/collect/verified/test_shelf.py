@@ -55,17 +55,17 @@ async def test_a_near_question_is_answered_once_the_record_shows_that_it_may_be(
 ) -> None:
     (bots / "support.toml").write_text(FILE + "[knowledge]\nverified_precision = 0.6\n")
     for word in ["red", "blue", "green", "white", "black", "grey", "pink", "brown"]:
-        await approve(store, add_turn, f"please when will my {word} parcel arrive here", "Soon.")
-        await approve(store, add_turn, f"how do i pay for a {word} lamp by card", "By card.")
+        await approve(store, add_turn, f"please when will my {word} {word}ish parcel arrive here", "Soon.")
+        await approve(store, add_turn, f"how do i pay for a {word} {word}ish lamp by card", "By card.")
     await shelf.refresh()
     assert shelf.shelved(BOT).calibration.threshold is not None
-    hit = shelf.find(BOT, "please when will my purple parcel arrive here")
+    hit = shelf.find(BOT, "please when will my parcel arrive here")
     assert hit is not None
     assert hit.pair.answer == "Soon."
     (bots / "support.toml").write_text(FILE + "[knowledge]\nverified_precision = 0.99\n")
     await shelf.refresh()
     assert shelf.shelved(BOT).calibration.threshold is None
-    assert shelf.find(BOT, "please when will my purple parcel arrive here") is None
+    assert shelf.find(BOT, "please when will my parcel arrive here") is None
 
 
 async def test_a_bot_that_is_gone_answers_nothing(

@@ -60,6 +60,7 @@ What `--json` prints:
 | `knowledge status` | `{"bot", "folder", "index_hash", "passages", "documents": [...], "faults": [...]}` |
 | `knowledge show` | `{"bot", "index_hash", "passages": [{"score", "is_served", "passage_id", "document", ...}]}` |
 | `knowledge check` | `{"bot", "questions", "unanswered": [{"question", "times", "is_held_out"}]}` |
+| `knowledge verified` | `{"bot", "sentence", "threshold", "asked", "would_answer", "answers": [...], ...}` |
 | `keys create` | `{"name", "key"}` |
 | `keys list` | `[{"name", "scope", "created_at", "revoked_at"}]` |
 | `status` | `{"version", "engine", "bots": [{"bot", "live", "next_night", "held", "running", ...}]}` |
