@@ -4,7 +4,8 @@ In: an answer's pieces as the engine writes them. Out: the same, but for sentenc
 question and no system prompt. Words in which no fact can begin pass at once; from the first one on in which one can, a
 sentence waits for its end. What is held back is replaced by a second try from the passage that fits best, else by that
 passage itself with its source, else by the bot's word that a person knows; then the answer ends, since whatever would
-follow would follow from what was not said. Does not know engines nor who reads.
+follow would follow from what was not said. An answer that states nothing of a passage that is very near, as small
+models often do, gets it quoted below. Does not know engines nor who reads.
 """
 
 import re
@@ -65,12 +66,14 @@ class Guard:
     retry: Retry
     hand_over: str
     glossary: Sequence[str] = ()
+    is_near: bool = False
+    """Whether the best passage is so near to the question that it is quoted where nothing of it was said."""
     held: list[Held] = field(default_factory=list)
     _known: tuple[Fact, ...] | None = None
 
     async def watch(self, deltas: AsyncGenerator[Delta, None]) -> AsyncGenerator[Delta, None]:
         """The answer as people get it; the last piece carries `finish` and counts."""
-        waiting, is_waiting, is_begun = "", False, False
+        waiting, said, is_waiting, is_begun = "", "", False, False
         async for delta in deltas:
             waiting += delta.text
             is_last = delta.finish is not None
@@ -87,15 +90,19 @@ class Guard:
                     if strange:
                         self.held.append(Held(sentence.strip(), _names(strange), "marked"))
                 if sentence:
+                    said += sentence
                     yield Delta(sentence)
                 is_waiting = is_begun = False
             is_waiting = is_waiting or self._may_begin(waiting)
             if not is_waiting:
                 whole = len(waiting) - len(_last_word(waiting))
                 if whole:
+                    said += waiting[:whole]
                     yield Delta(waiting[:whole])
                     waiting, is_begun = waiting[whole:], True
             if is_last:
+                if delta.finish is Finish.STOP and self._leaves_out(said):
+                    yield Delta(f"\n\n{_quote(self.passages[0])}")
                 yield Delta("", delta.finish, delta.prompt_tokens, delta.completion_tokens)
 
     def _end(self, waiting: str, *, is_last: bool) -> int | None:
@@ -113,6 +120,13 @@ class Guard:
             self._known = tuple(fact for ground in self.grounds for fact in find_facts(ground, glossary=self.glossary))
         return unsupported(find_facts(text, glossary=self.glossary), self._known)
 
+    def _leaves_out(self, said: str) -> bool:
+        """Whether the nearest passage holds facts of which the answer states none."""
+        if self.mode != "hold" or not self.is_near or not self.passages:
+            return False
+        there = find_facts(self.passages[0].text)
+        return bool(there) and len(unsupported(there, find_facts(said))) == len(there)
+
     async def _instead(self, sentence: str, strange: Sequence[Fact]) -> Second:
         then: Literal["second try", "passage", "hand-over"] = "hand-over"
         second = Second(self.hand_over)
@@ -120,10 +134,13 @@ class Guard:
             best = self.passages[0]
             then, second = "second try", await self.retry(best)
             if not second.text.strip() or self._strange(second.text):
-                quoted = f"From our page on {best.document}: {' '.join(best.text.split())}"
-                then, second = "passage", second._replace(text=quoted)
+                then, second = "passage", second._replace(text=_quote(best))
         self.held.append(Held(sentence.strip(), _names(strange), then))
         return second
+
+
+def _quote(passage: Passage) -> str:
+    return f"From our page on {passage.document}: {' '.join(passage.text.split())}"
 
 
 def _names(facts: Sequence[Fact]) -> tuple[str, ...]:

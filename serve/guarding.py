@@ -29,7 +29,9 @@ def guard_of(prompt: Prompt, request: ChatRequest, engine: Engine) -> Guard | No
                 text += last.text
         return Second(text, last.prompt_tokens, last.completion_tokens) if last else Second("")
 
-    return Guard(rules.guard, prompt.grounds, prompt.found.passages, retry, rules.hand_over, rules.glossary)
+    is_near = max(prompt.found.scores, default=0.0) >= rules.quote_score
+    passages = prompt.found.passages
+    return Guard(rules.guard, prompt.grounds, passages, retry, rules.hand_over, rules.glossary, is_near)
 
 
 def held_json(held: Sequence[Held]) -> str:

@@ -151,3 +151,23 @@ async def test_words_without_blanks_are_handed_out_at_once_and_checked_alike() -
 def test_where_a_sentence_ends(text: str, first: str | None) -> None:
     end = end_of_sentence(text)
     assert (None if end is None else text[:end]) == first
+
+
+@pytest.mark.parametrize(
+    ("said", "is_near", "is_quoted"),
+    [
+        (["It is on our page."], True, True),
+        (["It is 4 euros a month."], True, False),
+        (["It is on our page."], False, False),
+    ],
+)
+async def test_a_near_passage_of_which_nothing_was_said_is_quoted_below(
+    *, said: list[str], is_near: bool, is_quoted: bool
+) -> None:
+    watching = guard()
+    watching.is_near = is_near
+    answering = Answering(said)
+    async with aclosing(answering.stream()) as deltas:
+        told = "".join([delta.text async for delta in watching.watch(deltas)])
+    assert told.startswith(said[0])
+    assert told.endswith("From our page on Plans: Grove costs 4 euro a month.") is is_quoted
