@@ -1,0 +1,281 @@
+"""How fast is the record? Votes and turns a second until they are durable, questions, export, snapshot and import.
+
+Votes come from 1, 32 and 256 writers at once, to an empty record and to a large one, beside two limits in the same run:
+one insert a transaction by one thread, and appends of many rows from Arrow. While a file is imported one person votes
+on. Votes are on answers far apart, which is the worst case for a record that is larger than its caches.
+Run: python bench/record.py [--quick]   The last line is one JSON object.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import duckdb
+import pyarrow as pa
+
+from collect import conversations, feedback, status
+from collect.conversations import Told, record_turns
+from collect.feedback import Opinion, Said, record_opinions
+from collect.formats.write import export_conversations
+from collect.slices import Import, import_lines
+from collect.snapshot import write_snapshot
+from collect.store import Cursor, Store, open_store
+from nightschool.records import BotName, Conversation, Message, Source, Vote, utc_now
+
+BOT: Final = BotName("support")
+BEGUN_AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
+TURNS_A_TALK: Final = 2
+OWNERS: Final = 20_000
+AT_ONCE: Final = 512
+VOTED_SHARE: Final = 0.1
+TEXT: Final = "Where is my order? I have been waiting for it since last week, and nobody answers my mails. " * 2
+TABLE: Final = """
+create table votes (message_id text, voter text, vote text, comment text, voted_at timestamptz,
+    primary key (message_id, voter))
+"""
+ONE_ROW: Final = "insert into votes values ($message_id, 'ada', 'up', '', $at)"
+MANY_ROWS: Final = "insert into votes select message_id, voter, vote, comment, voted_at from incoming"
+BULK_ROWS: Final = 2_000
+LISTS: Final = frozenset({"list_feedback", "list_feedback of dislikes", "conversations_of", "count"})
+"""What a page waits for."""
+
+
+class Plan(NamedTuple):
+    messages: int
+    seconds: float
+    import_talks: int
+
+
+FULL: Final = Plan(messages=1_000_000, seconds=5, import_talks=30_000)
+QUICK: Final = Plan(messages=100_000, seconds=2, import_talks=5_000)
+
+
+class Pace(NamedTuple):
+    per_s: float
+    p50_ms: float
+    p99_ms: float
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[Store]:
+    async with open_store(folder / "record.duckdb", temp=folder / "temp", memory_gib=2, threads=2) as store:
+        yield store
+
+
+def turn(number: int, prefix: str = "") -> Told:
+    """A question and its answer; every other one goes on with the conversation of the one before."""
+    talk_number, place = divmod(number, TURNS_A_TALK)
+    at = BEGUN_AT + timedelta(seconds=number)
+    name = f"{prefix}talk-{talk_number}"
+    talk = Conversation(name, BOT, f"browser:{talk_number % OWNERS}", Source.CHAT, f"Order {talk_number}", at)
+    asked, said = f"{prefix}asked-{number}", answer_id(number, prefix)
+    before = answer_id(number - 1, prefix) if place else None
+    question = Message(asked, name, BOT, before, "user", f"{number}: {TEXT}", Source.CHAT, at)
+    answer = Message(said, name, BOT, asked, "assistant", f"{TEXT} {number}", Source.CHAT, at, version=1)
+    return Told(talk, (question, answer))
+
+
+def answer_id(number: int, prefix: str = "") -> str:
+    return f"{prefix}said-{number}"
+
+
+async def fill(store: Store, *, messages: int) -> None:
+    for start in range(0, messages // 2, AT_ONCE):
+        numbers = range(start, min(start + AT_ONCE, messages // 2))
+        await store.write(partial(_keep_turns, turns=[turn(number) for number in numbers]))
+        said = [
+            Said(answer_id(number), f"browser:{number}", Opinion(Vote.DOWN if number % 30 else Vote.UP), BEGUN_AT)
+            for number in numbers
+            if number % round(1 / VOTED_SHARE) == 0
+        ]
+        await store.write(partial(_keep_votes, said=said))
+
+
+def _keep_turns(cursor: Cursor, *, turns: list[Told]) -> None:
+    record_turns(cursor, turns)
+
+
+def _keep_votes(cursor: Cursor, *, said: list[Said]) -> None:
+    record_opinions(cursor, said)
+
+
+async def measure_pace(act: Callable[[], Awaitable[object]], *, writers: int, seconds: float) -> Pace:
+    waits: list[float] = []
+    begun = time.perf_counter()
+
+    async def write() -> None:
+        while (start := time.perf_counter()) < begun + seconds:
+            await act()
+            waits.append(time.perf_counter() - start)
+
+    await asyncio.gather(*(write() for _ in range(writers)))
+    waits.sort()
+    elapsed_s = time.perf_counter() - begun
+    return Pace(len(waits) / elapsed_s, 1e3 * waits[len(waits) // 2], 1e3 * waits[int(0.99 * len(waits))])
+
+
+async def measure_writers(store: Store, *, answers: int, seconds: float) -> dict[str, Pace]:
+    """Votes by new voters on answers in random order, and turns of new conversations."""
+    draw = random.Random(17)
+    numbers = iter(range(10**9))
+    began = f"{time.time_ns()}-"
+
+    async def vote() -> None:
+        said = Said(answer_id(draw.randrange(answers)), f"voter:{next(numbers)}", Opinion(Vote.UP), utc_now())
+        await store.write_row(record_opinions, said)
+
+    async def tell() -> None:
+        await store.write_row(record_turns, turn(TURNS_A_TALK * next(numbers), began))
+
+    paces = {}
+    for kind, act in (("votes", vote), ("turns", tell)):
+        for writers in (1, 32, 256):
+            paces[f"{kind} {writers}"] = await measure_pace(act, writers=writers, seconds=seconds)
+    return paces
+
+
+def measure_limits(folder: Path, *, seconds: float) -> tuple[float, float]:
+    """Rows a second: one insert a transaction, and many from Arrow a transaction."""
+    with duckdb.connect(folder / "plain.duckdb", config={"threads": 2}) as connection:
+        connection.execute(TABLE)
+        begun, singles = time.perf_counter(), 0
+        while time.perf_counter() < begun + seconds:
+            connection.execute(ONE_ROW, {"message_id": f"single-{singles}", "at": BEGUN_AT})
+            singles += 1
+        single_per_s = singles / (time.perf_counter() - begun)
+        begun, groups = time.perf_counter(), 0
+        while time.perf_counter() < begun + seconds:
+            names = [f"bulk-{groups}-{number}" for number in range(BULK_ROWS)]
+            columns = {"voter": "ada", "vote": "up", "comment": "", "voted_at": BEGUN_AT}
+            incoming = pa.table({"message_id": names} | {name: [value] * BULK_ROWS for name, value in columns.items()})
+            connection.register("incoming", incoming)
+            connection.execute(MANY_ROWS)
+            groups += 1
+        return single_per_s, groups * BULK_ROWS / (time.perf_counter() - begun)
+
+
+async def measure_questions(store: Store, *, answers: int) -> dict[str, float]:
+    """Milliseconds, the middle one of five."""
+    middle = answers // 2
+    talk = turn(middle).conversation
+    questions: dict[str, Callable[[Cursor], object]] = {
+        "list_feedback": partial(feedback.list_feedback, bot=BOT),
+        "list_feedback of dislikes": partial(feedback.list_feedback, vote=Vote.DOWN),
+        "conversations_of": partial(conversations.conversations_of, bot=BOT, owner=talk.owner),
+        "count": partial(status.count, bot=BOT),
+        "conversation": partial(conversations.conversation, conversation_id=talk.conversation_id),
+        "conversation_messages": partial(conversations.conversation_messages, conversation_id=talk.conversation_id),
+        "message": partial(conversations.message, message_id=answer_id(middle), bot=BOT),
+        "path_to": partial(conversations.path_to, message_id=answer_id(middle)),
+        "feedback_in": partial(feedback.feedback_in, conversation_id=talk.conversation_id, voter=talk.owner),
+        "feedback_of": partial(feedback.feedback_of, message_id=answer_id(middle), voter=talk.owner),
+    }
+    found = {}
+    for name, question in questions.items():
+        times = []
+        for _ in range(5):
+            begun = time.perf_counter()
+            await store.read(question)
+            times.append(1e3 * (time.perf_counter() - begun))
+        found[name] = sorted(times)[2]
+    return found
+
+
+async def measure_bulk(store: Store, folder: Path, *, plan: Plan) -> dict[str, float]:
+    begun = time.perf_counter()
+    await store.read(partial(write_snapshot, bot=BOT, folder=folder / "snapshot", at=utc_now()))
+    snapshot_s = time.perf_counter() - begun
+    begun = time.perf_counter()
+    exported = await store.read(lambda cursor: sum(len(line) for line in export_conversations(cursor, bot=BOT)))
+    export_s = time.perf_counter() - begun
+    file = folder / "import.jsonl"
+    file.write_text("".join(import_text(plan.import_talks)), encoding="utf-8")
+    import_mb = file.stat().st_size / 1e6
+    waits, peak_mb, before_mb, begun = [0.0], 0.0, resident_mb(), time.perf_counter()
+    with file.open("rb") as lines:
+        wanted = Import(BOT, is_held_out=None, is_faq=False, actor="bench", at=utc_now())
+        importing = asyncio.create_task(import_lines(store, lines, wanted=wanted, on_bad=print))
+        while not importing.done():
+            said = Said(answer_id(0), f"beside:{len(waits)}", Opinion(Vote.UP), utc_now())
+            start = time.perf_counter()
+            await store.write_row(record_opinions, said)
+            waits.append(1e3 * (time.perf_counter() - start))
+            peak_mb = max(peak_mb, resident_mb())
+    return {
+        "snapshot_s": snapshot_s,
+        "export_mb_per_s": exported / 1e6 / export_s,
+        "import_s": time.perf_counter() - begun,
+        "vote_wait_ms_during_import": max(waits),
+        "import_mb_per_mb": max(0.0, peak_mb - before_mb) / import_mb,
+    }
+
+
+def import_text(talks: int) -> Iterator[str]:
+    for number in range(talks):
+        said = [{"role": ("user", "assistant")[place % 2], "content": f"{number}.{place} {TEXT}"} for place in range(4)]
+        yield json.dumps({"messages": said}) + "\n"
+
+
+def resident_mb() -> float:
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def print_paces(title: str, paces: dict[str, Pace]) -> None:
+    for name, pace in paces.items():
+        print(f"| {title} | {name} | {pace.per_s:,.0f} | {pace.p50_ms:.1f} | {pace.p99_ms:.1f} |", flush=True)
+
+
+async def measure(folder: Path, plan: Plan) -> dict[str, float]:
+    single_per_s, bulk_per_s = measure_limits(folder, seconds=plan.seconds)
+    print("| record | writers | a second | p50 ms | p99 ms |\n|---|---|---|---|---|")
+    print(f"| plain | one insert a transaction | {single_per_s:,.0f} | | |\n| plain | Arrow | {bulk_per_s:,.0f} | | |")
+    (folder / "empty").mkdir(exist_ok=True)
+    async with opened(folder / "empty") as store:
+        await fill(store, messages=2 * AT_ONCE)
+        empty = await measure_writers(store, answers=AT_ONCE, seconds=plan.seconds)
+        print_paces("empty", empty)
+    async with opened(folder) as store:
+        await fill(store, messages=plan.messages)
+        questions = await measure_questions(store, answers=plan.messages // 2)
+        large = await measure_writers(store, answers=plan.messages // 2, seconds=plan.seconds)
+        print_paces(f"{plan.messages:,} messages", large)
+        bulk = await measure_bulk(store, folder, plan=plan)
+    for name, figure in (questions | bulk).items():
+        print(f"| {name} | {figure:.1f} |")
+    return {
+        "messages": plan.messages,
+        "single_per_s": single_per_s,
+        "speedup_1": empty["votes 1"].per_s / single_per_s,
+        "speedup_256": empty["votes 256"].per_s / single_per_s,
+        "speedup_256_1m": large["votes 256"].per_s / single_per_s,
+        "share_of_bulk_limit_256": empty["votes 256"].per_s / bulk_per_s,
+        "p99_ms_32": empty["votes 32"].p99_ms,
+        "p99_ms_32_1m": large["votes 32"].p99_ms,
+        "lists_ms_1m": max(questions[name] for name in LISTS),
+        "slowest_query_ms_1m": max(questions.values()),
+        **bulk,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="100,000 messages in place of a million")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        figures = asyncio.run(measure(Path(folder), QUICK if given.quick else FULL))
+    print(json.dumps({name: round(figure, 3) for name, figure in figures.items()}))
+
+
+if __name__ == "__main__":
+    main()
