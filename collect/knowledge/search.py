@@ -42,7 +42,7 @@ def search(index: Index, said: Sequence[str], *, embed: Embed, passages: int, mi
     cosines = index.vectors @ meant / max(float(np.linalg.norm(meant)), 1e-9)
     by_words = _weighted(np.stack([_bm25(index, one) for one in words]), weights)
     fused = _reciprocal(by_words) + _reciprocal(cosines)
-    best = [place for place in np.argsort(-fused, kind="stable")[:passages].tolist() if fused[place] > 0]
+    best = [place for place in _largest(fused, passages).tolist() if fused[place] > 0]
     rarity = _rarity(index, words, weights)
     scored = [(index.passages[place], _nearness(index, place, float(cosines[place]), rarity)) for place in best]
     kept = [(passage, score) for passage, score in scored if score >= min_score]
@@ -75,10 +75,20 @@ def _bm25(index: Index, words: Sequence[str]) -> Scores:
 
 def _reciprocal(scores: Scores) -> NDArray[np.float64]:
     """By rank, for the best few that have anything to do with the question; 0 for all others."""
-    best = np.argsort(-scores, kind="stable")[:CANDIDATES]
+    best = _largest(scores, CANDIDATES)
     fused = np.zeros(len(scores))
     fused[best] = np.where(scores[best] > 0, 1 / (FUSED_FROM + np.arange(len(best))), 0.0)
     return fused
+
+
+def _largest(scores: NDArray[np.floating], count: int) -> NDArray[np.intp]:
+    """Where the largest stand, largest first; of equal ones the earlier first."""
+    if count >= len(scores):
+        return np.argsort(-scores, kind="stable")
+    least = np.partition(scores, len(scores) - count)[len(scores) - count]
+    held = np.flatnonzero(scores >= least)
+    largest: NDArray[np.intp] = held[np.argsort(-scores[held], kind="stable")[:count]]
+    return largest
 
 
 def _rarity(index: Index, words: Sequence[Sequence[str]], weights: Scores) -> dict[str, float]:
