@@ -79,6 +79,14 @@ class HoldView(_Part):
     since: datetime
 
 
+class HeldBackView(_Part):
+    """Answers of a version in which a fact stood nowhere, so that its guard held back or marked a sentence."""
+
+    held: int
+    answers: int
+    """Of that version in all."""
+
+
 class BotView(_Part):
     bot: str
     title: str
@@ -96,6 +104,8 @@ class BotView(_Part):
     votes_up: int
     votes_down: int
     reviews: int
+    held_back: dict[str, HeldBackView] = {}
+    """By version; those of which nothing was are left out."""
 
 
 class Status(_Part):
@@ -132,6 +142,7 @@ async def _bot_view(parts: Parts, bot: Bot) -> BotView:
     recent = await parts.store.read(partial(cycles.list_cycles, bot=name, limit=RECENT_CYCLES))
     adapters = await parts.store.read(partial(registry.adapters, bot=name))
     counts = await parts.store.read(partial(status.count, bot=name))
+    stopped = await parts.store.read(partial(status.count_held, bot=name))
     hold = await parts.store.read(partial(holds.find_hold, bot=name))
     views = tuple(view_cycle(parts, cycle) for cycle in recent)
     return BotView(
@@ -149,6 +160,9 @@ async def _bot_view(parts: Parts, bot: Bot) -> BotView:
         votes_up=counts.votes_up,
         votes_down=counts.votes_down,
         reviews=counts.reviews,
+        held_back={
+            str(AdapterName(name, one.version)): HeldBackView(held=one.held, answers=one.answers) for one in stopped
+        },
     )
 
 

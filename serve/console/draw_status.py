@@ -9,7 +9,7 @@ from typing import Final
 from nightschool.records import Outcome
 from serve.console.draw import badge, draw_progress, facts, text, when
 from serve.job_queue import QueueRow
-from serve.status import BotView, CycleView, EngineView, Status, TrainingView
+from serve.status import BotView, CycleView, EngineView, HeldBackView, Status, TrainingView
 from serve.vllm.supervisor import EngineState
 from tune.progress import describe_seconds
 
@@ -57,6 +57,8 @@ def _bot(bot: BotView) -> str:
         ("Votes", f"{text(bot.votes_up)} liked, {text(bot.votes_down)} disliked"),
         ("Reviews", text(bot.reviews)),
     ]
+    if bot.held_back:
+        pairs.append(("Facts held back", "<br>".join(_held_back(name, seen) for name, seen in bot.held_back.items())))
     last = next((cycle for cycle in bot.recent if cycle is not bot.running and cycle.finished_at), None)
     if last:
         pairs.append(("Last night", _last(last)))
@@ -64,6 +66,10 @@ def _bot(bot: BotView) -> str:
     if bot.running and bot.running.training:
         running += _training(bot.running.training)
     return f'<section class="ns-card"><h2>{text(bot.title)}</h2>{facts(pairs)}{running}</section>'
+
+
+def _held_back(name: str, seen: HeldBackView) -> str:
+    return f"<code>{text(name)}</code>: in {text(seen.held)} of {text(seen.answers)} answers"
 
 
 def _last(cycle: CycleView) -> str:

@@ -13,7 +13,9 @@ from nightschool.echo import EchoEngine
 from nightschool.engine import ChatRequest, Delta
 from nightschool.knowledge import Found, Passage
 from nightschool.records import BotName, Finish
+from serve.console.draw_status import draw_status
 from serve.parts import Parts
+from serve.status import read_status
 from serve.turns import Turns
 
 PLANS = Passage("a" * 16, "Plans", "", "Grove costs 4 euro a month.")
@@ -77,3 +79,19 @@ async def test_what_people_get_and_what_is_kept(
     assert [one["then"] for one in held] == then
     assert all(one["facts"] == ["figure 9 euro"] for one in held)
     assert len(engine.asked) == 1 + (guard == "hold")
+
+
+@pytest.mark.parametrize(("guard", "told"), [("hold", "in 1 of 1 answers"), ("mark", "in 1 of 1 answers"), ("off", "")])
+async def test_the_console_counts_what_was_held_back_by_version(
+    parts: Parts, tmp_path: Path, *, guard: str, told: str
+) -> None:
+    turns = Turns(parts.store, InventingEngine(""), parts.rollout, metrics=parts.metrics, search=find_plans)
+    turn = await turns.begin_chat(
+        bot_with(guard, tmp_path), owner="browser:anna", conversation_id=None, text="What does it cost?"
+    )
+    _ = [delta async for delta in turns.answer(turn)]
+    drawn = draw_status(await read_status(parts))
+    assert ("Facts held back" in drawn) == bool(told)
+    assert told in drawn
+    if told:
+        assert "<code>support@base</code>: in 1 of 1 answers" in drawn
