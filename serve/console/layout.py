@@ -8,6 +8,7 @@ from collect.signals.detect import Kind
 from nightschool.records import Vote
 from serve.console.documents_tab import DocumentsTab, build_documents
 from serve.console.rulings import GAPS, QUEUE, WAITING
+from serve.console.verified_tab import VerifiedTab, build_verified
 
 ALL: Final = ""
 LISTS: Final = [
@@ -107,6 +108,7 @@ class ConsoleLayout(NamedTuple):
     nights: NightsTab
     adapters: AdaptersTab
     documents: DocumentsTab
+    verified: VerifiedTab
     clock: gr.Timer
 
 
@@ -119,8 +121,8 @@ def build_console() -> ConsoleLayout:
     )
     with gr.Tabs(elem_id="ns-tabs"):
         status, feedback, nights, adapters = _status(), _feedback(shown), _nights(), _adapters(asked)
-        documents = build_documents(opened)
-    return ConsoleLayout(status, feedback, nights, adapters, documents, gr.Timer(2, active=False))
+        documents, verified = build_documents(opened), build_verified()
+    return ConsoleLayout(status, feedback, nights, adapters, documents, verified, gr.Timer(2, active=False))
 
 
 def _status() -> StatusTab:

@@ -17,6 +17,7 @@ from serve.console.layout import ALL, ConsoleLayout, build_console
 from serve.console.moving import AdaptersWires
 from serve.console.reviewing import FeedbackWires
 from serve.console.told import QUIET, Given, Updates, told
+from serve.console.verified_tab import VerifiedWires
 from serve.parts import Parts
 from serve.status import Status, read_status
 
@@ -40,6 +41,7 @@ def console_blocks(parts: Parts) -> gr.Blocks:
         layout = build_console()
         _ConsoleWires(handlers, layout, status=status).connect(blocks)
         DocumentsWires(parts.documents, layout.documents).connect()
+        VerifiedWires(parts.store, parts.verified, parts.shelf, layout.verified).connect()
     blocks.queue(max_size=64, default_concurrency_limit=16)
     return blocks
 
@@ -62,7 +64,7 @@ class _ConsoleWires:
 
     def _connect_status(self, blocks: gr.Blocks) -> None:
         at, nights, adapters = self._at.status, self._at.nights, self._at.adapters
-        choices = [self._at.feedback.bot, nights.bot, adapters.bot, self._at.documents.bot]
+        choices = [self._at.feedback.bot, nights.bot, adapters.bot, self._at.documents.bot, self._at.verified.bot]
         blocks.load(self._fill_choices, None, choices, **QUIET)
         for trigger in (blocks.load, at.tab.select, at.refresh.click):
             trigger(self._show_status, None, [at.status, self._at.clock], **QUIET)
@@ -84,6 +86,7 @@ class _ConsoleWires:
             self._at.nights.bot: gr.update(choices=names, value=names[0]),
             self._at.adapters.bot: gr.update(choices=names, value=names[0]),
             self._at.documents.bot: gr.update(choices=names, value=names[0]),
+            self._at.verified.bot: gr.update(choices=names, value=names[0]),
         }
 
     async def _show_status(self, request: gr.Request) -> Updates:
