@@ -49,7 +49,8 @@ ON_MESSAGES: Final = """
 select message_id, bot, voter, vote, reasons, comment, ideal_answer, voted_at, rowid
 from feedback where message_id in ({names})
 """
-ANSWERS: Final = "select message_id, bot, role, source, content from messages where message_id in ({names})"
+ANSWERS: Final = "select message_id, bot, role, source from messages where message_id in ({names})"
+TEXTS: Final = "select message_id, content from messages where message_id in ({names})"
 IN_CONVERSATION: Final = """
 select message_id, bot, voter, vote, reasons, comment, ideal_answer, voted_at
 from feedback
@@ -139,7 +140,6 @@ class _About(NamedTuple):
     bot: BotName
     role: str
     source: str
-    content: str
 
 
 class _Stored(NamedTuple):
@@ -162,12 +162,16 @@ def record_opinions(cursor: Cursor, said: Sequence[Said]) -> list[Heard | Nights
     """
     names = list(dict.fromkeys(one.message_id for one in said))
     about = {row[0]: _About(*row) for row in find_rows(cursor, ANSWERS, names)}
+    # Texts cost the most to read, and only a suggestion is compared with one.
+    suggested = list({one.message_id for one in said if one.opinion.ideal_answer})
+    texts = dict(find_rows(cursor, TEXTS, suggested)) if suggested else {}
     stored = _stored(cursor, message_ids=names)
-    standing = {key: before.feedback for key, before in stored.items()}
+    standing = {key: known.feedback for key, known in stored.items()}
     outcomes: list[Heard | NightschoolError] = []
     for one in said:
         try:
-            heard = _hear(one, about.get(one.message_id), standing.get((one.message_id, one.voter)))
+            before = standing.get((one.message_id, one.voter))
+            heard = _hear(one, about.get(one.message_id), before, text=texts.get(one.message_id, ""))
         except NightschoolError as refusal:
             outcomes.append(refusal)
         else:
@@ -210,8 +214,8 @@ def find_opinion(cursor: Cursor, *, message_id: str, voter: str) -> FeedbackRow:
     raise NotFound("is there no more", subject="this opinion", remedy="Choose another one.")
 
 
-def _hear(said: Said, about: _About | None, stored: Feedback | None) -> Heard:
-    """What stands after it. Raises NotFound, InvalidInput."""
+def _hear(said: Said, about: _About | None, stored: Feedback | None, *, text: str) -> Heard:
+    """What stands after it. `text` is the answer's, where another is suggested. Raises NotFound, InvalidInput."""
     if about is None:
         raise not_recorded(said.message_id)
     if about.role != "assistant" or about.source not in VOTABLE:
@@ -236,14 +240,11 @@ def _hear(said: Said, about: _About | None, stored: Feedback | None) -> Heard:
         # The order in which they come is the order that counts, also where the clock was set back in between.
         voted_at=max(said.at, stored.voted_at) if stored else said.at,
     )
-    now = _without_echo(now, about)
+    if opinion.ideal_answer and is_same(now.ideal_answer, text):
+        now = replace(now, ideal_answer="")
     if stored and replace(now, voted_at=stored.voted_at) == stored:
         return Heard(stored, is_new=False)
     return Heard(now, is_new=True)
-
-
-def _without_echo(feedback: Feedback, about: _About) -> Feedback:
-    return replace(feedback, ideal_answer="") if is_same(feedback.ideal_answer, about.content) else feedback
 
 
 def _keep(cursor: Cursor, new: Sequence[Feedback], stored: Mapping[tuple[str, str], _Stored]) -> None:
