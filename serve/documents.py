@@ -6,7 +6,8 @@ itself. Knows no page and no command.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -146,7 +147,8 @@ class OperatorsDocuments:
                 raise _changed(file, "was removed meanwhile" if replaces else "is there already")
             if stands and await asyncio.to_thread(self._read, place, file) != replaces:
                 raise _changed(file, "was changed meanwhile")
-            await asyncio.to_thread(write_atomic, place, text)
+            with _writable(file):
+                await asyncio.to_thread(write_atomic, place, text)
             await self._note(bot, "changed a document" if stands else "added a document", file, actor, reason)
         await self._knowledge.look()
 
@@ -155,7 +157,8 @@ class OperatorsDocuments:
         place = await self._place(bot, file)
         async with self._writing:
             await asyncio.to_thread(self._read, place, file)
-            place.unlink()
+            with _writable(file):
+                place.unlink()
             await self._note(bot, "removed a document", file, actor, reason)
         await self._knowledge.look()
 
@@ -207,6 +210,18 @@ class OperatorsDocuments:
         name = self._shelf.find(bot).bot_name
         event = Event(new_id(), self._now(), name, actor, action, f"document:{file}", reason)
         await self._store.write(partial(append_event, event=event))
+
+
+@contextmanager
+def _writable(file: str) -> Iterator[None]:
+    """A folder that may only be read is no fault of ours."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InvalidInput(
+            f"cannot be written ({reason})", subject=repr(file), remedy="Let the server write into the folder."
+        ) from error
 
 
 def _changed(file: str, how: str) -> Busy:

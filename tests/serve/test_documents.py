@@ -105,3 +105,9 @@ async def test_a_bot_without_documents_says_how_to_have_some(parts: Parts) -> No
         await parts.documents.status(BOT)
     with pytest.raises(UnknownModel):
         await parts.documents.status("nobody")
+
+
+async def test_a_place_that_cannot_be_written_says_so(parts: Parts, docs: Path) -> None:
+    (docs / "prices").write_text("A file, and no folder.")
+    with pytest.raises(InvalidInput, match="cannot be written"):
+        await add(parts, "prices/shipping.md")
