@@ -23,7 +23,9 @@ from serve.sentences import end_of_sentence
 MAY_BEGIN: Final = re.compile(
     r"[\d@€$£¥₹%]|https?|www|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thir\w*|four\w*|fif\w*|"
     r"six\w*|seven\w*|eigh\w*|nine\w*|twen\w*|forty|fifty|hundred|thousand|half|ein\w*|zwei|drei|vier|fünf|sechs|sieben|"
-    r"acht|neun|zehn|elf|zwölf|\w+zehn|\w+zig|deux|trois|quatre|cinq|dos|tres|cuatro|cinco)\b",
+    r"acht|neun|zehn|elf|zwölf|\w+zehn|\w+[zß]ig|hundert|tausend|noon|midnight|"
+    r"deux|trois|quatre|cinq|sept|huit|neuf|dix|onze|douze|quinze|vingt|trente|quarante|cinquante|soixante|cent|mille|"
+    r"dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|once|doce|quince|veinte|treinta|cuarenta|cincuenta|cien)\b",
     re.I,
 )
 LAST_WORD: Final = re.compile(rf"[^\s{UNSPACED}]*$")

@@ -103,6 +103,25 @@ async def test_marking_says_all_and_notes_what_stands_nowhere() -> None:
     assert [(held.said, held.then) for held in watching.held] == [("9 euros.", "marked")]
 
 
+@pytest.mark.parametrize(
+    "invented",
+    [
+        "dreißig Tage",
+        "sieben Tage",
+        "trente jours",
+        "quinze jours",
+        "treinta días",
+        "veinte euros",
+        "ninety days",
+        "noon",
+    ],
+)
+async def test_figures_in_words_wait_too(invented: str) -> None:
+    watching = guard()
+    assert invented not in text(await said(watching, Answering([*invented.partition(" "), ". "])))
+    assert len(watching.held) == 1
+
+
 async def test_a_question_s_own_figures_may_be_repeated() -> None:
     async def retry(_: Passage) -> Second:
         raise AssertionError("nothing to try again")
