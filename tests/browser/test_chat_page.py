@@ -208,7 +208,7 @@ def test_sources_open_on_a_phone_by_finger_and_key_and_say_letter_for_letter_wha
     page.reload()
     summary = page.get_by_text("Sources: Refund <b>time</b>", exact=True)
     expect(summary).to_have_count(1)
-    passage = page.locator(".ns-passage")
+    passage = page.locator(".ns-passage").last
     expect(passage).to_be_hidden()
     summary.click()
     expect(passage).to_have_text(said)
