@@ -195,7 +195,7 @@ async def serve_all(served: Served, asked: Sequence[Asked], model: str) -> AsSer
     return AsServed(
         recall,
         support,
-        held.count("hand-over") / len(asked),
+        fmean(one.prompt.rules.hand_over in text for one, (text, _, _) in zip(asked, told, strict=True)),
         len(held) / len(asked),
         fmean(delay for _, _, delay in told),
     )

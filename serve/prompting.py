@@ -36,9 +36,9 @@ class Prompt:
 
     @property
     def grounds(self) -> list[str]:
-        """In what an answer's fact may stand: the system prompt, the passages, and what people asked."""
+        """In what an answer's fact may stand: the bot's own texts, the passages, and what people asked."""
         asked = [turn["content"] for turn in self.said if turn["role"] == "user"]
-        return [self.system, *(f"{one.place} {one.text}" for one in self.found.passages), *asked]
+        return [self.system, self.rules.hand_over, *(f"{one.place} {one.text}" for one in self.found.passages), *asked]
 
     def standing_on(self, passages: Sequence[Passage]) -> tuple[ChatMessage, ...]:
         """The same question with other passages."""

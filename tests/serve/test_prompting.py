@@ -128,3 +128,13 @@ async def test_the_api_names_the_sources_unless_it_is_to_be_openai_s_alone(
     assert last["choices"][0]["finish_reason"] == "stop"
     named = [{"document": "Returns", "heading": p.heading, "passage_id": p.passage_id} for p in (REFUNDS, LABEL)]
     assert last.get("nightschool") == (None if is_strict else {"sources": named})
+
+
+def test_what_the_bot_itself_hands_over_with_may_be_said(knowing: Bot, pages: Pages) -> None:
+    rules = knowing.knowledge.model_copy(update={"hand_over": "Write to help@shop.example."})
+    bot = knowing.model_copy(update={"knowledge": rules})
+    prompt = compose(bot, [ChatMessage(role="user", content="When?")], search=pages.search)
+    assert prompt.grounds == [
+        "You are Fern.", "Write to help@shop.example.", "Returns > Refund time Within 5 business days.",
+        "Returns > Label It is in the app.", "When?",
+    ]  # fmt: skip
