@@ -148,11 +148,7 @@ async def fill_cell(
     served: Served, asked: Sequence[Asked], contestant: Contestant, *, with_passages: bool, plan: Plan, folder: Path
 ) -> Cell:
     rows = [one.row(with_passages=with_passages) for one in asked]
-    given = await answer_suite(
-        served.engine, rows, contestant=contestant, sampling=GREEDY, cache=folder, in_flight=AT_ONCE,
-        on_step=lambda _done, _total: None,
-    )  # fmt: skip
-    texts = [answer.text for answer in given.answers]
+    # Before they are answered: later the engine has what they begin with in its cache.
     firsts: list[float] = []
     tokens: list[int] = []
     for row in rows[: plan.timed]:
@@ -165,6 +161,11 @@ async def fill_cell(
                 if delta.finish:
                     tokens.append(delta.prompt_tokens)
         firsts = firsts[: len(tokens)]
+    given = await answer_suite(
+        served.engine, rows, contestant=contestant, sampling=GREEDY, cache=folder, in_flight=AT_ONCE,
+        on_step=lambda _done, _total: None,
+    )  # fmt: skip
+    texts = [answer.text for answer in given.answers]
     recall, support = _facts(asked, texts)
     references = [row.reference for row in rows]
     return Cell(

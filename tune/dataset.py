@@ -27,7 +27,7 @@ from tune.bounds import Bounds, bound_votes, is_person
 from tune.card import Counts, Settings, describe_repetition, write_card
 from tune.decontaminate import suite_turns
 from tune.dialogues import join_dialogues
-from tune.grounding import Grounding, count_grounded, describe_grounded, ground_rows, render_parts
+from tune.grounding import Grounding, count_grounded, describe_grounded, ground_rows, own_words, render_parts
 from tune.left_out import LEFT_OUT, explain_votes, write_left_out
 from tune.masking import Privacy, describe_masked, mask_rows
 from tune.older import is_older, read_older_items, read_older_trained
@@ -142,7 +142,7 @@ def build_dataset(
     asked = list(suite_turns(suites))
     parts = part_rows(selection, taken, bounds, split=split, suites=asked, topic_ratio=topic_ratio, questions=questions)
     grounded = ground_rows(parts, snapshot, grounding)
-    parts, masked = mask_rows(grounded.parts, privacy, system_prompt=system_prompt)
+    parts, masked = mask_rows(grounded.parts, privacy, own=own_words(system_prompt, grounding))
     parts = render_parts(parts, grounded.passages) if grounding else parts
     counts = count_parts(parts)
     target.mkdir(parents=True, exist_ok=True)

@@ -26,8 +26,8 @@ from tune.select import Lesson
 from tune.split import Side
 
 SEEN: Final = "passages.parquet"
-RIGHT_SHARE: Final = 0.3
-"""Of an answer's telling words, in a passage from which it can be answered."""
+RIGHT_SHARE: Final = 0.2
+"""Of an answer's telling words, in a passage from which it can be answered, where they share no number."""
 TELLING_LETTERS: Final = 4
 KINDS: Final = {
     "right": "with the right one among them",
@@ -78,6 +78,11 @@ def describe_grounded(grounded: Grounded) -> Iterator[str]:
     if grounded.counts:
         told = ", ".join(f"{count} {KINDS[how]}" for how, count in sorted(grounded.counts.items()))
         yield f"\nPassages in the rows to imitate: {told}.\n"
+
+
+def own_words(system_prompt: str, wanted: Grounding | None) -> str:
+    """The bot's own texts in its rows."""
+    return f"{system_prompt}\n{wanted.hand_over}" if wanted else system_prompt
 
 
 def count_grounded(grounded: Grounded) -> dict[str, str | int | float | None]:
@@ -149,9 +154,11 @@ def _mixed(named: Named, found: tuple[Passage, ...], wanted: Grounding) -> tuple
 
 
 def is_right(passage: Passage, answer: str) -> bool:
-    """Whether much of what an answer says stands in the passage: its figures and its longer words."""
-    telling = {word for word in words(answer) if len(word) >= TELLING_LETTERS or word.isdigit()}
-    there = set(words(f"{passage.place} {passage.text}"))
+    """Whether what an answer says stands in the passage: one of its numbers, or much of its longer words."""
+    said, there = set(words(answer)), set(words(f"{passage.place} {passage.text}"))
+    if any(word.isdigit() for word in said & there):
+        return True
+    telling = {word for word in said if len(word) >= TELLING_LETTERS}
     return bool(telling) and len(telling & there) >= RIGHT_SHARE * len(telling)
 
 

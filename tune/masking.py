@@ -90,14 +90,12 @@ class FoundShelf:
             return {}  # cut off, or of another hand: it is only kept to save time
 
 
-def mask_rows(
-    parts: Parts, privacy: Privacy | None, *, system_prompt: str
-) -> tuple[Parts, dict[str, str | int | float | None]]:
+def mask_rows(parts: Parts, privacy: Privacy | None, *, own: str) -> tuple[Parts, dict[str, str | int | float | None]]:
     """The rows as they may be learnt from, and what the manifest says of it: nothing without `privacy`."""
     if privacy is None:
         return parts, {}
     finder = Finder(NameFinder() if privacy.names else None)
-    masked = mask_parts(parts, finder, system_prompt=system_prompt, allow=privacy.allow, kept=privacy.kept)
+    masked = mask_parts(parts, finder, own=own, allow=privacy.allow, kept=privacy.kept)
     counts = {f"{MASKED}.{kind}": count for kind, count in sorted(masked.counts.items())}
     return masked.parts, {RECOGNISERS: ", ".join(finder.recognisers), **counts}
 
@@ -110,13 +108,13 @@ def describe_masked(about: Mapping[str, str | int | float | None]) -> Iterator[s
 
 
 def mask_parts(
-    parts: Parts, finder: Finder, *, system_prompt: str, allow: Sequence[str] = (), kept: Path | None = None
+    parts: Parts, finder: Finder, *, own: str, allow: Sequence[str] = (), kept: Path | None = None
 ) -> Masked:
-    """The parts with placeholders. What the prompt, `allow` or many conversations say stays."""
+    """The parts with placeholders. What the bot's `own` texts, `allow` or many conversations say stays."""
     rows = [named for own in (*parts.rows.values(), parts.questions) for named in own]
     texts = [(named.row.conversation_id, text) for named in rows for text in _texts(named.row)]
     found = FoundShelf(finder, kept).find([text for _, text in texts])
-    common = find_common(((name, text, found[text]) for name, text in texts), own=system_prompt, known=allow)
+    common = find_common(((name, text, found[text]) for name, text in texts), own=own, known=allow)
     counts: Counter[Kind] = Counter()
 
     def masked(named: Named) -> Named:
