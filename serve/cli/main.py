@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import typer
 
 from nightschool.errors import NightschoolError
+from serve.cli.bots import bots_app
 from serve.cli.data import add_data_verbs
 from serve.cli.dataset import dataset_app
 from serve.cli.evaluate import add_judging_verbs
@@ -41,6 +42,7 @@ def make_app() -> typer.Typer:
     add_data_verbs(app)
     add_moving_verbs(app)
     add_job_verbs(app)
+    app.add_typer(bots_app(), name="bots")
     app.add_typer(dataset_app(), name="dataset")
     app.add_typer(files_app(), name="files")
     app.add_typer(golden_app(), name="golden")

@@ -11,10 +11,11 @@ from serve.cli.main import main
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "cli.md"
 GROUPS = {
+    "bots": ("new",),
     "files": ("check",),
     "golden": ("list", "add", "remove", "check"),
     "dataset": ("build", "show", "diff"),
-    "knowledge": ("status", "show", "check"),
+    "knowledge": ("status", "show", "check", "verified"),
     "keys": ("create", "list", "revoke"),
 }
 HEAD = """# The command line
@@ -40,6 +41,7 @@ What `--json` prints:
 
 | verb | shape |
 |---|---|
+| `bots new` | `{"file", "documents", "starters"}` |
 | `import` | `{"imported", "skipped", "moved", "bad_lines": [{"line", "reason"}]}` |
 | `night` | `{"cycle", "candidate", "verdict": "promote"\\|"hold"\\|"reject"\\|"insufficient-data", ...` |
 | `night --dry-run` | `{"bot", "would_train", "reason", "train_rows", "new_rows", "held_out_rows", ...}` |
