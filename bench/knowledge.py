@@ -25,6 +25,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from bench.common.runs import train
+from bench.common.search_speed import measure_speed
 from bench.common.served import Served, serve
 from bench.common.workshop import open_workshop
 from bench.verified import measure_verified, read_public
@@ -32,7 +33,7 @@ from collect.formats.read import ParsedConversation, read_conversations
 from collect.imports import import_conversations
 from collect.knowledge.documents import look, read_document
 from collect.knowledge.index import Embed, Index, read_index, write_index
-from collect.knowledge.passages import cut, make_passage
+from collect.knowledge.passages import cut
 from collect.knowledge.search import search
 from collect.snapshot import write_snapshot
 from collect.store import open_store
@@ -241,22 +242,8 @@ def _find(index: Index, bot: Bot, embed: Embed, said: Sequence[str]) -> Found:
 
 
 def time_search(folder: Path, *, embed: Embed) -> dict[str, float]:
-    """On passages of words drawn from Lumafern's pages."""
-    rng = np.random.default_rng(17)
-    words = " ".join(file.read_text() for file in sorted((LUMAFERN / "knowledge").glob("*.md"))).split()
-    passages = [make_passage(f"Page {n // 10}", f"Part {n}", " ".join(rng.choice(words, 60))) for n in range(MANY)]
-    began = time.perf_counter()
-    root = folder / "many"
-    index = read_index(write_index(passages, root, embed=embed))
-    seconds = time.perf_counter() - began
-    size = sum(file.stat().st_size for file in root.rglob("*") if file.is_file())
-    questions = [json.loads(line)["question"] for line in (LUMAFERN / "questions.jsonl").read_text().splitlines()]
-    taken = []
-    for question in questions:
-        began = time.perf_counter()
-        search(index, [question], embed=embed, passages=4, min_score=0)
-        taken.append(1000 * (time.perf_counter() - began))
-    return {"search_ms_10k": median(taken), "index_s_10k": seconds, "index_mb_10k": size / 1e6}
+    found = measure_speed(folder / "many", passages=MANY, embed=embed)
+    return {"search_ms_10k": found.search_ms, "index_s_10k": found.index_s, "index_mb_10k": found.size_mb}
 
 
 def judge_search(index: Index, *, embed: Embed) -> dict[str, float]:

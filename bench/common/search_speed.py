@@ -1,4 +1,4 @@
-"""How fast documents are indexed and searched, and how large an index is, for `bench/knowledge.py`.
+"""How fast documents are indexed and searched, and how large an index is.
 
 The passages are invented: sentences of random words of which few are frequent, as in any language. Knows no bot.
 """

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.knowledge_speed import measure_speed
+from bench.common.search_speed import measure_speed
 from nightschool.embedding import load_embedder
 
 
