@@ -3,6 +3,8 @@
 import itertools
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,10 @@ from typing import Any
 
 import pytest
 from rensa import RMinHash
+
+from collect.knowledge.document import Document
+from collect.knowledge.documents import read_document
+from collect.knowledge.passages import cut
 
 FOLDER = Path(__file__).parents[2] / "bots" / "lumafern"
 PERMUTATIONS = 256
@@ -180,8 +186,23 @@ def test_answers_invent_no_plan(training: list[dict[str, Any]], held_out: list[d
 
 
 @pytest.fixture(scope="module")
-def pages() -> dict[str, str]:
-    return {file.name: file.read_text() for file in sorted((FOLDER / "knowledge").glob("*.md"))}
+def documents() -> dict[str, Document]:
+    """By file name, as the bot reads them."""
+    folder = FOLDER / "knowledge"
+    return {file.name: read_document(file, folder=folder) for file in sorted(folder.iterdir())}
+
+
+@pytest.fixture(scope="module")
+def pages(documents: dict[str, Document]) -> dict[str, str]:
+    return {name: "\n".join(block.text for block in one.blocks) for name, one in documents.items()}
+
+
+def test_the_pages_that_are_no_markdown_are_what_their_script_writes(tmp_path: Path) -> None:
+    script = FOLDER.parents[1] / "scripts" / "lumafern-documents"
+    subprocess.run([sys.executable, str(script), str(tmp_path)], check=True)
+    for written in tmp_path.iterdir():
+        assert written.read_bytes() == (FOLDER / "knowledge" / written.name).read_bytes()
+    assert {file.suffix for file in (FOLDER / "knowledge").iterdir()} == {".md", ".pdf", ".xlsx"}
 
 
 def test_the_pages_say_what_the_fact_sheet_says_and_all_of_it(facts: dict[str, Any], pages: dict[str, str]) -> None:
@@ -206,13 +227,8 @@ def test_the_pages_name_plans_and_contacts_as_the_fact_sheet_does(facts: dict[st
     assert facts["company"]["support_hours"] in pages["contact.md"]
 
 
-def test_each_labelled_question_names_a_heading_that_is_there(pages: dict[str, str]) -> None:
-    headings = {
-        f"{page.splitlines()[0].removeprefix('# ')} > {line.removeprefix('## ')}"
-        for page in pages.values()
-        for line in page.splitlines()
-        if line.startswith("## ")
-    }
+def test_each_labelled_question_names_a_heading_that_is_there(documents: dict[str, Document]) -> None:
+    headings = {passage.place for one in documents.values() for passage in cut(one)}
     labelled = read("questions.jsonl")
     assert len(labelled) >= 80
     assert {place for row in labelled for place in row["answered_by"]} <= headings
