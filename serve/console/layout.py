@@ -119,7 +119,8 @@ def build_console() -> ConsoleLayout:
     shown, asked, opened = (
         gr.Textbox(visible="hidden", elem_id=f"ns-{name}", container=False) for name in ("shown", "asked", "opened")
     )
-    with gr.Tabs(elem_id="ns-tabs"):
+    # Wrapped where a phone is too narrow: six in a row, of which a menu would hide two.
+    with gr.Tabs(elem_id="ns-tabs", overflow_behavior="wrap"):
         status, feedback, nights, adapters = _status(), _feedback(shown), _nights(), _adapters(asked)
         documents, verified = build_documents(opened), build_verified()
     return ConsoleLayout(status, feedback, nights, adapters, documents, verified, gr.Timer(2, active=False))

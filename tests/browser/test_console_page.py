@@ -301,7 +301,7 @@ def test_a_night_started_here_says_what_came_of_it(console: Page) -> None:
 
 def test_a_phone_shows_all_of_it(console: Page) -> None:
     console.set_viewport_size({"width": 390, "height": 844})
-    for name in ("Status", "Feedback", "Nights", "Adapters"):
+    for name in ("Status", "Feedback", "Nights", "Adapters", "Documents", "Verified"):
         console.get_by_role("tab", name=name).click()
         expect(console.get_by_role("tab", name=name, selected=True)).to_be_visible()
         assert console.evaluate(OVERFLOW) == 0
