@@ -33,6 +33,8 @@ FILE = """
 name = "{name}"
 title = "Fern"
 system_prompt = "You are Fern, the support assistant of Lumafern."
+[privacy]
+mask = "off"
 [recipe]
 min_examples = 20
 [gate]
