@@ -81,7 +81,7 @@ class Guard:
             is_last = delta.finish is not None
             while (end := self._end(waiting, is_last=is_last)) is not None:
                 sentence, waiting = waiting[:end], waiting[end:]
-                if is_waiting or MAY_BEGIN.search(sentence):
+                if is_waiting or self._may_begin(sentence):
                     strange = self._strange(sentence)
                     if strange and self.mode == "hold":
                         await deltas.aclose()

@@ -190,3 +190,9 @@ async def test_a_near_passage_of_which_nothing_was_said_is_quoted_below(
         told = "".join([delta.text async for delta in watching.watch(deltas)])
     assert told.startswith(said[0])
     assert told.endswith("From our page on Plans: Grove costs 4 euro a month.") is is_quoted
+
+
+async def test_a_name_of_the_glossary_is_checked_also_where_its_sentence_comes_at_once() -> None:
+    watching = guard(passages=())
+    watching.glossary = ("Canopy",)
+    assert text(await said(watching, Answering(["Take Canopy then. "]))) == HAND_OVER
