@@ -9,16 +9,18 @@ from typing import Any, Final, NamedTuple
 from collect.store import Cursor
 from nightschool.errors import NotFound, TooManyRequests
 
-ADD: Final = """
-insert into files (file_id, owner, filename, purpose, size_bytes, content_hash, about_json, created_at)
+COLUMNS: Final = "file_id, owner, filename, purpose, size_bytes, content_hash, about_json, created_at"
+"""Of a file, in the order of its fields."""
+ADD: Final = f"""
+insert into files ({COLUMNS})
 values ($file_id, $owner, $filename, $purpose, $size_bytes, $content_hash, $about_json, $created_at)
 """
-ONE: Final = """
-select file_id, owner, filename, purpose, size_bytes, content_hash, about_json, created_at
+ONE: Final = f"""
+select {COLUMNS}
 from files where file_id = $file_id and owner = $owner
 """
-LIST: Final = """
-select file_id, owner, filename, purpose, size_bytes, content_hash, about_json, created_at
+LIST: Final = f"""
+select {COLUMNS}
 from files where owner = $owner and ($purpose is null or purpose = $purpose)
 order by created_at, file_id
 """

@@ -118,21 +118,23 @@ class JobEvent:
     data_json: str = "{}"
 
 
+COLUMNS: Final = "job_id, owner, state, order_json, outcome_json, created_at, started_at, finished_at"
+"""Of a job, in the order of its fields."""
 ADD: Final = """
 insert into jobs (job_id, owner, state, order_json, outcome_json, created_at)
 values ($job_id, $owner, $state, $order_json, $outcome_json, $created_at)
 """
-ONE: Final = """
-select job_id, owner, state, order_json, outcome_json, created_at, started_at, finished_at
+ONE: Final = f"""
+select {COLUMNS}
 from jobs where job_id = $job_id and ($owner is null or owner = $owner)
 """
-LIST: Final = """
-select job_id, owner, state, order_json, outcome_json, created_at, started_at, finished_at
+LIST: Final = f"""
+select {COLUMNS}
 from jobs where $owner is null or owner = $owner
 order by created_at desc, job_id
 """
-UNFINISHED: Final = """
-select job_id, owner, state, order_json, outcome_json, created_at, started_at, finished_at
+UNFINISHED: Final = f"""
+select {COLUMNS}
 from jobs where state in ('validating_files', 'queued', 'running', 'paused') and ($owner is null or owner = $owner)
 order by created_at, job_id
 """

@@ -6,6 +6,7 @@ conversations that may teach: those that were imported, rated or reviewed. Does 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ FILE: Final = "passages.parquet"
 Find = Callable[[Sequence[str]], Found]
 """Questions of a conversation, oldest first -> what the bot's documents hold for the last one."""
 CONCERNED: Final = """
-select message_id, conversation_id, parent_id, role, content, passage_ids
+select message_id, parent_id, role, content, passage_ids
 from messages where bot = $bot and role <> 'system' and conversation_id in (
     select conversation_id from conversations where bot = $bot and source in ('import', 'api')
     union select m.conversation_id from feedback as f join messages as m using (message_id) where f.bot = $bot
@@ -32,14 +33,17 @@ PASSAGE: Final = pa.struct([(name, pa.string()) for name in ("passage_id", "docu
 SCHEMA: Final = pa.schema([("key", pa.string()), ("passages", pa.list_(PASSAGE))])
 
 
-def write_passages_seen(cursor: Cursor, *, bot: BotName, at: Any, folder: Path, find: Find) -> None:
+def write_passages_seen(cursor: Cursor, *, bot: BotName, at: datetime, folder: Path, find: Find) -> None:
     """Into the snapshot's folder, before its manifest."""
     rows = cursor.execute(CONCERNED, {"bot": bot, "at": at}).fetchall()
+    courses = list(_courses(rows))
+    names = list({name for _, recorded in courses for name in recorded})
+    kept = {passage.passage_id: passage for passage in passages_of(cursor, passage_ids=names)}
     seen: dict[str, tuple[Passage, ...]] = {}
-    for asked, recorded in _courses(rows):
+    for asked, recorded in courses:
         key = key_of(asked)
         if recorded:
-            seen[key] = tuple(passages_of(cursor, passage_ids=recorded))
+            seen[key] = tuple(kept[name] for name in recorded if name in kept)
         elif key not in seen:
             seen[key] = find(asked).passages
     table = [
@@ -52,7 +56,7 @@ def write_passages_seen(cursor: Cursor, *, bot: BotName, at: Any, folder: Path, 
 def _courses(rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[list[str], Sequence[str]]]:
     """For each answer the questions that led to it and the passages that it was given; an answer may be missing."""
     questions: dict[str | None, list[str]] = {None: []}
-    for message_id, _, parent_id, role, content, passage_ids in rows:
+    for message_id, parent_id, role, content, passage_ids in rows:
         before = questions.get(parent_id, [])
         questions[message_id] = [*before, content] if role == "user" else before
         if role == "assistant" and before:

@@ -42,9 +42,18 @@ def revoke_key(cursor: Cursor, *, name: str, actor: str, at: datetime) -> ApiKey
     return key
 
 
-def note(cursor: Cursor, *, actor: str, action: str, subject: str, at: datetime, bot: BotName = EVERY_BOT) -> None:
+def note(
+    cursor: Cursor,
+    *,
+    actor: str,
+    action: str,
+    subject: str,
+    at: datetime,
+    bot: BotName = EVERY_BOT,
+    reason: str = "",
+) -> None:
     """Somebody did what changes nothing in the record: came in, was sent away, took a copy."""
-    append_event(cursor, event=Event(new_id(), at, bot, actor, action, subject, ""))
+    append_event(cursor, event=Event(new_id(), at, bot, actor, action, subject, reason))
 
 
 async def follow_passwords(secrets: Secrets, store: Store, *, period_s: float = LOOK_S) -> None:

@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from collect.events import append_event
 from collect.knowledge.asked import newest_questions
 from collect.knowledge.documents import Fault
 from collect.knowledge.shelf import KnowledgeShelf, Standing
@@ -23,8 +22,9 @@ from nightschool.bots import BotShelf
 from nightschool.errors import Busy, InvalidInput, NotFound
 from nightschool.files import write_atomic
 from nightschool.knowledge import Found, Passage
-from nightschool.records import BotName, Event, new_id, utc_now
+from nightschool.records import BotName, utc_now
 from nightschool.text import check_name, clean_text, fold
+from serve.audited import note
 
 NEWEST: Final = 2_000
 """Questions of the record that `check` asks."""
@@ -208,8 +208,8 @@ class OperatorsDocuments:
 
     async def _note(self, bot: str, action: str, file: str, actor: str, reason: str) -> None:
         name = self._shelf.find(bot).bot_name
-        event = Event(new_id(), self._now(), name, actor, action, f"document:{file}", reason)
-        await self._store.write(partial(append_event, event=event))
+        told = partial(note, actor=actor, action=action, subject=f"document:{file}", bot=name, reason=reason)
+        await self._store.write(partial(told, at=self._now()))
 
 
 @contextmanager
