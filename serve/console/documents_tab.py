@@ -89,12 +89,21 @@ class DocumentsWires:
         form = [at.file, at.text, at.reason, at.passages, at.opened]
         listed = [at.status, at.documents, at.found, *form]
         for trigger in (at.tab.select, at.bot.input):
-            trigger(self._list, {at.bot}, listed, trigger_mode="always_last", **QUIET)
+            trigger(self._look, {at.bot, at.opened}, listed, trigger_mode="always_last", **QUIET)
         at.question.submit(self._find, {at.bot, at.question}, at.found, **QUIET)
         at.documents.input(self._open, {at.bot, at.documents}, form, trigger_mode="always_last", **QUIET)
         at.add.click(self._begin, {at.bot}, [at.documents, *form], **QUIET)
         at.save.click(self._save, {at.bot, at.opened, at.file, at.text, at.reason}, listed, **QUIET)
         at.remove.click(self._remove, {at.bot, at.opened, at.reason}, listed, **QUIET)
+
+    async def _look(self, given: Given, request: gr.Request) -> Updates:
+        """What is there now. The form is emptied for another bot alone: whoever comes back, and a choice that the
+        browser tells twice, takes no draft away."""
+        at = self._at
+        listed = await self._list(given, request)
+        if not given[at.opened] or _read_opened(given[at.opened]).bot != given[at.bot]:
+            return listed
+        return {at.status: listed[at.status], at.documents: gr.update(choices=listed[at.documents]["choices"])}
 
     async def _list(self, given: Given, request: gr.Request) -> Updates:
         at, bot = self._at, given[self._at.bot]

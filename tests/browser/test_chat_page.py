@@ -42,6 +42,12 @@ def ask_and_wait(page: Page, question: str) -> None:
     page.wait_for_selector("#ns-send:visible")
 
 
+def open_reviewer(page: Page) -> None:
+    page.goto("/?bot=reviewer")
+    # What is asked before the page was opened would go to an empty one.
+    expect(page.locator("#ns-title h1")).to_contain_text("Code reviewer")
+
+
 def answers(page: Page) -> list[str]:
     return page.locator("#ns-chat .bot-row").all_inner_texts()
 
@@ -94,7 +100,7 @@ def test_a_thumb_is_in_the_record_survives_a_reload_and_can_be_taken_back(
 def test_who_voted_reads_below_the_answer_what_became_of_it(
     page: Page, messages: Messages, opinion: Opinion, learn_from: Callable[[str, Message], None]
 ) -> None:
-    page.goto("/?bot=reviewer")
+    open_reviewer(page)
     ask_and_wait(page, "def add(a, b): return a - b")
     thumb(page, "Like")
     answer = messages(page)[-1]
@@ -175,7 +181,7 @@ def test_another_browser_sees_nothing_of_it(page: Page, chromium: Browser, conte
 
 def test_each_bot_answers_under_its_own_name(context: BrowserContext) -> None:
     page = context.new_page()
-    page.goto("/?bot=reviewer")
+    open_reviewer(page)
     expect(page.get_by_role("heading", level=1)).to_contain_text("Code reviewer")
     page.get_by_text("Review: def mean(xs)").click()
     expect(page.locator("#ns-chat .bot-row")).to_contain_text("reviewer@base")
