@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Final
 
 from nightschool.wording import sentences
@@ -42,8 +43,10 @@ _SCRIPTS: Final = ("LATIN", "CYRILLIC", "GREEK", "ARABIC", "HEBREW", "DEVANAGARI
                    "HIRAGANA", "KATAKANA", "CJK", "GEORGIAN", "ARMENIAN", "TELUGU", "GUJARATI")  # fmt: skip
 
 
+@cache
 def load_identifier() -> Identify:
-    # Imported and loaded here: half a second and some megabytes that nobody needs before an exam.
+    """Once a process: it never changes, and reading it takes half a second."""
+    # Imported here: a library that nobody needs before an exam.
     from py3langid.langid import MODEL_FILE, LanguageIdentifier  # noqa: PLC0415
 
     identify: Identify = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True).rank

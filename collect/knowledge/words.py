@@ -34,7 +34,7 @@ def stemmer_for(texts: Sequence[str]) -> str:
     sample = "\n".join(texts[:: max(1, len(texts) // 100)])[:TOLD_BY_CHARS]
     if not sample.strip():
         return NO_STEMMER
-    return STEMMERS.get(_identifier()(sample)[0][0], NO_STEMMER)
+    return STEMMERS.get(load_identifier()(sample)[0][0], NO_STEMMER)
 
 
 def split_words(text: str, *, stemmer: str) -> list[str]:
@@ -50,9 +50,6 @@ def split_words(text: str, *, stemmer: str) -> list[str]:
     # Made anew: a stemmer holds a cache of its own and is none for several threads.
     stemmed: list[str] = Stemmer.Stemmer(stemmer).stemWords([word for word in found if word not in grammar])
     return stemmed
-
-
-_identifier = cache(load_identifier)
 
 
 @cache

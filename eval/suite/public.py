@@ -9,7 +9,6 @@ import gzip
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -19,7 +18,7 @@ from eval.metrics.task import read_label
 from eval.suite.case import Check, Suite, SuiteCase
 from eval.suite.instructions import read_check
 from nightschool.errors import InvalidInput
-from nightschool.language import Identify, load_identifier
+from nightschool.language import load_identifier
 from nightschool.records import ChatMessage
 
 LONG_TOKENS: Final = 1024
@@ -66,8 +65,7 @@ class _Line(NamedTuple):
 
 def read_ifeval(folder: Path) -> Suite:
     """Passed where every instruction is followed. Raises InvalidInput."""
-    identify = cache(load_identifier)
-    cases = [_instructed(place, row, identify) for place, row in _read(folder, _Instructed)]
+    cases = [_instructed(place, row) for place, row in _read(folder, _Instructed)]
     return Suite("ifeval", _in_turn(folder, cases), max_tokens=LONG_TOKENS)
 
 
@@ -122,13 +120,14 @@ def read_public(name: str, folder: Path | None) -> Suite:
     return PUBLIC[name](folder / name)
 
 
-def _instructed(place: str, row: _Instructed, identify: Callable[[], Identify]) -> SuiteCase:
+def _instructed(place: str, row: _Instructed) -> SuiteCase:
     if len(row.kwargs) != len(row.instruction_id_list):
         raise InvalidInput("has other numbers of instructions and arguments", subject=place, remedy=REMEDY)
     names = row.instruction_id_list
     try:
         found = [
-            read_check(name, arguments, identify=identify) for name, arguments in zip(names, row.kwargs, strict=True)
+            read_check(name, arguments, identify=load_identifier)
+            for name, arguments in zip(names, row.kwargs, strict=True)
         ]
     except ValueError as error:
         raise InvalidInput(f"asks what it does not say ({error})", subject=place, remedy=REMEDY) from error

@@ -1,7 +1,5 @@
 """What an answer that a machine made is refused for, and that a good one is not."""
 
-from functools import cache
-
 import pytest
 
 from nightschool.language import load_identifier
@@ -15,7 +13,6 @@ PEOPLE = [
     "Call us at +44 20 7946 0018 between nine and five, please.",
     "The blue planter is made of clay and stands the frost.",
 ]
-identifier = cache(load_identifier)
 QUESTION = "My number is +44 20 7946 0999 and my mail is ann@home.example. How long may I keep the red planter outside?"
 
 
@@ -26,7 +23,7 @@ def chat(question: str) -> tuple[ChatMessage, ...]:
 def fault_of(answer: str, *, question: str = QUESTION, is_whole: bool = True, before: str = "") -> Unsound | None:
     rows = [[*chat("?"), ChatMessage(role="assistant", content=text)] for text in PEOPLE]
     muted = [*chat("?"), ChatMessage(role="assistant", content="Write to old@gone.example, dear.", weight=0)]
-    inspector = Inspector(House.of([*rows, muted]), Neutraliser(("<tool>",)), identifier())
+    inspector = Inspector(House.of([*rows, muted]), Neutraliser(("<tool>",)), load_identifier())
     return inspector.find_unsound(answer, chat(question), is_whole=is_whole, before=before)
 
 

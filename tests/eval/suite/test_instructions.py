@@ -1,7 +1,6 @@
 """What each of IFEval's instructions takes for followed, and what not."""
 
 import time
-from functools import cache
 
 import pytest
 
@@ -10,11 +9,9 @@ from eval.suite.instructions import read_check
 from nightschool.language import load_identifier
 from nightschool.records import Finish
 
-IDENTIFY = cache(load_identifier)
-
 
 def follows(instruction: str, arguments: dict[str, object], text: str) -> bool:
-    check = read_check(instruction, arguments, identify=IDENTIFY)
+    check = read_check(instruction, arguments, identify=load_identifier)
     assert check is not None
     return check.holds(Reply(text, Finish.STOP, 1, None))
 
@@ -167,7 +164,7 @@ def test_an_instruction_is_followed_or_not(
 
 def test_every_instruction_of_the_set_is_known_and_no_other() -> None:
     assert len({instruction for instruction, *_ in CASES}) == 25
-    assert read_check("keywords:rhymes", {"with": "sea"}, identify=IDENTIFY) is None
+    assert read_check("keywords:rhymes", {"with": "sea"}, identify=load_identifier) is None
 
 
 @pytest.mark.parametrize(
@@ -176,7 +173,7 @@ def test_every_instruction_of_the_set_is_known_and_no_other() -> None:
 )
 def test_arguments_of_another_instruction_are_told(arguments: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="length_constraints:number_words: "):
-        read_check("length_constraints:number_words", arguments, identify=IDENTIFY)
+        read_check("length_constraints:number_words", arguments, identify=load_identifier)
 
 
 def test_empty_arguments_of_other_instructions_do_not_count() -> None:
