@@ -84,6 +84,14 @@ class Home:
         """One job's working folder; what is in it says `deploy.job_results.JobFolder`."""
         return self.jobs / job_id
 
+    @property
+    def evals(self) -> Path:
+        """Rows of callers' runs that are not over, a file for each."""
+        return self.root / "evals"
+
+    def eval_rows(self, run_id: str) -> Path:
+        return self.evals / f"{run_id}.jsonl"
+
     def cycle(self, bot: BotName, cycle_id: str) -> Path:
         """One night's working folder; what is in it says `deploy.plan.NightFolder`."""
         return self.root / "cycles" / bot / cycle_id
@@ -146,7 +154,7 @@ class Home:
         files = (self.store, self.operator_key, self.secrets, self.server_state, self.lock, self.temp, self.logs)
         kinds = (
             "models", "cycles", "datasets", "adapters", "proofs", "reports", "kept", "exams", "golden", "uploads",
-            "found", "jobs", "knowledge",
+            "found", "jobs", "knowledge", "evals",
         )  # fmt: skip
         own = (*(path.name for path in files), *kinds)
         return name in own or name.removeprefix(".").startswith(tuple(f"{known}." for known in own))

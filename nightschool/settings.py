@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from nightschool.errors import InvalidSettings
+from nightschool.evals_part import EvalsSettings
 from nightschool.faults import describe_faults, dotted_keys
 from nightschool.fine_tuning_part import FineTuningSettings
 from nightschool.home import Home
@@ -176,6 +177,7 @@ class Settings(Section):
     store: StoreSettings = StoreSettings()
     night: NightSettings = NightSettings()
     fine_tuning: FineTuningSettings = FineTuningSettings()
+    evals: EvalsSettings = EvalsSettings()
 
     @property
     def paths(self) -> Home:

@@ -21,10 +21,11 @@ from collect.signals.found import listen
 from collect.store import Store, open_store
 from collect.verified.shelf import VerifiedShelf
 from deploy.cycle import NightLimits, NightRunner
+from deploy.jobs import Jobs
 from deploy.proof import Prover, prove_load, take_on_trust
 from deploy.retention import Keep, Retention
 from deploy.rollout import Rollout
-from deploy.schedule import run_nights
+from deploy.schedule import Nights, run_nights
 from deploy.school import Search
 from deploy.slots import slots_shortage
 from deploy.training import Means
@@ -38,6 +39,7 @@ from nightschool.records import utc_now
 from nightschool.settings import EngineSettings, Settings
 from serve.api.completions import completions_router
 from serve.api.errors import fallback_router, install_error_handlers
+from serve.api.evals import evals_router
 from serve.api.feedback import feedback_router
 from serve.api.files import files_router
 from serve.api.fine_tuning import fine_tuning_router
@@ -49,6 +51,7 @@ from serve.audited import follow_passwords
 from serve.budget import Fit, fit
 from serve.disk import watch_disk
 from serve.documents import OperatorsDocuments
+from serve.eval_runs import EvalRuns
 from serve.files import CallersFiles
 from serve.golden import GoldenCases
 from serve.metrics import Metrics
@@ -63,7 +66,7 @@ from serve.vllm.own import installed_flavor, supervise
 from serve.vllm.supervisor import EngineSupervisor
 from serve.votes import Votes
 from serve.watch import EngineWatch
-from serve.workshop import open_jobs
+from serve.workshop import open_evals, open_jobs
 
 log = logging.getLogger(__name__)
 
@@ -94,15 +97,10 @@ async def open_parts(
         nights = await stack.enter_async_context(run_nights(runner, store, shelf, tidy=retention.tidy, now=now))
         files = _callers_files(settings, store, base_model=base_model, now=now)
         at_work = open_jobs(settings, store, rollout, nights, files, base_model=base_model, now=now)
-        jobs = await stack.enter_async_context(at_work)
-
-        async def on_ready() -> None:
-            await rollout.restore()
-            metrics.set_engine_ready(True)
-            await nights.resume()
-            await jobs.go_on()
-            await nights.catch_up()
-
+        jobs, tuned = await stack.enter_async_context(at_work), TunedModels(store, rollout, home)
+        grading = partial(open_evals, settings, store, engine, rollout, shelf=shelf, tuned=tuned)
+        eval_runs = await stack.enter_async_context(grading(search=search, fit=fitted, now=now))
+        on_ready = partial(_go_on, rollout, metrics, nights, jobs, eval_runs)
         keeper = _keeper(settings, engine, socket, base_model, on_ready=on_ready)
         for work in (keeper.run(), rollout.keep_settled(), *_upkeep(settings, store, secrets, knowledge, verified)):
             await stack.enter_async_context(_owned_task(work))
@@ -124,11 +122,22 @@ async def open_parts(
             golden=GoldenCases(store, shelf, home, now=now),
             files=files,
             jobs=jobs,
-            tuned=TunedModels(store, rollout, home),
+            tuned=tuned,
+            eval_runs=eval_runs,
             metrics=metrics,
             secrets=secrets,
             engine_status=lambda: keeper.status,
         )
+
+
+async def _go_on(rollout: Rollout, metrics: Metrics, nights: Nights, jobs: Jobs, eval_runs: EvalRuns) -> None:
+    """Once the engine answers: what was live is, and what a former server left unfinished goes on."""
+    await rollout.restore()
+    metrics.set_engine_ready(True)
+    await nights.resume()
+    await jobs.go_on()
+    await eval_runs.go_on()
+    await nights.catch_up()
 
 
 def _upkeep(
@@ -223,6 +232,7 @@ def build_app(parts: Parts) -> FastAPI:
         feedback_router,
         files_router,
         fine_tuning_router,
+        evals_router,
         legacy_router,
         operations_router,
     ):

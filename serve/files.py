@@ -17,6 +17,7 @@ from uuid import uuid4
 from collect import files
 from collect.files import StoredFile
 from collect.store import Store
+from eval.graders.rows import check_rows
 from nightschool.errors import InvalidInput
 from nightschool.files import hash_file, replace_file
 from nightschool.fine_tuning_part import FineTuningSettings
@@ -26,8 +27,9 @@ from tune.token_count import token_counter
 from tune.training_file import Checked, check_file
 
 PURPOSE: Final = "fine-tune"
+EVALS: Final = "evals"
 RESULTS: Final = "fine-tune-results"
-REFUSED: Final = frozenset({"assistants", "batch", "evals", "user_data", "vision"})
+REFUSED: Final = frozenset({"assistants", "batch", "user_data", "vision"})
 """OpenAI's other purposes."""
 MAX_NAME_CHARS: Final = 256
 
@@ -57,8 +59,9 @@ class CallersFiles:
     async def take_in(self, draft: Path, *, filename: str, purpose: str, owner: str) -> StoredFile:
         """The file at `draft`, which is gone afterwards, as one of the owner's. Raises InvalidInput, InvalidFile."""
         check_purpose(purpose)
-        checked = await asyncio.to_thread(self._check, draft)
-        return await self.keep(draft, filename=filename, purpose=purpose, owner=owner, about=asdict(checked))
+        look = self._check if purpose == PURPOSE else check_eval_file
+        about = await asyncio.to_thread(look, draft)
+        return await self.keep(draft, filename=filename, purpose=purpose, owner=owner, about=about)
 
     async def keep(
         self, draft: Path, *, filename: str, purpose: str, owner: str, about: Mapping[str, object]
@@ -117,10 +120,17 @@ class CallersFiles:
         )
         return await self._store.read(asked)
 
-    def _check(self, draft: Path) -> Checked:
-        return check_training_file(
+    def _check(self, draft: Path) -> dict[str, object]:
+        checked = check_training_file(
             draft, subject="file", base_model=self._base_model, context_tokens=self._context_tokens
         )
+        return asdict(checked)
+
+
+def check_eval_file(file: Path, *, subject: str = "file") -> dict[str, object]:
+    """What is in a file of rows to grade. Raises InvalidFile, which names the line at fault."""
+    with file.open("rb") as lines:
+        return {"format": EVALS, "rows": check_rows(lines, subject=subject)}
 
 
 def check_training_file(file: Path, *, subject: str, base_model: str, context_tokens: int) -> Checked:
@@ -130,10 +140,11 @@ def check_training_file(file: Path, *, subject: str, base_model: str, context_to
 
 
 def check_purpose(purpose: str) -> None:
-    """Raises InvalidInput for what is taken for anything else than training."""
-    if purpose != PURPOSE:
+    """Raises InvalidInput for what is taken for anything else than training and evals."""
+    if purpose not in {PURPOSE, EVALS}:
         problem = f"{purpose} is not served here" if purpose in REFUSED else "is not one that is known here"
-        raise InvalidInput(problem, subject="purpose", remedy=f"Files are taken for {PURPOSE!r}.", param="purpose")
+        remedy = f"Files are taken for {PURPOSE!r} and {EVALS!r}."
+        raise InvalidInput(problem, subject="purpose", remedy=remedy, param="purpose")
 
 
 def _measure(draft: Path) -> tuple[int, str]:

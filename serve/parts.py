@@ -17,6 +17,7 @@ from nightschool.engine import Engine
 from nightschool.home import Home
 from nightschool.settings import Settings
 from serve.documents import OperatorsDocuments
+from serve.eval_runs import EvalRuns
 from serve.files import CallersFiles
 from serve.golden import GoldenCases
 from serve.metrics import Metrics
@@ -45,6 +46,7 @@ class Parts:
     files: CallersFiles
     jobs: Jobs
     tuned: TunedModels
+    eval_runs: EvalRuns
     metrics: Metrics
     secrets: Secrets
     engine_status: Callable[[], EngineStatus]

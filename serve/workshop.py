@@ -1,8 +1,9 @@
-"""Put together what callers' jobs work with: the nights' own queue and board, the settings' limits.
+"""Put together what callers' jobs and runs of evals work with: the nights' own queue and board, the settings' limits.
 
-Does not know what a job does (`deploy.job_work`).
+Does not know what a job does (`deploy.job_work`), nor a run (`serve.eval_work`).
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
@@ -13,10 +14,18 @@ from deploy.job_work import Workshop
 from deploy.jobs import Jobs, run_jobs
 from deploy.rollout import Rollout
 from deploy.schedule import Nights
+from deploy.school import Search, find_nothing
 from deploy.training import Means
+from nightschool.bots import BotShelf
+from nightschool.engine import Engine
 from nightschool.records import utc_now
 from nightschool.settings import Settings
+from serve.budget import Fit, fit_nothing
+from serve.eval_answers import Answerers
+from serve.eval_runs import EvalRuns, run_evals
+from serve.eval_work import Desk
 from serve.files import RESULTS, CallersFiles
+from serve.tuned import TunedModels
 
 
 def open_jobs(
@@ -54,3 +63,29 @@ def open_jobs(
         now=now,
     )
     return run_jobs(shop)
+
+
+def open_evals(
+    settings: Settings,
+    store: Store,
+    engine: Engine,
+    rollout: Rollout,
+    *,
+    shelf: BotShelf,
+    tuned: TunedModels,
+    search: Search = find_nothing,
+    fit: Fit = fit_nothing,
+    now: Callable[[], datetime] = utc_now,
+) -> AbstractAsyncContextManager[EvalRuns]:
+    """Runs of callers' evals for the length of the block."""
+    limits = settings.evals
+    slots = asyncio.Semaphore(limits.in_flight)
+    desk = Desk(
+        store=store,
+        home=settings.paths,
+        answerers=Answerers(engine, rollout, shelf, tuned, search, fit, slots),
+        max_key_runs=limits.max_key_runs,
+        max_run_rows=limits.max_run_rows,
+        now=now,
+    )
+    return run_evals(desk)

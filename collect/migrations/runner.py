@@ -24,6 +24,7 @@ from collect.migrations.m012_jobs import JOBS
 from collect.migrations.m013_held import HELD
 from collect.migrations.m014_knowledge import KNOWLEDGE
 from collect.migrations.m015_left_out import LEFT_OUT
+from collect.migrations.m016_evals import EVALS
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
@@ -50,6 +51,7 @@ MIGRATIONS: Final = (
     Migration("m013_held", HELD),
     Migration("m014_knowledge", KNOWLEDGE),
     Migration("m015_left_out", LEFT_OUT),
+    Migration("m016_evals", EVALS),
 )
 """Oldest first. A released one is never edited."""
 

@@ -34,7 +34,12 @@ def rouge(answer: str, *, reference: str) -> Rouge:
 
 def rouge_l(answer: str, *, reference: str) -> float:
     """ROUGE-L alone."""
-    return _score_rouge(("rougeL",), answer, reference)["rougeL"]
+    return rouge_by("rougeL", answer, reference=reference)
+
+
+def rouge_by(kind: str, answer: str, *, reference: str) -> float:
+    """One of rouge_score's kinds alone: `rouge1` to `rouge9`, `rougeL`."""
+    return _score_rouge((kind,), answer, reference)[kind]
 
 
 def exact_match(answer: str, *, reference: str) -> bool:

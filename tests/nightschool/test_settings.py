@@ -138,7 +138,7 @@ def test_the_environment_is_read_or_told(key: str, value: str, monkeypatch: pyte
     assert f"  environment {name}: {key}: " in told
 
 
-@pytest.mark.parametrize("section", ["server", "engine", "store", "night", "fine_tuning"])
+@pytest.mark.parametrize("section", ["server", "engine", "store", "night", "fine_tuning", "evals"])
 def test_a_section_that_is_none_is_told_whatever_else_is_set(
     section: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,6 +45,7 @@ from nightschool.records import Adapter, BotName, Event, Finish, Stage, new_id, 
 from nightschool.settings import EngineSettings, NightSettings, ServerSettings, Settings, StoreSettings
 from serve.api.completions import completions_router
 from serve.api.errors import fallback_router, install_error_handlers
+from serve.api.evals import evals_router
 from serve.api.feedback import feedback_router
 from serve.api.files import files_router
 from serve.api.fine_tuning import fine_tuning_router
@@ -63,7 +64,7 @@ from serve.tuned import TunedModels
 from serve.turns import Turns
 from serve.vllm.supervisor import EngineState, EngineStatus
 from serve.votes import Votes
-from serve.workshop import open_jobs
+from serve.workshop import open_evals, open_jobs
 
 BOT = """
 name = "{name}"
@@ -244,6 +245,7 @@ def _app_of(parts: Parts) -> FastAPI:
         feedback_router,
         files_router,
         fine_tuning_router,
+        evals_router,
         legacy_router,
         operations_router,
     ):
@@ -274,9 +276,11 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
         search, verify = knowledge.search, verified.find_standing
         turns = Turns(store, engine, rollout, metrics=metrics, search=search, verify=verify)
         files = CallersFiles(store, home, settings.fine_tuning, base_model="echo", context_tokens=2048)
+        tuned = TunedModels(store, rollout, home)
         async with (
             run_nights(runner, store, shelf) as nights,
             open_jobs(settings, store, rollout, nights, files, base_model="echo", command=TRAINER) as jobs,
+            open_evals(settings, store, engine, rollout, shelf=shelf, tuned=tuned, search=search) as eval_runs,
         ):
             yield Parts(
                 settings=settings,
@@ -294,7 +298,8 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
                 documents=OperatorsDocuments(store, shelf, knowledge),
                 files=files,
                 jobs=jobs,
-                tuned=TunedModels(store, rollout, home),
+                tuned=tuned,
+                eval_runs=eval_runs,
                 metrics=metrics,
                 secrets=secrets.secrets,
                 engine_status=lambda: EngineStatus(EngineState.READY, starts=1),

@@ -33,6 +33,7 @@ RELEASED = {
     "m013_held": "ffb28e1955f76a81",
     "m014_knowledge": "c18ad89cae915df7",
     "m015_left_out": "8e0ebc5902f030a6",
+    "m016_evals": "52df9a2fc17dbe67",
 }
 
 

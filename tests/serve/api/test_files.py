@@ -106,7 +106,7 @@ async def test_a_fault_in_line_37_of_500_is_told(mine: openai.AsyncOpenAI, parts
     assert list(parts.home.temp.iterdir()) == []
 
 
-@pytest.mark.parametrize("purpose", ["evals", "batch", "assistants", "anything"])
+@pytest.mark.parametrize("purpose", ["vision", "batch", "assistants", "anything"])
 async def test_other_purposes_are_refused_by_name(mine: openai.AsyncOpenAI, purpose: Any) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
         await mine.files.create(file=("a.jsonl", FILE), purpose=purpose)

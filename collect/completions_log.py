@@ -1,0 +1,64 @@
+"""What a key's callers asked and were answered, as rows to grade: each answer with all that stood before it.
+
+Does not know what is done with them.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from collect.lookup import find_rows
+from collect.store import Cursor
+from nightschool.records import ChatMessage
+
+ANSWERS: Final = """
+select m.message_id, m.conversation_id, m.bot, m.content, m.finish, m.version, m.source, m.prompt_tokens,
+    m.completion_tokens, m.created_at, m.position
+from messages as m join conversations as c using (conversation_id)
+where c.owner = $owner and c.source = 'api' and m.role = 'assistant' and m.source in ('api', 'verified')
+    and m.finish in ('stop', 'length')
+    and ($bot is null or m.bot = $bot)
+    and ($after is null or m.created_at >= $after) and ($before is null or m.created_at <= $before)
+order by m.position desc limit $limit
+"""
+ASKED: Final = """
+select conversation_id, position, role, content
+from messages where conversation_id in ({names})
+order by position
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedCompletion:
+    completion_id: str
+    bot: str
+    version: int | None
+    is_verified: bool
+    """No version gave it: an operator's words."""
+    asked: tuple[ChatMessage, ...]
+    answer: str
+    finish: str
+    prompt_tokens: int
+    completion_tokens: int
+    created_at: datetime
+
+
+def logged_completions(
+    cursor: Cursor, *, owner: str, bot: str | None, after: datetime | None, before: datetime | None, limit: int
+) -> list[LoggedCompletion]:
+    """The owner's whole answers, the newest `limit` of them, oldest first. An import or a chat of the page is none."""
+    asked_for = {"owner": owner, "bot": bot, "after": after, "before": before, "limit": limit}
+    answers = cursor.execute(ANSWERS, asked_for).fetchall()[::-1]
+    if not answers:
+        return []
+    said: dict[str, list[tuple[int, ChatMessage]]] = {}
+    for conversation_id, position, role, content in find_rows(cursor, ASKED, [row[1] for row in answers]):
+        said.setdefault(conversation_id, []).append((position, ChatMessage(role=role, content=content)))
+    return [_completion(row, said[row[1]]) for row in answers]
+
+
+def _completion(row: tuple[Any, ...], said: list[tuple[int, ChatMessage]]) -> LoggedCompletion:
+    before = tuple(message for position, message in sorted(said, key=lambda one: one[0]) if position < row[10])
+    return LoggedCompletion(
+        row[0], row[2], row[5], row[6] == "verified", before, row[3], row[4], row[7], row[8], row[9].astimezone(UTC)
+    )
