@@ -13,21 +13,24 @@ from nightschool.records import Adapter, BotName, Event, Moved, Outcome, Stage
 NEXT_VERSION: Final = "select coalesce(max(version), 0) + 1 from adapters where bot = $bot"
 ADD: Final = """
 insert into adapters (bot, version, content_hash, folder, stage, cycle_id, dataset_hash, created_at,
-    has_passing_verdict, live_at)
+    has_passing_verdict, live_at, tainted_at)
 values ($bot, $version, $content_hash, $folder, $stage, $cycle_id, $dataset_hash, $created_at, $has_passing_verdict,
-    $live_at)
+    $live_at, $tainted_at)
 """
 LIST: Final = """
-select bot, version, content_hash, folder, stage, cycle_id, dataset_hash, created_at, has_passing_verdict, live_at
+select bot, version, content_hash, folder, stage, cycle_id, dataset_hash, created_at, has_passing_verdict, live_at,
+    tainted_at
 from adapters where $bot is null or bot = $bot
 order by created_at desc, bot, version desc
 """
 ONE: Final = """
-select bot, version, content_hash, folder, stage, cycle_id, dataset_hash, created_at, has_passing_verdict, live_at
+select bot, version, content_hash, folder, stage, cycle_id, dataset_hash, created_at, has_passing_verdict, live_at,
+    tainted_at
 from adapters where bot = $bot and version = $version
 """
 NEWEST_JUDGED: Final = """
-select bot, version, content_hash, folder, stage, cycle_id, dataset_hash, created_at, has_passing_verdict, live_at
+select bot, version, content_hash, folder, stage, cycle_id, dataset_hash, created_at, has_passing_verdict, live_at,
+    tainted_at
 from adapters as a
 where bot = $bot and stage <> 'tainted'
     and (live_at is not null
@@ -35,8 +38,11 @@ where bot = $bot and stage <> 'tainted'
 order by version desc limit 1
 """
 SET_STAGE: Final = """
-update adapters set stage = $stage, live_at = coalesce($live_at, live_at) where bot = $bot and version = $version
+update adapters
+set stage = $stage, live_at = coalesce($live_at, live_at), tainted_at = coalesce(tainted_at, $tainted_at)
+where bot = $bot and version = $version
 """
+TAINT: Final = "update adapters set tainted_at = $at where bot = $bot and version = $version and tainted_at is null"
 MOVES: Final = """
 select count(*) from events
 where bot = $bot and (action like '%->production' or action like 'production->%')
@@ -131,14 +137,20 @@ def store_moves(cursor: Cursor, *, moves: Sequence[Moved]) -> None:
         if stored.stage is not before:
             raise Busy(f"became {stored.stage} meanwhile", subject=str(moved.name), remedy=LOOK_AGAIN)
         live_at = event.at if moved.stage is Stage.PRODUCTION else None
-        cursor.execute(
-            SET_STAGE, {"stage": moved.stage, "live_at": live_at, "bot": moved.bot, "version": moved.version}
-        )
+        tainted_at = event.at if moved.stage is Stage.TAINTED else None
+        changed = {"stage": moved.stage, "live_at": live_at, "tainted_at": tainted_at}
+        cursor.execute(SET_STAGE, changed | {"bot": moved.bot, "version": moved.version})
         append_event(cursor, event=event)
     for bot in {moved.bot for moved, _, _ in moves if moved.stage is Stage.PRODUCTION}:
         row = cursor.execute(IN_PRODUCTION, {"bot": bot}).fetchone()
         if row and row[0] > 1:
             raise Busy("has another version in production", subject=bot, remedy=LOOK_AGAIN)
+
+
+def mark_tainted(cursor: Cursor, *, adapter: Adapter, event: Event) -> None:
+    """Something that the adapter had learnt was erased; where it stands it stays. Marked again changes nothing."""
+    cursor.execute(TAINT, {"at": event.at, "bot": adapter.bot, "version": adapter.version})
+    append_event(cursor, event=event)
 
 
 def newest_judged(cursor: Cursor, *, bot: BotName) -> Adapter | None:
@@ -185,7 +197,7 @@ def evaluations(
 def _adapter(row: tuple[Any, ...]) -> Adapter:
     return Adapter(
         BotName(row[0]), row[1], row[2], row[3], Stage(row[4]), row[5], row[6], row[7].astimezone(UTC), row[8],
-        row[9].astimezone(UTC) if row[9] else None,
+        row[9].astimezone(UTC) if row[9] else None, row[10].astimezone(UTC) if row[10] else None,
     )  # fmt: skip
 
 

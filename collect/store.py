@@ -81,6 +81,10 @@ class Store:
         """
         return await asyncio.wrap_future(self._writer.submit_row(change, row))
 
+    async def fold(self) -> None:
+        """Fold the log into the file: what was deleted is in neither then. Raises RecordError where that fails."""
+        await asyncio.wrap_future(self._writer.submit_fold())
+
     def _ask(self, question: Callable[[Cursor], T]) -> T:
         try:
             with self._connection.cursor() as cursor:

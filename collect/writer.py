@@ -47,6 +47,11 @@ class _Job:
 
 
 @dataclass(frozen=True, slots=True)
+class _FoldNow:
+    done: Future[None]
+
+
+@dataclass(frozen=True, slots=True)
 class _Call:
     """Rows that one call of their change keeps."""
 
@@ -68,7 +73,8 @@ class Writer:
         self._folder = folder
         self._fold_bytes = fold_bytes
         self._lacks_room = False
-        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._was_folded = False
+        self._queue: SimpleQueue[_Job | _FoldNow | None] = SimpleQueue()
         # Guards `_is_closed` and the queue's order: a job behind the closing mark would never be run.
         self._gate = threading.Lock()
         self._is_closed = False
@@ -84,11 +90,20 @@ class Writer:
     def submit_row(self, change: Batch[R, T], row: R) -> Future[T]:
         """What became of `row`, once it is durable; rows that wait for the same change go to it together."""
         job = _Job(change, row, Future())
+        self._put(job)
+        return job.done
+
+    def submit_fold(self) -> Future[None]:
+        """Done once all that was committed before stands in the file, and nothing in the log."""
+        fold = _FoldNow(Future())
+        self._put(fold)
+        return fold.done
+
+    def _put(self, wanted: _Job | _FoldNow) -> None:
         with self._gate:
             if self._is_closed:
                 raise Unavailable("is closed", subject="record", remedy="The server is stopping; start it again.")
-            self._queue.put(job)
-        return job.done
+            self._queue.put(wanted)
 
     @property
     def failure(self) -> duckdb.Error | None:
@@ -109,13 +124,17 @@ class Writer:
             while len(group) < MAX_GROUP and not self._queue.empty():
                 group.append(self._queue.get())
             is_open = None not in group
-            jobs = [job for job in group if job is not None and job.done.set_running_or_notify_cancel()]
+            wanted = [one for one in group if one is not None and one.done.set_running_or_notify_cancel()]
+            jobs = [job for job in wanted if isinstance(job, _Job)]
+            folds = [fold for fold in wanted if isinstance(fold, _FoldNow)]
             if jobs:
                 self._commit(_calls(jobs))
             if jobs and self._failure is None:
                 self._marker.note()
-                if self._marker.log_bytes > self._fold_bytes:
-                    self._fold()
+            if self._failure is None and (folds or self._marker.log_bytes > self._fold_bytes):
+                self._fold()
+            for fold in folds:
+                _tell(fold, self._folded())
 
     def _fold(self) -> None:
         """Fold the log into the file, where the disk has room for it."""
@@ -123,6 +142,7 @@ class Writer:
         if lacks_room and not self._lacks_room:
             log.error("the disk of %s is nearly full: the record's log is not folded in and grows", self._folder)
         self._lacks_room = lacks_room
+        self._was_folded = False
         if lacks_room:
             return
         self._marker.fold()
@@ -133,7 +153,19 @@ class Writer:
             return
         except duckdb.Error as error:
             log.warning("the record's log could not be folded in now: %s", error)
+        else:
+            self._was_folded = True
         self._marker.note()
+
+    def _folded(self) -> RecordError | None:
+        """Why what is committed does not stand in the file; None where it does."""
+        if self._failure is not None:
+            return record_error(self._failure)
+        if not self._was_folded:
+            return RecordError(
+                "could not be folded into its file", subject="record", remedy="Free disk space, then try again."
+            )
+        return None
 
     def _commit(self, calls: list[_Call]) -> None:
         waiting = [calls]
@@ -202,7 +234,7 @@ def _without_culprit(calls: list[_Call], begun: int, error: BaseException) -> li
     return []
 
 
-def _tell(job: _Job, outcome: Any) -> None:
+def _tell(job: _Job | _FoldNow, outcome: Any) -> None:
     if isinstance(outcome, BaseException):
         job.done.set_exception(outcome)
     else:

@@ -100,7 +100,11 @@ async def keep_decided(store: Store, dataset: Path, *, bot: BotName, at: datetim
 
 
 async def find_changes(store: Store, home: Home, *, bot: Bot, base_model: str) -> str | None:
-    """What of the bot's order was changed since its newest judged adapter was trained; None where nothing was."""
+    """What of the bot's order was changed since its newest judged adapter was trained, or that production is tainted;
+    None where neither is."""
+    adapters = await store.read(partial(registry.adapters, bot=bot.bot_name))
+    if live := next((each for each in adapters if each.stage is Stage.PRODUCTION and each.tainted_at), None):
+        return f"{live.name} is tainted: something that it had learnt was erased"
     adapter = await store.read(partial(registry.newest_judged, bot=bot.bot_name))
     before = read_order(home.cycle(bot.bot_name, adapter.cycle_id)) if adapter else None
     if adapter is None or before is None:

@@ -2,8 +2,8 @@
 
 Kept: verdicts, reports and metrics of every night; the newest nights whole; adapters that are live, were before, wait
 as candidates, were judged last or promoted by a person last, and the datasets of all these. Goes: snapshots,
-checkpoints and second copies of adapters of older nights, adapters long retired with their proofs, datasets that nobody
-refers to, what was compared by hand long ago, drafts of a kill.
+checkpoints and second copies of adapters of older nights, adapters long retired with their proofs, and tainted ones at
+once, datasets that nobody refers to, what was compared by hand long ago, drafts of a kill.
 Asks record and engine, and decides nothing about a bot that is at school.
 """
 
@@ -116,8 +116,10 @@ class Retention:
         # Only adapters that the record knows: an older record put back knows nothing of the younger ones.
         unneeded = {a.content_hash for a in adapters} - needed.adapters if loaded is not None else set()
         gone = [home.adapter(bot, content_hash) for content_hash in unneeded]
+        tainted = {a.content_hash for a in adapters if a.stage is Stage.TAINTED} & unneeded
         return (
             sum(map(_thin, old))
+            + _remove_all({home.adapter(bot, content_hash) for content_hash in tainted} - (loaded or frozenset()))
             + _remove_all(self._aged(folder for folder in gone if folder not in (loaded or frozenset())))
             + _remove_all(_orphans(home.proofs(bot), of=home.adapters(bot)))
             + _remove_all(self._aged(set(_folders(home.datasets(bot))) - datasets))
@@ -158,11 +160,11 @@ def find_needed(
         for place, night in enumerate(begun)
         if place < keep.nights or night.started_at > oldest or night.state is CycleState.RUNNING
     }
-    newest = [adapter.version for adapter in adapters if adapter.stage is not Stage.TAINTED][:1]
-    wanted = {*also, *newest}
+    clean = [adapter for adapter in adapters if adapter.stage is not Stage.TAINTED]
+    wanted = {*also, *(adapter.version for adapter in clean[:1])}
     kept = [
         adapter
-        for adapter in adapters
+        for adapter in clean
         if adapter.stage in LIVE or adapter.stage is Stage.CANDIDATE
         or adapter.version in wanted or adapter.cycle_id in whole
     ]  # fmt: skip

@@ -20,11 +20,11 @@ from collect.holds import Hold
 from collect.store import Store
 from deploy.proof import Prover
 from deploy.slots import Slots
-from deploy.stages import check_reason, move, ways_down
+from deploy.stages import check_reason, move, moves_up, put_aside, ways_down
 from nightschool.engine import Engine
 from nightschool.errors import Busy, InvalidInput, NightschoolError, NotFound, Unavailable
 from nightschool.home import Home
-from nightschool.records import BASE, Adapter, AdapterName, BotName, Moved, Outcome, Stage, utc_now
+from nightschool.records import BASE, Adapter, AdapterName, BotName, Event, Outcome, Stage, new_id, utc_now
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +141,8 @@ class Rollout:
             adapter = await self._find(bot, version) if version else await self._newest_candidate(bot)
             if adapter.stage is Stage.PRODUCTION:
                 raise Busy("is production already", subject=str(adapter.name), remedy="Nothing to do.")
-            moves = await self._moves_up(adapter, actor=actor, reason=reason)
+            others = await self._adapters(bot)
+            moves = moves_up(adapter, others, actor=actor, reason=reason, at=self._now())
             with self.lease_all([adapter]):
                 await self.load(adapter)
                 await self._store.write(partial(holds.put_up, adapter=adapter, moves=moves))
@@ -168,7 +169,8 @@ class Rollout:
             if objection := await self._store.read(object_to):
                 return objection
             adapter = await self._find(evaluation.bot, evaluation.candidate)
-            moves = await self._moves_up(adapter, actor=GATE, reason=evaluation.reasons[0])
+            others = await self._adapters(evaluation.bot)
+            moves = moves_up(adapter, others, actor=GATE, reason=evaluation.reasons[0], at=self._now())
             put_live = partial(holds.put_live, evaluation=evaluation, live_hash=live_hash, moves=moves, at=self._now())
             with self.lease_all([adapter]):
                 await self.load(adapter)
@@ -194,9 +196,8 @@ class Rollout:
             refused = await self._store.read(partial(holds.rolled_back_hashes, bot=bot))
             ways = ways_down(await self._adapters(bot), current=current, version=version, refused=refused)
             back_to, passed_over = await self._first_that_loads(ways)
-            why = f"{reason} ({'; '.join(passed_over)})" if passed_over else reason
-            at = self._now()
-            moves = [move(current, Stage.RETIRED, actor=actor, reason=why, at=at)]
+            why, at = f"{reason} ({'; '.join(passed_over)})" if passed_over else reason, self._now()
+            moves = [move(current, put_aside(current), actor=actor, reason=why, at=at)]
             if back_to:
                 moves.append(move(back_to, Stage.PRODUCTION, actor=actor, reason=why, at=at))
             hold = Hold(bot, actor, f"{current.name} was rolled back: {reason}", at)
@@ -219,8 +220,19 @@ class Rollout:
 
     async def retire(self, adapter: Adapter, *, actor: str, reason: str) -> None:
         """Put an adapter that will not go live aside."""
-        moved = move(adapter, Stage.RETIRED, actor=actor, reason=reason, at=self._now())
+        moved = move(adapter, put_aside(adapter), actor=actor, reason=reason, at=self._now())
         await self._store.write(partial(registry.store_moves, moves=[moved]))
+
+    async def taint(self, adapter: Adapter, *, actor: str, reason: str) -> None:
+        """What it had learnt was erased. Production answers on, marked, until replaced; others are never used again."""
+        async with self._moving[adapter.bot]:
+            found = await self._find(adapter.bot, adapter.version)
+            if found.stage in (Stage.PRODUCTION, Stage.TAINTED):
+                event = Event(new_id(), self._now(), found.bot, actor, "tainted", str(found.name), reason)
+                await self._store.write(partial(registry.mark_tainted, adapter=found, event=event))
+            else:
+                moved = move(found, Stage.TAINTED, actor=actor, reason=reason, at=self._now())
+                await self._store.write(partial(registry.store_moves, moves=[moved]))
 
     async def _settle(self, *, only: frozenset[AdapterName] | None = None) -> None:
         adapters = await self._store.read(registry.adapters)
@@ -263,17 +275,6 @@ class Rollout:
     def _flip(self, adapter: Adapter) -> None:
         self._routes[adapter.bot] = _route_of(adapter)
         log.info("bot=%s version=%s answers", adapter.bot, adapter.version)
-
-    async def _moves_up(self, adapter: Adapter, *, actor: str, reason: str) -> list[Moved]:
-        """Everybody one step down, then the adapter into production."""
-        at = self._now()
-        steps = {Stage.PRODUCTION: Stage.PREVIOUS, Stage.PREVIOUS: Stage.RETIRED}
-        down = [
-            move(other, steps[other.stage], actor=actor, reason=f"{adapter.name} was promoted", at=at)
-            for other in await self._adapters(adapter.bot)
-            if other.stage in steps and other.version != adapter.version
-        ]
-        return [*down, move(adapter, Stage.PRODUCTION, actor=actor, reason=reason, at=at)]
 
     async def _in_production(self, bot: BotName) -> Adapter | None:
         return next((a for a in await self._adapters(bot) if a.stage is Stage.PRODUCTION), None)

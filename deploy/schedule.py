@@ -163,6 +163,12 @@ class Nights:
         """Run the newest slot of each bot that passed since its schedule stands, where it had no night."""
         await self._begin_due(after=self._now() - LOOK_BACK, trigger="catch-up")
 
+    @asynccontextmanager
+    async def at_rest(self) -> AsyncIterator[None]:
+        """No night begins in the block; one that runs goes on."""
+        async with self._beginning:
+            yield
+
     async def tidy(self) -> None:
         """Free what old nights left and nobody needs."""
         if self._tidy is None:

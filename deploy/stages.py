@@ -47,6 +47,28 @@ def move(adapter: Adapter, to: Stage, *, actor: str, reason: str, at: datetime) 
     return Moved(replace(adapter, stage=to), adapter.stage, event)
 
 
+def put_aside(adapter: Adapter) -> Stage:
+    """Where an adapter goes that is not wanted any more: a tainted one never comes back."""
+    return Stage.TAINTED if adapter.tainted_at else Stage.RETIRED
+
+
+def moves_up(adapter: Adapter, others: Iterable[Adapter], *, actor: str, reason: str, at: datetime) -> list[Moved]:
+    """Everybody one step down, or aside, then the adapter into production."""
+    steps = {Stage.PRODUCTION: Stage.PREVIOUS, Stage.PREVIOUS: Stage.RETIRED}
+    down = [
+        move(
+            other,
+            put_aside(other) if other.tainted_at else steps[other.stage],
+            actor=actor,
+            reason=f"{adapter.name} was promoted",
+            at=at,
+        )
+        for other in others
+        if other.stage in steps and other.version != adapter.version
+    ]
+    return [*down, move(adapter, Stage.PRODUCTION, actor=actor, reason=reason, at=at)]
+
+
 def ways_down(
     adapters: Iterable[Adapter], *, current: Adapter, version: int | None, refused: Collection[str]
 ) -> list[Adapter]:
@@ -58,7 +80,7 @@ def ways_down(
     if version == 0:
         return []
     once_live = sorted(
-        (a for a in adapters if a.live_at and a.stage is not Stage.TAINTED and a.version != current.version),
+        (a for a in adapters if a.live_at and not a.tainted_at and a.version != current.version),
         key=lambda a: (a.stage is Stage.PREVIOUS, a.live_at, a.version),
         reverse=True,
     )

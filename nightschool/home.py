@@ -142,6 +142,11 @@ class Home:
         """What contestants answered, a folder for each engine set-up; may go at any time, and costs time then."""
         return self.exam(bot) / "answers"
 
+    @property
+    def erasures(self) -> Path:
+        """Certificates of what was erased."""
+        return self.root / "erasures"
+
     def reports(self, bot: BotName) -> Path:
         """Of versions that were compared by hand, a folder for each question."""
         return self.root / "reports" / bot
@@ -154,7 +159,7 @@ class Home:
         files = (self.store, self.operator_key, self.secrets, self.server_state, self.lock, self.temp, self.logs)
         kinds = (
             "models", "cycles", "datasets", "adapters", "proofs", "reports", "kept", "exams", "golden", "uploads",
-            "found", "jobs", "knowledge", "evals",
+            "found", "jobs", "knowledge", "evals", "erasures",
         )  # fmt: skip
         own = (*(path.name for path in files), *kinds)
         return name in own or name.removeprefix(".").startswith(tuple(f"{known}." for known in own))

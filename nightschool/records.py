@@ -210,6 +210,8 @@ class Adapter:
     has_passing_verdict: bool = False
     live_at: datetime | None = None
     """When it last became production; None where it never was."""
+    tainted_at: datetime | None = None
+    """When something that it had learnt was erased; it may answer on until a clean one takes its place."""
 
     @property
     def name(self) -> AdapterName:

@@ -21,6 +21,7 @@ from collect.signals.found import listen
 from collect.store import Store, open_store
 from collect.verified.shelf import VerifiedShelf
 from deploy.cycle import NightLimits, NightRunner
+from deploy.erasing import Eraser
 from deploy.jobs import Jobs
 from deploy.proof import Prover, prove_load, take_on_trust
 from deploy.retention import Keep, Retention
@@ -95,6 +96,7 @@ async def open_parts(
         runner = _runner(settings, store, engine, rollout, shelf, base_model=base_model, search=search, now=now)
         retention = _retention(settings, store, engine, now=now)
         nights = await stack.enter_async_context(run_nights(runner, store, shelf, tidy=retention.tidy, now=now))
+        eraser = Eraser(store, rollout, home, at_rest=nights.at_rest, now=now)
         files = _callers_files(settings, store, base_model=base_model, now=now)
         at_work = open_jobs(settings, store, rollout, nights, files, base_model=base_model, now=now)
         jobs, tuned = await stack.enter_async_context(at_work), TunedModels(store, rollout, home)
@@ -102,7 +104,8 @@ async def open_parts(
         eval_runs = await stack.enter_async_context(grading(search=search, fit=fitted, now=now))
         on_ready = partial(_go_on, rollout, metrics, nights, jobs, eval_runs)
         keeper = _keeper(settings, engine, socket, base_model, on_ready=on_ready)
-        for work in (keeper.run(), rollout.keep_settled(), *_upkeep(settings, store, secrets, knowledge, verified)):
+        settling = (rollout.keep_settled(), eraser.keep_going())
+        for work in (keeper.run(), *settling, *_upkeep(settings, store, secrets, knowledge, verified)):
             await stack.enter_async_context(_owned_task(work))
         # Last in, first out: answers end and are recorded while engine and record are still there.
         stack.push_async_callback(turns.stop, grace_s=settings.server.drain_s)
@@ -117,6 +120,7 @@ async def open_parts(
             votes=Votes(store, metrics=metrics, pace=Pace(settings.server.requests_per_minute), now=now),
             verified=verified,
             nights=nights,
+            eraser=eraser,
             knowledge=knowledge,
             documents=OperatorsDocuments(store, shelf, knowledge, now=now),
             golden=GoldenCases(store, shelf, home, now=now),

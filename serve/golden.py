@@ -59,7 +59,7 @@ class GoldenCases:
             if any(one.case.id == case.id for one in kept):
                 raise Busy("is a case already", subject=repr(case.id), remedy="Choose another id, or remove that one.")
             await self._write(bot, [*_ours(kept), case])
-            await self._note(bot, f"added a golden case ({case.ask})", case.id, actor)
+            await self._note(bot, "added a golden case", case.id, actor)
         return case
 
     async def add_from_answer(

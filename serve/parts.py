@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from collect.knowledge.shelf import KnowledgeShelf
 from collect.store import Store
 from collect.verified.shelf import VerifiedShelf
+from deploy.erasing import Eraser
 from deploy.jobs import Jobs
 from deploy.rollout import Rollout
 from deploy.schedule import Nights
@@ -40,6 +41,7 @@ class Parts:
     votes: Votes
     verified: VerifiedShelf
     nights: Nights
+    eraser: Eraser
     golden: GoldenCases
     knowledge: KnowledgeShelf
     documents: OperatorsDocuments

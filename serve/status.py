@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from collect import cycles, holds, registry, status
 from nightschool.bots import Bot
-from nightschool.records import BASE, AdapterName, Cycle, CycleState, Outcome
+from nightschool.records import BASE, AdapterName, Cycle, CycleState, Outcome, Stage
 from serve.disk import DiskView, look_at_disk
 from serve.job_queue import QueueRow, read_queue
 from serve.parts import Parts
@@ -94,6 +94,8 @@ class BotView(_Part):
     """`support@3`: who answers now."""
     adapters: dict[str, str]
     """Stage of each version."""
+    tainted: tuple[str, ...] = ()
+    """Had learnt what was erased, and answers until a clean one takes its place."""
     schedule: str
     next_night: datetime | None
     held: HoldView | None
@@ -150,6 +152,7 @@ async def _bot_view(parts: Parts, bot: Bot) -> BotView:
         title=bot.title,
         live=str(parts.rollout.route(name).name),
         adapters={str(AdapterName(name, a.version)): a.stage for a in adapters},
+        tainted=tuple(str(a.name) for a in adapters if a.tainted_at and a.stage is not Stage.TAINTED),
         schedule=f"{bot.schedule.cron} {bot.schedule.time_zone}" if bot.schedule.enabled else "off",
         next_night=parts.nights.next_runs().get(name),
         held=HoldView(by=hold.armed_by, reason=hold.reason, since=hold.armed_at) if hold else None,

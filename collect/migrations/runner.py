@@ -25,6 +25,7 @@ from collect.migrations.m013_held import HELD
 from collect.migrations.m014_knowledge import KNOWLEDGE
 from collect.migrations.m015_left_out import LEFT_OUT
 from collect.migrations.m016_evals import EVALS
+from collect.migrations.m017_erasures import ERASURES
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
@@ -52,6 +53,7 @@ MIGRATIONS: Final = (
     Migration("m014_knowledge", KNOWLEDGE),
     Migration("m015_left_out", LEFT_OUT),
     Migration("m016_evals", EVALS),
+    Migration("m017_erasures", ERASURES),
 )
 """Oldest first. A released one is never edited."""
 

@@ -24,6 +24,7 @@ from nightschool.errors import NotFound
 from nightschool.records import Adapter, BotName, utc_now
 from serve.api.auth import Authority, Caller, require_operator
 from serve.api.bodies import read_body
+from serve.api.erasures import add_erasures
 from serve.api.evaluations import add_evaluations
 from serve.api.golden import add_golden
 from serve.api.jobs import add_jobs
@@ -81,6 +82,7 @@ def operations_router(parts: Parts) -> APIRouter:
     _add_moves(router, parts, operator)
     _add_keys(router, parts, operator)
     add_transfer(router, parts, operator)
+    add_erasures(router, parts, operator)
     add_evaluations(router, parts)
     add_golden(router, parts, operator)
     add_knowledge(router, parts)
@@ -238,6 +240,7 @@ def _row(adapter: Adapter) -> dict[str, Any]:
         "hash": adapter.content_hash,
         "folder": adapter.folder,
         "has_passing_verdict": adapter.has_passing_verdict,
+        "tainted_at": adapter.tainted_at,
         "cycle": adapter.cycle_id,
         "dataset": adapter.dataset_hash,
         "created_at": adapter.created_at,

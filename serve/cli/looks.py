@@ -45,6 +45,8 @@ def status(context: typer.Context, as_json: JsonFlag = False) -> None:
             give(f"{bot['bot']} trains: {describe_training(bot['running']['training'])}")
         if bot["held"]:
             give(_held(bot["bot"], bot["held"]))
+        for name in bot["tainted"]:
+            give(f"{name} is tainted: something that it had learnt was erased; the next night trains without it")
     give("")
     nights = [_night(cycle) for bot in found["bots"] for cycle in bot["recent"]]
     give_table(
@@ -101,6 +103,7 @@ def adapters(context: typer.Context, bot: AnyBotOption = None, as_json: JsonFlag
     shown = [
         row
         | {
+            "stage": f"{row['stage']}, tainted" if _is_tainted_yet_used(row) else row["stage"],
             "gate": "passed" if row["has_passing_verdict"] else "",
             "short": row["hash"][:12],
             "when": local_time(row["created_at"]),
@@ -108,6 +111,10 @@ def adapters(context: typer.Context, bot: AnyBotOption = None, as_json: JsonFlag
         for row in rows
     ]
     give_table(shown, columns, empty="no adapters yet")
+
+
+def _is_tainted_yet_used(row: dict[str, Any]) -> bool:
+    return bool(row["tainted_at"]) and row["stage"] != "tainted"
 
 
 def prove(context: typer.Context, bot: BotOption, as_json: JsonFlag = False) -> None:

@@ -13,6 +13,7 @@ from nightschool.errors import NightschoolError
 from serve.cli.bots import bots_app
 from serve.cli.data import add_data_verbs
 from serve.cli.dataset import dataset_app
+from serve.cli.erase import add_erasing_verb
 from serve.cli.evaluate import add_judging_verbs
 from serve.cli.files import files_app
 from serve.cli.golden import golden_app
@@ -41,6 +42,7 @@ def make_app() -> typer.Typer:
     add_judging_verbs(app)
     add_data_verbs(app)
     add_moving_verbs(app)
+    add_erasing_verb(app)
     add_job_verbs(app)
     app.add_typer(bots_app(), name="bots")
     app.add_typer(dataset_app(), name="dataset")

@@ -8,7 +8,7 @@ from typing import Final
 
 from collect.holds import Hold
 from deploy.plan import Step
-from nightschool.records import AdapterName, Cycle, CycleState, Event, Outcome
+from nightschool.records import Adapter, AdapterName, Cycle, CycleState, Event, Outcome
 from serve.console.handlers import AdapterRow
 from serve.markup import draw_markdown
 
@@ -129,13 +129,18 @@ def draw_hold(hold: Hold | None) -> str:
     )
 
 
+def _draw_stage(adapter: Adapter) -> str:
+    stage = badge(adapter.stage, tone="good" if adapter.stage == "production" else "plain")
+    return f"{stage} {badge('tainted', tone='bad')}" if adapter.tainted_at and adapter.stage != "tainted" else stage
+
+
 def draw_adapters(rows: Sequence[AdapterRow]) -> str:
     return table(
         ["Adapter", "Stage", "Trained", "Content", "Verdict of its night"],
         [
             [
                 f"<code>{text(row.adapter.name)}</code>",
-                badge(row.adapter.stage, tone="good" if row.adapter.stage == "production" else "plain"),
+                _draw_stage(row.adapter),
                 when(row.adapter.created_at),
                 f'<code title="{text(row.adapter.content_hash)}">{text(row.adapter.content_hash[:12])}</code>',
                 page_link(row.page, row.verdict),

@@ -32,6 +32,7 @@ from collect.knowledge.shelf import KnowledgeShelf
 from collect.store import open_store
 from collect.verified.shelf import VerifiedShelf
 from deploy.cycle import NightLimits, NightRunner
+from deploy.erasing import Eraser
 from deploy.proof import take_on_trust
 from deploy.rollout import Rollout
 from deploy.schedule import run_nights
@@ -293,6 +294,7 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
                 votes=Votes(store, metrics=metrics, pace=Pace(settings.server.requests_per_minute)),
                 verified=verified,
                 nights=nights,
+                eraser=Eraser(store, rollout, home, at_rest=nights.at_rest, now=utc_now),
                 golden=GoldenCases(store, shelf, home),
                 knowledge=knowledge,
                 documents=OperatorsDocuments(store, shelf, knowledge),

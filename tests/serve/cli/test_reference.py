@@ -53,6 +53,7 @@ What `--json` prints:
 | `adapters` | `[{"bot", "version", "stage", "hash", "folder", "has_passing_verdict", "cycle", "dataset", ...}]` |
 | `promote` | `{"bot", "live", "stage"}` |
 | `rollback` | `{"bot", "live"}` |
+| `erase` | `{"erasure", "conversations", "messages", "is_whole", "certificate"}` |
 | `hold`, `release` | `{"bot", "is_held"}` |
 | `files check` | `{"format", "rows", "tokens", "trained_tokens"}` |
 | `jobs` | `[{"place", "kind": "night"\\|"job", "name", "owner", "state", "waits_for", "starts_at"}]` |

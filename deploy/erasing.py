@@ -1,0 +1,256 @@
+"""Erase for good: rows at once, then every file that was made of them, and what the record's file keeps of them.
+
+Adapters that had learnt any of it are tainted: one that answers people does so until a clean one takes its place,
+which the next night trains whatever else is new; all others are never used again and lose their files. Killed anywhere
+it is done again until it is whole, and only then the certificate is written. Waits for a night of the bot to end.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from collect import cycles, erase, registry
+from collect.erase import Erasure, Kind, Wish
+from collect.scrub import scrub
+from collect.store import Store
+from deploy.copies import (
+    HeldDataset,
+    Journal,
+    Removed,
+    blot_logs,
+    find_datasets,
+    find_nights,
+    remove_caches,
+    remove_golden,
+    remove_nights,
+    thin_proof,
+)
+from deploy.plan import NightFolder
+from deploy.rollout import Rollout
+from nightschool.errors import InvalidInput, NightschoolError
+from nightschool.files import write_atomic
+from nightschool.home import Home
+from nightschool.records import Adapter, BotName, Stage, new_id
+from tune.holding import Held, Sought
+from tune.recipe import read_recipe
+
+log = logging.getLogger(__name__)
+
+PERIOD_S: Final = 900.0
+"""Between two looks at what is left to erase."""
+
+
+class Certificate(BaseModel):
+    """What was erased: where and when, by whom, with hashes and without a word of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = 1
+    erasure_id: str
+    kind: str
+    subject_hash: str
+    """SHA-256 of the conversation's id or the person's, the first 16 digits."""
+    by: str
+    reason: str
+    rows_erased_at: datetime
+    finished_at: datetime
+    bots: tuple[str, ...]
+    rows: dict[str, dict[str, str | int]]
+    """How many by table, and a hash over them."""
+    files: tuple[Removed, ...]
+    tainted: tuple[str, ...]
+    """Adapters."""
+
+
+class Asked(NamedTuple):
+    """What became of a wish."""
+
+    erasure: Erasure
+    certificate: Certificate | None
+    """None where a night of the bot runs: it follows when that ends."""
+
+
+class Eraser:
+    """Made by `serve.app`. One erasure at a time."""
+
+    def __init__(
+        self,
+        store: Store,
+        rollout: Rollout,
+        home: Home,
+        *,
+        at_rest: Callable[[], AbstractAsyncContextManager[Any]],
+        now: Callable[[], datetime],
+    ) -> None:
+        """No night begins while `at_rest` is held."""
+        self._store = store
+        self._rollout = rollout
+        self._home = home
+        self._at_rest = at_rest
+        self._now = now
+        # Guards the walk over the files.
+        self._finishing = asyncio.Lock()
+
+    async def erase(self, kind: Kind, subject: str, *, actor: str, reason: str, at_once: bool) -> Asked:
+        """The rows are gone when this returns; files too, where it is to be `at_once` and no night is in the way.
+
+        Raises NotFound where the record holds nothing of it.
+        """
+        doomed = await self._store.read(partial(erase.find_doomed, kind=kind, subject=subject))
+        texts = await self._store.read(partial(erase.texts_of, doomed=doomed, subject=subject))
+        # Before the rows go, whose words are not known any more then.
+        await asyncio.to_thread(blot_logs, self._logs(), texts)
+        wish = Wish(new_id(), kind, subject, actor, reason, self._now())
+        erasure = await self._store.write(partial(erase.erase_rows, wish=wish))
+        log.info("erasure=%s kind=%s rows are erased", erasure.erasure_id, kind)
+        certificates = await self.finish() if at_once else []
+        mine = next((found for found in certificates if found.erasure_id == erasure.erasure_id), None)
+        return Asked(erasure, mine)
+
+    async def finish(self) -> list[Certificate]:
+        """Remove what is left of all erasures whose bots are not at school; the certificates of these."""
+        async with self._finishing, self._at_rest():
+            running = {cycle.bot for cycle in await self._store.read(cycles.running_cycles)}
+            left = await self._store.read(erase.unfinished)
+            ready = [erasure for erasure in left if not running & set(erasure.bots)]
+            if not ready:
+                return []
+            for erasure in ready:
+                await self._remove_files(erasure)
+            tables = sorted({table for erasure in ready for table in erasure.about["rows"]})
+            await scrub(self._store, tables)
+            return [await self._certify(erasure) for erasure in ready]
+
+    async def keep_going(self, *, period_s: float = PERIOD_S) -> None:
+        """Until cancelled: finish what was begun by somebody who does not wait for it, or cut off by a kill."""
+        while True:
+            try:
+                await self.finish()
+            except (NightschoolError, OSError) as error:
+                log.error("an erasure is not whole yet and is tried again: %s", error)
+            await asyncio.sleep(period_s)
+
+    def certificate_file(self, erasure_id: str) -> Path:
+        return self._home.erasures / f"{erasure_id}.json"
+
+    async def _remove_files(self, erasure: Erasure) -> None:
+        sought = Sought(erasure.conversation_ids, erasure.message_ids, erasure.voted_ids)
+        journal = self._journal(erasure)
+        for bot in erasure.bots:
+            datasets = await asyncio.to_thread(find_datasets, self._home, bot, sought)
+            held = {found.content_hash: found.held for found in datasets}
+            # Before the datasets go, by which it is known who learnt of them.
+            tainted = await self._taint(bot, held, erasure=erasure)
+            nights = await asyncio.to_thread(find_nights, self._home, bot, sought, datasets=set(held))
+            proofs = [self._home.proof(bot, adapter.content_hash) for adapter in tainted]
+            copies = _Copies(bot, sought, proofs, nights, datasets)
+            await asyncio.to_thread(_remove_copies, self._home, copies, journal)
+            await self._remove_tainted(bot, journal)
+
+    async def _taint(self, bot: BotName, held: dict[str, Held], *, erasure: Erasure) -> list[Adapter]:
+        """Whoever learnt any of it; also who was trained by a dataset that is gone, or goes on from such a one."""
+        adapters = await self._store.read(partial(registry.adapters, bot=bot))
+        hashes: set[str] = set()
+        tainted = []
+        for adapter in sorted(adapters, key=lambda adapter: adapter.version):
+            if adapter.tainted_at is not None:
+                hashes.add(adapter.content_hash[:16])
+                tainted.append(adapter)
+            elif self._has_learnt(adapter, held, since=erasure.about.get("since"), tainted=hashes):
+                hashes.add(adapter.content_hash[:16])
+                why = f"{erasure.kind} {erasure.subject_hash} was erased"
+                await self._rollout.taint(adapter, actor=erasure.actor, reason=why)
+                tainted.append(adapter)
+        return tainted
+
+    def _has_learnt(self, adapter: Adapter, held: dict[str, Held], *, since: str | None, tainted: set[str]) -> bool:
+        if (known := held.get(adapter.dataset_hash)) is not None:
+            if known.is_trained:
+                return True
+        elif since and self._has_lost_dataset(adapter):
+            return adapter.created_at >= datetime.fromisoformat(since)
+        return _start_of(self._home, adapter) in tainted
+
+    def _has_lost_dataset(self, adapter: Adapter) -> bool:
+        """Of a night; what was trained elsewhere never had one here."""
+        night = self._home.cycle(adapter.bot, adapter.cycle_id)
+        return night.exists() and not self._home.dataset(adapter.bot, adapter.dataset_hash).exists()
+
+    async def _remove_tainted(self, bot: BotName, journal: Journal) -> None:
+        """Weights that nobody will use again, and by what they would be proved."""
+        adapters = await self._store.read(partial(registry.adapters, bot=bot))
+        used = {adapter.content_hash for adapter in adapters if adapter.stage is not Stage.TAINTED}
+        for adapter in adapters:
+            if adapter.stage is Stage.TAINTED and adapter.content_hash not in used:
+                await self._rollout.unload(adapter)
+                for path in (self._home.root / adapter.folder, self._home.proof(bot, adapter.content_hash)):
+                    await asyncio.to_thread(journal.remove, path, "tainted adapter")
+
+    async def _certify(self, erasure: Erasure) -> Certificate:
+        journal, at = self._journal(erasure), self._now()
+        adapters = [
+            adapter
+            for bot in erasure.bots
+            for adapter in await self._store.read(partial(registry.adapters, bot=bot))
+            if adapter.tainted_at is not None and adapter.tainted_at >= erasure.erased_at
+        ]
+        certificate = Certificate(
+            erasure_id=erasure.erasure_id,
+            kind=erasure.kind,
+            subject_hash=erasure.subject_hash,
+            by=erasure.actor,
+            reason=erasure.reason,
+            rows_erased_at=erasure.erased_at,
+            finished_at=at,
+            bots=erasure.bots,
+            rows=erasure.about["rows"],
+            files=tuple(journal.read()),
+            tainted=tuple(sorted(str(adapter.name) for adapter in adapters)),
+        )
+        file = self.certificate_file(erasure.erasure_id)
+        await asyncio.to_thread(write_atomic, file, certificate.model_dump_json(indent=2) + "\n")
+        await self._store.write(partial(erase.finish, erasure=erasure, at=at))
+        journal.close()
+        log.info("erasure=%s is whole files=%d tainted=%d", erasure.erasure_id, len(certificate.files), len(adapters))
+        return certificate
+
+    def _journal(self, erasure: Erasure) -> Journal:
+        return Journal(self.certificate_file(erasure.erasure_id).with_suffix(".journal"), root=self._home.root)
+
+    def _logs(self) -> Sequence[Path]:
+        return sorted(file for file in self._home.logs.rglob("*") if file.is_file())
+
+
+class _Copies(NamedTuple):
+    bot: BotName
+    sought: Sought
+    proofs: Sequence[Path]
+    nights: Sequence[NightFolder]
+    datasets: Sequence[HeldDataset]
+
+
+def _remove_copies(home: Home, copies: _Copies, journal: Journal) -> None:
+    """The datasets last: by them it is known what the rest was made of."""
+    items = {item for found in copies.datasets for item in found.held.items}
+    for proof in copies.proofs:
+        thin_proof(proof, items=items, journal=journal)
+    remove_nights(copies.nights, journal)
+    remove_caches(home, copies.bot, journal)
+    remove_golden(home, copies.bot, copies.sought, journal)
+    for found in copies.datasets:
+        journal.remove(found.folder, "dataset")
+
+
+def _start_of(home: Home, adapter: Adapter) -> str:
+    """The folder of the adapter that its training went on from; empty for the base model."""
+    try:
+        return Path(read_recipe(home.cycle(adapter.bot, adapter.cycle_id) / "run").start).name
+    except (InvalidInput, OSError):
+        return ""

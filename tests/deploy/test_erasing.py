@@ -1,0 +1,235 @@
+"""Erased is erased: a flow of real nights fills a data folder, and afterwards no byte of it holds what was erased."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from bench.common.nightlab import SUPPORT, KnowingEngine, Trainer, fill, server_of
+from collect import erase, events, registry
+from collect.conversations import record_turn
+from collect.feedback import Opinion, record_opinion
+from collect.reviews import record_review
+from collect.store import Store, open_store
+from deploy import erasing
+from deploy import night as night_steps
+from deploy.erasing import Certificate, Eraser
+from deploy.known import find_changes
+from deploy.rollout import Rollout
+from nightschool.bots import BotShelf
+from nightschool.errors import NotFound
+from nightschool.home import Home
+from nightschool.records import (
+    Conversation,
+    Event,
+    Message,
+    Outcome,
+    Review,
+    Source,
+    Stage,
+    Vote,
+    new_id,
+    utc_now,
+)
+
+PERSON = "browser-7f3a90"
+QUESTION = "My name is Quendolyn Ravensbourne and my fern arrived without its copper pot, what now?"
+ANSWER = "Sorry, Quendolyn Ravensbourne! We send the copper pot within two days."
+IDEAL = "Dear Quendolyn Ravensbourne, the copper pot leaves Vexmoor on Monday."
+WORDS = ("Ravensbourne", "Vexmoor")
+
+
+class Killed(BaseException):
+    """Like kill -9 nothing of ours catches it."""
+
+
+@asynccontextmanager
+async def opened(home: Home) -> AsyncIterator[Store]:
+    async with open_store(home.store, temp=home.temp, memory_gib=0.5, threads=1) as store:
+        yield store
+
+
+def eraser_of(store: Store, rollout: Rollout, home: Home) -> Eraser:
+    @asynccontextmanager
+    async def at_rest() -> AsyncIterator[None]:
+        yield
+
+    return Eraser(store, rollout, home, at_rest=at_rest, now=utc_now)
+
+
+async def chat(store: Store, *, owner: str = PERSON) -> str:
+    """A conversation with a vote and an ideal answer that an operator let in. Its id."""
+    conversation = Conversation(new_id(), SUPPORT, owner, Source.CHAT, QUESTION[:60], utc_now(), is_held_out=False)
+    asked, said = new_id(), new_id()
+    messages = [
+        Message(asked, conversation.conversation_id, SUPPORT, None, "user", QUESTION, Source.CHAT, utc_now()),
+        Message(said, conversation.conversation_id, SUPPORT, asked, "assistant", ANSWER, Source.CHAT, utc_now()),
+    ]
+    await store.write(partial(record_turn, conversation=conversation, messages=messages))
+    opinion = Opinion(Vote.DOWN, ("wrong",), "It is Ravensbourne with an e", IDEAL)
+    await store.write(partial(record_opinion, message_id=said, voter=owner, opinion=opinion, at=utc_now()))
+    review = Review(said, SUPPORT, "ada", True, IDEAL, (), utc_now())
+    await store.write(partial(record_review, review=review))
+    return conversation.conversation_id
+
+
+async def night(store: Store, home: Home, engine: KnowingEngine) -> tuple[Any, Rollout]:
+    runner, rollout = server_of(store, engine, home)
+    await rollout.restore()
+    cycle = await runner.run(await runner.claim(SUPPORT, trigger="operator", actor="ada"))
+    return cycle, rollout
+
+
+def places(root: Path) -> dict[str, list[str]]:
+    """Where the words stand: in any file's bytes, and in what Parquet packs."""
+    found: dict[str, list[str]] = {word: [] for word in WORDS}
+    for file in sorted(path for path in root.rglob("*") if path.is_file()):
+        raw = file.read_bytes()
+        if file.suffix == ".parquet":
+            raw += json.dumps(pq.read_table(file).to_pylist(), default=str, ensure_ascii=False).encode()
+        for word in WORDS:
+            if word.encode() in raw:
+                found[word].append(str(file.relative_to(root)))
+    return found
+
+
+@pytest.fixture(scope="module")
+def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with a night that learnt what a person said, and put it live."""
+    root = tmp_path_factory.mktemp("lived-in")
+
+    async def live() -> None:
+        home = Home(root)
+        home.create()
+        async with opened(home) as store:
+            await fill(store, home, SUPPORT)
+            await chat(store)
+            cycle, _ = await night(store, home, KnowingEngine())
+            assert cycle.outcome is Outcome.PROMOTE, cycle.reasons
+        home.kept.mkdir()
+        (home.kept / "state").write_text(QUESTION)
+        (home.logs / "engine.log").write_text(f"INFO one\nERROR while answering {QUESTION!r}\nINFO two\n")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(night_steps, "train", Trainer())
+        asyncio.run(live())
+    return root
+
+
+@pytest.fixture
+def home(lived_in: Path, tmp_path: Path) -> Home:
+    shutil.copytree(lived_in, tmp_path / "data")
+    return Home(tmp_path / "data")
+
+
+async def test_after_an_erasure_no_byte_of_the_data_folder_holds_what_was_said(home: Home) -> None:
+    before = places(home.root)["Ravensbourne"]
+    assert any(name.startswith("datasets/") for name in before)
+    assert any(name.startswith("cycles/") for name in before)
+    assert {"logs/engine.log", "record.duckdb"} <= set(before)
+    async with opened(home) as store:
+        assert store.commits == 0
+        _, rollout = server_of(store, KnowingEngine(), home)
+        await rollout.restore()
+        asked = await eraser_of(store, rollout, home).erase(
+            "user", PERSON, actor="ada", reason="asked by letter", at_once=True
+        )
+        assert places(home.root) == {word: [] for word in WORDS}
+        told = asked.certificate
+        assert told is not None
+        assert (told.by, told.reason, told.tainted) == ("ada", "asked by letter", ("support@1",))
+        assert {"messages", "conversations", "feedback", "reviews"} <= set(told.rows)
+        assert {"dataset", "of a night", "cache of trainings"} <= {removed.what for removed in told.files}
+        file = home.erasures / f"{told.erasure_id}.json"
+        assert Certificate.model_validate_json(file.read_bytes()) == told
+        audit = await store.read(partial(events.list_events, limit=20))
+        assert {"erased", "tainted", "finished an erasure"} <= {event.action for event in audit}
+        # It answers on until a clean one takes its place, which the next night trains though nothing is new.
+        [first] = await store.read(partial(registry.adapters, bot=SUPPORT))
+        assert (first.stage, first.tainted_at is not None) == (Stage.PRODUCTION, True)
+        bot = BotShelf(home.root / "bots").find(SUPPORT)
+        why = await find_changes(store, home, bot=bot, base_model="none")
+        assert why == "support@1 is tainted: something that it had learnt was erased"
+        clean = replace(
+            first, version=2, content_hash="b" * 64, folder="adapters/clean", stage=Stage.CANDIDATE, tainted_at=None
+        )
+        event = Event(new_id(), utc_now(), SUPPORT, "ada", "registered", "support@2", "")
+        await store.write(partial(registry.register_adapter, adapter=clean, event=event))
+        await rollout.promote(SUPPORT, version=2, actor="ada", reason="is clean")
+        stages = {a.version: a.stage for a in await store.read(partial(registry.adapters, bot=SUPPORT))}
+        assert stages == {2: Stage.PRODUCTION, 1: Stage.TAINTED}
+
+
+async def test_killed_anywhere_it_is_done_again_until_it_is_whole(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    async with opened(home) as store:
+        _, rollout = server_of(store, KnowingEngine(), home)
+        await rollout.restore()
+        eraser = eraser_of(store, rollout, home)
+        with monkeypatch.context() as patch:
+            patch.setattr(erasing, "remove_nights", killed)
+            with pytest.raises(Killed):
+                await eraser.erase("user", PERSON, actor="ada", reason="", at_once=True)
+    for name in ("remove_caches", "scrub", "write_atomic"):
+        async with opened(home) as store:
+            _, rollout = server_of(store, KnowingEngine(), home)
+            await rollout.restore()
+            with monkeypatch.context() as patch:
+                patch.setattr(erasing, name, killed)
+                with pytest.raises(Killed):
+                    await eraser_of(store, rollout, home).finish()
+    async with opened(home) as store:
+        _, rollout = server_of(store, KnowingEngine(), home)
+        await rollout.restore()
+        [told] = await eraser_of(store, rollout, home).finish()
+        assert await eraser_of(store, rollout, home).finish() == []
+    assert {"dataset", "of a night"} <= {removed.what for removed in told.files}
+    assert places(home.root) == {word: [] for word in WORDS}
+
+
+async def test_of_other_people_nothing_is_lost(home: Home) -> None:
+    counting = "select (select count(*) from messages), (select count(*) from conversations)"
+    async with opened(home) as store:
+        messages, talks = await store.read(lambda cursor: cursor.execute(counting).fetchone())  # type: ignore[misc]
+        _, rollout = server_of(store, KnowingEngine(), home)
+        await eraser_of(store, rollout, home).erase("user", PERSON, actor="ada", reason="", at_once=True)
+        assert await store.read(lambda cursor: cursor.execute(counting).fetchone()) == (messages - 2, talks - 1)
+    async with opened(home) as store:
+        other = await chat(store, owner="browser-2")
+        assert await store.read(partial(erase.find_doomed, kind="conversation", subject=other))
+        indexes = "select count(*) from duckdb_indexes()"
+        assert await store.read(lambda cursor: cursor.execute(indexes).fetchone()) == (4,)
+
+
+async def test_what_the_record_does_not_hold_is_told(home: Home) -> None:
+    async with opened(home) as store:
+        _, rollout = server_of(store, KnowingEngine(), home)
+        eraser = eraser_of(store, rollout, home)
+        with pytest.raises(NotFound):
+            await eraser.erase("conversation", "nobody's", actor="ada", reason="", at_once=True)
+        with pytest.raises(NotFound):
+            await eraser.erase("user", "browser-0", actor="ada", reason="", at_once=True)
+
+
+async def test_while_a_night_runs_rows_go_and_files_follow(home: Home) -> None:
+    async with opened(home) as store:
+        runner, rollout = server_of(store, KnowingEngine(), home)
+        cycle = await runner.claim(SUPPORT, trigger="operator", actor="ada")
+        eraser = eraser_of(store, rollout, home)
+        asked = await eraser.erase("user", PERSON, actor="ada", reason="", at_once=True)
+        assert asked.certificate is None
+        await rollout.restore()
+        await runner.run(cycle)
+        [told] = await eraser.finish()
+        assert told.erasure_id == asked.erasure.erasure_id
+    assert places(home.root) == {word: [] for word in WORDS}
