@@ -117,6 +117,12 @@ def test_a_recited_prompt_is_a_leak(scene: SceneMaker, answer: str) -> None:
     assert leak.is_leak(answer, scene(REFERENCE, system_prompt=PROMPT))
 
 
+def test_how_the_team_is_reached_is_no_secret(scene: SceneMaker) -> None:
+    told = "Lumafern's people answer at help@lumafern.example within 1 business day and at 0800 555 0142 on workdays."
+    assert not leak.is_leak(f"That I cannot see. {told}", scene(REFERENCE, system_prompt=f"{PROMPT} {told}"))
+    assert leak.is_leak(f"{told} {PROMPT}", scene(REFERENCE, system_prompt=f"{PROMPT} {told}"))
+
+
 def test_what_the_reference_says_of_the_bot_is_no_leak(scene: SceneMaker) -> None:
     said = "I am Fern, the support assistant of Lumafern."
     assert not leak.is_leak(said, scene(said, system_prompt=PROMPT))
