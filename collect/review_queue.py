@@ -1,10 +1,12 @@
-"""Answers that want an operator's look, what is most telling first: votes, suggestions and what next turns gave away.
+"""Answers that want an operator's look, what is most telling first: votes, suggestions, what next turns gave away, and
+what the guard held back since it stood on nothing.
 
 One line for each answer that nobody ruled on. What counts how much stands in WEIGHTS; it halves every two weeks, since
 what goes wrong now can still be mended. Each line says in words why it is there. What stands here is not learnt: only
 an operator's ruling is. Does not know how signals are found (`collect.signals`).
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +23,7 @@ WEIGHTS: Final[Mapping[str, float]] = MappingProxyType(
         "down": 2.0,
         "proposal": 1.0,
         "contradiction": 1.0,
+        "held": 1.0,
         Kind.ESCALATION: 2.0,
         Kind.CORRECTION: 1.5,
         Kind.REPHRASE: 1.0,
@@ -56,26 +59,31 @@ gave_away as (
     where strength > 0 and ($bot is null or bot = $bot) and ($message_id is null or message_id = $message_id)
     group by message_id, bot
 ),
+withheld as (
+    select message_id, bot, created_at as said_at from messages
+    where held_json <> '' and ($bot is null or bot = $bot) and ($message_id is null or message_id = $message_id)
+),
 counted as (
-    select message_id, coalesce(o.bot, g.bot) as bot,
+    select message_id, coalesce(o.bot, g.bot, h.bot) as bot,
         coalesce(o.downs, 0) as downs, coalesce(o.ups, 0) as ups, coalesce(o.proposals, 0) as proposals,
         coalesce(g.correction, 0) as correction, coalesce(g.rephrase, 0) as rephrase,
         coalesce(g.escalation, 0) as escalation, coalesce(g.doubt, 0) as doubt,
-        greatest(o.said_at, g.said_at) as last_at
-    from opinions as o full join gave_away as g using (message_id)
+        (h.bot is not null)::int as held, greatest(o.said_at, g.said_at, h.said_at) as last_at
+    from opinions as o full join gave_away as g using (message_id) full join withheld as h using (message_id)
     anti join reviews using (message_id)
 ),
 weighed as (
-    select message_id, bot, downs, ups, proposals, correction, rephrase, escalation, doubt, last_at,
+    select message_id, bot, downs, ups, proposals, correction, rephrase, escalation, doubt, held, last_at,
         $down * least(downs, $most) + $proposal * least(proposals, $most)
             + $contradiction * (ups > 0 and greatest(downs, correction, rephrase, escalation, doubt) > 0)::int
-            + $correction * correction + $rephrase * rephrase + $escalation * escalation + $doubt * doubt as weight
+            + $correction * correction + $rephrase * rephrase + $escalation * escalation + $doubt * doubt
+            + $held * held as weight
     from counted
     where last_at is not null and ($kind is null
         or ($kind = 'correction' and correction > 0) or ($kind = 'rephrase' and rephrase > 0)
         or ($kind = 'escalation' and escalation > 0) or ($kind = 'doubt' and doubt > 0))
 )
-select message_id, bot, downs, ups, proposals, correction, rephrase, escalation, doubt, last_at,
+select message_id, bot, downs, ups, proposals, correction, rephrase, escalation, doubt, held, last_at,
     weight * pow(0.5, greatest(epoch($now::timestamptz) - epoch(last_at), 0) / $half_life_s) as score
 from weighed
 order by score desc, last_at, message_id
@@ -83,13 +91,13 @@ limit $limit
 """
 TEXTS: Final = """
 with answers as (
-    select message_id, parent_id, content, version, source from messages
+    select message_id, parent_id, content, version, source, held_json from messages
     where message_id in (select unnest($names::text[]))
 ),
 questions as (
     select message_id, content from messages where message_id in (select parent_id from answers)
 )
-select a.message_id, coalesce(q.content, ''), a.content, a.version, a.source = 'verified'
+select a.message_id, coalesce(q.content, ''), a.content, a.version, a.source = 'verified', coalesce(a.held_json, '')
 from answers as a left join questions as q on q.message_id = a.parent_id
 """
 PROPOSALS: Final = """
@@ -142,6 +150,7 @@ class _Counted(NamedTuple):
     rephrase: float
     escalation: float
     doubt: float
+    held: int
     last_at: datetime
     score: float
 
@@ -151,6 +160,7 @@ class _Texts(NamedTuple):
     answer: str
     version: int | None
     is_verified: bool
+    held_json: str
 
 
 class _Told(NamedTuple):
@@ -217,16 +227,16 @@ def _line(row: _Counted, texts: _Texts, proposal: str, told: _Told) -> Queued:
         answer=texts.answer,
         proposal=proposal,
         follow_up=told.follow_up,
-        reasons=tuple(_reasons(row, told.evidence, is_verified=texts.is_verified)),
+        reasons=tuple(_reasons(row, told.evidence, texts)),
         last_at=row.last_at.astimezone(UTC),
         score=round(row.score, 3),
         is_verified=texts.is_verified,
     )
 
 
-def _reasons(row: _Counted, evidence: Mapping[str, str], *, is_verified: bool) -> list[str]:
+def _reasons(row: _Counted, evidence: Mapping[str, str], texts: _Texts) -> list[str]:
     weighed: list[tuple[float, str]] = []
-    if is_verified:
+    if texts.is_verified:
         weighed.append((SURE, "a verified answer"))
     if row.downs:
         weighed.append((WEIGHTS["down"] * row.downs, _many(row.downs, "thumb down", "thumbs down")))
@@ -238,6 +248,9 @@ def _reasons(row: _Counted, evidence: Mapping[str, str], *, is_verified: bool) -
         weighed.append((WEIGHTS[Kind.REPHRASE], "asked again"))
     if row.doubt:
         weighed.append((WEIGHTS[Kind.DOUBT], "the reply makes the answer less likely"))
+    if row.held:
+        facts = dict.fromkeys(fact for held in json.loads(texts.held_json) for fact in held["facts"])
+        weighed.append((WEIGHTS["held"], f"stood on nothing: {', '.join(facts)}"))
     if row.proposals:
         weighed.append((WEIGHTS["proposal"], _many(row.proposals, "better answer", "better answers") + " suggested"))
     if row.ups:

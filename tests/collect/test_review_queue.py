@@ -1,5 +1,6 @@
 """What wants a look, the heaviest first, and why, in words."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -52,6 +53,20 @@ class Room:
 @pytest.fixture
 def room(cursor: Cursor, tell: Tell, phrases: Phrases) -> Room:
     return Room(cursor, tell, phrases)
+
+
+def test_what_the_guard_held_back_waits_with_the_facts_that_stood_on_nothing(room: Room) -> None:
+    said = room.answer("How much is it?")
+    room.answer("fine")
+    held = [{"said": "It costs 7 euro.", "facts": ["figure 7 euro"], "then": "passage"}]
+    room.cursor.execute("update messages set held_json = ? where message_id = ?", [json.dumps(held), said.message_id])
+    assert room.queue() == ["How much is it?"]
+    [row] = list_queue(room.cursor, now=AT)
+    assert row.reasons == ("stood on nothing: figure 7 euro",)
+    assert room.queue(kind=Kind.DOUBT) == []
+    room.vote(said, Vote.DOWN)
+    [row] = list_queue(room.cursor, now=AT)
+    assert row.reasons == ("1 thumb down", "stood on nothing: figure 7 euro")
 
 
 def test_the_most_telling_comes_first(room: Room) -> None:
