@@ -149,7 +149,7 @@ def _find_fault(file: Path, mark: Mark | None) -> tuple[str, str] | None:
         if log_bytes:
             return "is missing, and its log is there", "Put the file back to which that log belongs."
         return (
-            ("is missing", "Put it back, or a copy of it." + ON_PURPOSE)
+            ("is missing", "Put it back, or a backup: nightschool restore." + ON_PURPOSE)
             if mark is not None and mark.file_bytes
             else None
         )
@@ -158,13 +158,13 @@ def _find_fault(file: Path, mark: Mark | None) -> tuple[str, str] | None:
     if _size(file) < mark.file_bytes:
         return (
             f"is cut short ({_size(file):,} of {mark.file_bytes:,} bytes)",
-            "Put a copy of it and of its log back." + ON_PURPOSE,
+            "Bring back a backup: nightschool restore." + ON_PURPOSE,
         )
     if log_bytes < mark.log_bytes:
         what = "is cut short" if log_file.exists() else "is missing"
         return (
             f"has lost what was said last: its log {log_file.name} {what} ({log_bytes:,} of {mark.log_bytes:,} bytes)",
-            "Put that file back." + ON_PURPOSE,
+            "Put that file back, or bring back a backup: nightschool restore." + ON_PURPOSE,
         )
     is_ours = _head(log_file, mark.head_bytes)[1] == mark.head if mark.log_bytes else True
     if not is_ours or (mark.phase == "closed" and not mark.log_bytes and log_bytes):

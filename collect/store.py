@@ -16,10 +16,14 @@ from typing import Final, TypeVar
 
 import duckdb
 
-from collect.integrity import Marker, check_files, fold_log, foreign_log
-from collect.migrations.runner import migrate
+from collect.backups import draft_backup, keep_backup
+from collect.integrity import Marker, check_files, fold_log
+from collect.migrations.runner import is_behind, migrate
+from collect.opening import cannot_open, connect_record
+from collect.replace import finish_replacing
 from collect.writer import FATAL, Batch, Writer, record_error
-from nightschool.errors import NightschoolError, RecordError, Unavailable
+from nightschool.errors import NightschoolError
+from nightschool.records import utc_now
 
 Cursor = duckdb.DuckDBPyConnection
 R = TypeVar("R")
@@ -28,13 +32,9 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 FAILURE_POLL_S: Final = 0.5
+UPGRADES_KEPT: Final = 3
+"""Backups that were taken before the schema changed."""
 READERS: Final = 4
-NEVER: Final = "1TB"
-"""A log of this size DuckDB would fold in by itself, inside of a commit; the writer does before, between two."""
-FORMAT: Final = "v1.4.0"
-"""Of a new file: from this on DuckDB names the file in each of its logs, and refuses another's."""
-SPILL_FACTOR: Final = 4
-"""A question may put this many times its memory into the temporary folder, and not fill the disk."""
 
 
 class Store:
@@ -94,13 +94,18 @@ class Store:
 
 
 @asynccontextmanager
-async def open_store(file: Path, *, temp: Path, memory_gib: float, threads: int) -> AsyncIterator[Store]:
+async def open_store(
+    file: Path, *, temp: Path, memory_gib: float, threads: int, backups: Path | None = None
+) -> AsyncIterator[Store]:
     """The record in `file`, made where there is none and migrated, for the length of the block.
 
+    Where `backups` is a folder, an older record is copied there before its schema changes.
     At the end writes that wait are committed first. Raises Unavailable where another process has it open, RecordError
     where it is damaged, of a newer Nightschool, or lacks a file.
     """
-    connection, marker = await asyncio.to_thread(_open, file, temp=temp, memory_gib=memory_gib, threads=threads)
+    connection, marker = await asyncio.to_thread(
+        _open, file, temp=temp, memory_gib=memory_gib, threads=threads, backups=backups
+    )
     writer = Writer(connection.cursor(), marker, folder=file.parent)
     readers = ThreadPoolExecutor(READERS, thread_name_prefix="record-reader")
 
@@ -119,24 +124,25 @@ async def open_store(file: Path, *, temp: Path, memory_gib: float, threads: int)
         await asyncio.to_thread(close)
 
 
-def _open(file: Path, *, temp: Path, memory_gib: float, threads: int) -> tuple[Cursor, Marker]:
+def _open(file: Path, *, temp: Path, memory_gib: float, threads: int, backups: Path | None) -> tuple[Cursor, Marker]:
     # The first parametrised statement would import pandas, which stalls it for a second.
     import pandas  # noqa: F401, PLC0415
 
     file.parent.mkdir(parents=True, exist_ok=True)
     temp.mkdir(parents=True, exist_ok=True)
+    finish_replacing(file)
     check_files(file)
-    connect = partial(_connect, file, temp=temp, memory_gib=memory_gib, threads=threads)
+    connect = partial(connect_record, file, temp=temp, memory_gib=memory_gib, threads=threads)
     connection = connect()
     marker = Marker(file)
     marker.begin()
     try:
         try:
-            connection = _prepare(connection, file, temp=temp)
+            connection = _prepare(connection, file, temp=temp, backups=backups)
         except _NoCheckpoint as error:
             # An intact record on a full disk: it is whole without having been folded together.
             log.error("the record's log cannot be folded in, most likely for lack of disk: %s", error)
-            connection = _prepare(connect(), file, temp=temp, with_checkpoint=False)
+            connection = _prepare(connect(), file, temp=temp, backups=backups, with_checkpoint=False)
     except BaseException:
         marker.close()
         raise
@@ -148,7 +154,9 @@ class _NoCheckpoint(Exception):
     """The log could not be folded in; the connection is dead, the files are whole."""
 
 
-def _prepare(connection: Cursor, file: Path, *, temp: Path, with_checkpoint: bool = True) -> Cursor:
+def _prepare(
+    connection: Cursor, file: Path, *, temp: Path, backups: Path | None, with_checkpoint: bool = True
+) -> Cursor:
     """The connection, migrated and locked down; closed again where that fails."""
     try:
         # Global, so that cursors have it: otherwise a snapshot's columns would name the machine's zone.
@@ -156,6 +164,10 @@ def _prepare(connection: Cursor, file: Path, *, temp: Path, with_checkpoint: boo
         connection.execute("set enable_progress_bar = false")
         # "in (select unnest($names))" of up to so many names goes by the index; beyond, the whole table is read.
         connection.execute("set global dynamic_or_filter_threshold = 1024")
+        if backups is not None and is_behind(connection):
+            draft = draft_backup(connection, file, temp=temp, reason="upgrade", at=utc_now())
+            made = keep_backup(draft, backups, keep=UPGRADES_KEPT)
+            log.info("backup=%s messages=%d before the record's schema changes", made.folder, made.messages)
         migrate(connection)
         # Opening replays the log but does not fold it in, so the next start would replay it again.
         if with_checkpoint:
@@ -171,57 +183,5 @@ def _prepare(connection: Cursor, file: Path, *, temp: Path, with_checkpoint: boo
         raise
     except duckdb.Error as error:
         connection.close()
-        raise _cannot_open(file, error) from error
+        raise cannot_open(file, error) from error
     return connection
-
-
-def _connect(file: Path, *, temp: Path, memory_gib: float, threads: int) -> Cursor:
-    settings: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": f"{memory_gib}GiB",
-        "threads": threads,
-        "temp_directory": str(temp),
-        "max_temp_directory_size": f"{SPILL_FACTOR * memory_gib}GiB",
-        "checkpoint_threshold": NEVER,
-        "storage_compatibility_version": FORMAT,
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-    }
-    try:
-        return duckdb.connect(file, config=settings)
-    except duckdb.Error as error:
-        raise _cannot_open(file, error) from error
-
-
-FOREIGN_LOG: Final = "WAL does not match database"
-WHY: Final = (
-    # DuckDB has no types of its own for these, only its words.
-    (
-        "Could not set lock on file",
-        "another Nightschool server runs on this data folder",
-        "Stop that one first, or set NIGHTSCHOOL_HOME to another folder.",
-    ),
-    (
-        "different configuration",
-        "is open in this process already",
-        "Close it first, or set NIGHTSCHOOL_HOME to another folder.",
-    ),
-    ("Permission denied", "belongs to another user or may not be written", "Give it to the user who runs the server."),
-    ("Read-only file system", "lies on a file system that may only be read", "Set NIGHTSCHOOL_HOME to another folder."),
-    ("No space left on device", "finds no room on its disk", "Free some; the record itself is whole."),
-    ("Is a directory", "is a folder", "Move it away; a record is one file."),
-    ("newer version of DuckDB", "was written by a newer Nightschool", "Upgrade Nightschool."),
-    ("Out of Memory", "wants more memory than store.memory_gib gives", "Raise store.memory_gib."),
-    ("Memory must have", "is given a memory that is none", "Mend store.memory_gib."),
-)
-
-
-def _cannot_open(file: Path, error: duckdb.Error) -> Unavailable | RecordError:
-    """What to do depends on why; only a damaged file wants its copy back."""
-    if FOREIGN_LOG in str(error):
-        return foreign_log(file)
-    for words, problem, remedy in WHY:
-        if words in str(error):
-            return Unavailable(problem, subject=str(file), remedy=remedy)
-    return RecordError(
-        f"is damaged ({error})", subject=str(file), remedy="Put a copy of it and of its .wal back, made while stopped."
-    )

@@ -69,6 +69,16 @@ class Home:
         return self.root / "kept"
 
     @property
+    def backups(self) -> Path:
+        """Copies of the record, a folder each, where the settings name no other place."""
+        return self.root / "backups"
+
+    @property
+    def replaced(self) -> Path:
+        """Records in whose place a backup was put, a folder each: an operator deletes them."""
+        return self.root / "replaced"
+
+    @property
     def uploads(self) -> Path:
         """Files that callers sent, and what trainings left for them."""
         return self.root / "uploads"
@@ -159,7 +169,7 @@ class Home:
         files = (self.store, self.operator_key, self.secrets, self.server_state, self.lock, self.temp, self.logs)
         kinds = (
             "models", "cycles", "datasets", "adapters", "proofs", "reports", "kept", "exams", "golden", "uploads",
-            "found", "jobs", "knowledge", "evals", "erasures",
+            "found", "jobs", "knowledge", "evals", "erasures", "backups", "replaced",
         )  # fmt: skip
         own = (*(path.name for path in files), *kinds)
         return name in own or name.removeprefix(".").startswith(tuple(f"{known}." for known in own))

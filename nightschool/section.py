@@ -7,13 +7,27 @@ and no text holds a character that is not seen. Does not know which sections the
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from nightschool.errors import InvalidSettings
 from nightschool.text import visible
+
+
+def _folder(given: object) -> object:
+    if not isinstance(given, str):
+        return given
+    if not given.strip():
+        raise ValueError("is empty; name a folder or unset it")
+    try:
+        return Path(given).expanduser()
+    except RuntimeError as error:
+        raise ValueError("begins with a ~ that is nobody's home") from error
+
+
+Folder = Annotated[Path, BeforeValidator(_folder)]
 
 
 class Section(BaseModel):

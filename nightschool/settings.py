@@ -22,12 +22,13 @@ from pydantic import (
     ValidationError,
 )
 
+from nightschool.backup_part import BackupSettings
 from nightschool.errors import InvalidSettings
 from nightschool.evals_part import EvalsSettings
 from nightschool.faults import describe_faults, dotted_keys
 from nightschool.fine_tuning_part import FineTuningSettings
 from nightschool.home import Home
-from nightschool.section import Section, read_toml
+from nightschool.section import Folder, Section, read_toml
 
 PREFIX: Final = "NIGHTSCHOOL_"
 CONFIG: Final = "NIGHTSCHOOL_CONFIG"
@@ -38,17 +39,6 @@ NOT_SETTINGS: Final = frozenset(
 """Read by set-up and by the vLLM plugin, not by this tree."""
 HTTP_URL: Final = TypeAdapter(AnyHttpUrl)
 DAY_S: Final = 24 * 3600
-
-
-def _folder(given: object) -> object:
-    if not isinstance(given, str):
-        return given
-    if not given.strip():
-        raise ValueError("is empty; name a folder or unset it")
-    try:
-        return Path(given).expanduser()
-    except RuntimeError as error:
-        raise ValueError("begins with a ~ that is nobody's home") from error
 
 
 def _engine_url(text: str) -> str:
@@ -86,9 +76,6 @@ def _cards(text: str) -> str:
 def _number(given: object) -> object:
     """A choice among numbers, which stand as text in the environment."""
     return int(given) if isinstance(given, str) and given.isascii() and given.isdecimal() and len(given) < 9 else given
-
-
-Folder = Annotated[Path, BeforeValidator(_folder)]
 
 
 class ServerSettings(Section):
@@ -178,6 +165,7 @@ class Settings(Section):
     night: NightSettings = NightSettings()
     fine_tuning: FineTuningSettings = FineTuningSettings()
     evals: EvalsSettings = EvalsSettings()
+    backup: BackupSettings = BackupSettings()
 
     @property
     def paths(self) -> Home:

@@ -49,6 +49,7 @@ from serve.api.legacy import legacy_router
 from serve.api.models import models_router
 from serve.api.operations import operations_router
 from serve.audited import follow_passwords
+from serve.backups import Backups, backups_folder
 from serve.budget import Fit, fit
 from serve.disk import watch_disk
 from serve.documents import OperatorsDocuments
@@ -90,7 +91,7 @@ async def open_parts(
         engine, socket = await _connect(settings.engine, stack, template=template)
         rollout = _rollout(settings, store, engine, bots=len(shelf.bots), now=now)
         knowledge = KnowledgeShelf(store, shelf, home, bots_folder=settings.bots, now=now)
-        verified = VerifiedShelf(store, shelf)
+        verified, backups = VerifiedShelf(store, shelf), Backups(store, home, settings.backup, now=now)
         search, verify, fitted = knowledge.search, verified.find_standing, _fit(settings.engine, engine)
         turns = Turns(store, engine, rollout, metrics=metrics, search=search, fit=fitted, verify=verify, now=now)
         runner = _runner(settings, store, engine, rollout, shelf, base_model=base_model, search=search, now=now)
@@ -104,7 +105,7 @@ async def open_parts(
         eval_runs = await stack.enter_async_context(grading(search=search, fit=fitted, now=now))
         on_ready = partial(_go_on, rollout, metrics, nights, jobs, eval_runs)
         keeper = _keeper(settings, engine, socket, base_model, on_ready=on_ready)
-        settling = (rollout.keep_settled(), eraser.keep_going())
+        settling = (rollout.keep_settled(), eraser.keep_going(), backups.keep_going())
         for work in (keeper.run(), *settling, *_upkeep(settings, store, secrets, knowledge, verified)):
             await stack.enter_async_context(_owned_task(work))
         # Last in, first out: answers end and are recorded while engine and record are still there.
@@ -128,6 +129,7 @@ async def open_parts(
             jobs=jobs,
             tuned=tuned,
             eval_runs=eval_runs,
+            backups=backups,
             metrics=metrics,
             secrets=secrets,
             engine_status=lambda: keeper.status,
@@ -159,8 +161,8 @@ def _fit(settings: EngineSettings, engine: Engine) -> Fit:
 
 async def _open_record(settings: Settings, stack: AsyncExitStack) -> Store:
     home, wanted = settings.paths, settings.store
-    opening = open_store(home.store, temp=home.temp, memory_gib=wanted.memory_gib, threads=wanted.threads)
-    store = await stack.enter_async_context(opening)
+    opening = partial(open_store, home.store, temp=home.temp, backups=backups_folder(home, settings.backup))
+    store = await stack.enter_async_context(opening(memory_gib=wanted.memory_gib, threads=wanted.threads))
     # A record that was closed by a failure ends the server, so that whoever supervises it starts it again.
     await stack.enter_async_context(_owned_task(store.until_failure()))
     await _write_operator_key(store, home)

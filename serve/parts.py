@@ -17,6 +17,7 @@ from nightschool.bots import BotShelf
 from nightschool.engine import Engine
 from nightschool.home import Home
 from nightschool.settings import Settings
+from serve.backups import Backups
 from serve.documents import OperatorsDocuments
 from serve.eval_runs import EvalRuns
 from serve.files import CallersFiles
@@ -49,6 +50,7 @@ class Parts:
     jobs: Jobs
     tuned: TunedModels
     eval_runs: EvalRuns
+    backups: Backups
     metrics: Metrics
     secrets: Secrets
     engine_status: Callable[[], EngineStatus]

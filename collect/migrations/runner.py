@@ -62,6 +62,13 @@ MARK: Final = "insert into migrations (name, applied_at) values ($name, $at)"
 KNOWN: Final = "select name from migrations order by name"
 
 
+def is_behind(connection: Cursor) -> bool:
+    """Whether `migrate` would change a record that holds something."""
+    if not connection.execute("select 1 from duckdb_tables() where table_name = 'migrations'").fetchone():
+        return False
+    return len(connection.execute(KNOWN).fetchall()) < len(MIGRATIONS)
+
+
 def migrate(
     connection: Cursor,
     *,

@@ -23,6 +23,7 @@ from deploy.proof import measure_load
 from nightschool.errors import NotFound
 from nightschool.records import Adapter, BotName, utc_now
 from serve.api.auth import Authority, Caller, require_operator
+from serve.api.backups import add_backups
 from serve.api.bodies import read_body
 from serve.api.erasures import add_erasures
 from serve.api.evaluations import add_evaluations
@@ -83,6 +84,7 @@ def operations_router(parts: Parts) -> APIRouter:
     _add_keys(router, parts, operator)
     add_transfer(router, parts, operator)
     add_erasures(router, parts, operator)
+    add_backups(router, parts, operator)
     add_evaluations(router, parts)
     add_golden(router, parts, operator)
     add_knowledge(router, parts)

@@ -13,16 +13,23 @@ from typing import Final, NamedTuple
 
 import httpx
 
+from collect.backups import list_backups
+from collect.check import examine_in_child
 from nightschool.bots import load_bots
 from nightschool.errors import InvalidSettings, NightschoolError, Unavailable
 from nightschool.files import free_bytes, read_manifest
+from nightschool.records import utc_now
 from nightschool.settings import Settings
+from serve.backups import backups_folder
 from serve.base_model import check_probe, describe_probe, probe_base
 from serve.cli.address import listening_fault
 from serve.cli.client import server_url
 from tune.probe import read_probe
 
 GIB: Final = 2**30
+DAY_H: Final = 24
+OLD_BACKUP_H: Final = 8 * DAY_H
+"""A schedule of once a week would have taken another."""
 WANTED_DISK_GIB: Final = 4
 WANTED_MEMORY_GIB: Final = 6
 READY_TIMEOUT_S: Final = 15
@@ -46,7 +53,8 @@ class Finding(NamedTuple):
 def examine_machine(settings: Settings) -> list[Finding]:
     """Every check, in an order that a person would follow."""
     checks: tuple[Callable[[Settings], Finding], ...] = (
-        _python, _packages, _engine_package, _compiler, _threads_library, _gpu, _disk, _memory, _bots, _model, _server,
+        _python, _packages, _engine_package, _compiler, _threads_library, _gpu, _disk, _memory, _bots, _model,
+        _backup, _server,
     )  # fmt: skip
     return [check(settings) for check in checks]
 
@@ -143,6 +151,24 @@ def _probe(settings: Settings, model: str) -> Finding:
     except NightschoolError as error:
         return Finding(Mark.FAIL, "base model", f"{error.subject} {error.problem}", error.remedy)
     return Finding(Mark.OK, "base model", f"{model}: {describe_probe(probe)}")
+
+
+def _backup(settings: Settings) -> Finding:
+    """The newest one, read through."""
+    kept = list_backups(backups_folder(settings.paths, settings.backup))
+    if not kept:
+        mark = Mark.WARN if settings.paths.store.exists() else Mark.OK
+        return Finding(mark, "backup", "none", "`nightschool backup` takes one." if mark is Mark.WARN else "")
+    newest = kept[0]
+    hours = (utc_now() - newest.taken_at).total_seconds() / 3600
+    age = f"{hours:.0f} hours" if hours < 2 * DAY_H else f"{hours / DAY_H:.0f} days"
+    try:
+        examine_in_child(newest.folder)
+    except NightschoolError as error:
+        return Finding(Mark.FAIL, "backup", f"{error.subject} {error.problem}", "`nightschool backup` takes another.")
+    found = f"{newest.folder}: {age} old, {newest.messages:,} messages, whole"
+    is_old = bool(settings.backup.keep) and hours > OLD_BACKUP_H
+    return Finding(Mark.WARN if is_old else Mark.OK, "backup", found, "server.log says why." if is_old else "")
 
 
 def _server(settings: Settings) -> Finding:

@@ -24,6 +24,7 @@ from serve.cli.local import add_local_verbs
 from serve.cli.looks import add_looking_verbs
 from serve.cli.moves import add_moving_verbs
 from serve.cli.options import Chosen, ConfigOption, HomeOption
+from serve.cli.record import add_record_verbs
 from serve.cli.talk import say
 
 
@@ -41,6 +42,7 @@ def make_app() -> typer.Typer:
     add_looking_verbs(app)
     add_judging_verbs(app)
     add_data_verbs(app)
+    add_record_verbs(app)
     add_moving_verbs(app)
     add_erasing_verb(app)
     add_job_verbs(app)

@@ -54,6 +54,7 @@ from serve.api.health import health_router
 from serve.api.legacy import legacy_router
 from serve.api.models import models_router
 from serve.api.operations import operations_router
+from serve.backups import Backups
 from serve.documents import OperatorsDocuments
 from serve.files import CallersFiles
 from serve.golden import GoldenCases
@@ -302,6 +303,7 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
                 jobs=jobs,
                 tuned=tuned,
                 eval_runs=eval_runs,
+                backups=Backups(store, home, settings.backup),
                 metrics=metrics,
                 secrets=secrets.secrets,
                 engine_status=lambda: EngineStatus(EngineState.READY, starts=1),

@@ -1,0 +1,74 @@
+"""Backups of the record while the server runs: by the clock, and when an operator asks for one.
+
+One at a time. Does not know what a backup holds (`collect.whole`).
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from collect.backups import Backup, Reason, draft_backup, keep_backup, scheduled_since
+from collect.store import Store
+from nightschool.backup_part import BackupSettings
+from nightschool.errors import NightschoolError
+from nightschool.home import Home
+from nightschool.records import utc_now
+
+log = logging.getLogger(__name__)
+
+LOOK_S: Final = 60.0
+RETRY_S: Final = 900.0
+
+
+class Backups:
+    """Takes them. Made once, for one store."""
+
+    def __init__(
+        self, store: Store, home: Home, settings: BackupSettings, *, now: Callable[[], datetime] = utc_now
+    ) -> None:
+        self._store = store
+        self._home = home
+        self._settings = settings
+        self._now = now
+        # Guards the drafts: each clears away what the one before left.
+        self._taking = asyncio.Lock()
+
+    async def take(self, reason: Reason = "asked") -> Backup:
+        """The record as of now, read back by another process. Raises Unavailable without room, RecordError."""
+        async with self._taking:
+            draft = await self._store.read(
+                partial(draft_backup, file=self._home.store, temp=self._home.temp, reason=reason, at=self._now())
+            )
+            made = await asyncio.to_thread(keep_backup, draft, self.folder, keep=self._settings.keep)
+        log.info("backup=%s messages=%d bytes=%d", made.folder, made.messages, made.size_bytes)
+        return made
+
+    @property
+    def folder(self) -> Path:
+        return backups_folder(self._home, self._settings)
+
+    async def keep_going(self) -> None:
+        """Take each scheduled backup once it is due, also one that was missed; until cancelled."""
+        while True:
+            is_well = await self.take_due()
+            await asyncio.sleep(LOOK_S if is_well else RETRY_S)
+
+    async def take_due(self) -> bool:
+        """Take one where one is due; False where that failed, which is told in the log."""
+        try:
+            since = await self._store.read(partial(scheduled_since, folder=self.folder))
+            if self._settings.is_due(since=since, now=self._now()):
+                await self.take("scheduled")
+        except (NightschoolError, OSError) as error:
+            log.error("the scheduled backup could not be taken, and is tried again: %s", error)
+            return False
+        return True
+
+
+def backups_folder(home: Home, settings: BackupSettings) -> Path:
+    """Where backups are, unless somebody asked for another place."""
+    return settings.folder.absolute() if settings.folder else home.backups

@@ -1,0 +1,100 @@
+"""backup, restore and check: through a running server, and on the files of one that is stopped."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collect.backups import list_backups
+from nightschool.backup_part import BackupSettings
+from nightschool.errors import Busy, InvalidInput, NotFound
+from nightschool.folder import hold_folder
+from nightschool.records import utc_now
+from nightschool.settings import Settings
+from serve.backups import Backups
+from serve.cli.doctor import Finding, Mark, examine_machine
+from serve.parts import Parts
+
+from .conftest import speak
+
+Nightschool = Callable[..., Awaitable[Any]]
+
+
+async def doctor(settings: Settings) -> Finding:
+    """What it says of backups; in a thread, since it asks the server, which runs in this loop."""
+    return next(finding for finding in await asyncio.to_thread(examine_machine, settings) if finding.what == "backup")
+
+
+async def test_a_running_server_is_backed_up_looked_over_and_restored_once_it_is_stopped(
+    nightschool: Nightschool, parts: Parts, settings: Settings, tmp_path: Path
+) -> None:
+    assert (await doctor(settings))[:3] == (Mark.WARN, "backup", "none")
+    looked = await nightschool("check")
+    assert (looked.code, looked.out.split(":")[0]) == (0, "whole")
+    kept = (await nightschool("backup")).out.strip()
+    assert [str(backup.folder) for backup in list_backups(parts.backups.folder)] == [kept]
+    assert (await doctor(settings)).found.startswith(f"{kept}: 0 hours old")
+    made = (await nightschool("backup", str(tmp_path / "usb" / "copy"), "--json")).json
+    assert made["folder"] == str(tmp_path / "usb" / "copy")
+    assert len(list_backups(parts.backups.folder)) == 1
+    assert (await nightschool("check", made["folder"])).code == 0
+    again = await nightschool("backup", made["folder"])
+    assert (again.code, "Name a new folder" in again.err) == (InvalidInput.exit_code, True)
+
+    with hold_folder(parts.home):
+        refused = await nightschool("restore", made["folder"])
+    assert (refused.code, "in use by a running server" in refused.err) == (Busy.exit_code, True)
+
+    elsewhere = str(tmp_path / "moved")
+    back = speak("--home", elsewhere, "restore", made["folder"], "--json")
+    assert back.json == {"taken_at": made["taken_at"], "messages": made["messages"], "aside": None}
+    again = speak("--home", elsewhere, "restore", made["folder"])
+    assert "replaced" in again.err
+    assert speak("--home", elsewhere, "check", "--json").json["faults"] == []
+    assert Path(speak("--home", elsewhere, "backup").out.strip()).parent == Path(elsewhere) / "backups"
+
+
+async def test_a_damaged_backup_and_a_missing_record_are_told(
+    nightschool: Nightschool, settings: Settings, parts: Parts, lonely: Callable[..., Any], tmp_path: Path
+) -> None:
+    kept = Path((await nightschool("backup")).out.strip())
+    (kept / "events.parquet").write_bytes(b"PAR1")
+    assert (await doctor(settings)).mark is Mark.FAIL
+    told = await nightschool("check", str(kept))
+    assert (told.code, "differs from its manifest" in told.err) == (1, True)
+    for verb in ("backup", "check"):
+        assert lonely(verb).code == NotFound.exit_code
+    assert not (tmp_path / "lonely").exists()
+    nothing = lonely("restore", str(tmp_path / "nothing"))
+    assert (nothing.code, "Traceback" in nothing.err) == (InvalidInput.exit_code, False)
+
+
+async def test_a_scheduled_backup_is_taken_once_it_is_due(parts: Parts) -> None:
+    tomorrow = utc_now() + timedelta(days=1)
+    late = Backups(parts.store, parts.home, BackupSettings(), now=lambda: tomorrow)
+    assert await parts.backups.take_due()
+    assert list_backups(late.folder) == []
+    assert await late.take_due()
+    assert await late.take_due()
+    [made] = list_backups(late.folder)
+    assert (made.reason, made.taken_at) == ("scheduled", tomorrow)
+
+
+async def test_a_scheduled_backup_that_fails_is_told_and_tried_again(
+    parts: Parts, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    settings = BackupSettings(folder=tmp_path / "file" / "below")
+    late = Backups(parts.store, parts.home, settings, now=lambda: utc_now() + timedelta(days=1))
+    assert not await late.take_due()
+    assert "could not be taken" in caplog.text
+
+
+def test_when_a_backup_is_due() -> None:
+    at = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    assert not BackupSettings().is_due(since=at, now=at.replace(hour=13))
+    assert BackupSettings().is_due(since=at, now=at.replace(day=2, hour=2))
+    assert not BackupSettings(keep=0).is_due(since=at, now=at.replace(day=20))
