@@ -11,4 +11,8 @@ class EvalsSettings(Section):
     max_key_runs: int = Field(default=10, ge=1, le=10_000)
     """So many runs of one key may wait or run at once."""
     in_flight: int = Field(default=2, ge=1, le=256)
-    """So many answers, all runs together have the engine give at once."""
+    """So many answers, all runs together have the engine give at once; and so many rows are graded at once."""
+    judge_bot: str = Field(default="", pattern=r"^([a-z][a-z0-9-]{0,39})?$")
+    """Bot whose [judge] grades for callers (score_model, label_model), at its owner's cost. Empty: none does."""
+    python: bool = False
+    """Callers' own Python grades too, in a process that can only compute (docs/evals.md says what that is worth)."""

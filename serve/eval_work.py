@@ -9,7 +9,8 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import Executor
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -49,7 +50,9 @@ class Desk:
     answerers: Answerers
     max_key_runs: int
     max_run_rows: int
-    tools: Tools = field(default_factory=Tools)
+    tools: Tools
+    pool: Executor
+    """Grades, apart from the threads that answer callers."""
     pauses_s: Sequence[float] = PAUSES_S
     now: Callable[[], datetime] = utc_now
 
@@ -89,7 +92,8 @@ async def _do_row(
         grades = [Grade(one.name, one.type, 0.0, False, "there is no answer to grade") for one in criteria]
     else:
         values = {"item": row.item} | ({} if sampled.values is None else {"sample": sampled.values})
-        grades = await asyncio.to_thread(_grade_all, criteria, values, desk.tools)
+        grading = partial(_grade_all, criteria, values, desk.tools)
+        grades = await asyncio.get_running_loop().run_in_executor(desk.pool, grading)
     output = Output(
         run_id=run.run_id,
         number=number,
@@ -137,7 +141,9 @@ def _status_of(grades: Sequence[Grade]) -> Status:
 
 def result_card(one: Grade) -> dict[str, Any]:
     """As OpenAI tells it, and beside it why there is none."""
-    card = {"name": one.name, "type": one.type, "score": one.score, "passed": one.passed}
+    card: dict[str, Any] = {"name": one.name, "type": one.type, "score": one.score, "passed": one.passed}
+    if one.reply:
+        card["sample"] = {"output": [{"role": "assistant", "content": one.reply}]}
     return card | ({"error": one.error} if one.error else {})
 
 

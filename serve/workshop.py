@@ -4,8 +4,10 @@ Does not know what a job does (`deploy.job_work`), nor a run (`serve.eval_work`)
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -16,12 +18,14 @@ from deploy.rollout import Rollout
 from deploy.schedule import Nights
 from deploy.school import Search, find_nothing
 from deploy.training import Means
+from eval.graders.grade import Tools
 from nightschool.bots import BotShelf
 from nightschool.engine import Engine
 from nightschool.records import utc_now
 from nightschool.settings import Settings
 from serve.budget import Fit, fit_nothing
 from serve.eval_answers import Answerers
+from serve.eval_judge import ask_by
 from serve.eval_runs import EvalRuns, run_evals
 from serve.eval_work import Desk
 from serve.files import RESULTS, CallersFiles
@@ -65,7 +69,8 @@ def open_jobs(
     return run_jobs(shop)
 
 
-def open_evals(
+@asynccontextmanager
+async def open_evals(
     settings: Settings,
     store: Store,
     engine: Engine,
@@ -76,16 +81,25 @@ def open_evals(
     search: Search = find_nothing,
     fit: Fit = fit_nothing,
     now: Callable[[], datetime] = utc_now,
-) -> AbstractAsyncContextManager[EvalRuns]:
+) -> AsyncIterator[EvalRuns]:
     """Runs of callers' evals for the length of the block."""
     limits = settings.evals
     slots = asyncio.Semaphore(limits.in_flight)
+    ended = threading.Event()
+    pool = ThreadPoolExecutor(limits.in_flight, thread_name_prefix="grader")
     desk = Desk(
         store=store,
         home=settings.paths,
         answerers=Answerers(engine, rollout, shelf, tuned, search, fit, slots),
         max_key_runs=limits.max_key_runs,
         max_run_rows=limits.max_run_rows,
+        tools=Tools(ask_by(shelf, limits.judge_bot, ended=ended), limits.python),
+        pool=pool,
         now=now,
     )
-    return run_evals(desk)
+    try:
+        async with run_evals(desk) as runs:
+            yield runs
+    finally:
+        ended.set()
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -1,13 +1,14 @@
 """The graders that an eval may be made of, in OpenAI's words. Shapes only; `eval.graders.grade` grades by them."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from eval.graders.template import check_template
 
 MAX_TEMPLATE_CHARS: Final = 50_000
 MAX_CRITERIA: Final = 50
+MAX_MESSAGES: Final = 512
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Template = Annotated[str, Field(max_length=MAX_TEMPLATE_CHARS), AfterValidator(check_template)]
@@ -45,10 +46,86 @@ class TextSimilarity(_Part):
     pass_threshold: Annotated[float, Field(ge=-1, le=1)]
 
 
-Criterion = Annotated[StringCheck | TextSimilarity, Field(discriminator="type")]
+class _TextPart(_Part):
+    type: Literal["input_text", "output_text", "text"]
+    text: Template
+
+
+class MessageTemplate(_Part):
+    role: Literal["system", "developer", "user", "assistant"]
+    content: Template | _TextPart | tuple[_TextPart, ...]
+    type: Literal["message"] = "message"
+
+    @property
+    def text(self) -> str:
+        """Parts are joined by line breaks."""
+        if isinstance(self.content, str):
+            return self.content
+        parts = self.content if isinstance(self.content, tuple) else (self.content,)
+        return "\n".join(part.text for part in parts)
+
+
+Messages = Annotated[tuple[MessageTemplate, ...], Field(min_length=1, max_length=MAX_MESSAGES)]
+
+
+class _Sampling(_Part):
+    """A judge is asked for its likeliest words."""
+
+    temperature: Annotated[float, Field(ge=0, le=0)] | None = None
+
+
+class _Judged(_Part):
+    name: Name
+    model: Name
+    input: Messages
+    sampling_params: _Sampling | None = None
+
+
+class ScoreModel(_Judged):
+    type: Literal["score_model"]
+    range: tuple[float, float] = (0.0, 1.0)
+    pass_threshold: float | None = None
+    """None: the middle of the range."""
+
+    @model_validator(mode="after")
+    def _has_a_range(self) -> Self:
+        low, high = self.range
+        if not low < high or not low <= self.threshold <= high:
+            raise ValueError("needs a range whose first number is the smaller, and a pass_threshold in it")
+        return self
+
+    @property
+    def threshold(self) -> float:
+        return sum(self.range) / 2 if self.pass_threshold is None else self.pass_threshold
+
+
+class LabelModel(_Judged):
+    type: Literal["label_model"]
+    labels: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MAX_CRITERIA)]
+    passing_labels: Annotated[tuple[Name, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _passes_by_its_own(self) -> Self:
+        if not set(self.passing_labels) <= set(self.labels):
+            raise ValueError("has passing_labels that are none of its labels")
+        return self
+
+
+class PythonGrader(_Part):
+    type: Literal["python"]
+    name: Name
+    source: Annotated[str, Field(max_length=MAX_TEMPLATE_CHARS)]
+    """Holds `grade(sample, item)`."""
+    image_tag: None = None
+    pass_threshold: float | None = None
+    """None: a half."""
+
+    @property
+    def threshold(self) -> float:
+        return 0.5 if self.pass_threshold is None else self.pass_threshold
+
+
+Criterion = Annotated[
+    StringCheck | TextSimilarity | ScoreModel | LabelModel | PythonGrader, Field(discriminator="type")
+]
 CRITERIA: Final[TypeAdapter[tuple[Criterion, ...]]] = TypeAdapter(tuple[Criterion, ...])
-
-
-def templates_of(criterion: Criterion) -> list[str]:
-    """Whatever of it is filled in from a row."""
-    return [criterion.input, criterion.reference]

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from eval.graders.criteria import Criterion, StringCheck, TextSimilarity
+from eval.graders.criteria import Criterion, LabelModel, PythonGrader, ScoreModel, StringCheck, TextSimilarity
+from eval.graders.judged import Ask, Judged, label_by_model, score_by_model
+from eval.graders.sandbox import run_python
 from eval.graders.similarity import similarity
 from eval.graders.template import Ungraded, fill
 from nightschool.embedding import Embedder, load_embedder
@@ -24,10 +26,18 @@ class Grade:
     passed: bool
     error: str = ""
     """Why there is no grade; empty where there is one."""
+    reply: str = ""
+    """Of the model that gave it."""
 
 
+@dataclass(frozen=True)
 class Tools:
-    """What graders need beside the row; loaded when the first one does."""
+    """What graders need beside the row; vectors are loaded when the first one needs them."""
+
+    ask: Ask | None = None
+    """A larger model; None where none is configured."""
+    runs_python: bool = False
+    """Whether strangers' code is run at all."""
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -37,24 +47,33 @@ class Tools:
 def grade(criterion: Criterion, values: Mapping[str, Any], tools: Tools) -> Grade:
     """`values` holds `item`, and `sample` where there is one."""
     try:
-        score, passed = _score(criterion, values, tools)
-    except Ungraded as why:
+        found = _judge(criterion, values, tools)
+    except (Ungraded, NightschoolError) as why:
         return Grade(criterion.name, criterion.type, 0.0, False, str(why))
-    except NightschoolError as error:
-        return Grade(criterion.name, criterion.type, 0.0, False, str(error))
-    return Grade(criterion.name, criterion.type, score, passed)
+    return Grade(criterion.name, criterion.type, found.score, found.passed, reply=found.reply)
 
 
-def _score(criterion: Criterion, values: Mapping[str, Any], tools: Tools) -> tuple[float, bool]:
+def _judge(criterion: Criterion, values: Mapping[str, Any], tools: Tools) -> Judged:
     match criterion:
+        case ScoreModel() | LabelModel():
+            if tools.ask is None:
+                raise Ungraded("no model grades here any more")
+            if isinstance(criterion, ScoreModel):
+                return score_by_model(criterion, values, tools.ask)
+            return label_by_model(criterion, values, tools.ask)
+        case PythonGrader():
+            if not tools.runs_python:
+                raise Ungraded("Python is not run here any more")
+            score = run_python(criterion.source, values)
+            return Judged(score, score >= criterion.threshold)
         case StringCheck():
             passed = _agrees(criterion, fill(criterion.input, values), fill(criterion.reference, values))
-            return float(passed), passed
+            return Judged(float(passed), passed)
         case TextSimilarity():
             text, reference = fill(criterion.input, values), fill(criterion.reference, values)
             metric = criterion.evaluation_metric
             score = similarity(metric, text, reference=reference, embedder=lambda: tools.embedder)
-            return score, score >= criterion.pass_threshold
+            return Judged(score, score >= criterion.pass_threshold)
 
 
 def _agrees(check: StringCheck, text: str, reference: str) -> bool:

@@ -5,14 +5,13 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from eval.graders.criteria import MAX_CRITERIA, Criterion
+from eval.graders.criteria import MAX_CRITERIA, Criterion, Messages
 from eval.graders.item_schema import check_of
 from eval.graders.rows import EvalRow, row_of
-from eval.graders.template import check_template, paths_of
+from eval.graders.template import paths_of
 from nightschool.bots import SamplingPart
 from nightschool.records import Sampling
 
-MAX_MESSAGES: Final = 512
 SEED_BOUND: Final = 2**63
 
 
@@ -119,31 +118,9 @@ class StoredCompletions(_Part):
     metadata: Annotated[dict[str, str] | None, AfterValidator(_nothing)] = None
 
 
-class _TextPart(_Part):
-    type: Literal["input_text", "output_text", "text"]
-    text: Annotated[str, AfterValidator(check_template)]
-
-
-Content = Annotated[str, AfterValidator(check_template)] | _TextPart | tuple[_TextPart, ...]
-
-
-class MessageTemplate(_Part):
-    role: Literal["system", "developer", "user", "assistant"]
-    content: Content
-    type: Literal["message"] = "message"
-
-    @property
-    def text(self) -> str:
-        """Parts are joined by line breaks."""
-        if isinstance(self.content, str):
-            return self.content
-        parts = self.content if isinstance(self.content, tuple) else (self.content,)
-        return "\n".join(part.text for part in parts)
-
-
 class MessagesTemplate(_Part):
     type: Literal["template"]
-    template: Annotated[tuple[MessageTemplate, ...], Field(min_length=1, max_length=MAX_MESSAGES)]
+    template: Messages
 
 
 def _item_path(text: str) -> str:

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Request
 from collect import eval_outputs, eval_runs, evals
 from collect.eval_runs import EvalRun, RunState
 from collect.evals import Eval
-from eval.graders.criteria import CRITERIA
+from eval.graders.criteria import CRITERIA, LabelModel, PythonGrader, ScoreModel
 from nightschool.records import utc_now
 from serve.api.auth import Authority, Caller, require_key
 from serve.api.bodies import read_body
@@ -23,6 +23,7 @@ from serve.api.eval_orders import order_of
 from serve.api.faults import BadParameter
 from serve.api.files import page_limit
 from serve.api.fine_tuning import MAX_PAGE, page_of
+from serve.eval_judge import find_judge
 from serve.pace import Pace
 from serve.parts import Parts
 
@@ -41,6 +42,7 @@ def evals_router(parts: Parts) -> APIRouter:
     @router.post("/v1/evals", status_code=201)
     async def create(request: Request, caller: Caller = Depends(authorise)) -> dict[str, Any]:
         body = await read_body(request, EvalBody, max_bytes=max_bytes)
+        _check_graders(parts, body)
         pace.spend(caller.owner)
         at = utc_now()
         made = Eval(
@@ -183,6 +185,26 @@ def _add_outputs(router: APIRouter, parts: Parts, authorise: Authority) -> None:
             raise eval_outputs.no_such_output(output_item_id)
         found = partial(eval_outputs.find_output, run_id=run.run_id, number=number)
         return output_card(await parts.store.read(found), run=run)
+
+
+def _check_graders(parts: Parts, body: EvalBody) -> None:
+    """Raises BadParameter for a grader that the settings do not allow."""
+    wanted = parts.settings.evals
+    for place, one in enumerate(body.testing_criteria):
+        if isinstance(one, PythonGrader) and not wanted.python:
+            raise _refuse(place, "type", "python is not run here", remedy="An operator may set evals.python.")
+        if isinstance(one, ScoreModel | LabelModel):
+            judge = find_judge(parts.shelf, wanted.judge_bot)
+            if judge is None:
+                remedy = "An operator may name a bot with a [judge] in evals.judge_bot."
+                raise _refuse(place, "type", "no model grades here", remedy=remedy)
+            if one.model != judge.model:
+                raise _refuse(place, "model", "is not the model that grades here", remedy=f"That is {judge.model}.")
+
+
+def _refuse(place: int, field: str, problem: str, *, remedy: str) -> BadParameter:
+    param = f"testing_criteria[{place}].{field}"
+    return BadParameter(problem, param=param, openai_code="unsupported_parameter", remedy=remedy)
 
 
 async def _find_eval(parts: Parts, eval_id: str, caller: Caller) -> Eval:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 import pytest
@@ -11,6 +12,7 @@ from collect import eval_outputs, eval_runs, evals
 from collect.eval_runs import EvalRun, Generation, RunOrder, RunState
 from collect.evals import Eval
 from deploy.school import find_nothing
+from eval.graders.grade import Tools
 from eval.graders.rows import EvalRow
 from nightschool.echo import EchoEngine
 from nightschool.engine import ChatRequest, Delta
@@ -60,9 +62,10 @@ def engine() -> WaningEngine:
 async def runs_of(parts: Parts, *, pauses_s: tuple[float, ...] = ()) -> AsyncIterator[EvalRuns]:
     slots = asyncio.Semaphore(2)
     answerers = Answerers(parts.engine, parts.rollout, parts.shelf, parts.tuned, find_nothing, fit_nothing, slots)
-    desk = Desk(parts.store, parts.home, answerers, max_key_runs=5, max_run_rows=1_000, pauses_s=pauses_s)
-    async with run_evals(desk) as runs:
-        yield runs
+    with ThreadPoolExecutor(2) as pool:
+        desk = Desk(parts.store, parts.home, answerers, 5, 1_000, Tools(), pool, pauses_s=pauses_s)
+        async with run_evals(desk) as runs:
+            yield runs
 
 
 async def order(parts: Parts, runs: EvalRuns, *, owner: str = "key:me") -> EvalRun:
@@ -80,10 +83,17 @@ async def find(parts: Parts, run: EvalRun) -> EvalRun:
 
 
 async def until_over(parts: Parts, run: EvalRun) -> EvalRun:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not (now := await find(parts, run)).state.is_over:
             await asyncio.sleep(0.01)
     return now
+
+
+async def until_tidied(parts: Parts) -> None:
+    """No rows of runs that are over are left."""
+    async with asyncio.timeout(30):
+        while any(parts.home.evals.iterdir()):
+            await asyncio.sleep(0.01)
 
 
 async def test_a_run_goes_on_where_it_stopped_under_the_next_server(parts: Parts, engine: WaningEngine) -> None:
@@ -101,10 +111,10 @@ async def test_a_run_goes_on_where_it_stopped_under_the_next_server(parts: Parts
         await runs.go_on()
         assert not left.exists()
         done = await until_over(parts, run)
+        await until_tidied(parts)
     assert (done.state, done.tally.passed, done.tally.usage["support"].invocations) == (RunState.COMPLETED, ROWS, ROWS)
     numbers = await parts.store.read(lambda cursor: eval_outputs.done_numbers(cursor, run_id=run.run_id))
     assert numbers == frozenset(range(1, ROWS + 1))
-    assert list(parts.home.evals.iterdir()) == []
 
 
 @pytest.mark.parametrize(

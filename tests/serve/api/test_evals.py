@@ -3,9 +3,10 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from copy import deepcopy
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,6 +18,8 @@ from nightschool.evals_part import EvalsSettings
 from nightschool.records import utc_now
 from nightschool.settings import Settings
 from serve.parts import Parts
+
+from ...fake_endpoint import Endpoint, completion
 
 SCHEMA = {"type": "object", "properties": {"q": {"type": "string"}, "a": {"type": "string"}}, "required": ["q"]}
 CUSTOM: Any = {"type": "custom", "item_schema": SCHEMA, "include_sample_schema": True}
@@ -34,6 +37,19 @@ ALIKE: Any = {
     "reference": "{{item.a}}",
     "evaluation_metric": "fuzzy_match",
     "pass_threshold": 0.5,
+}
+PYTHON: Any = {
+    "type": "python",
+    "name": "coded",
+    "source": "def grade(sample, item):\n    return sample['output_text'] == item['a']",
+}
+LABEL: Any = {
+    "type": "label_model",
+    "name": "labelled",
+    "model": "big-one",
+    "input": [{"role": "user", "content": "?"}],
+    "labels": ["good", "bad"],
+    "passing_labels": ["good"],
 }
 ROWS: list[Any] = [
     {"item": {"q": "Where?", "a": "There."}, "sample": {"output_text": "There."}},
@@ -91,6 +107,13 @@ async def until_over(client: openai.AsyncOpenAI, eval_id: str, run_id: str) -> A
             await asyncio.sleep(0.02)
 
 
+async def until_tidied(parts: Parts) -> None:
+    """No rows of runs that are over are left."""
+    async with asyncio.timeout(20):
+        while any(parts.home.evals.iterdir()):
+            await asyncio.sleep(0.01)
+
+
 async def grade(client: openai.AsyncOpenAI, eval_id: str, source: Any) -> tuple[Any, list[Any]]:
     """The run that is over, and what its rows came to."""
     made = await client.evals.runs.create(eval_id, name="first", data_source=source)
@@ -146,7 +169,7 @@ async def test_rows_are_graded_as_they_lie(mine: openai.AsyncOpenAI, parts: Part
     assert [one.id async for one in items.list(run.id, eval_id=eval_id, order="desc", limit=1)] == [
         third.id, second.id, first.id,
     ]  # fmt: skip
-    assert list(parts.home.evals.iterdir()) == []
+    await until_tidied(parts)
 
 
 async def test_an_upload_is_graded_and_may_be_deleted_meanwhile(mine: openai.AsyncOpenAI) -> None:
@@ -370,16 +393,12 @@ async def test_no_malformed_request_is_a_fault_of_ours(client: httpx.AsyncClient
     queries = ["", "?limit=0", "?limit=x", "?after=%00", "?order=up", "?status=%ff", "?order_by=x", "?after=eval_0"]
 
     def broken() -> dict[str, Any]:
-        body: dict[str, Any] = {
-            "data_source_config": CUSTOM,
-            "testing_criteria": [EQUAL],
-            "data_source": content(*ROWS),
-        }
+        whole = {"data_source_config": CUSTOM, "testing_criteria": [EQUAL], "data_source": content(*ROWS)}
+        body: dict[str, Any] = deepcopy(whole)
         for _ in range(draw.randint(1, 3)):
             inner = draw.choice([body, *(one for one in body.values() if isinstance(one, dict))])
-            inner[draw.choice([*inner, "name", "metadata", "source", "model", "input_messages"])] = deepcopy(
-                draw.choice(values)
-            )
+            field = draw.choice([*inner, "name", "metadata", "source", "model", "input_messages"])
+            inner[field] = deepcopy(draw.choice(values))
         return body
 
     paths = (
@@ -399,3 +418,43 @@ async def test_no_malformed_request_is_a_fault_of_ours(client: httpx.AsyncClient
         assert reply.status_code < 500, (path, reply.text)
         if reply.status_code >= 400:
             assert reply.json()["error"]["message"]
+
+
+class TestOtherGraders:
+    """Where an operator lets callers' Python run, and has a larger model grade."""
+
+    @pytest.fixture
+    def endpoint(self) -> Iterator[Endpoint]:
+        endpoint = Endpoint()
+        yield endpoint
+        endpoint.close()
+
+    @pytest.fixture
+    def settings(self, settings: Settings, bots_folder: Path, endpoint: Endpoint) -> Settings:
+        with (bots_folder / "reviewer.toml").open("a") as file:
+            file.write(f'[judge]\nurl = "{endpoint.url}"\nmodel = "big-one"\n')
+        return settings.model_copy(update={"evals": EvalsSettings(judge_bot="reviewer", python=True)})
+
+    async def test_they_grade(self, mine: openai.AsyncOpenAI, endpoint: Endpoint) -> None:
+        endpoint.replies = lambda number: completion("good" if number == 0 else "0.9")
+        asked = [{"role": "user", "content": "Is {{sample.output_text}} right?"}]
+        label = LABEL | {"model": "big-one", "input": asked}
+        score = {"type": "score_model", "name": "scored", "model": "big-one", "input": asked, "pass_threshold": 0.95}
+        eval_id = await make(mine, label, score, PYTHON)
+        run, [output] = await grade(mine, eval_id, content(ROWS[0]))
+        assert (run.status, output.status) == ("completed", "fail")
+        assert [(one.name, one.score, one.passed) for one in output.results] == [
+            ("labelled", 1, True), ("scored", 0.9, False), ("coded", 1, True),
+        ]  # fmt: skip
+        assert output.results[1].sample["output"][0]["content"] == "0.9"
+        assert endpoint.asked[0]["body"]["messages"][0]["content"].startswith("Is There. right?")
+        with pytest.raises(openai.BadRequestError, match="That is big-one") as refused:
+            await make(mine, label | {"model": "gpt-x"})
+        assert refused.value.param == "testing_criteria[0].model"
+
+
+async def test_they_are_off_unless_a_setting_allows_them(mine: openai.AsyncOpenAI) -> None:
+    for criterion, setting in ((PYTHON, "evals.python"), (LABEL, "evals.judge_bot")):
+        with pytest.raises(openai.BadRequestError, match=setting) as refused:
+            await make(mine, EQUAL, criterion)
+        assert refused.value.param == "testing_criteria[1].type"
