@@ -32,9 +32,13 @@ OF_OWNER: Final = """
 select conversation_id from conversations where owner = $subject or starts_with(owner, $subject || '/')
 """
 OF_AGE: Final = """
-select conversation_id from messages where bot = $bot group by conversation_id having max(created_at) < $before
-order by max(created_at) limit $most
+select m.conversation_id
+from messages as m join conversations as c using (conversation_id)
+where c.bot = $bot and c.source <> 'import'
+group by m.conversation_id having max(m.created_at) < $before
+order by max(m.created_at), m.conversation_id limit $most
 """
+LAST_AGED: Final = "select max(erased_at) from erasures where kind = 'age' and list_contains(bots, $bot)"
 BOTS_OF: Final = "select distinct bot from conversations where conversation_id in (select unnest($ids::text[]))"
 MESSAGES_OF: Final = "select message_id from messages where conversation_id in (select unnest($ids::text[]))"
 BEGIN: Final = "select min(created_at) from messages where message_id in (select unnest($ids::text[]))"
@@ -45,6 +49,8 @@ select comment from {table} where {chosen} union all select ideal_answer from {t
 """
 UNVOTE: Final = "delete from {table} where voter = $subject or starts_with(voter, $subject || '/')"
 CHOSEN: Final = "{column} in (select unnest($ids::text[]))"
+GRADED: Final = "json_extract_string(item_json, '$.id') in (select unnest($ids::text[]))"
+"""Of an answer that a caller's eval took from the log, which copies it word for word."""
 VOTES: Final = ("feedback", "feedback_history")
 PROMPTS_OF: Final = """
 select distinct system_hash from messages
@@ -131,9 +137,15 @@ def find_doomed(cursor: Cursor, *, kind: Kind, subject: str) -> Doomed:
 
 
 def find_aged(cursor: Cursor, *, bot: BotName, before: datetime, most: int) -> tuple[str, ...]:
-    """Conversations of the bot in which nothing was said since, the longest silent first."""
+    """Conversations with the bot in which nothing was said since, the longest silent first; imports are none."""
     rows = cursor.execute(OF_AGE, {"bot": bot, "before": before, "most": most}).fetchall()
     return tuple(row[0] for row in rows)
+
+
+def last_aged(cursor: Cursor, *, bot: BotName) -> datetime | None:
+    """When conversations with the bot were last erased for their age."""
+    row = cursor.execute(LAST_AGED, {"bot": bot}).fetchone()
+    return row[0].astimezone(UTC) if row and row[0] else None
 
 
 def texts_of(cursor: Cursor, *, doomed: Doomed, subject: str) -> list[str]:
@@ -162,6 +174,7 @@ def erase_rows(cursor: Cursor, *, wish: Wish, aged: Sequence[str] = ()) -> Erasu
         rows.take(cursor, table, CHOSEN.format(column=column), {"ids": list(doomed.message_ids)})
     for table, column in _named_by(cursor, NAMES_CONVERSATION):
         rows.take(cursor, table, CHOSEN.format(column=column), {"ids": list(doomed.conversation_ids)})
+    rows.take(cursor, "eval_outputs", GRADED, {"ids": list(doomed.message_ids)})
     if wish.kind == "user":
         mine = "voter = $subject or starts_with(voter, $subject || '/')"
         for table in VOTES:

@@ -163,6 +163,14 @@ def remove_golden(home: Home, bot: BotName, sought: Sought, journal: Journal) ->
     write_file(file, kept)
 
 
+def remove_graded(home: Home, sought: Sought, journal: Journal) -> None:
+    """Rows of evals under way that were taken from the log."""
+    for file in home.evals.glob("*.jsonl"):
+        raw = file.read_text(encoding="utf-8")
+        if any(message_id in raw for message_id in sought.messages):
+            journal.remove(file, "rows of an eval")
+
+
 def thin_proof(file: Path, *, items: Collection[str], journal: Journal) -> None:
     """Leave of a proof the texts of which it is known that they are of other rows; without any it goes."""
     if not file.exists():

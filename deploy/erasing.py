@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -29,11 +29,13 @@ from deploy.copies import (
     find_nights,
     remove_caches,
     remove_golden,
+    remove_graded,
     remove_nights,
     thin_proof,
 )
 from deploy.plan import NightFolder
 from deploy.rollout import Rollout
+from nightschool.bots import BotShelf
 from nightschool.errors import InvalidInput, NightschoolError
 from nightschool.files import write_atomic
 from nightschool.home import Home
@@ -43,8 +45,12 @@ from tune.recipe import read_recipe
 
 log = logging.getLogger(__name__)
 
-PERIOD_S: Final = 900.0
-"""Between two looks at what is left to erase."""
+PERIOD_S: Final = 3_600.0
+"""Between two looks at what is left to erase: so rarely do votes wait for a table that strangers have written anew."""
+
+AGED_EVERY: Final = timedelta(hours=20)
+MOST_AGED: Final = 20_000
+"""Conversations at once; the rest goes the next day."""
 
 
 class Certificate(BaseModel):
@@ -86,6 +92,7 @@ class Eraser:
         rollout: Rollout,
         home: Home,
         *,
+        shelf: BotShelf,
         at_rest: Callable[[], AbstractAsyncContextManager[Any]],
         now: Callable[[], datetime],
     ) -> None:
@@ -93,6 +100,7 @@ class Eraser:
         self._store = store
         self._rollout = rollout
         self._home = home
+        self._shelf = shelf
         self._at_rest = at_rest
         self._now = now
         # Guards the walk over the files.
@@ -114,6 +122,20 @@ class Eraser:
         mine = next((found for found in certificates if found.erasure_id == erasure.erasure_id), None)
         return Asked(erasure, mine)
 
+    async def erase_aged(self) -> None:
+        """Of each bot that keeps chats for so many days (`privacy.keep_days`), those that are older, once a day: each
+        time the next night trains anew."""
+        for bot in self._shelf.bots.values():
+            last = await self._store.read(partial(erase.last_aged, bot=bot.bot_name))
+            if not bot.privacy.keep_days or (last and self._now() - last < AGED_EVERY):
+                continue
+            before = self._now() - timedelta(days=bot.privacy.keep_days)
+            aged = await self._store.read(partial(erase.find_aged, bot=bot.bot_name, before=before, most=MOST_AGED))
+            if aged:
+                why = f"older than {bot.privacy.keep_days} days"
+                wish = Wish(new_id(), "age", bot.name, "retention", why, self._now())
+                await self._store.write(partial(erase.erase_rows, wish=wish, aged=aged))
+
     async def finish(self) -> list[Certificate]:
         """Remove what is left of all erasures whose bots are not at school; the certificates of these."""
         async with self._finishing, self._at_rest():
@@ -129,9 +151,10 @@ class Eraser:
             return [await self._certify(erasure) for erasure in ready]
 
     async def keep_going(self, *, period_s: float = PERIOD_S) -> None:
-        """Until cancelled: finish what was begun by somebody who does not wait for it, or cut off by a kill."""
+        """Until cancelled: erase what is too old, and finish what nobody waits for or a kill cut off."""
         while True:
             try:
+                await self.erase_aged()
                 await self.finish()
             except (NightschoolError, OSError) as error:
                 log.error("an erasure is not whole yet and is tried again: %s", error)
@@ -244,6 +267,7 @@ def _remove_copies(home: Home, copies: _Copies, journal: Journal) -> None:
     remove_nights(copies.nights, journal)
     remove_caches(home, copies.bot, journal)
     remove_golden(home, copies.bot, copies.sought, journal)
+    remove_graded(home, copies.sought, journal)
     for found in copies.datasets:
         journal.remove(found.folder, "dataset")
 

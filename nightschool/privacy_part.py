@@ -18,3 +18,6 @@ class PrivacyPart(Section):
     """What becomes a placeholder in datasets: nothing; secrets, contacts and accounts; or names of people too."""
     allow: tuple[OperatorsText, ...] = Field(default=(), max_length=1_000)
     """What stays, for example your products: beside what the system prompt says, or many conversations."""
+    keep_days: int = Field(default=0, ge=0, le=36_500)
+    """Chats in which nothing was said for so many days are erased, with all that was made of them; 0 keeps them. What
+    was imported stays."""

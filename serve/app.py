@@ -97,7 +97,7 @@ async def open_parts(
         runner = _runner(settings, store, engine, rollout, shelf, base_model=base_model, search=search, now=now)
         retention = _retention(settings, store, engine, now=now)
         nights = await stack.enter_async_context(run_nights(runner, store, shelf, tidy=retention.tidy, now=now))
-        eraser = Eraser(store, rollout, home, at_rest=nights.at_rest, now=now)
+        eraser = Eraser(store, rollout, home, shelf=shelf, at_rest=nights.at_rest, now=now)
         files = _callers_files(settings, store, base_model=base_model, now=now)
         at_work = open_jobs(settings, store, rollout, nights, files, base_model=base_model, now=now)
         jobs, tuned = await stack.enter_async_context(at_work), TunedModels(store, rollout, home)

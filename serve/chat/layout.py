@@ -30,6 +30,15 @@ class ReasonCard(NamedTuple):
     close: gr.Button
 
 
+class ForgetCard(NamedTuple):
+    """Asks once more before a chat is deleted for good."""
+
+    ask: gr.Button
+    card: gr.Column
+    delete: gr.Button
+    keep: gr.Button
+
+
 class ChatLayout(NamedTuple):
     bot: gr.Textbox
     conversation_id: gr.Textbox
@@ -40,6 +49,7 @@ class ChatLayout(NamedTuple):
     new_chat: gr.Button
     toggle: gr.Button
     conversations: gr.Radio
+    forget: ForgetCard
     title: gr.HTML
     notice: gr.HTML
     chat: gr.Chatbot
@@ -64,6 +74,7 @@ def build_chat(*, is_echo: bool) -> ChatLayout:
             choice = gr.Dropdown([], label="Assistant", elem_id="ns-bot", filterable=False, visible=False)
             new_chat = gr.Button("New chat", elem_id="ns-new", size="sm")
             conversations = gr.Radio([], label="Your conversations", elem_id="ns-conversations", visible=False)
+            forget = _forget_card()
             gr.HTML('<p class="ns-fine">Kept for this browser only.</p>', padding=False)
         with gr.Column(elem_id="ns-main", min_width=0, scale=1):
             with gr.Row(elem_id="ns-head"):
@@ -91,6 +102,7 @@ def build_chat(*, is_echo: bool) -> ChatLayout:
         new_chat,
         toggle,
         conversations,
+        forget,
         title,
         notice,
         chat,
@@ -134,6 +146,16 @@ def _chatbot() -> gr.Chatbot:
         allow_file_downloads=False,
         sanitize_html=True,
     )
+
+
+def _forget_card() -> ForgetCard:
+    ask = gr.Button("Delete this chat", size="sm", elem_id="ns-forget", visible=False)
+    with gr.Column(visible=False, elem_id="ns-forget-card") as card:
+        gr.HTML('<p class="ns-fine">It is deleted for good, and nothing is learnt from it.</p>', padding=False)
+        with gr.Row(elem_classes="ns-card-buttons"):
+            keep = gr.Button("Keep", size="sm", min_width=0)
+            delete = gr.Button("Delete", variant="stop", size="sm", min_width=0, elem_id="ns-delete")
+    return ForgetCard(ask, card, delete, keep)
 
 
 def _reason_card(explained: gr.Textbox) -> ReasonCard:

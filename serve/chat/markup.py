@@ -8,6 +8,7 @@ know the chatbot's events.
 import html
 from typing import Final
 
+from nightschool.bots import Bot
 from nightschool.records import Finish, Vote
 from serve.chat.handlers import Line
 from serve.markup import as_block, draw_markdown, draw_text
@@ -83,3 +84,12 @@ def _arrow(sign: str, to: str, name: str) -> str:
     # Gradio's sanitiser leaves a button its class and little else.
     goes = f'ns-arrow ns-to-{html.escape(to)}"' if to else 'ns-arrow" disabled'
     return f'<button class="{goes}>{sign}<span class="ns-unseen"> {name}</span></button>'
+
+
+def draw_title(bot: Bot) -> str:
+    about = f'<p class="ns-about">{html.escape(bot.description)}</p>' if bot.description else ""
+    return f'<h1>{html.escape(bot.title)} <span class="ns-chip">AI assistant</span></h1>{about}'
+
+
+def greeting(bot: Bot) -> str:
+    return f"## What can I do for you?\n{html.escape(bot.title)} is here to help."

@@ -18,9 +18,10 @@ from deploy.fates import Fates
 from nightschool.errors import NightschoolError
 from nightschool.records import Vote
 from serve.chat import scripts
+from serve.chat.forgetting import Forgetting
 from serve.chat.handlers import ChatHandlers, ChatView, Lists, Place, Rated
 from serve.chat.layout import ChatLayout, build_chat
-from serve.chat.markup import draw_line, thumbs
+from serve.chat.markup import draw_line, draw_title, greeting, thumbs
 from serve.chat.words import draw_trouble, plain
 from serve.parts import Parts
 
@@ -52,7 +53,7 @@ def chat_blocks(parts: Parts) -> gr.Blocks:
     blocks = gr.Blocks(title="Nightschool", analytics_enabled=False, fill_width=True, fill_height=True)
     with blocks:
         layout = build_chat(is_echo=parts.settings.engine.kind == "echo")
-        _ChatWires(handlers, layout).connect(blocks)
+        _ChatWires(handlers, Forgetting(parts.turns, parts.eraser), layout).connect(blocks)
     blocks.queue(max_size=256, default_concurrency_limit=64)
     return blocks
 
@@ -60,8 +61,9 @@ def chat_blocks(parts: Parts) -> gr.Blocks:
 class _ChatWires:
     """Adapters between Gradio's events and the handlers."""
 
-    def __init__(self, handlers: ChatHandlers, layout: ChatLayout) -> None:
+    def __init__(self, handlers: ChatHandlers, forgetting: Forgetting, layout: ChatLayout) -> None:
         self._handlers = handlers
+        self._forgetting = forgetting
         self._at = layout
 
     def connect(self, blocks: gr.Blocks) -> None:
@@ -78,6 +80,8 @@ class _ChatWires:
             at.send,
             at.stop,
             at.clock,
+            at.forget.ask,
+            at.forget.card,
         ]
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         # What was chosen may be unknown to a server that was started anew: its handlers know better than its lists.
@@ -96,6 +100,9 @@ class _ChatWires:
         at.toggle.click(None, js=scripts.TOGGLE_SIDE)
         at.clock.tick(self._tick, None, [at.notice, at.clock], **quiet)
         self._connect_answers(place, page, quiet)
+        at.forget.ask.click(lambda: gr.update(visible=True), None, [at.forget.card], **quiet)
+        at.forget.keep.click(lambda: gr.update(visible=False), None, [at.forget.card], **quiet)
+        at.forget.delete.click(self._forget, place, page, **quiet)
 
         card = at.card
         fields = [card.reasons, card.comment, card.ideal_answer]
@@ -138,6 +145,12 @@ class _ChatWires:
 
     async def _open_other(self, bot: str, conversation_id: str, request: gr.Request) -> Updates:
         return await self._open(bot, conversation_id, "", request)
+
+    async def _forget(self, bot: str, conversation_id: str, shown: str, request: gr.Request) -> Updates:
+        with _told():
+            await self._forgetting.forget(_place(request, bot, conversation_id, shown))
+        gr.Info("It is gone from the record.", title="Chat deleted", duration=4)
+        return await self._open_bot(bot, request)
 
     async def _turn_to(self, bot: str, conversation_id: str, shown: str, turn: str, request: gr.Request) -> Updates:
         with _told():
@@ -223,7 +236,7 @@ class _ChatWires:
                 value=[draw_line(line) for line in view.lines],
                 feedback_value=thumbs(view.lines),
                 examples=starters,
-                placeholder=_greeting(view),
+                placeholder=greeting(view.bot),
             ),
             at.card.card: gr.update(visible=False),
             at.send: gr.update(visible=True),
@@ -242,7 +255,9 @@ class _ChatWires:
                 value=view.conversation_id if view.conversation_id in known else None,
                 visible=bool(known),
             ),
-            at.title: _title(view),
+            at.title: draw_title(view.bot),
+            at.forget.ask: gr.update(visible=view.conversation_id in known),
+            at.forget.card: gr.update(visible=False),
         } | self._notice()
 
     def _notice(self) -> Updates:
@@ -280,13 +295,3 @@ def _told() -> Iterator[None]:
         yield
     except NightschoolError as error:
         raise gr.Error(plain(error), duration=8, title="That did not work", print_exception=False) from error
-
-
-def _title(view: ChatView) -> str:
-    bot = view.bot
-    about = f'<p class="ns-about">{html.escape(bot.description)}</p>' if bot.description else ""
-    return f'<h1>{html.escape(bot.title)} <span class="ns-chip">AI assistant</span></h1>{about}'
-
-
-def _greeting(view: ChatView) -> str:
-    return f"## What can I do for you?\n{html.escape(view.bot.title)} is here to help."

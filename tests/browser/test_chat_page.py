@@ -257,3 +257,13 @@ def is_soon(page: Page, claim: Callable[[], bool]) -> bool:
             return True
         page.wait_for_timeout(100)
     return False
+
+
+def test_a_chat_is_deleted_for_good_after_a_second_click(page: Page, messages: Messages) -> None:
+    ask_and_wait(page, "Where is my parcel?")
+    page.get_by_role("button", name="Delete this chat").click()
+    page.get_by_role("button", name="Keep").click()
+    page.get_by_role("button", name="Delete this chat").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.locator("#ns-chat .user-row")).to_have_count(0)
+    expect(page.get_by_role("button", name="Delete this chat")).to_be_hidden()

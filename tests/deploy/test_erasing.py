@@ -3,9 +3,10 @@
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -57,12 +58,12 @@ async def opened(home: Home) -> AsyncIterator[Store]:
         yield store
 
 
-def eraser_of(store: Store, rollout: Rollout, home: Home) -> Eraser:
+def eraser_of(store: Store, rollout: Rollout, home: Home, *, now: Callable[[], datetime] = utc_now) -> Eraser:
     @asynccontextmanager
     async def at_rest() -> AsyncIterator[None]:
         yield
 
-    return Eraser(store, rollout, home, at_rest=at_rest, now=utc_now)
+    return Eraser(store, rollout, home, shelf=BotShelf(home.root / "bots"), at_rest=at_rest, now=now)
 
 
 async def chat(store: Store, *, owner: str = PERSON) -> str:
@@ -233,3 +234,24 @@ async def test_while_a_night_runs_rows_go_and_files_follow(home: Home) -> None:
         [told] = await eraser.finish()
         assert told.erasure_id == asked.erasure.erasure_id
     assert places(home.root) == {word: [] for word in WORDS}
+
+
+async def test_chats_that_are_too_old_for_their_bot_go_and_imports_stay(home: Home) -> None:
+    file = home.root / "bots" / f"{SUPPORT}.toml"
+    file.write_text(file.read_text().replace("[privacy]", "[privacy]\nkeep_days = 30"))
+    counting = "select count(*) from conversations where source = 'import'"
+    async with opened(home) as store:
+        _, rollout = server_of(store, KnowingEngine(), home)
+        await rollout.restore()
+        imported = await store.read(lambda cursor: cursor.execute(counting).fetchone())
+        for days, gone in ((29, 0), (31, 1), (31, 0)):
+            eraser = eraser_of(store, rollout, home, now=partial(_in_days, days))
+            await eraser.erase_aged()
+            assert len(await eraser.finish()) == gone
+        assert await store.read(lambda cursor: cursor.execute(counting).fetchone()) == imported
+    # Words are not known one by one any more, so logs are not searched for them; they are rotated.
+    assert places(home.root) == {"Ravensbourne": ["logs/engine.log"], "Vexmoor": []}
+
+
+def _in_days(days: int) -> datetime:
+    return utc_now() + timedelta(days=days)

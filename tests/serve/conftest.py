@@ -295,7 +295,7 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
                 votes=Votes(store, metrics=metrics, pace=Pace(settings.server.requests_per_minute)),
                 verified=verified,
                 nights=nights,
-                eraser=Eraser(store, rollout, home, at_rest=nights.at_rest, now=utc_now),
+                eraser=Eraser(store, rollout, home, shelf=shelf, at_rest=nights.at_rest, now=utc_now),
                 golden=GoldenCases(store, shelf, home),
                 knowledge=knowledge,
                 documents=OperatorsDocuments(store, shelf, knowledge),

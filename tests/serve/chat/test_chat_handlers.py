@@ -16,6 +16,7 @@ from nightschool.engine import ChatRequest
 from nightschool.errors import Busy, EngineError, InvalidInput, NotFound, TooManyRequests, Unavailable
 from nightschool.files import publish
 from nightschool.records import Adapter, BotName, Finish, Review, Vote, utc_now
+from serve.chat.forgetting import Forgetting
 from serve.chat.handlers import ChatHandlers, ChatView, Place
 from serve.parts import Parts
 from serve.vllm.supervisor import EngineState, EngineStatus
@@ -328,3 +329,15 @@ async def test_an_operators_own_words_come_as_such_and_stay_such(parts: Parts, h
         assert view.lines[-1].version == "support@verified"
     [_, shown] = (await handlers.open(replace(ANNA, conversation_id=view.conversation_id))).lines
     assert (shown.text, shown.version) == ("4 euro.", "support@verified")
+
+
+async def test_a_chat_that_its_owner_deletes_is_gone_and_nobody_elses(parts: Parts, handlers: ChatHandlers) -> None:
+    forgetting = Forgetting(parts.turns, parts.eraser)
+    place = await ask(handlers, Place("browser:ada", "support"), "Where is my parcel?")
+    with pytest.raises(NotFound):
+        await forgetting.forget(replace(place, owner="browser:ben"))
+    await forgetting.forget(place)
+    assert (await handlers.open(place)).lines == ()
+    assert (await handlers.lists(place)).conversations == ()
+    [certificate] = await parts.eraser.finish()
+    assert (certificate.by, certificate.kind) == ("whose it was", "conversation")
