@@ -18,7 +18,7 @@ from tune.run_record import describe_share, read_run_record
 from tune.stages import read_stages
 
 WORDS: Final = (
-    ("truncated_rows", "lost their oldest turns to recipe.max_tokens"),
+    ("truncated_rows", "lost passages or their oldest turns to recipe.max_tokens"),
     ("too_long_rows", "were too long for it and left out"),
     ("equal_rows", "had answers that are the same to the model and were left out"),
     ("neutralised_rows", "held control tokens of the chat template, which were broken up"),

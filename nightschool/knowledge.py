@@ -64,6 +64,15 @@ def with_passages(question: str, passages: Sequence[Passage]) -> str:
     return "\n".join([HEAD, *lines, "", f"{ASKED} {asked}"])
 
 
+def with_one_passage_less(content: str) -> str | None:
+    """A question that stands below passages, without the worst of them; None where it stands below none."""
+    head, behind, question = content.partition(f"\n\n{ASKED} ")
+    if not behind or not head.startswith(f"{HEAD}\n"):
+        return None
+    *kept, _ = head.split("\n")
+    return "\n".join(kept) + behind + question if len(kept) > 1 else question
+
+
 def render(system_prompt: str, said: Sequence[ChatMessage], passages: Sequence[Passage] = ()) -> list[ChatMessage]:
     """A whole prompt: the bot's system prompt, the history, and the last question with its passages.
 

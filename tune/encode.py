@@ -6,7 +6,8 @@ from it would never end. All else is context. Control tokens in people's text ar
 (`nightschool.prompt`). Text is tokenised in pieces that end where a prompt ends, since an answer's first token is drawn
 after a finished prompt. A template that renders earlier turns differently once a chat goes on can mark one answer only:
 its chats become a row for each answer. One that takes no system prompt gets it with the first question, as at serving.
-A row that is too long loses its oldest turns, never its system prompt, and the report says so. Does not know torch.
+A row that is too long loses passages, then its oldest turns, never its system prompt, and the report says so. Does
+not know torch.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from jinja2 import TemplateError
 
 from nightschool.errors import InvalidInput
+from nightschool.knowledge import with_one_passage_less
 from nightschool.prompt import Neutraliser, merge_system
 from nightschool.records import ChatMessage
 
@@ -73,7 +75,9 @@ class EncodeReport:
     answer_tokens: int
     """Tokens that are learnt."""
     truncated_rows: int
-    """Rows that lost their oldest turns."""
+    """Rows that lost passages or their oldest turns."""
+    lost_passages: int
+    """Of the bot's documents: they go before any turn does, as when it is served."""
     lost_turns: int
     lost_answers: int
     """Answers of weight 1 in the lost turns."""
@@ -113,7 +117,7 @@ def encode_rows(
     """
     tokenizer = as_served(tokenizer)
     encoded: list[Encoded] = []
-    truncated = lost_turns = lost_answers = too_long = cut = neutralised = 0
+    truncated = lost_passages = lost_turns = lost_answers = too_long = cut = neutralised = 0
     for item_id, chat in rows:
         neutral = neutraliser.chat(chat)
         neutralised += neutral != list(chat)
@@ -124,7 +128,8 @@ def encode_rows(
             if fitted.row is None:
                 too_long += 1
                 continue
-            truncated += fitted.lost_turns > 0
+            truncated += fitted.lost_passages + fitted.lost_turns > 0
+            lost_passages += fitted.lost_passages
             lost_turns += fitted.lost_turns
             lost_answers += fitted.lost_answers
             encoded.append(fitted.row)
@@ -133,6 +138,7 @@ def encode_rows(
         tokens=sum(len(row.input_ids) for row in encoded),
         answer_tokens=sum(label != IGNORED for row in encoded for label in row.labels),
         truncated_rows=truncated,
+        lost_passages=lost_passages,
         lost_turns=lost_turns,
         lost_answers=lost_answers,
         too_long_rows=too_long,
@@ -188,6 +194,7 @@ def _with_last_answer_only(chat: Sequence[ChatMessage]) -> list[ChatMessage]:
 class _Fitted(NamedTuple):
     row: Encoded | None
     """None where even the last question and answer are too long."""
+    lost_passages: int
     lost_turns: int
     lost_answers: int
 
@@ -195,15 +202,16 @@ class _Fitted(NamedTuple):
 def _fit(
     item_id: str, chat: Sequence[ChatMessage], tokenizer: ChatTokenizer, *, ends: Collection[str], max_tokens: int
 ) -> _Fitted:
-    """The chat as a row of at most `max_tokens`, less as many of its oldest turns as that takes."""
-    kept, lost, lost_answers = list(chat), 0, 0
+    """The chat as a row of at most `max_tokens`, less as many passages and oldest turns as that takes."""
+    kept, passages, turns, answers = list(chat), 0, 0, 0
     row = encode_chat(item_id, kept, tokenizer, ends=ends)
-    while len(row.input_ids) > max_tokens and (shorter := without_oldest_turn(kept)):
-        lost += 1
-        lost_answers += _is_target(kept[_body(kept) + 1])
+    while len(row.input_ids) > max_tokens and (shorter := shortened(kept)):
+        if is_turn_less := len(shorter) < len(kept):
+            answers += _is_target(kept[_body(kept) + 1])
+        turns, passages = turns + is_turn_less, passages + (not is_turn_less)
         kept = shorter
         row = encode_chat(item_id, kept, tokenizer, ends=ends)
-    return _Fitted(row if len(row.input_ids) <= max_tokens else None, lost, lost_answers)
+    return _Fitted(row if len(row.input_ids) <= max_tokens else None, passages, turns, answers)
 
 
 def _up_to_end(rendered: str, content: str, *, ends: Collection[str]) -> tuple[str, str]:
@@ -260,8 +268,12 @@ def _body(chat: Sequence[ChatMessage]) -> int:
     return 1 if chat[0]["role"] == "system" else 0
 
 
-def without_oldest_turn(chat: Sequence[ChatMessage]) -> list[ChatMessage] | None:
-    """The chat less its first question and answer; None where only one is left."""
+def shortened(chat: Sequence[ChatMessage]) -> list[ChatMessage] | None:
+    """The chat, which ends with a question and its answer, less what is missed least: the worst passage that stands
+    above the question, else the first turn. None where only question and answer are left."""
+    *before, question, answer = chat
+    if (fewer := with_one_passage_less(question["content"])) is not None:
+        return [*before, ChatMessage(**{**question, "content": fewer}), answer]
     body = _body(chat)
     return [*chat[:body], *chat[body + 2 :]] if len(chat) - body > 2 else None
 

@@ -209,13 +209,14 @@ def tell_encoding(run: Path, lessons: Lessons, *, max_tokens: int) -> None:
         log.warning("control tokens of the chat template were broken up in %d rows", neutralised)
     if report.truncated_rows or report.too_long_rows:
         log.warning(
-            "max_tokens=%d: %d rows lost %d of their oldest turns (%d answers), %d rows were too long and left out",
-            max_tokens, report.truncated_rows, report.lost_turns, report.lost_answers, report.too_long_rows,
+            "max_tokens=%d: %d rows lost %d passages and %d of their oldest turns (%d answers), %d rows were left out",
+            max_tokens, report.truncated_rows, report.lost_passages, report.lost_turns, report.lost_answers,
+            report.too_long_rows,
         )  # fmt: skip
     for kind, other in others.items():
         if other.truncated_rows or other.too_long_rows or other.equal_rows:
             log.warning(
-                "max_tokens=%d: %d %s lost their oldest turns, %d were too long and left out, %d had equal answers",
+                "max_tokens=%d: %d %s lost passages or their oldest turns, %d were left out, %d had equal answers",
                 max_tokens, other.truncated_rows, kind, other.too_long_rows, other.equal_rows,
             )  # fmt: skip
 

@@ -51,7 +51,7 @@ class Recipe(BaseModel):
     micro_batch_size: int = Field(default=0, ge=0)
     """Most rows computed at once; 0: as many as memory allows."""
     max_tokens: int = Field(default=512, ge=8)
-    """Longest row; longer ones lose their oldest turns."""
+    """Longest row; longer ones lose passages, then their oldest turns."""
     seed: int = 17
     checkpoint_steps: int = Field(default=5, ge=1)
     """Optimizer steps between two checkpoints: so many are lost at most by a kill."""

@@ -45,7 +45,7 @@ def test_what_was_cut_is_told_kind_by_kind_and_nothing_else(run: Path) -> None:
     (run / ENCODING).write_text(json.dumps(cut | {"pairs": {"equal_rows": 2, "rows": 3}, "votes": {"rows": 8}}))
     told = [line for line in describe_run(run) if line.startswith("- ")]
     assert told == [
-        "- 4 rows to imitate lost their oldest turns to recipe.max_tokens.",
+        "- 4 rows to imitate lost passages or their oldest turns to recipe.max_tokens.",
         "- 1 rows to imitate held control tokens of the chat template, which were broken up.",
         "- 2 pairs had answers that are the same to the model and were left out.",
     ]

@@ -3,9 +3,10 @@ from typing import Any
 import pytest
 
 from nightschool.errors import InvalidInput
+from nightschool.knowledge import Passage, with_passages
 from nightschool.prompt import Neutraliser
 from nightschool.records import ChatMessage
-from tune.encode import IGNORED, Encoded, EncodedRows
+from tune.encode import IGNORED, Encoded, EncodedRows, EncodeReport
 from tune.encode import encode_chat as encode_chat_until
 from tune.encode import encode_rows as encode_rows_until
 
@@ -138,6 +139,31 @@ def test_an_overlong_row_loses_its_oldest_turns_but_not_its_system_prompt(chat_t
     assert "c" * 50 in text
     assert learnt(row, chat_tokenizer) == ["d" * 50 + "<|im_end|>", "30 days.<|im_end|>"]
     assert (report.truncated_rows, report.lost_turns, report.lost_answers, report.too_long_rows) == (1, 1, 1, 0)
+
+
+def test_an_overlong_row_loses_passages_before_turns_and_the_question_never(chat_tokenizer: Any) -> None:
+    pages = [Passage(f"{n}", "Returns", "", letter * 40) for n, letter in enumerate("xyz")]
+    asked = with_passages("Refund?", pages)
+    turns = ("a" * 20, "b" * 20, asked, "30 days.")
+    whole = len(encode_chat("i", chat(*turns), chat_tokenizer).input_ids)
+
+    def kept(max_tokens: int) -> tuple[str, EncodeReport]:
+        rows = [("i", chat(*turns))]
+        (row,), report = encode_rows(rows, chat_tokenizer, max_tokens=max_tokens, neutraliser=Neutraliser())
+        return chat_tokenizer.decode(row.input_ids), report
+
+    text, report = kept(whole - 1)
+    assert with_passages("Refund?", pages[:2]) in text
+    assert (report.truncated_rows, report.lost_passages, report.lost_turns) == (1, 1, 0)
+    text, report = kept(whole - len(asked) + len("Refund?"))
+    assert "From our pages" not in text
+    assert "a" * 20 in text
+    assert "Refund?" in text
+    assert (report.lost_passages, report.lost_turns) == (3, 0)
+    text, report = kept(whole - len(asked))
+    assert "a" * 20 not in text
+    assert "Refund?" in text
+    assert (report.truncated_rows, report.lost_passages, report.lost_turns) == (1, 3, 1)
 
 
 def test_a_row_whose_last_turn_is_too_long_is_left_out_and_counted(chat_tokenizer: Any) -> None:
