@@ -26,6 +26,7 @@ from serve.cli.moves import add_moving_verbs
 from serve.cli.options import Chosen, ConfigOption, HomeOption
 from serve.cli.record import add_record_verbs
 from serve.cli.talk import say
+from serve.cli.trace import add_tracing_verb
 
 
 def make_app() -> typer.Typer:
@@ -45,6 +46,7 @@ def make_app() -> typer.Typer:
     add_record_verbs(app)
     add_moving_verbs(app)
     add_erasing_verb(app)
+    add_tracing_verb(app)
     add_job_verbs(app)
     app.add_typer(bots_app(), name="bots")
     app.add_typer(dataset_app(), name="dataset")

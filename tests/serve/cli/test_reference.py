@@ -57,6 +57,8 @@ What `--json` prints:
 | `promote` | `{"bot", "live", "stage"}` |
 | `rollback` | `{"bot", "live"}` |
 | `erase` | `{"erasure", "conversations", "messages", "is_whole", "certificate"}` |
+| `trace` | `{"subject", "kind", "answer", "version", "trained", "datasets": [{"content_hash", "rows", ...}]}` |
+| `trace --at` | `{"bot", "at", "name", "content_hash", "since", "by", "reason"}` |
 | `hold`, `release` | `{"bot", "is_held"}` |
 | `files check` | `{"format", "rows", "tokens", "trained_tokens"}` |
 | `jobs` | `[{"place", "kind": "night"\\|"job", "name", "owner", "state", "waits_for", "starts_at"}]` |
