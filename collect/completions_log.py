@@ -3,6 +3,7 @@
 Does not know what is done with them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -11,15 +12,22 @@ from collect.lookup import find_rows
 from collect.store import Cursor
 from nightschool.records import ChatMessage
 
-ANSWERS: Final = """
+LOGGED: Final = """
 select m.message_id, m.conversation_id, m.bot, m.content, m.finish, m.version, m.source, m.prompt_tokens,
     m.completion_tokens, m.created_at, m.position
 from messages as m join conversations as c using (conversation_id)
 where c.owner = $owner and c.source = 'api' and m.role = 'assistant' and m.source in ('api', 'verified')
     and m.finish in ('stop', 'length')
+""".strip()
+NEWEST: Final = f"""
+{LOGGED}
     and ($bot is null or m.bot = $bot)
     and ($after is null or m.created_at >= $after) and ($before is null or m.created_at <= $before)
 order by m.position desc limit $limit
+"""
+BY_ID: Final = f"""
+{LOGGED}
+    and m.message_id in (select unnest($ids::text[]))
 """
 ASKED: Final = """
 select conversation_id, position, role, content
@@ -48,7 +56,16 @@ def logged_completions(
 ) -> list[LoggedCompletion]:
     """The owner's whole answers, the newest `limit` of them, oldest first. An import or a chat of the page is none."""
     asked_for = {"owner": owner, "bot": bot, "after": after, "before": before, "limit": limit}
-    answers = cursor.execute(ANSWERS, asked_for).fetchall()[::-1]
+    return _completions(cursor, cursor.execute(NEWEST, asked_for).fetchall()[::-1])
+
+
+def completions_by_id(cursor: Cursor, *, owner: str, ids: Sequence[str]) -> dict[str, LoggedCompletion]:
+    """Those of the owner's that are still there."""
+    found = _completions(cursor, cursor.execute(BY_ID, {"owner": owner, "ids": list(ids)}).fetchall())
+    return {one.completion_id: one for one in found}
+
+
+def _completions(cursor: Cursor, answers: Sequence[tuple[Any, ...]]) -> list[LoggedCompletion]:
     if not answers:
         return []
     said: dict[str, list[tuple[int, ChatMessage]]] = {}

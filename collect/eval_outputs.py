@@ -30,6 +30,8 @@ class Output:
     results_json: str
     """A list, a grade for each criterion."""
     created_at: datetime
+    message_id: str | None = None
+    """Of the recorded answer that is graded; None where the row is the caller's own."""
 
 
 class Done(NamedTuple):
@@ -45,14 +47,16 @@ class Page(NamedTuple):
     has_more: bool
 
 
-COLUMNS: Final = "run_id, number, status, item_json, sample_json, results_json, created_at"
+COLUMNS: Final = "run_id, number, status, item_json, sample_json, results_json, created_at, message_id"
 """Of an output, in the order of its fields."""
 ADD: Final = f"""
 insert into eval_outputs ({COLUMNS})
 select unnest($run_id::text[]), unnest($number::bigint[]), unnest($status::text[]), unnest($item_json::text[]),
-    unnest($sample_json::text[]), unnest($results_json::text[]), unnest($created_at::timestamptz[])
+    unnest($sample_json::text[]), unnest($results_json::text[]), unnest($created_at::timestamptz[]),
+    unnest($message_id::text[])
 """
 NUMBERS: Final = "select number from eval_outputs where run_id = $run_id"
+THERE: Final = "select message_id from messages where message_id in (select unnest($ids::text[]))"
 COUNT: Final = "update eval_runs set tally_json = $tally_json where run_id = $run_id"
 ONE: Final = f"""
 select {COLUMNS}
@@ -76,12 +80,15 @@ FIELDS: Final = tuple(field.name for field in fields(Output))
 
 
 def keep_outputs(cursor: Cursor, *, run_id: str, done: Sequence[Done]) -> None:
-    """Keep and count what is not kept yet; nothing of a run that is over meanwhile. Raises NotFound."""
+    """Keep and count what is not kept yet; nothing of a run that is over meanwhile, nor of an answer that was erased
+    meanwhile. Raises NotFound."""
     run = find_run(cursor, run_id=run_id)
     if run.state is not RunState.IN_PROGRESS:
         return
     kept = done_numbers(cursor, run_id=run_id)
-    fresh = [one for one in done if one.output.number not in kept]
+    graded = [one.output.message_id for one in done if one.output.message_id]
+    there = {row[0] for row in cursor.execute(THERE, {"ids": graded}).fetchall()} | {None}
+    fresh = [one for one in done if one.output.number not in kept and one.output.message_id in there]
     if fresh:
         cursor.execute(ADD, {name: [getattr(one.output, name) for one in fresh] for name in FIELDS})
         tally = count(run.tally, fresh)
@@ -155,4 +162,4 @@ def _add(before: Usage, more: Usage) -> Usage:
 
 
 def _output(row: tuple[Any, ...]) -> Output:
-    return Output(row[0], row[1], row[2], row[3], row[4], row[5], row[6].astimezone(UTC))
+    return Output(row[0], row[1], row[2], row[3], row[4], row[5], row[6].astimezone(UTC), row[7])

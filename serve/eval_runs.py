@@ -17,9 +17,8 @@ from uuid import uuid4
 from collect import eval_outputs, eval_runs
 from collect.eval_runs import EvalRun, RunError, RunOrder, RunState, Tally
 from collect.evals import Eval
-from eval.graders.rows import EvalRow
 from nightschool.errors import NightschoolError
-from serve.eval_rows import lay_rows
+from serve.eval_rows import Source, lay_rows
 from serve.eval_work import Desk, do_run
 
 log = logging.getLogger(__name__)
@@ -42,7 +41,7 @@ class EvalRuns:
         self._beginning = asyncio.Lock()
 
     async def create(
-        self, made: Eval, order: RunOrder, *, rows: Iterable[EvalRow], schema: dict[str, Any] | None
+        self, made: Eval, order: RunOrder, *, rows: Iterable[Source], schema: dict[str, Any] | None
     ) -> EvalRun:
         """A new run over these rows, which goes on by itself. Raises InvalidInput, InvalidFile, TooManyRequests."""
         desk = self._desk

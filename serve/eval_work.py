@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import TypeAdapter
 
-from collect import eval_outputs, evals
+from collect import completions_log, eval_outputs, evals
 from collect.eval_outputs import Done, Output, Status
 from collect.eval_runs import EvalRun, Usage
 from collect.store import Store
@@ -30,7 +30,7 @@ from nightschool.errors import InvalidInput, Unavailable
 from nightschool.home import Home
 from nightschool.records import utc_now
 from serve.eval_answers import Answerer, Answerers, sample
-from serve.eval_rows import LaidRows, NumberedRow
+from serve.eval_rows import LaidRow, LaidRows, row_of_logged
 
 log = logging.getLogger(__name__)
 
@@ -71,20 +71,33 @@ async def do_run(desk: Desk, run: EvalRun) -> None:
     who = await desk.answerers.find(run.order.generation) if run.order.generation else None
     rows = LaidRows(desk.home.eval_rows(run.run_id))
     try:
-        while some := await asyncio.to_thread(rows.next, ROWS_AT_ONCE, but=done):
+        while laid := await asyncio.to_thread(rows.next, ROWS_AT_ONCE, but=done):
+            some = await _with_logged(desk, run, laid)
             finished = await gather_or_first_failure(
-                [_do_row(desk, run, numbered, who=who, criteria=criteria) for numbered in some]
+                [_do_row(desk, run, one, who=who, criteria=criteria) for one in some]
             )
             await desk.store.write(partial(eval_outputs.keep_outputs, run_id=run.run_id, done=finished))
     finally:
         rows.close()
 
 
+async def _with_logged(desk: Desk, run: EvalRun, laid: Sequence[LaidRow]) -> list[LaidRow]:
+    """The rows, recorded answers too, but those that are erased by now."""
+    wanted = [one.message_id for one in laid if one.message_id]
+    if not wanted:
+        return list(laid)
+    found = await desk.store.read(partial(completions_log.completions_by_id, owner=run.owner, ids=wanted))
+    logged = {message_id: row_of_logged(one) for message_id, one in found.items()}
+    return [one._replace(row=logged.get(one.message_id)) if one.message_id else one for one in laid]
+
+
 async def _do_row(
-    desk: Desk, run: EvalRun, numbered: NumberedRow, *, who: Answerer | None, criteria: Sequence[Criterion]
+    desk: Desk, run: EvalRun, laid: LaidRow, *, who: Answerer | None, criteria: Sequence[Criterion]
 ) -> Done:
-    number, row = numbered
+    row = laid.row or EvalRow({})
     try:
+        if laid.row is None:
+            raise Ungraded("the answer is not in the record any more")
         sampled = await _sample(desk, run, who, row)
     except (Ungraded, InvalidInput) as why:
         error = {"code": getattr(why, "code", "invalid_value"), "message": str(why)}
@@ -96,12 +109,14 @@ async def _do_row(
         grades = await asyncio.get_running_loop().run_in_executor(desk.pool, grading)
     output = Output(
         run_id=run.run_id,
-        number=number,
+        number=laid.number,
         status=_status_of(grades),
         item_json=json.dumps(row.item),
         sample_json=json.dumps(sampled.card),
         results_json=json.dumps([result_card(one) for one in grades]),
         created_at=desk.now(),
+        # Of one that is erased there is nothing in it to be forgotten.
+        message_id=laid.message_id if laid.row else None,
     )
     return Done(output, {one.name: _status_of([one]) for one in grades}, sampled.usage)
 

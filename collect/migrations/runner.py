@@ -26,6 +26,7 @@ from collect.migrations.m014_knowledge import KNOWLEDGE
 from collect.migrations.m015_left_out import LEFT_OUT
 from collect.migrations.m016_evals import EVALS
 from collect.migrations.m017_erasures import ERASURES
+from collect.migrations.m018_eval_messages import EVAL_MESSAGES
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
@@ -54,6 +55,7 @@ MIGRATIONS: Final = (
     Migration("m015_left_out", LEFT_OUT),
     Migration("m016_evals", EVALS),
     Migration("m017_erasures", ERASURES),
+    Migration("m018_eval_messages", EVAL_MESSAGES),
 )
 """Oldest first. A released one is never edited."""
 

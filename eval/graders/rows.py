@@ -20,10 +20,6 @@ class EvalRow(NamedTuple):
     item: dict[str, Any]
     sample: dict[str, Any] | None = None
 
-    def to_line(self) -> bytes:
-        row = {"item": self.item} | ({} if self.sample is None else {"sample": self.sample})
-        return json.dumps(row).encode() + b"\n"
-
 
 def check_rows(file: BinaryIO, *, subject: str) -> int:
     """How many there are. Raises InvalidFile, also where there is none."""

@@ -12,8 +12,7 @@ from typing import NamedTuple
 from collect import completions_log
 from collect.completions_log import LoggedCompletion
 from collect.eval_runs import Generation, RunOrder
-from eval.graders.rows import EvalRow
-from nightschool.records import AdapterName, BotName
+from nightschool.records import AdapterName
 from serve.api.auth import Caller
 from serve.api.eval_bodies import (
     Completions,
@@ -27,14 +26,14 @@ from serve.api.eval_bodies import (
 )
 from serve.api.faults import BadParameter
 from serve.api.models import find_model
-from serve.eval_rows import read_uploaded
+from serve.eval_rows import Source, read_uploaded, row_of_logged
 from serve.files import EVALS
 from serve.parts import Parts
 
 
 class Ordered(NamedTuple):
     order: RunOrder
-    rows: Iterable[EvalRow]
+    rows: Iterable[Source]
 
 
 async def order_of(parts: Parts, body: RunBody, caller: Caller) -> Ordered:
@@ -56,10 +55,10 @@ async def order_of(parts: Parts, body: RunBody, caller: Caller) -> Ordered:
     return Ordered(order, rows)
 
 
-async def _rows_of(parts: Parts, source: FileContent | FileId | StoredCompletions, caller: Caller) -> Iterable[EvalRow]:
+async def _rows_of(parts: Parts, source: FileContent | FileId | StoredCompletions, caller: Caller) -> Iterable[Source]:
     match source:
         case FileContent():
-            return source.rows
+            return [Source(row) for row in source.rows]
         case FileId():
             file = await parts.files.find(source.id, owner=caller.owner)
             if file.purpose != EVALS:
@@ -67,7 +66,7 @@ async def _rows_of(parts: Parts, source: FileContent | FileId | StoredCompletion
                 raise BadParameter(problem, param="data_source.source.id", openai_code="invalid_value")
             return read_uploaded(parts.files.place_of(file), file_id=file.file_id)
         case StoredCompletions():
-            return [_row_of(one) for one in await _logged(parts, source, caller)]
+            return [Source(row_of_logged(one), one.completion_id) for one in await _logged(parts, source, caller)]
 
 
 async def _logged(parts: Parts, source: StoredCompletions, caller: Caller) -> list[LoggedCompletion]:
@@ -83,18 +82,6 @@ async def _logged(parts: Parts, source: StoredCompletions, caller: Caller) -> li
         )
     )
     return [one for one in found if name is None or (not one.is_verified and one.version == name.version)]
-
-
-def _row_of(one: LoggedCompletion) -> EvalRow:
-    """As OpenAI's logs look to templates: `item.input`, `sample.output_text`."""
-    usage = {"prompt_tokens": one.prompt_tokens, "completion_tokens": one.completion_tokens}
-    model = f"{one.bot}@verified" if one.is_verified else str(AdapterName(BotName(one.bot), one.version))
-    item = {"id": one.completion_id, "input": list(one.asked), "created_at": int(one.created_at.timestamp())}
-    sample = {
-        "output_text": one.answer, "model": model, "input": list(one.asked), "finish_reason": one.finish,
-        "usage": usage | {"total_tokens": one.prompt_tokens + one.completion_tokens, "cached_tokens": 0},
-    }  # fmt: skip
-    return EvalRow(item, sample)
 
 
 async def _generation_of(parts: Parts, source: Completions, caller: Caller) -> Generation | None:

@@ -20,6 +20,7 @@ from nightschool.errors import EngineError, UnknownModel
 from nightschool.records import Sampling, new_id, utc_now
 from serve.budget import fit_nothing
 from serve.eval_answers import Answerers
+from serve.eval_rows import Source
 from serve.eval_runs import EvalRuns, run_evals
 from serve.eval_work import Desk
 from serve.parts import Parts
@@ -75,7 +76,7 @@ async def order(parts: Parts, runs: EvalRuns, *, owner: str = "key:me") -> EvalR
     asked = json.dumps([{"role": "user", "content": "{{item.q}}"}])
     generation = Generation(model="support", bot="support", version=None, messages_json=asked, sampling=Sampling())
     wanted = RunOrder(name="", source_json="{}", metadata={}, rows=0, generation=generation)
-    return await runs.create(made, wanted, rows=[EvalRow({"q": f"row {n}"}) for n in range(ROWS)], schema=None)
+    return await runs.create(made, wanted, rows=[Source(EvalRow({"q": f"row {n}"})) for n in range(ROWS)], schema=None)
 
 
 async def find(parts: Parts, run: EvalRun) -> EvalRun:
@@ -115,6 +116,17 @@ async def test_a_run_goes_on_where_it_stopped_under_the_next_server(parts: Parts
     assert (done.state, done.tally.passed, done.tally.usage["support"].invocations) == (RunState.COMPLETED, ROWS, ROWS)
     numbers = await parts.store.read(lambda cursor: eval_outputs.done_numbers(cursor, run_id=run.run_id))
     assert numbers == frozenset(range(1, ROWS + 1))
+
+
+async def test_what_was_erased_before_its_turn_is_an_error(parts: Parts) -> None:
+    async with runs_of(parts) as runs:
+        at = utc_now()
+        made = Eval(new_id(), "key:me", "", '{"type": "logs"}', json.dumps([ECHOED]), "{}", at, at)
+        await parts.store.write(lambda cursor: evals.add_eval(cursor, made=made))
+        wanted = RunOrder(name="", source_json="{}", metadata={}, rows=0)
+        run = await runs.create(made, wanted, rows=[Source(EvalRow({}), "gone"), Source(EvalRow({}))], schema=None)
+        done = await until_over(parts, run)
+    assert (done.state, done.tally.errored) == (RunState.COMPLETED, 2)
 
 
 @pytest.mark.parametrize(

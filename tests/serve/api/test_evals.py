@@ -56,6 +56,7 @@ ROWS: list[Any] = [
     {"item": {"q": "When?", "a": "Now."}, "sample": {"output_text": "Never, ever."}},
     {"item": {"q": "Why?", "a": "So."}},
 ]
+CONVERSATION_OF = "select conversation_id from messages where message_id = ?"
 ASKED: list[Any] = [{"role": "user", "content": "hello there"}]
 
 
@@ -268,6 +269,25 @@ async def test_what_a_key_asked_before_is_graded(
     asked_again = generated() | logged | {"input_messages": {"type": "item_reference", "item_reference": "item.input"}}
     run, outputs = await grade(mine, eval_id, asked_again)
     assert outputs[1].sample.output[0].content == "[echo base] two"
+
+
+async def test_an_erased_answer_is_gone_from_runs_too(
+    mine: openai.AsyncOpenAI, operator: httpx.AsyncClient, parts: Parts
+) -> None:
+    for question in ("Where is Quendolyn's parcel?", "two"):
+        await mine.chat.completions.create(model="support", messages=[{"role": "user", "content": question}])
+    eval_id = await make(mine, config={"type": "logs"})
+    logged: Any = {"type": "completions", "source": {"type": "stored_completions"}}
+    run, [graded, _] = await grade(mine, eval_id, logged)
+    answer_id = graded.datasource_item["id"]
+    listed = await parts.store.read(lambda cursor: cursor.execute(CONVERSATION_OF, [answer_id]).fetchall())
+    [(conversation,)] = listed
+    await operator.post("/ops/erase", json={"conversation": conversation, "reason": "a letter"})
+    items = mine.evals.runs.output_items
+    left: list[Any] = [one.datasource_item async for one in items.list(run.id, eval_id=eval_id)]
+    assert [item["input"][0]["content"] for item in left] == ["two"]
+    assert not any(b"Quendolyn" in file.read_bytes() for file in parts.home.root.rglob("*") if file.is_file())
+    assert (await grade(mine, eval_id, logged))[0].result_counts.total == 1
 
 
 async def test_another_keys_evals_do_not_exist(mine: openai.AsyncOpenAI, theirs: openai.AsyncOpenAI) -> None:
