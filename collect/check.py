@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import duckdb
 
+from collect.causes import RESTORE
 from collect.integrity import check_files
 from collect.opening import cannot_open, connect_record
 from collect.whole import MAKE_ANEW, TABLES, examine_whole, quoted
@@ -24,7 +25,6 @@ NICENESS: Final = 10
 TIMEOUT_S: Final = 3600
 MEMORY_GIB: Final = 1.0
 THREADS: Final = 2
-RESTORE: Final = "Bring back a backup: nightschool restore."
 READ: Final = "select count(*), sum(hash(kept)::hugeint) from {table} as kept"
 LOOSE: Final[Mapping[str, str]] = {
     "messages of no conversation": """

@@ -21,6 +21,7 @@ from typing import Final, Literal
 import duckdb
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from collect.causes import FULL_DISK, find_cause
 from nightschool.errors import RecordError
 
 log = logging.getLogger(__name__)
@@ -109,12 +110,14 @@ class Marker:
 
 
 def fold_log(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Fold the log into the file, and begin the next one with a token of its own. Raises what the folding raises."""
+    """Fold the log into the file, and begin the next one with a token of its own, where the disk has room for it."""
     cursor.execute("checkpoint")
     try:
         cursor.execute(SIGN, {"token": secrets.token_hex(16)})
     except duckdb.OperationalError as error:
-        # A full disk; what is committed next is refused as well, or begins a log that is told by its first commits.
+        # What is committed next is refused as well, or begins a log that is told by its first commits.
+        if find_cause(error) is not FULL_DISK:
+            raise
         log.warning("the record's new log could not be signed: %s", error)
 
 

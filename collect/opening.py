@@ -9,6 +9,7 @@ from typing import Final
 
 import duckdb
 
+from collect.causes import RESTORE, find_cause
 from collect.integrity import foreign_log
 from nightschool.errors import RecordError, Unavailable
 
@@ -19,26 +20,6 @@ FORMAT: Final = "v1.4.0"
 SPILL_FACTOR: Final = 4
 """A question may put this many times its memory into the temporary folder, and not fill the disk."""
 FOREIGN_LOG: Final = "WAL does not match database"
-WHY: Final = (
-    # DuckDB has no types of its own for these, only its words.
-    (
-        "Could not set lock on file",
-        "another Nightschool server runs on this data folder",
-        "Stop that one first, or set NIGHTSCHOOL_HOME to another folder.",
-    ),
-    (
-        "different configuration",
-        "is open in this process already",
-        "Close it first, or set NIGHTSCHOOL_HOME to another folder.",
-    ),
-    ("Permission denied", "belongs to another user or may not be written", "Give it to the user who runs the server."),
-    ("Read-only file system", "lies on a file system that may only be read", "Set NIGHTSCHOOL_HOME to another folder."),
-    ("No space left on device", "finds no room on its disk", "Free some; the record itself is whole."),
-    ("Is a directory", "is a folder", "Move it away; a record is one file."),
-    ("newer version of DuckDB", "was written by a newer Nightschool", "Upgrade Nightschool."),
-    ("Out of Memory", "wants more memory than store.memory_gib gives", "Raise store.memory_gib."),
-    ("Memory must have", "is given a memory that is none", "Mend store.memory_gib."),
-)
 
 
 def connect_record(
@@ -68,7 +49,15 @@ def cannot_open(file: Path, error: duckdb.Error) -> Unavailable | RecordError:
     """What to do depends on why; only a damaged file wants its backup back."""
     if FOREIGN_LOG in str(error):
         return foreign_log(file)
-    for words, problem, remedy in WHY:
-        if words in str(error):
-            return Unavailable(problem, subject=str(file), remedy=remedy)
-    return RecordError(f"is damaged ({error})", subject=str(file), remedy="Bring back a backup: nightschool restore.")
+    cause = find_cause(error)
+    if cause is None or cause.is_damage:
+        return RecordError(f"is damaged ({error})", subject=str(file), remedy=RESTORE)
+    return Unavailable(cause.problem, subject=str(file), remedy=cause.remedy)
+
+
+def cannot_use(folder: Path, error: OSError) -> Unavailable:
+    """The record's folder is not ours to use."""
+    cause = find_cause(error)
+    problem = cause.problem if cause else f"cannot be used ({error.strerror})"
+    remedy = cause.remedy if cause else "Set NIGHTSCHOOL_HOME to another folder."
+    return Unavailable(problem, subject=error.filename or str(folder), remedy=remedy)

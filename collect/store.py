@@ -17,9 +17,10 @@ from typing import Final, TypeVar
 import duckdb
 
 from collect.backups import draft_backup, keep_backup
+from collect.causes import FULL_DISK, FULL_FILE, find_cause
 from collect.integrity import Marker, check_files, fold_log
 from collect.migrations.runner import is_behind, migrate
-from collect.opening import cannot_open, connect_record
+from collect.opening import cannot_open, cannot_use, connect_record
 from collect.replace import finish_replacing
 from collect.writer import FATAL, Batch, Writer, record_error
 from nightschool.errors import NightschoolError
@@ -31,6 +32,8 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
+ROOM: Final = (None, FULL_DISK, FULL_FILE)
+"""Why a log may not be folded in though the record is whole; None is not known."""
 FAILURE_POLL_S: Final = 0.5
 UPGRADES_KEPT: Final = 3
 """Backups that were taken before the schema changed."""
@@ -51,10 +54,12 @@ class Store:
         return self._writer.commits
 
     async def check_open(self) -> None:
-        """Returns where the record answers. Raises RecordError."""
+        """Returns where the record answers and takes changes. Raises RecordError."""
         await self.read(lambda cursor: cursor.execute("select 1").fetchone())
         if self._writer.failure is not None:
             raise record_error(self._writer.failure)
+        if self._writer.is_in_trouble:
+            await self.write(_change_nothing)
 
     async def until_failure(self) -> None:
         """Returns only by raising RecordError: once the record was closed by a failure, nothing brings it back."""
@@ -93,6 +98,11 @@ class Store:
             raise record_error(error) from error
 
 
+def _change_nothing(cursor: Cursor) -> None:
+    """Nothing that anybody asks for, and yet a commit."""
+    cursor.execute("update log_signature set token = token")
+
+
 @asynccontextmanager
 async def open_store(
     file: Path, *, temp: Path, memory_gib: float, threads: int, backups: Path | None = None
@@ -128,9 +138,12 @@ def _open(file: Path, *, temp: Path, memory_gib: float, threads: int, backups: P
     # The first parametrised statement would import pandas, which stalls it for a second.
     import pandas  # noqa: F401, PLC0415
 
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temp.mkdir(parents=True, exist_ok=True)
-    finish_replacing(file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temp.mkdir(parents=True, exist_ok=True)
+        finish_replacing(file)
+    except OSError as error:
+        raise cannot_use(file.parent, error) from error
     check_files(file)
     connect = partial(connect_record, file, temp=temp, memory_gib=memory_gib, threads=threads)
     connection = connect()
@@ -174,6 +187,8 @@ def _prepare(
             try:
                 fold_log(connection)
             except FATAL as error:
+                if find_cause(error) not in ROOM:
+                    raise
                 raise _NoCheckpoint(str(error)) from error
         connection.execute("set allowed_directories = $folders", {"folders": [str(temp)]})
         connection.execute("set enable_external_access = false")

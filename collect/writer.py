@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 
 import duckdb
 
+from collect.causes import find_cause
 from collect.integrity import Marker, fold_log
 from nightschool.errors import NightschoolError, RecordError, Unavailable
 from nightschool.files import free_bytes
@@ -79,6 +80,7 @@ class Writer:
         self._gate = threading.Lock()
         self._is_closed = False
         self._failure: duckdb.Error | None = None
+        self._trouble: str | None = None
         self._thread = threading.Thread(target=self._run, name="record-writer")
         self.commits = 0
         self._thread.start()
@@ -109,6 +111,11 @@ class Writer:
     def failure(self) -> duckdb.Error | None:
         """What closed the record for good: a full disk at a checkpoint, or a fault inside DuckDB."""
         return self._failure
+
+    @property
+    def is_in_trouble(self) -> bool:
+        """Whether disk or memory refused the last commit."""
+        return self._trouble is not None
 
     def close(self) -> None:
         with self._gate:
@@ -192,8 +199,13 @@ class Writer:
         except BaseException as error:
             if isinstance(error, FATAL):
                 self._note(error)
+            elif isinstance(error, duckdb.OperationalError):
+                self._note_trouble(error)
             return _without_culprit(calls, begun, error)
         self.commits += 1
+        if self._trouble is not None:
+            self._trouble = None
+            log.info("the record takes changes again")
         for call, outcomes in zip(calls, results, strict=True):
             for job, outcome in zip(call.jobs, outcomes, strict=True):
                 _tell(job, outcome)
@@ -204,6 +216,13 @@ class Writer:
         if self._failure is None:
             self._failure = error
             log.critical("the record was closed by a failure: %s", error)
+
+    def _note_trouble(self, error: duckdb.OperationalError) -> None:
+        """In the log once, as long as it is the same."""
+        trouble = record_error(error).problem
+        if trouble != self._trouble:
+            self._trouble = trouble
+            log.error("the record %s, and takes no changes: %s", trouble, error)
 
     def _roll_back(self) -> None:
         try:
@@ -243,11 +262,12 @@ def _tell(job: _Job | _FoldNow, outcome: Any) -> None:
 
 def record_error(error: duckdb.Error) -> RecordError:
     """What a failure of the disk or of memory means to whoever waited. Names no row: rows hold what people wrote."""
+    cause = find_cause(error)
+    problem = cause.problem if cause else f"could not do that ({type(error).__name__})"
+    remedy = cause.remedy if cause else "Free disk space and memory, then try again."
     if isinstance(error, FATAL):
-        problem = "was closed by a failure"
-        remedy = "Free disk space; the server stops, and a start brings back all that was acknowledged."
-    else:
-        problem, remedy = "could not do that, and kept nothing of it", "Free disk space and memory, then try again."
-    told = RecordError(f"{problem} ({type(error).__name__})", subject="record", remedy=remedy)
+        problem = f"was closed by a failure, and {problem}"
+        remedy += " The server stops, and a start brings back all that was acknowledged."
+    told = RecordError(problem, subject="record", remedy=remedy)
     told.__cause__ = error
     return told

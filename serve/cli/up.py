@@ -66,10 +66,10 @@ def run_up(settings: Settings, *, is_quiet: bool = False) -> int:
         try:
             return asyncio.run(_serve(settings, say=_Talk(is_quiet)))
         except ExceptionGroup as failures:
-            raise _known(failures) from failures
+            raise known_failure(failures) from failures
 
 
-def _known(failures: ExceptionGroup[Exception]) -> Exception:
+def known_failure(failures: ExceptionGroup[Exception]) -> Exception:
     """The failure in words for people among those that ended the server; all of them where there is none."""
     known = failures.subgroup(NightschoolError)
     while known is not None:

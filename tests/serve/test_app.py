@@ -1,15 +1,21 @@
 """Every part of a server goes by the clock that it was given."""
 
-from contextlib import aclosing
+import asyncio
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from functools import partial
 
+import duckdb
+import pytest
+
 from collect import cycles
 from collect.conversations import conversation_messages
+from nightschool.errors import RecordError
 from nightschool.prompt import Template
 from nightschool.records import BotName, Vote
 from nightschool.settings import Settings
 from serve.app import open_parts
+from serve.cli.up import known_failure
 from serve.secrets import OpenedSecrets
 from serve.votes import Opinion
 
@@ -36,3 +42,25 @@ async def test_answers_votes_and_nights_are_dated_by_the_clock_that_is_given(
         [row] = await parts.store.read(cycles.list_cycles)
     assert {message.created_at for message in said} == {NEXT_YEAR}
     assert (vote.voted_at, night.started_at, row.started_at) == (NEXT_YEAR,) * 3
+
+
+async def test_a_record_that_was_closed_by_a_failure_ends_the_server(
+    settings: Settings, secrets: OpenedSecrets
+) -> None:
+    """So that whoever supervises it starts it again: `run_up` ends with the error's own exit code."""
+    settings.paths.create()
+
+    def break_down(_: object) -> None:
+        raise duckdb.FatalException("Failed to create checkpoint: No space left on device")
+
+    async def serve() -> None:
+        async with open_parts(settings, base_model="echo", template=Template(), secrets=secrets.secrets) as parts:
+            with suppress(RecordError):
+                await parts.store.write(break_down)
+            await asyncio.Event().wait()
+
+    with pytest.raises(ExceptionGroup) as ended:
+        await serve()
+    known = known_failure(ended.value)
+    assert isinstance(known, RecordError)
+    assert (known.exit_code, "finds no room on its disk" in str(known)) == (1, True)
