@@ -1,16 +1,18 @@
-"""Make a fine-tuned model a bot's candidate: the same weights under the bot's name, proved as any other load.
+"""Take weights that no night of a bot trained as its candidate: a fine-tuned model, or an adapter from outside.
 
-It goes live as every candidate does. Does not know who may adopt, nor what the model was trained on.
+Copied under the bot's name, loaded and proved as any other, it goes live as every candidate does. Does not know who may
+do so, nor what the weights were trained on: its dataset is unknown, and it is examined on the bot's newest one.
 """
 
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
+from typing import Literal, NamedTuple
 
 from collect import registry
 from collect.store import Store
-from deploy.proof import files_of
+from deploy.proof import AdapterFiles, files_of
 from deploy.rollout import Rollout
 from deploy.stages import check_reason
 from nightschool.errors import Busy
@@ -19,13 +21,33 @@ from nightschool.home import Home
 from nightschool.records import Adapter, BotName, Event, Stage, new_id, utc_now
 
 GONE = frozenset({Stage.RETIRED, Stage.TAINTED})
+UNKNOWN_DATASET = ""
+
+
+class Newcomer(NamedTuple):
+    """Weights, and where they come from."""
+
+    files: AdapterFiles
+    action: Literal["adopted", "added"]
+    """In the audit."""
+    origin: str
+    """In words, for the audit."""
+    cycle_id: str
 
 
 async def adopt(
+    store: Store, rollout: Rollout, home: Home, source: Adapter, *, bot: BotName, actor: str, reason: str
+) -> Adapter:
+    """A fine-tuned model as the bot's candidate. Raises what `take_in` does."""
+    newcomer = Newcomer(files_of(source, home=home), "adopted", str(source.name), source.cycle_id)
+    return await take_in(store, rollout, home, newcomer, bot=bot, actor=actor, reason=reason)
+
+
+async def take_in(
     store: Store,
     rollout: Rollout,
     home: Home,
-    source: Adapter,
+    newcomer: Newcomer,
     *,
     bot: BotName,
     actor: str,
@@ -37,29 +59,30 @@ async def adopt(
     Raises InvalidInput without a reason, Busy where the bot has these weights, and what a failed load raises.
     """
     check_reason(reason, subject=bot)
+    files = newcomer.files
     known = await store.read(partial(registry.adapters, bot=bot))
     for adapter in known:
-        if adapter.content_hash == source.content_hash and adapter.stage not in GONE:
+        if adapter.content_hash == files.content_hash and adapter.stage not in GONE:
             raise Busy("has the same weights", subject=str(adapter.name), remedy="Nothing to do.")
-    target = home.adapter(bot, source.content_hash)
-    files = files_of(source, home=home)
+    target = home.adapter(bot, files.content_hash)
     await asyncio.to_thread(copy_whole, files.folder, target)
     if files.proof.exists():
-        write_atomic(home.proof(bot, source.content_hash), files.proof.read_bytes())
+        write_atomic(home.proof(bot, files.content_hash), files.proof.read_bytes())
     candidate = Adapter(
         bot=bot,
         version=await store.read(partial(registry.next_version, bot=bot)),
-        content_hash=source.content_hash,
+        content_hash=files.content_hash,
         folder=str(target.relative_to(home.root)),
         stage=Stage.CANDIDATE,
-        cycle_id=source.cycle_id,
-        dataset_hash=source.dataset_hash,
+        cycle_id=newcomer.cycle_id,
+        dataset_hash=UNKNOWN_DATASET,
         created_at=now(),
     )
     await rollout.load(candidate)
     for older in known:
         if older.stage is Stage.CANDIDATE:
-            await rollout.retire(older, actor=actor, reason=f"{source.name} was adopted")
-    event = Event(new_id(), now(), bot, actor, "adopted", str(candidate.name), f"{source.name}: {reason}")
+            await rollout.retire(older, actor=actor, reason=f"{newcomer.origin} was {newcomer.action}")
+    words = f"{newcomer.origin}: {reason}"
+    event = Event(new_id(), now(), bot, actor, newcomer.action, str(candidate.name), words)
     await store.write(partial(registry.register_adapter, adapter=candidate, event=event))
     return candidate

@@ -31,7 +31,7 @@ from eval.verdict import VerdictFile, read_verdict
 from nightschool.bots import Bot
 from nightschool.engine import Engine
 from nightschool.errors import InvalidInput, NotFound
-from nightschool.files import read_manifest, write_atomic
+from nightschool.files import MANIFEST, read_manifest, write_atomic
 from nightschool.home import Home
 from nightschool.identity import identify_base
 from nightschool.records import Adapter, AdapterName, Sampling, Stage
@@ -96,19 +96,13 @@ async def plan_comparison(
     source = first or second
     if source is None:
         raise InvalidInput("is both of them", subject="the base model", remedy="Name at least one adapter.")
-    dataset = home.dataset(bot.bot_name, source.dataset_hash)
-    if read_manifest(dataset) is None:
-        raise NotFound(
-            "has no dataset any more, so nothing that it was not taught is known",
-            subject=str(source.name),
-            remedy="Examine a younger version; `night.keep_days` says how long datasets stay.",
-        )
+    dataset = await asyncio.to_thread(_find_dataset, home, source)
     other = home.dataset(bot.bot_name, second.dataset_hash) if second else None
     sampling, rules = sampling_of(bot, takes_seeds=engine.takes_seeds), rules_of(bot)
     order, its_hash = await asyncio.to_thread(_order_suites, bot, dataset, suites, own=home.golden(bot.bot_name))
     hashes = [adapter.content_hash if adapter else "" for adapter in (first, second)]
     base = await asyncio.to_thread(identify_base, base_model)
-    asked = [source.dataset_hash, *hashes, base, asdict(sampling), asdict(rules), its_hash]
+    asked = [source.dataset_hash or dataset.name, *hashes, base, asdict(sampling), asdict(rules), its_hash]
     return Comparison(
         bot=bot,
         candidate=first,
@@ -176,6 +170,28 @@ def _order_suites(bot: Bot, dataset: Path, names: tuple[str, ...] | None, *, own
         told = " ".join(gathered.problems)
         raise InvalidInput("cannot be asked", subject="a suite that was named", remedy=told, param="suites")
     return _Ordered(order, describe_suites(gathered.suites))
+
+
+def _find_dataset(home: Home, adapter: Adapter) -> Path:
+    """The adapter's own, or the bot's newest for one from outside, of whose data nothing is known. Raises NotFound."""
+    if adapter.dataset_hash:
+        own = home.dataset(adapter.bot, adapter.dataset_hash)
+        if read_manifest(own) is None:
+            raise NotFound(
+                "has no dataset any more, so nothing that it was not taught is known",
+                subject=str(adapter.name),
+                remedy="Examine a younger version; `night.keep_days` says how long datasets stay.",
+            )
+        return own
+    manifests = home.datasets(adapter.bot).glob(f"[!.]*/{MANIFEST}")
+    newest = max(manifests, key=lambda file: (file.stat().st_mtime_ns, file.parent.name), default=None)
+    if newest is None:
+        raise NotFound(
+            "comes from outside, and the bot has no dataset to examine it by",
+            subject=str(adapter.name),
+            remedy=f"Build one: `nightschool dataset build --bot {adapter.bot}`.",
+        )
+    return newest.parent
 
 
 def _copy_core(theirs: Path, ours: Path) -> None:

@@ -103,7 +103,8 @@ class Fates:
     async def _trace(self, opinions: Sequence[Feedback], *, bot: BotName) -> list[_Trace]:
         """In the order of `opinions`."""
         adapters = await self._store.read(partial(registry.adapters, bot=bot))
-        trained = [adapter for adapter in reversed(adapters) if adapter.stage is not Stage.TAINTED]
+        # One from outside learnt nothing of what was said here.
+        trained = [a for a in reversed(adapters) if a.stage is not Stage.TAINTED and a.dataset_hash]
         traces = {
             VoteRef(said.message_id, said.voter): _Trace(
                 [adapter for adapter in trained if adapter.created_at > said.voted_at][:MOST_NIGHTS]

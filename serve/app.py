@@ -38,6 +38,7 @@ from nightschool.home import Home
 from nightschool.prompt import Template
 from nightschool.records import utc_now
 from nightschool.settings import EngineSettings, Settings
+from serve.adding import Adding
 from serve.api.completions import completions_router
 from serve.api.errors import fallback_router, install_error_handlers
 from serve.api.evals import evals_router
@@ -83,8 +84,7 @@ async def open_parts(
     now: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[Parts]:
     """Every part of a server for the length of the block. `base_model` is a folder or a hub's id, and `template` what
-    training knows of its chat template too (`tune.probe`). What people say and what nights do is dated by `now`.
-    """
+    training knows of its chat template too (`tune.probe`). What people say and what nights do is dated by `now`."""
     home, shelf, metrics = settings.paths, BotShelf(settings.bots), Metrics()
     async with AsyncExitStack() as stack:
         store = await _open_record(settings, stack)
@@ -130,6 +130,7 @@ async def open_parts(
             tuned=tuned,
             eval_runs=eval_runs,
             backups=backups,
+            adding=Adding(store, rollout, home, base_model=base_model, max_rank=settings.engine.max_lora_rank),
             metrics=metrics,
             secrets=secrets,
             engine_status=lambda: keeper.status,

@@ -17,6 +17,7 @@ from nightschool.bots import BotShelf
 from nightschool.engine import Engine
 from nightschool.home import Home
 from nightschool.settings import Settings
+from serve.adding import Adding
 from serve.backups import Backups
 from serve.documents import OperatorsDocuments
 from serve.eval_runs import EvalRuns
@@ -51,6 +52,7 @@ class Parts:
     tuned: TunedModels
     eval_runs: EvalRuns
     backups: Backups
+    adding: Adding
     metrics: Metrics
     secrets: Secrets
     engine_status: Callable[[], EngineStatus]

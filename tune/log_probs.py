@@ -54,7 +54,7 @@ def measure_log_probs(
     model = PeftModel.from_pretrained(load_base(base_model, device=device, dtype=dtype), adapter).eval()
 
     def measure() -> list[tuple[float, ...]]:
-        return [_log_probs(model, text, device=device) for text in texts]
+        return [read_log_probs(model, text, device=device) for text in texts]
 
     with torch.inference_mode():
         under_adapter = measure()
@@ -71,6 +71,13 @@ def measure_log_probs(
         LogProbs(base, adapted, {part: values[number] for part, values in without.items()})
         for number, (base, adapted) in enumerate(zip(under_base, under_adapter, strict=True))
     ]
+
+
+def read_log_probs(model: Any, token_ids: Sequence[int], *, device: str) -> tuple[float, ...]:
+    """Of each token given those before it, under a model as it stands."""
+    ids = torch.tensor([list(token_ids)], device=device)
+    logits = model(input_ids=ids).logits[0, :-1].float()
+    return tuple(torch.log_softmax(logits, dim=-1).gather(1, ids[0, 1:, None])[:, 0].tolist())
 
 
 def write_proof(file: Path, texts: Sequence[Sequence[int]], measured: Sequence[LogProbs]) -> None:
@@ -106,9 +113,3 @@ def _switched_off(layers: Sequence[Any]) -> Iterator[None]:
     finally:
         for layer, scale in zip(layers, kept, strict=True):
             layer.scaling["default"] = scale
-
-
-def _log_probs(model: PeftModel, token_ids: Sequence[int], *, device: str) -> tuple[float, ...]:
-    ids = torch.tensor([list(token_ids)], device=device)
-    logits = model(input_ids=ids).logits[0, :-1].float()
-    return tuple(torch.log_softmax(logits, dim=-1).gather(1, ids[0, 1:, None])[:, 0].tolist())

@@ -233,10 +233,16 @@ def export_adapter(checkpoint: Path, target: Path, *, base_model: str) -> None:
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     shutil.copyfile(checkpoint / WEIGHTS, target / WEIGHTS)
-    config: dict[str, Any] = json.loads((checkpoint / CONFIG).read_text())
+    shutil.copyfile(checkpoint / CONFIG, target / CONFIG)
+    settle_config(target, base_model=base_model)
+
+
+def settle_config(adapter: Path, *, base_model: str) -> None:
+    """Have an adapter's configuration say the same on every machine, byte for byte."""
+    config: dict[str, Any] = json.loads((adapter / CONFIG).read_text())
     # PEFT keeps the modules in a set, whose order changes from process to process, and the base model's path.
     config |= {"target_modules": sorted(config["target_modules"]), "base_model_name_or_path": Path(base_model).name}
-    (target / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    (adapter / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def _unloadable(base_model: str, error: Exception) -> InvalidInput:

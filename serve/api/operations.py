@@ -22,6 +22,7 @@ from deploy.plan import NightFolder
 from deploy.proof import measure_load
 from nightschool.errors import NotFound
 from nightschool.records import Adapter, BotName, utc_now
+from serve.api.adapters import add_adapters
 from serve.api.auth import Authority, Caller, require_operator
 from serve.api.backups import add_backups
 from serve.api.bodies import read_body
@@ -92,6 +93,7 @@ def operations_router(parts: Parts) -> APIRouter:
     add_verified(router, parts, operator)
     add_jobs(router, parts, operator)
     add_trace(router, parts)
+    add_adapters(router, parts, operator)
     return router
 
 

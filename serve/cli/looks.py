@@ -1,4 +1,4 @@
-"""Verbs that look: status, waiting, gaps, adapters, prove, events."""
+"""Verbs that look: status, waiting, gaps, prove, events."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -13,7 +13,6 @@ def add_looking_verbs(app: typer.Typer) -> None:
     app.command("status")(status)
     app.command("waiting")(waiting)
     app.command("gaps")(gaps)
-    app.command("adapters")(adapters)
     app.command("prove")(prove)
     app.command("events")(events)
 
@@ -90,31 +89,6 @@ def gaps(
         rows = server.get("/ops/gaps", bot=bot, limit=limit)
     columns = {"times": "times", "when": "last asked", "bot": "bot", "question": "question", "answer": "answered"}
     _give_dated(rows, columns, by="last_at", empty="no gaps", as_json=as_json)
-
-
-def adapters(context: typer.Context, bot: AnyBotOption = None, as_json: JsonFlag = False) -> None:
-    """List adapters, newest first, with their stages."""
-    with server_of(context) as server:
-        rows = server.get("/ops/adapters", bot=bot)
-    if as_json:
-        give_json(rows)
-        return
-    columns = {"bot": "bot", "version": "version", "stage": "stage", "gate": "gate", "short": "hash", "when": "created"}
-    shown = [
-        row
-        | {
-            "stage": f"{row['stage']}, tainted" if _is_tainted_yet_used(row) else row["stage"],
-            "gate": "passed" if row["has_passing_verdict"] else "",
-            "short": row["hash"][:12],
-            "when": local_time(row["created_at"]),
-        }
-        for row in rows
-    ]
-    give_table(shown, columns, empty="no adapters yet")
-
-
-def _is_tainted_yet_used(row: dict[str, Any]) -> bool:
-    return bool(row["tainted_at"]) and row["stage"] != "tainted"
 
 
 def prove(context: typer.Context, bot: BotOption, as_json: JsonFlag = False) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import typer
 
 from nightschool.errors import NightschoolError
+from serve.cli.adapters import adapters_app
 from serve.cli.bots import bots_app
 from serve.cli.data import add_data_verbs
 from serve.cli.dataset import dataset_app
@@ -48,6 +49,7 @@ def make_app() -> typer.Typer:
     add_erasing_verb(app)
     add_tracing_verb(app)
     add_job_verbs(app)
+    app.add_typer(adapters_app(), name="adapters")
     app.add_typer(bots_app(), name="bots")
     app.add_typer(dataset_app(), name="dataset")
     app.add_typer(files_app(), name="files")

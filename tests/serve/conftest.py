@@ -44,6 +44,7 @@ from nightschool.files import publish
 from nightschool.home import Home
 from nightschool.records import Adapter, BotName, Event, Finish, Stage, new_id, utc_now
 from nightschool.settings import EngineSettings, NightSettings, ServerSettings, Settings, StoreSettings
+from serve.adding import Adding
 from serve.api.completions import completions_router
 from serve.api.errors import fallback_router, install_error_handlers
 from serve.api.evals import evals_router
@@ -82,6 +83,7 @@ enabled = false
 """
 
 
+READER = (sys.executable, str(Path(__file__).parents[1] / "fake_reader.py"))
 TRAINER = (sys.executable, str(Path(__file__).parents[1] / "fake_trainer.py"))
 
 
@@ -304,6 +306,7 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
                 tuned=tuned,
                 eval_runs=eval_runs,
                 backups=Backups(store, home, settings.backup),
+                adding=Adding(store, rollout, home, base_model="echo", max_rank=16, command=READER),
                 metrics=metrics,
                 secrets=secrets.secrets,
                 engine_status=lambda: EngineStatus(EngineState.READY, starts=1),

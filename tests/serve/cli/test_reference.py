@@ -11,6 +11,7 @@ from serve.cli.main import main
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "cli.md"
 GROUPS = {
+    "adapters": ("", "add"),
     "bots": ("new",),
     "files": ("check",),
     "golden": ("list", "add", "remove", "check"),
@@ -54,6 +55,7 @@ What `--json` prints:
 | `dataset diff` | `{"before", "after", "counts", "rows", "about", "added": [...], "removed": [...]}` |
 | `report`, `eval` | `{"candidate", "against", "suite", "verdict", "reasons", "figures", "html", "findings", ...}` |
 | `adapters` | `[{"bot", "version", "stage", "hash", "folder", "has_passing_verdict", "cycle", "dataset", ...}]` |
+| `adapters add` | `{"bot", "candidate", "stage", "hash", "kind": "adapter"\\|"model", "rank", "share", "said"}` |
 | `promote` | `{"bot", "live", "stage"}` |
 | `rollback` | `{"bot", "live"}` |
 | `erase` | `{"erasure", "conversations", "messages", "is_whole", "certificate"}` |
@@ -93,7 +95,9 @@ def verbs(top: str) -> list[tuple[str, ...]]:
     """Every verb that the top's help names, in its order."""
     listed = [line.split()[0] for line in top.partition("Commands:\n")[2].splitlines() if line[2:3].strip()]
     return [
-        path for name in listed for path in ([(name, sub) for sub in GROUPS[name]] if name in GROUPS else [(name,)])
+        path
+        for name in listed
+        for path in ([(name, *sub.split()) for sub in GROUPS[name]] if name in GROUPS else [(name,)])
     ]
 
 
