@@ -14,6 +14,7 @@ from nightschool.errors import RecordError
 from nightschool.records import BotName, Conversation, Feedback, Message, Source, Vote
 
 from ..conftest import give
+from .old_records import file_of, read_record
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BOT = BotName("support")
@@ -114,6 +115,38 @@ def test_an_old_record_ends_with_the_schema_of_a_new_one(connection: Cursor) -> 
     with duckdb.connect() as fresh:
         migrate(fresh)
         assert schema(connection) == schema(fresh)
+
+
+def rows(connection: Cursor, columns: dict[str, list[str]]) -> dict[str, list[tuple[object, ...]]]:
+    return {
+        table: sorted(connection.execute(f"select {', '.join(names)} from {table}").fetchall(), key=repr)
+        for table, names in columns.items()
+    }
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_a_stored_record_of_each_day_comes_to_todays_schema_with_every_row(connection: Cursor, name: str) -> None:
+    assert file_of(name).exists(), "python -m tests.collect.migrations.old_records writes it"
+    connection.execute("set global TimeZone = 'UTC'")
+    connection.execute(read_record(name))
+    columns: dict[str, list[str]] = {}
+    for table, column in connection.execute(
+        "select table_name, column_name from duckdb_columns() where not internal"
+    ).fetchall():
+        if table != "migrations":
+            columns.setdefault(table, []).append(f'"{column}"')
+    before = rows(connection, columns)
+    assert all(len(kept) >= 1 for kept in before.values())
+
+    migrate(connection)
+
+    assert rows(connection, columns) == before
+    assert applied(connection) == [m.name for m in MIGRATIONS]
+    with duckdb.connect() as fresh:
+        migrate(fresh)
+        assert schema(connection) == schema(fresh)
+    [(position,)] = connection.execute("select nextval('message_positions')").fetchall()
+    assert position == 3
 
 
 def test_a_migration_that_fails_leaves_neither_change_nor_mark(connection: Cursor) -> None:
