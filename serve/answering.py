@@ -5,6 +5,7 @@ Knows one answer and the task that makes it; who reads it and where it is kept i
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nightschool.engine import Delta
@@ -53,3 +54,14 @@ class Answering:
         if not self.is_over:
             self.is_over = True
             task.cancel()
+
+
+async def end_all(running: Mapping[asyncio.Task[Delta], Answering], *, grace_s: float) -> None:
+    """Returns once none is left: those that take longer than `grace_s` end as partial. `running` loses what is done."""
+    if running:
+        await asyncio.wait(set(running), timeout=grace_s)
+    late = dict(running)
+    for task, answering in late.items():
+        answering.end(task)
+    if late:
+        await asyncio.wait(set(late))

@@ -5,7 +5,8 @@ The bot's prompt, its documents and its guard stand as in a chat. Does not know 
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -27,6 +28,9 @@ from serve.tuned import PREFIX, TunedModels
 ROLES: Final[Mapping[str, Any]] = {
     "system": "system", "developer": "system", "user": "user", "assistant": "assistant",
 }  # fmt: skip
+PATIENCE_S: Final = 30.0
+"""With people, for each answer: a run comes to its end on a server that is always busy too."""
+LOOK_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,9 @@ class Answerers:
     fit: Fit
     slots: asyncio.Semaphore
     """So many answers at once, over all runs."""
+    are_people_waiting: Callable[[], bool] = lambda: False
+    """They go first."""
+    patience_s: float = PATIENCE_S
 
     async def find(self, generation: Generation) -> "Answerer":
         """Raises UnknownModel, NotFound where it is gone by now, and what a failed load raises."""
@@ -49,6 +56,12 @@ class Answerers:
             return Answerer(bot, route)
         bot = self.shelf.find(generation.bot)
         return Answerer(bot, await self.rollout.route_to(bot.bot_name, generation.version))
+
+    async def let_people_go_first(self) -> None:
+        """Returns when nobody waits for an answer, or enough was waited for them."""
+        ends_s = time.monotonic() + self.patience_s
+        while self.are_people_waiting() and time.monotonic() < ends_s:  # noqa: ASYNC110  # nobody tells when they go
+            await asyncio.sleep(LOOK_S)
 
 
 class Answerer(NamedTuple):
@@ -72,6 +85,7 @@ async def sample(
     prompt = _compose(answerers, who.bot, messages)
     prompt, sampling = await answerers.fit(prompt, generation.sampling)
     async with answerers.slots:
+        await answerers.let_people_go_first()
         text, last = await _hear(answerers, who, prompt, sampling)
     usage = Usage(invocations=1, prompt_tokens=last.prompt_tokens, completion_tokens=last.completion_tokens)
     card = {

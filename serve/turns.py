@@ -36,7 +36,7 @@ from nightschool.records import (
     new_id,
     utc_now,
 )
-from serve.answering import Answering
+from serve.answering import Answering, end_all
 from serve.branches import Tree, without_torsos
 from serve.budget import Fit, fit_nothing
 from serve.drafts import draft_answer, draft_conversation, draft_message, with_prompt
@@ -207,16 +207,14 @@ class Turns:
         """No more turns are taken."""
         return self._is_stopping
 
+    def has_askers(self) -> bool:
+        """Whether somebody waits for an answer."""
+        return bool(self._running)
+
     async def stop(self, *, grace_s: float) -> None:
         """Take no more turns; let those in flight end, and after `grace_s` record them as partial."""
         self._is_stopping = True
-        if self._running:
-            await asyncio.wait(set(self._running), timeout=grace_s)
-        late = dict(self._running)
-        for task, answering in late.items():
-            answering.end(task)
-        if late:
-            await asyncio.wait(set(late))
+        await end_all(self._running, grace_s=grace_s)
 
     async def _take(self, turn: Turn, answering: Answering, pieces: asyncio.Queue[Delta | None]) -> Delta:
         """Let the engine answer, hand its pieces on and record them. The last piece."""

@@ -80,6 +80,7 @@ async def open_evals(
     tuned: TunedModels,
     search: Search = find_nothing,
     fit: Fit = fit_nothing,
+    are_people_waiting: Callable[[], bool],
     now: Callable[[], datetime] = utc_now,
 ) -> AsyncIterator[EvalRuns]:
     """Runs of callers' evals for the length of the block."""
@@ -90,7 +91,7 @@ async def open_evals(
     desk = Desk(
         store=store,
         home=settings.paths,
-        answerers=Answerers(engine, rollout, shelf, tuned, search, fit, slots),
+        answerers=Answerers(engine, rollout, shelf, tuned, search, fit, slots, are_people_waiting),
         max_key_runs=limits.max_key_runs,
         max_run_rows=limits.max_run_rows,
         tools=Tools(ask_by(shelf, limits.judge_bot, ended=ended), limits.python),

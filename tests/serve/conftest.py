@@ -284,7 +284,16 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
         async with (
             run_nights(runner, store, shelf) as nights,
             open_jobs(settings, store, rollout, nights, files, base_model="echo", command=TRAINER) as jobs,
-            open_evals(settings, store, engine, rollout, shelf=shelf, tuned=tuned, search=search) as eval_runs,
+            open_evals(
+                settings,
+                store,
+                engine,
+                rollout,
+                shelf=shelf,
+                tuned=tuned,
+                search=search,
+                are_people_waiting=turns.has_askers,
+            ) as eval_runs,  # fmt: skip
         ):
             yield Parts(
                 settings=settings,

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
@@ -60,9 +60,12 @@ def engine() -> WaningEngine:
 
 
 @asynccontextmanager
-async def runs_of(parts: Parts, *, pauses_s: tuple[float, ...] = ()) -> AsyncIterator[EvalRuns]:
+async def runs_of(
+    parts: Parts, *, pauses_s: tuple[float, ...] = (), people: Callable[[], bool] = lambda: False, patience_s: float = 9
+) -> AsyncIterator[EvalRuns]:
     slots = asyncio.Semaphore(2)
-    answerers = Answerers(parts.engine, parts.rollout, parts.shelf, parts.tuned, find_nothing, fit_nothing, slots)
+    shelf, tuned, rollout = parts.shelf, parts.tuned, parts.rollout
+    answerers = Answerers(parts.engine, rollout, shelf, tuned, find_nothing, fit_nothing, slots, people, patience_s)
     with ThreadPoolExecutor(2) as pool:
         desk = Desk(parts.store, parts.home, answerers, 5, 1_000, Tools(), pool, pauses_s=pauses_s)
         async with run_evals(desk) as runs:
@@ -139,6 +142,24 @@ async def test_an_engine_that_comes_back_costs_a_run_nothing(
     async with runs_of(parts, pauses_s=(0.0,)) as runs:
         done = await until_over(parts, await order(parts, runs))
     assert (done.state, done.tally.passed) == (RunState.COMPLETED, ROWS)
+
+
+async def test_people_go_first_and_not_for_ever(parts: Parts, engine: WaningEngine) -> None:
+    waiting, looked = True, asyncio.Event()
+
+    def people() -> bool:
+        looked.set()
+        return waiting
+
+    async with runs_of(parts, people=people) as runs:
+        run = await order(parts, runs)
+        await looked.wait()
+        assert engine.left == 1_000_000
+        waiting = False
+        assert (await until_over(parts, run)).tally.passed == ROWS
+        waiting = True
+    async with runs_of(parts, people=people, patience_s=0.0) as runs:
+        assert (await until_over(parts, await order(parts, runs))).tally.passed == ROWS
 
 
 async def test_one_that_stays_away_fails_it_in_words(parts: Parts, engine: WaningEngine) -> None:
