@@ -3,10 +3,13 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import httpx
+import pytest
 
 from collect import registry
 from nightschool.records import BotName, Stage
@@ -57,6 +60,32 @@ async def test_the_queue_shows_who_waits_for_whom(
     assert [row["waits_for"] for row in rows] == [None, *[f"ft-{first.removeprefix('ftjob-')}"] * 2, None]
     assert rows[0]["owner"] == "key:reader"
     assert second in (await nightschool("jobs")).out
+
+
+async def test_when_each_of_those_that_wait_begins_is_estimated(
+    nightschool: Nightschool, client: httpx.AsyncClient, parts: Parts
+) -> None:
+    parts.home.jobs.mkdir()
+    (parts.home.jobs / "hold").touch()
+    ids = [await order_job(client) for _ in range(4)]
+    await until(client, ids[0], "running")
+    for waiting in ids[1:]:
+        await until(client, waiting, "queued")
+    async with asyncio.timeout(20):
+        while not parts.nights.board.shown:
+            await asyncio.sleep(0.05)
+    first = next(iter(parts.nights.board.shown.values()))
+    size = (await client.get("/v1/files")).json()["data"][0]["nightschool"]["tokens"]
+    starts = [row["starts_at"] for row in (await nightschool("jobs", "--json")).json]
+    assert starts[0] is None
+    begins = [datetime.fromisoformat(start) for start in starts[1:]]
+    lengths = [(later - earlier).total_seconds() for earlier, later in pairwise(begins)]
+    assert lengths == [pytest.approx(3 * size / first.tokens_per_s, rel=0.01)] * 2
+    # Of a file that is gone nobody knows how long it takes, nor when those behind it begin.
+    file = (await client.get(f"/v1/fine_tuning/jobs/{ids[2]}")).json()["training_file"]
+    await client.delete(f"/v1/files/{file}")
+    known = [row["starts_at"] is not None for row in (await nightschool("jobs", "--json")).json]
+    assert known == [False, True, True, False]
 
 
 async def take_turn(parts: Parts) -> None:
