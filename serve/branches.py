@@ -34,6 +34,13 @@ class Tree:
             leaf = path[-1].parent_id
         return path[::-1]
 
+    def before(self, question_id: str) -> list[Message]:
+        """What had been said when this was asked. Raises NotFound where it is no question of this conversation."""
+        *path, question = self.path(question_id)
+        if question.role != "user":
+            raise NotFound("is not a question", subject="message", remedy="Reload the page.")
+        return path
+
     def siblings(self, message: Message) -> tuple[str, ...]:
         """Ids of what was said at the same place, the message's own among them, oldest first."""
         return tuple(other.message_id for other in self._below[message.parent_id] if other.role == message.role)

@@ -1,12 +1,13 @@
 """Conversations and messages as they begin, before the record has them. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
 from collect.grounds import hash_prompt
 from nightschool.bots import Bot
-from nightschool.records import Conversation, Message, Source, new_id
+from nightschool.records import ChatMessage, Conversation, Message, Source, new_id
 from serve.answering import Answering
 from serve.prompting import Prompt
 from serve.questions import title_of
@@ -22,6 +23,17 @@ def draft_message(
     conversation: Conversation, role: Role, content: str, *, source: Source, parent_id: str | None, at: datetime
 ) -> Message:
     return Message(new_id(), conversation.conversation_id, conversation.bot, parent_id, role, content, source, at)
+
+
+def draft_history(conversation: Conversation, said: Sequence[ChatMessage], *, at: datetime) -> tuple[Message, ...]:
+    """What a caller of the API sent along, one below the other; only the question at its end was said here."""
+    drafted: list[Message] = []
+    for position, message in enumerate(said, start=1):
+        source = Source.API if position == len(said) else Source.CLIENT
+        parent = drafted[-1].message_id if drafted else None
+        role, content = message["role"], message["content"]
+        drafted.append(draft_message(conversation, role, content, source=source, parent_id=parent, at=at))
+    return tuple(drafted)
 
 
 def draft_answer(

@@ -39,7 +39,7 @@ from nightschool.records import (
 from serve.answering import Answering, end_all
 from serve.branches import Tree, without_torsos
 from serve.budget import Fit, fit_nothing
-from serve.drafts import draft_answer, draft_conversation, draft_message, with_prompt
+from serve.drafts import draft_answer, draft_conversation, draft_history, draft_message, with_prompt
 from serve.guarding import guard_of, held_json
 from serve.metrics import Metrics
 from serve.prompting import Prompt, compose
@@ -92,13 +92,20 @@ class Turns:
         self._is_stopping = False
 
     async def begin_chat(
-        self, bot: Bot, *, owner: str, conversation_id: str | None, text: str, parent_id: str | None = None
+        self,
+        bot: Bot,
+        *,
+        owner: str,
+        conversation_id: str | None,
+        text: str,
+        parent_id: str | None = None,
+        instead_of: str | None = None,
     ) -> Turn:
         """The next turn of a conversation that the record holds, or the first of a new one.
 
         The question follows `parent_id`, or the newest answer where none is given; where that failed, it takes the
-        place of the question that was not answered. Raises InvalidInput for an empty or overlong question, NotFound
-        for a conversation that is not the owner's.
+        place of the question that was not answered. `instead_of` names a question whose place it takes, as a sibling.
+        Raises InvalidInput for an empty or overlong question, NotFound for a conversation that is not the owner's.
         """
         text = check_question(text)
         history: list[Message] = []
@@ -107,7 +114,8 @@ class Turns:
         else:
             conversation = await self.owned_conversation(conversation_id, bot=bot.bot_name, owner=owner)
             tree = await self._tree(conversation_id)
-            history = without_torsos(tree.path(parent_id or tree.newest_leaf()))
+            path = tree.before(instead_of) if instead_of else tree.path(parent_id or tree.newest_leaf())
+            history = without_torsos(path)
         parent = history[-1].message_id if history else None
         question = draft_message(conversation, "user", text, source=Source.CHAT, parent_id=parent, at=self._now())
         return await self._verified(bot, self._chat_turn(bot, conversation, (*history, question)))
@@ -135,22 +143,16 @@ class Turns:
             raise InvalidInput(
                 "must end with a user message", subject="messages", remedy="Put the question last.", param="messages"
             )
-        check_question(messages[-1]["content"])
-        text = messages[-1]["content"]
+        check_question(text := messages[-1]["content"])
         conversation = draft_conversation(bot, owner=owner, source=Source.API, question=text, at=self._now())
-        asked: list[Message] = []
-        for position, message in enumerate(messages):
-            source = Source.API if position == len(messages) - 1 else Source.CLIENT
-            parent = asked[-1].message_id if asked else None
-            role, content = message["role"], message["content"]
-            asked.append(draft_message(conversation, role, content, source=source, parent_id=parent, at=self._now()))
+        asked = draft_history(conversation, messages, at=self._now())
         extra = [m["content"] for m in messages if m["role"] == "system"]
         said = [ChatMessage(role=m["role"], content=m["content"]) for m in messages if m["role"] != "system"]
         turn = Turn(
             bot=bot.bot_name,
             conversation=conversation,
             prompt=compose(bot, said, search=self._search, extra=extra),
-            asked=tuple(asked),
+            asked=asked,
             answer_id=new_id(),
             sampling=sampling,
             route=route,
@@ -281,10 +283,8 @@ class Turns:
         self._metrics.answered(route.name, answer)
 
     def _draft_answer(self, turn: Turn, answering: Answering, *, source: Source) -> Message:
-        asked = turn.asked[-1].message_id
-        return draft_answer(
-            turn.conversation, turn.answer_id, answering, source=source, parent_id=asked, at=self._now()
-        )
+        asked, at = turn.asked[-1].message_id, self._now()
+        return draft_answer(turn.conversation, turn.answer_id, answering, source=source, parent_id=asked, at=at)
 
     def _chat_turn(self, bot: Bot, conversation: Conversation, said: Sequence[Message]) -> Turn:
         chat = [ChatMessage(role=message.role, content=message.content) for message in said]

@@ -7,7 +7,7 @@ from typing import Final
 
 from deploy.erasing import Eraser
 from nightschool.records import BotName
-from serve.chat.handlers import Place
+from serve.chat.views import Place
 from serve.turns import Turns
 
 ACTOR: Final = "whose it was"

@@ -9,20 +9,19 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Final, Literal
+from typing import Final
 
 from collect import conversations
-from collect.conversations import ConversationSummary
 from collect.store import Store
 from deploy.fates import Fate, Fates
 from nightschool.bots import Bot, BotShelf
 from nightschool.errors import Busy, NotFound, Unavailable
-from nightschool.knowledge import Passage
-from nightschool.records import BotName, Feedback, Finish, Message, Vote
+from nightschool.records import BotName, Feedback, Message, Vote
 from serve.branches import Tree
 from serve.chat.sources import read_sources
+from serve.chat.views import ChatView, Line, Lists, Place, Rated
 from serve.pace import Pace
 from serve.turns import Turn, Turns
 from serve.verified import answered_by
@@ -36,67 +35,6 @@ REDRAW_S: Final = 0.2
 """An answer is drawn at most this often: smooth to the eye, and each drawing costs the one event loop some 5 ms."""
 ENDING_S: Final = 5.0
 """How long a view waits for the record of an answer that was just stopped."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What a browser remembers of where it is; nothing in it is trusted."""
-
-    owner: str
-    bot: str = ""
-    conversation_id: str = ""
-    shown: tuple[str, ...] = ()
-    """Ids of the messages on the page, in order; empty for one that is not recorded yet."""
-
-    @property
-    def newest(self) -> str | None:
-        return next((message_id for message_id in reversed(self.shown) if message_id), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One message as shown."""
-
-    message_id: str
-    role: Literal["user", "assistant"]
-    text: str
-    version: str = ""
-    """`support@3`, on answers; `support@verified` where no version made one."""
-    finish: Finish | None = None
-    vote: Vote = Vote.NONE
-    became: str = ""
-    """What became of the vote, where a version was trained on it or is judged by it."""
-    siblings: tuple[str, ...] = ()
-    """Ids of all that was said in this place, this message's among them; empty while it is not recorded."""
-    sources: tuple[Passage, ...] = ()
-    """What of the bot's documents an answer stood on, as far as people are to see it."""
-    has_forgotten: bool = False
-    """The first answer that was given without the oldest turns."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChatView:
-    """The page's middle."""
-
-    bot: Bot
-    conversation_id: str
-    lines: tuple[Line, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Lists:
-    """The page's margins."""
-
-    bots: tuple[Bot, ...]
-    conversations: tuple[ConversationSummary, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Rated:
-    """A vote as it stands in the record."""
-
-    lines: tuple[Line, ...]
-    feedback: Feedback
 
 
 class ChatHandlers:
@@ -127,7 +65,7 @@ class ChatHandlers:
         """The conversation as recorded, or an empty page where it is unknown or somebody else's."""
         if ending := self._in_flight.get((place.owner, place.conversation_id)):
             await _wait(ending)
-        return await self._show(place, below=None)
+        return await self._show(place)
 
     async def turn_to(self, place: Place, message_id: str) -> ChatView:
         """The newest branch of the conversation that goes through `message_id`, a sibling of a message on the page."""
@@ -141,8 +79,15 @@ class ChatHandlers:
         )
         return Lists(tuple(self._shelf.bots.values()), tuple(found))
 
-    async def ask(self, place: Place, text: str) -> AsyncGenerator[ChatView, None]:
-        """The page while the answer comes. Raises what stands against asking before anything changed."""
+    async def branch_at(self, place: Place, message_id: str) -> ChatView:
+        """The conversation as far as `message_id`: what is asked next begins a branch of its own there."""
+        return await self._show(place, leaf=message_id)
+
+    async def ask(self, place: Place, text: str, *, instead_of: str = "") -> AsyncGenerator[ChatView, None]:
+        """The page while the answer comes; `instead_of` names a question of which this is another wording.
+
+        Raises what stands against asking before anything changed.
+        """
         bot = self._bot(place.bot)
         with self._claim(place):
             self._admit(place, bot)
@@ -152,6 +97,7 @@ class ChatHandlers:
                 conversation_id=place.conversation_id or None,
                 text=text,
                 parent_id=place.newest,
+                instead_of=instead_of or None,
             )
             async with aclosing(self._answer(place, bot, turn)) as views:
                 async for view in views:
@@ -239,14 +185,15 @@ class ChatHandlers:
             del self._in_flight[key]
             landed.set()
 
-    async def _show(self, place: Place, *, below: str | None) -> ChatView:
+    async def _show(self, place: Place, *, below: str | None = None, leaf: str | None = None) -> ChatView:
         bot = self._bot(place.bot)
         empty = ChatView(bot, "", ())
         if not place.conversation_id:
             return empty
         try:
             tree = await self._tree(place)
-            return ChatView(bot, place.conversation_id, await self._lines(place, tree, tree.newest_leaf(below)))
+            lines = await self._lines(place, tree, leaf or tree.newest_leaf(below))
+            return ChatView(bot, place.conversation_id, lines)
         except NotFound:
             return empty
 

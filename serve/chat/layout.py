@@ -16,6 +16,7 @@ FAKE = (
     '<p class="ns-fake" role="status"><strong>Test mode.</strong> The echo engine is in use: '
     "every answer on this page is fake.</p>"
 )
+EDITING = '<p>You are rewording a question. The old one stays beside it.</p><button class="ns-cancel">Cancel</button>'
 
 
 class ReasonCard(NamedTuple):
@@ -44,7 +45,9 @@ class ChatLayout(NamedTuple):
     conversation_id: gr.Textbox
     shown: gr.Textbox
     asked: gr.Textbox
+    edited: gr.Textbox
     turn: gr.Button
+    branch: gr.Button
     choice: gr.Dropdown
     new_chat: gr.Button
     toggle: gr.Button
@@ -63,11 +66,12 @@ class ChatLayout(NamedTuple):
 
 def build_chat(*, is_echo: bool) -> ChatLayout:
     """Call inside `gr.Blocks`."""
-    bot, conversation_id, shown, asked, explained = (
+    bot, conversation_id, shown, asked, edited, explained = (
         gr.Textbox(visible="hidden", elem_id=f"ns-{name}", container=False)
-        for name in ("bot-name", "conversation", "shown", "asked", "explained")
+        for name in ("bot-name", "conversation", "shown", "asked", "edited", "explained")
     )
     turn = gr.Button(visible="hidden", elem_id="ns-turn")
+    branch = gr.Button(visible="hidden", elem_id="ns-fork")
     with gr.Row(elem_id="ns-app"):
         with gr.Column(elem_id="ns-side", min_width=0, scale=0):
             gr.HTML('<p class="ns-brand"><span aria-hidden="true">☾</span> Nightschool</p>', padding=False)
@@ -86,6 +90,7 @@ def build_chat(*, is_echo: bool) -> ChatLayout:
             chat = _chatbot()
             card = _reason_card(explained)
             trouble = gr.HTML(padding=False, elem_id="ns-trouble")
+            gr.HTML(EDITING, padding=False, elem_id="ns-editing")
             with gr.Row(elem_id="ns-composer"):
                 box = _message_box()
                 send = gr.Button("Send", variant="primary", elem_id="ns-send", min_width=0, scale=0)
@@ -97,7 +102,9 @@ def build_chat(*, is_echo: bool) -> ChatLayout:
         conversation_id,
         shown,
         asked,
+        edited,
         turn,
+        branch,
         choice,
         new_chat,
         toggle,

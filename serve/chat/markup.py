@@ -10,7 +10,7 @@ from typing import Final
 
 from nightschool.bots import Bot
 from nightschool.records import Finish, Vote
-from serve.chat.handlers import Line
+from serve.chat.views import Line
 from serve.markup import as_block, draw_markdown, draw_text
 from serve.verified import is_verified
 
@@ -24,7 +24,7 @@ def draw_line(line: Line) -> dict[str, object]:
     """The chatbot's message, in the form in which the browser gets it: nothing is left for Gradio to work out."""
     # Whose words follow is told to those who hear the page; those who see it know by place and colour.
     if line.role == "user":
-        drawn = '<span class="ns-unseen">You: </span>' + draw_text(line.text, css_class="ns-asked") + draw_turns(line)
+        drawn = '<span class="ns-unseen">You: </span>' + draw_text(line.text, css_class="ns-asked") + draw_deeds(line)
     else:
         drawn = '<span class="ns-unseen">Answer: </span>' + draw_answer(line)
     content = [{"type": "text", "text": as_block(drawn, css_class="ns-said")}]
@@ -40,7 +40,7 @@ def draw_answer(line: Line) -> str:
     who = CHECKED if is_verified(line.version) else line.version
     label = html.escape(who + (f" · {ending}" if ending else ""))
     forgotten = f'<p class="ns-became">{FORGOTTEN}</p>' if line.has_forgotten else ""
-    below = draw_sources(line) + forgotten + f'<p class="ns-version">{label}</p>' + draw_became(line) + draw_turns(line)
+    below = draw_sources(line) + forgotten + f'<p class="ns-version">{label}</p>' + draw_became(line) + draw_deeds(line)
     return draw_markdown(text, css_class="ns-answer") + below
 
 
@@ -64,20 +64,35 @@ def draw_became(line: Line) -> str:
     return f'<p class="ns-became"><span class="ns-unseen">Your vote: </span>{html.escape(line.became)}</p>'
 
 
+def draw_deeds(line: Line) -> str:
+    """What can be done with a message that is recorded. Clicks are the page's to hear (`serve.chat.scripts`)."""
+    if not line.siblings:
+        return ""
+    if line.role == "user":
+        deeds = _deed("edit", "Edit", line.message_id)
+    else:
+        deeds = _deed("copy", "Copy", line.message_id) + _deed("branch", "Branch from here", line.message_id)
+    return f'<p class="ns-turns">{draw_turns(line)}{deeds}</p>'
+
+
 def draw_turns(line: Line) -> str:
-    """Arrows to what else was said in this place: `← 2/3 →`. Clicks are the page's to hear."""
+    """Arrows to what else was said in this place: `← 2/3 →`."""
     if len(line.siblings) < 2:
         return ""
     here = line.siblings.index(line.message_id)
     before = line.siblings[here - 1] if here else ""
     after = line.siblings[here + 1] if here + 1 < len(line.siblings) else ""
     count = f"<span>{here + 1}/{len(line.siblings)}</span>"
-    return f'<p class="ns-turns">{_arrow("←", before, "Before")}{count}{_arrow("→", after, "Next")}</p>'
+    return f"{_arrow('←', before, 'Before')}{count}{_arrow('→', after, 'Next')}"
 
 
 def thumbs(lines: tuple[Line, ...]) -> list[str | None]:
     """The chatbot's `feedback_value`: one entry for each answer, in order."""
     return [THUMBS.get(line.vote) for line in lines if line.role == "assistant"]
+
+
+def _deed(kind: str, name: str, message_id: str) -> str:
+    return f'<button class="ns-deed ns-{kind} ns-to-{html.escape(message_id)}">{name}</button>'
 
 
 def _arrow(sign: str, to: str, name: str) -> str:

@@ -7,8 +7,8 @@ else changes is changed by the browser before, and read from the record after. A
 """
 
 import html
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -19,16 +19,13 @@ from nightschool.errors import NightschoolError
 from nightschool.records import Vote
 from serve.chat import scripts
 from serve.chat.forgetting import Forgetting
-from serve.chat.handlers import ChatHandlers, ChatView, Lists, Place, Rated
+from serve.chat.given import Given, Updates, place_of, position_of, told
+from serve.chat.handlers import ChatHandlers
 from serve.chat.layout import ChatLayout, build_chat
 from serve.chat.markup import draw_line, draw_title, greeting, thumbs
+from serve.chat.views import ChatView, Lists, Place, Rated
 from serve.chat.words import draw_trouble, plain
 from serve.parts import Parts
-
-Updates = dict[Any, Any]
-"""Gradio's own shape: component -> new value."""
-Given = Mapping[Any, Any]
-"""The same for what comes from the page."""
 
 
 class Answer(NamedTuple):
@@ -97,6 +94,7 @@ class _ChatWires:
             None, js=scripts.CLOSE_SIDE
         )
         at.turn.click(self._turn_to, [*place, at.asked], page, js=scripts.TURN, **quiet)
+        at.branch.click(self._branch_at, [*place, at.asked], page, js=scripts.TURN, **quiet)
         at.toggle.click(None, js=scripts.TOGGLE_SIDE)
         at.clock.tick(self._tick, None, [at.notice, at.clock], **quiet)
         self._connect_answers(place, page, quiet)
@@ -120,9 +118,9 @@ class _ChatWires:
         answer, buttons = [at.chat, at.conversation_id, at.trouble], [at.send, at.stop]
         for happened in (at.chat.example_select, at.chat.retry):
             happened(None, None, [at.asked, at.trouble, *buttons], js=scripts.BEGIN)
-        leaving = [at.asked, at.box, at.trouble, *buttons]
+        leaving = [at.asked, at.edited, at.box, at.trouble, *buttons]
         sent = gr.on([at.box.submit, at.send.click], None, [at.box], leaving, js=scripts.SEND)
-        asked = sent.then(self._ask, [*place, at.asked], answer, **answers)
+        asked = sent.then(self._ask, {*place, at.asked, at.edited}, answer, **answers)
         begun = at.chat.example_select(self._ask_starter, place, answer, **answers)
         again = at.chat.retry(self._retry, place, answer, **answers)
         stopped = at.stop.click(None, None, None, cancels=[asked, begun, again])
@@ -135,8 +133,8 @@ class _ChatWires:
             told.then(self._open, place, page, **quiet)
 
     async def _open(self, bot: str, conversation_id: str, shown: str, request: gr.Request) -> Updates:
-        place = _place(request, bot, conversation_id, shown)
-        with _told():
+        place = place_of(request, bot, conversation_id, shown)
+        with told():
             view = await self._handlers.open(place)
             return self._page(view) | self._margins(view, await self._handlers.lists(place))
 
@@ -147,27 +145,31 @@ class _ChatWires:
         return await self._open(bot, conversation_id, "", request)
 
     async def _forget(self, bot: str, conversation_id: str, shown: str, request: gr.Request) -> Updates:
-        with _told():
-            await self._forgetting.forget(_place(request, bot, conversation_id, shown))
+        with told():
+            await self._forgetting.forget(place_of(request, bot, conversation_id, shown))
         gr.Info("It is gone from the record.", title="Chat deleted", duration=4)
         return await self._open_bot(bot, request)
 
     async def _turn_to(self, bot: str, conversation_id: str, shown: str, turn: str, request: gr.Request) -> Updates:
-        with _told():
-            return self._page(await self._handlers.turn_to(_place(request, bot, conversation_id, shown), turn))
+        with told():
+            return self._page(await self._handlers.turn_to(place_of(request, bot, conversation_id, shown), turn))
 
-    async def _ask(
-        self, bot: str, conversation_id: str, shown: str, text: str, request: gr.Request
-    ) -> AsyncGenerator[Answer, None]:
-        place = _place(request, bot, conversation_id, shown)
-        async with aclosing(self._stream(place, self._handlers.ask(place, text))) as answers:
+    async def _branch_at(self, bot: str, conversation_id: str, shown: str, to: str, request: gr.Request) -> Updates:
+        with told():
+            return self._page(await self._handlers.branch_at(place_of(request, bot, conversation_id, shown), to))
+
+    async def _ask(self, given: Given, request: gr.Request) -> AsyncGenerator[Answer, None]:
+        at = self._at
+        place = place_of(request, given[at.bot], given[at.conversation_id], given[at.shown])
+        views = self._handlers.ask(place, given[at.asked], instead_of=given[at.edited])
+        async with aclosing(self._stream(place, views)) as answers:
             async for answer in answers:
                 yield answer
 
     async def _ask_starter(
         self, bot: str, conversation_id: str, shown: str, request: gr.Request, chosen: gr.SelectData
     ) -> AsyncGenerator[Answer, None]:
-        place = _place(request, bot, conversation_id, shown)
+        place = place_of(request, bot, conversation_id, shown)
         async with aclosing(self._stream(place, self._handlers.ask(place, str(chosen.value["text"])))) as answers:
             async for answer in answers:
                 yield answer
@@ -175,7 +177,7 @@ class _ChatWires:
     async def _retry(
         self, bot: str, conversation_id: str, shown: str, request: gr.Request
     ) -> AsyncGenerator[Answer, None]:
-        place = _place(request, bot, conversation_id, shown)
+        place = place_of(request, bot, conversation_id, shown)
         async with aclosing(self._stream(place, self._handlers.retry(place))) as answers:
             async for answer in answers:
                 yield answer
@@ -200,15 +202,15 @@ class _ChatWires:
     ) -> Updates:
         at = self._at
         vote = Vote.NONE if liked.liked == "" else Vote.UP if liked.liked is True else Vote.DOWN
-        place = _place(request, bot, conversation_id, shown)
-        with _told():
-            rated = await self._handlers.vote(place, _position(liked), vote)
+        place = place_of(request, bot, conversation_id, shown)
+        with told():
+            rated = await self._handlers.vote(place, position_of(liked), vote)
         return {at.chat: gr.update(feedback_value=thumbs(rated.lines))} | self._card(rated)
 
     async def _explain(self, given: Given, request: gr.Request) -> Updates:
         at, card = self._at, self._at.card
-        place = _place(request, given[at.bot], given[at.conversation_id], given[at.shown])
-        with _told():
+        place = place_of(request, given[at.bot], given[at.conversation_id], given[at.shown])
+        with told():
             await self._handlers.explain(
                 place,
                 given[card.message_id],
@@ -277,21 +279,3 @@ class _ChatWires:
             card.comment: said.comment,
             card.ideal_answer: said.ideal_answer,
         }
-
-
-def _place(request: gr.Request, bot: str, conversation_id: str, shown: str) -> Place:
-    ids = tuple("" if word == "-" else word for word in (shown or "").split())
-    return Place(f"browser:{request.username}", bot or "", conversation_id or "", ids)
-
-
-def _position(liked: gr.LikeData) -> int:
-    return int(liked.index[0] if isinstance(liked.index, list | tuple) else liked.index)
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Tell the person what went wrong."""
-    try:
-        yield
-    except NightschoolError as error:
-        raise gr.Error(plain(error), duration=8, title="That did not work", print_exception=False) from error

@@ -24,7 +24,7 @@ TOGGLE_SIDE: Final = """() => {
 }"""
 CLOSE_SIDE: Final = "() => { document.querySelector('#ns-app').dataset.side = 'closed'; }"
 TURN: Final = "(bot, conversation, shown) => [bot, conversation, shown, document.querySelector('#ns-app').dataset.turn]"
-"""place, anything -> place, the id that `LISTEN` found on the arrow."""
+"""place, anything -> place, the id that `LISTEN` found on the arrow or the deed."""
 
 _SHOWN: Final = "(is_shown) => ({__type__: 'update', visible: is_shown})"
 _IS_ANSWERING: Final = "document.querySelector('#ns-stop')?.offsetParent"
@@ -32,13 +32,15 @@ _IS_ANSWERING: Final = "document.querySelector('#ns-stop')?.offsetParent"
 SEND: Final = f"""(text) => {{
   if (!text.trim() || {_IS_ANSWERING}) throw new Error('nothing is sent');
   const shown = {_SHOWN};
-  return [text, '', '', shown(false), shown(true)];
+  return [text, document.querySelector('#ns-app').dataset.edited ?? '', '', '', shown(false), shown(true)];
 }}"""
-"""box -> asked, box, trouble, send, stop. What is thrown ends the chain of events."""
+"""box -> asked, edited, box, trouble, send, stop. What is thrown ends the chain of events."""
 BEGIN: Final = f"() => {{ const shown = {_SHOWN}; return ['', '', shown(false), shown(true)]; }}"
 """-> asked, trouble, send, stop: an answer comes to something that is not in the box."""
-END: Final = """(asked, trouble, box) =>
-  ['', trouble ? [asked, box].filter(Boolean).join('\\n') : box, trouble]"""
+END: Final = """(asked, trouble, box) => {
+  if (!trouble) delete document.querySelector('#ns-app').dataset.edited;
+  return ['', trouble ? [asked, box].filter(Boolean).join('\\n') : box, trouble];
+}"""
 """asked, trouble, box -> asked, box, trouble: what could not be answered is back in the box."""
 FAIL: Final = f"(asked, trouble, box) => ({END})(asked, trouble || `{draw_trouble(UNKNOWN)}`, box)"
 """The same after a failure that the server could not tell of."""
@@ -48,19 +50,45 @@ REST: Final = f"() => {{ const shown = {_SHOWN}; return [shown(true), shown(fals
 LISTEN: Final = """() => {
   const name = (id, label) => document.querySelector(id)?.setAttribute('aria-label', label);
   name('#ns-toggle', 'Conversations');
+  const app = document.querySelector('#ns-app');
   const chat = document.querySelector('#ns-chat');
+  const box = document.querySelector('#ns-box textarea, #ns-box input');
+  const fill = (text) => {
+    box.value = text;
+    box.dispatchEvent(new Event('input', {bubbles: true}));
+    box.focus();
+  };
+  const stopEditing = () => {
+    if (app.dataset.edited) fill('');
+    delete app.dataset.edited;
+  };
   chat.addEventListener('click', (event) => {
-    const to = /ns-to-(\\S+)/.exec(event.target.closest('.ns-arrow')?.className)?.[1];
+    const button = event.target.closest('.ns-arrow, .ns-deed');
+    const to = /ns-to-(\\S+)/.exec(button?.className)?.[1];
     if (!to) return;
-    document.querySelector('#ns-app').dataset.turn = to;
-    document.querySelector('#ns-turn').click();
+    const said = button.closest('.ns-said');
+    if (button.matches('.ns-edit')) {
+      app.dataset.edited = to;
+      fill(said.querySelector('.ns-asked').textContent);
+    } else if (button.matches('.ns-copy')) {
+      navigator.clipboard?.writeText(said.querySelector('.ns-answer').innerText).then(() => {
+        button.textContent = 'Copied';
+        setTimeout(() => { button.textContent = 'Copy'; }, 2000);
+      });
+    } else {
+      stopEditing();
+      app.dataset.turn = to;
+      document.querySelector(button.matches('.ns-branch') ? '#ns-fork' : '#ns-turn').click();
+    }
   });
+  document.querySelector('#ns-editing .ns-cancel').addEventListener('click', stopEditing);
   // Gradio labels each message with its source, which would be read out in place of the message.
   const unlabel = () => chat.querySelectorAll('[data-testid][aria-label*="message: "]')
     .forEach((message) => message.removeAttribute('aria-label'));
   new MutationObserver(unlabel).observe(chat, {subtree: true, childList: true, attributeFilter: ['aria-label']});
   unlabel();
-  const app = document.querySelector('#ns-app'), side = document.querySelector('#ns-side');
+  const side = document.querySelector('#ns-side');
+  side.addEventListener('click', stopEditing);
   const close = (event) => {
     const is_inside = side.contains(event.target) || event.target.closest('#ns-toggle');
     if (event.key === 'Escape' || (event.type === 'click' && !is_inside)) app.dataset.side = 'closed';
@@ -68,4 +96,4 @@ LISTEN: Final = """() => {
   document.addEventListener('click', close);
   document.addEventListener('keydown', close);
 }"""
-"""Once, when the page is there: arrows between answers, what screen readers hear, ways out of the phone's drawer."""
+"""Once, when the page is there: what can be done with a message, what screen readers hear, ways out of the drawer."""

@@ -159,6 +159,32 @@ def test_a_retry_keeps_the_old_answer_beside_the_new_one(page: Page, messages: M
     assert len(answers(page)) == 1
 
 
+def test_a_question_is_reworded_beside_the_old_one_and_a_branch_begins_at_any_answer(
+    page: Page, messages: Messages
+) -> None:
+    ask_and_wait(page, "Where is `my` <b>plnter</b>?")
+    ask_and_wait(page, "And the second?")
+    page.get_by_role("button", name="Edit").first.click()
+    expect(page.get_by_label("Your message")).to_have_value("Where is `my` <b>plnter</b>?")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_label("Your message")).to_have_value("")
+    page.get_by_role("button", name="Edit").first.click()
+    page.get_by_label("Your message").fill("Where is my planter?")
+    page.get_by_label("Your message").press("Enter")
+    expect(page.locator("#ns-editing")).to_be_hidden()
+    expect(page.locator("#ns-chat .user-row")).to_have_count(1)
+    expect(page.locator("#ns-chat .user-row")).to_contain_text("2/2")
+    page.get_by_role("button", name="Before").first.click()
+    expect(page.locator("#ns-chat .user-row")).to_have_count(2)
+    page.get_by_role("button", name="Branch from here").first.click()
+    expect(page.locator("#ns-chat .user-row")).to_have_count(1)
+    ask_and_wait(page, "Something else")
+    expect(page.locator("#ns-chat .user-row").last).to_contain_text("2/2")
+    [first, answer, second, _, reworded, _, other, _] = messages(page)
+    assert first.parent_id is reworded.parent_id is None
+    assert second.parent_id == other.parent_id == answer.message_id
+
+
 def test_conversations_are_listed_and_opened_again(page: Page) -> None:
     ask_and_wait(page, "The first conversation")
     page.get_by_role("button", name="New chat").click()

@@ -12,8 +12,8 @@ from nightschool.knowledge import Found, Passage
 from nightschool.knowledge_part import KnowledgePart
 from nightschool.records import ChatMessage, Sampling
 from serve.budget import Fitted, at_most, fit
-from serve.chat.handlers import Place
 from serve.chat.markup import FORGOTTEN, draw_answer
+from serve.chat.views import Place
 from serve.parts import Parts
 from serve.prompting import Prompt
 from serve.turns import Turns

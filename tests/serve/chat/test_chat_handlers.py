@@ -17,7 +17,8 @@ from nightschool.errors import Busy, EngineError, InvalidInput, NotFound, TooMan
 from nightschool.files import publish
 from nightschool.records import Adapter, BotName, Finish, Review, Vote, utc_now
 from serve.chat.forgetting import Forgetting
-from serve.chat.handlers import ChatHandlers, ChatView, Place
+from serve.chat.handlers import ChatHandlers
+from serve.chat.views import ChatView, Place
 from serve.parts import Parts
 from serve.vllm.supervisor import EngineState, EngineStatus
 
@@ -341,3 +342,30 @@ async def test_a_chat_that_its_owner_deletes_is_gone_and_nobody_elses(parts: Par
     assert (await handlers.lists(place)).conversations == ()
     [certificate] = await parts.eraser.finish()
     assert (certificate.by, certificate.kind) == ("whose it was", "conversation")
+
+
+async def test_a_question_in_other_words_stands_beside_the_old_one(handlers: ChatHandlers) -> None:
+    place = await ask(handlers, ANNA, "first")
+    place = await ask(handlers, place, "second")
+    [first, answer, *_] = place.shown
+    async with aclosing(handlers.ask(place, "frist, but right", instead_of=first)) as views:
+        seen = [view async for view in views][-1]
+    assert [line.text for line in seen.lines][:1] == ["frist, but right"]
+    shown = (await handlers.open(place)).lines
+    assert (shown[0].text, len(shown), shown[0].siblings[0]) == ("frist, but right", 2, first)
+    for wrong in (answer, "nowhere"):
+        with pytest.raises(NotFound):
+            async with aclosing(handlers.ask(place, "and this?", instead_of=wrong)) as views:
+                await anext(views)
+
+
+async def test_a_branch_begins_at_any_answer(handlers: ChatHandlers) -> None:
+    place = await ask(handlers, ANNA, "first")
+    first_answer = place.shown[-1]
+    place = await ask(handlers, place, "second")
+    view = await handlers.branch_at(place, first_answer)
+    assert [line.text for line in view.lines] == ["first", "[echo base] first"]
+    branched = await ask(handlers, replace(place, shown=tuple(line.message_id for line in view.lines)), "third")
+    assert branched.shown[:2] == place.shown[:2]
+    stranger = replace(place, owner="browser:ben")
+    assert (await handlers.branch_at(stranger, first_answer)).lines == ()

@@ -7,8 +7,8 @@ import pytest
 
 from nightschool.knowledge import Passage
 from nightschool.records import Finish, Vote
-from serve.chat.handlers import Line
 from serve.chat.markup import draw_answer, draw_line, thumbs
+from serve.chat.views import Line
 
 
 def answer(text: str, *, finish: Finish | None = Finish.STOP, vote: Vote = Vote.NONE) -> Line:
@@ -91,13 +91,13 @@ def test_arrows_lead_to_what_else_was_said_here() -> None:
     assert "2/3" in drawn
     assert "ns-to-a" in drawn
     assert "ns-to-c" in drawn
-    assert "ns-to-b" not in drawn
+    assert "ns-arrow ns-to-b" not in drawn
     assert "ns-arrow" not in draw_answer(Line("b", "assistant", "Yes.", siblings=("b",)))
 
 
 def test_an_arrow_at_the_end_leads_nowhere() -> None:
     drawn = draw_answer(Line("b", "assistant", "Yes.", siblings=("a", "b")))
-    assert drawn.count("ns-to-") == 1
+    assert drawn.count("ns-arrow ns-to-") == 1
     assert drawn.count("disabled") == 1
 
 

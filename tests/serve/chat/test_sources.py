@@ -8,7 +8,7 @@ import pytest
 
 from nightschool.knowledge import Found, Passage
 from nightschool.records import BotName
-from serve.chat.handlers import Place
+from serve.chat.views import Place
 from serve.parts import Parts
 from serve.turns import Turns
 

@@ -1,0 +1,34 @@
+"""What Gradio hands to the page's events, as our own values, and how what goes wrong is told. Knows no component."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import gradio as gr
+
+from nightschool.errors import NightschoolError
+from serve.chat.views import Place
+from serve.chat.words import plain
+
+Updates = dict[Any, Any]
+"""Gradio's own shape: component -> new value."""
+Given = Mapping[Any, Any]
+"""The same for what comes from the page."""
+
+
+def place_of(request: gr.Request, bot: str, conversation_id: str, shown: str) -> Place:
+    ids = tuple("" if word == "-" else word for word in (shown or "").split())
+    return Place(f"browser:{request.username}", bot or "", conversation_id or "", ids)
+
+
+def position_of(liked: gr.LikeData) -> int:
+    return int(liked.index[0] if isinstance(liked.index, list | tuple) else liked.index)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Tell the person what went wrong."""
+    try:
+        yield
+    except NightschoolError as error:
+        raise gr.Error(plain(error), duration=8, title="That did not work", print_exception=False) from error
