@@ -27,6 +27,7 @@ from collect.migrations.m015_left_out import LEFT_OUT
 from collect.migrations.m016_evals import EVALS
 from collect.migrations.m017_erasures import ERASURES
 from collect.migrations.m018_eval_messages import EVAL_MESSAGES
+from collect.migrations.m019_audit_chain import AUDIT_CHAIN
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
@@ -56,6 +57,7 @@ MIGRATIONS: Final = (
     Migration("m016_evals", EVALS),
     Migration("m017_erasures", ERASURES),
     Migration("m018_eval_messages", EVAL_MESSAGES),
+    Migration("m019_audit_chain", AUDIT_CHAIN),
 )
 """Oldest first. A released one is never edited."""
 

@@ -49,7 +49,7 @@ def add_erasures(router: APIRouter, parts: Parts, operator: Authority) -> None:
         # Looked up, so that a path is made of ids that we gave out and of nothing else.
         erasure = await parts.store.read(partial(erase.find_erasure, erasure_id=erasure_id))
         if erasure is None:
-            raise NotFound("is no erasure", subject=repr(erasure_id), remedy="`nightschool audit` lists them.")
+            raise NotFound("is no erasure", subject=repr(erasure_id), remedy="`nightschool audit list` shows them.")
         if erasure.finished_at is None:
             raise NotFound("is not whole yet", subject=erasure_id, remedy="Ask again when the bot's night is over.")
         return Certificate.model_validate_json(parts.eraser.certificate_file(erasure_id).read_bytes())

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from collect import cycles, events, keys, registry
+from collect import cycles, keys, registry
 from collect.gaps import Gap, list_gaps
 from collect.waiting import Waiting, list_waiting
 from deploy.cycle import NightPlan
@@ -23,6 +23,7 @@ from deploy.proof import measure_load
 from nightschool.errors import NotFound
 from nightschool.records import Adapter, BotName, utc_now
 from serve.api.adapters import add_adapters
+from serve.api.audit import add_audit
 from serve.api.auth import Authority, Caller, require_operator
 from serve.api.backups import add_backups
 from serve.api.bodies import read_body
@@ -84,6 +85,7 @@ def operations_router(parts: Parts) -> APIRouter:
     _add_proofs(router, parts)
     _add_moves(router, parts, operator)
     _add_keys(router, parts, operator)
+    add_audit(router, parts)
     add_transfer(router, parts, operator)
     add_erasures(router, parts, operator)
     add_backups(router, parts, operator)
@@ -101,14 +103,6 @@ def _add_looks(router: APIRouter, parts: Parts) -> None:
     @router.get("/status")
     async def status() -> Status:
         return await read_status(parts)
-
-    @router.get("/events")
-    async def audit(bot: str | None = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> list[Any]:
-        found = await parts.store.read(partial(events.list_events, bot=_known(parts, bot), limit=limit))
-        return [
-            {"at": e.at, "bot": e.bot, "actor": e.actor, "action": e.action, "subject": e.subject, "reason": e.reason}
-            for e in found
-        ]
 
     @router.get("/waiting")
     async def waiting(bot: str | None = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> list[Waiting]:

@@ -120,9 +120,13 @@ def events(
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many.")] = 50,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show the audit: who did what, when and why."""
+    """Show the newest lines of the audit: who did what, when and why. `audit list` finds older ones."""
     with server_of(context) as server:
-        rows = server.get("/ops/events", bot=bot, limit=limit)
+        give_events(server.get("/ops/events", bot=bot, limit=limit), as_json=as_json)
+
+
+def give_events(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    """Lines of the audit."""
     columns = {"when": "at", "actor": "who", "action": "did", "subject": "to", "reason": "why"}
     _give_dated(rows, columns, by="at", empty="nothing happened yet", as_json=as_json)
 

@@ -11,6 +11,7 @@ import typer
 
 from nightschool.errors import NightschoolError
 from serve.cli.adapters import adapters_app
+from serve.cli.audit import audit_app
 from serve.cli.bots import bots_app
 from serve.cli.data import add_data_verbs
 from serve.cli.dataset import dataset_app
@@ -50,6 +51,7 @@ def make_app() -> typer.Typer:
     add_tracing_verb(app)
     add_job_verbs(app)
     app.add_typer(adapters_app(), name="adapters")
+    app.add_typer(audit_app(), name="audit")
     app.add_typer(bots_app(), name="bots")
     app.add_typer(dataset_app(), name="dataset")
     app.add_typer(files_app(), name="files")

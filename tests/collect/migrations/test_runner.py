@@ -35,8 +35,9 @@ RELEASED = {
     "m014_knowledge": "c18ad89cae915df7",
     "m015_left_out": "8e0ebc5902f030a6",
     "m016_evals": "52df9a2fc17dbe67",
-    "m018_eval_messages": "7b23629af1812e1f",
     "m017_erasures": "da583e5732977ece",
+    "m018_eval_messages": "7b23629af1812e1f",
+    "m019_audit_chain": "68bcd6bba40b7079",
 }
 
 

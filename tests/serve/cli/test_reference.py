@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "cli.md"
 GROUPS = {
     "adapters": ("", "add"),
+    "audit": ("list", "verify"),
     "bots": ("new",),
     "files": ("check",),
     "golden": ("list", "add", "remove", "check"),
@@ -76,7 +77,8 @@ What `--json` prints:
 | `status` | `{"version", "engine", "bots": [{"bot", "live", "next_night", "held", "running", ...}]}` |
 | `waiting` | `[{"message_id", "bot", "question", "answer", "proposal", "persons", "first_at"}]` |
 | `gaps` | `[{"bot", "question", "times", "last_at", "message_id", "answer", "coverage", ...}]` |
-| `events` | `[{"at", "bot", "actor", "action", "subject", "reason"}]` |
+| `audit verify` | `{"lines", "before", "head", "faults": [{"number", "problem"}]}` |
+| `events`, `audit list` | `[{"at", "bot", "actor", "action", "subject", "reason"}]` |
 | `settings` | `[{"key", "value", "origin", "help"}]` |
 | `doctor` | `[{"mark": "ok"\\|"warn"\\|"fail", "what", "found", "remedy"}]` |
 | `demo` | the night's object, and `"answers": [{"question", "base", "tuned", "tuned_version", "reference"}]` |
