@@ -6,6 +6,7 @@ and HTTP. Its bot learns what a small model can learn in minutes (`shop.py`), an
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ import duckdb
 import httpx
 import openai
 import pytest
+from playwright.sync_api import expect, sync_playwright
 
 from .shop import ASKED, ITEMS, LEARNT, OTHER_ITEMS, SYSTEM_PROMPT, conversations
 
@@ -39,6 +42,10 @@ class Installation:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def bots(self) -> Path:
+        return Path(self.environment["NIGHTSCHOOL_BOTS"])
 
     def start(self) -> None:
         with (self.home.parent / "up.log").open("ab") as log:
@@ -124,11 +131,31 @@ enabled = false
 """
 
 
+DOCS_BOT = """
+name = "docs"
+title = "Docs"
+system_prompt = "You answer for a shop that sells lamps."
+[sampling]
+temperature = 0
+max_tokens = 60
+[knowledge]
+folder = "pages"
+[schedule]
+enabled = false
+"""
+
+
+def write_price(installation: Installation, euro: int) -> None:
+    page = installation.bots / "pages" / "moonlight.md"
+    page.write_text(f"# Moonlight\n\nThe Moonlight lamp costs {euro} euro.\n")
+
+
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     folder = tmp_path_factory.mktemp("loop")
-    (folder / "bots").mkdir()
+    (folder / "bots" / "pages").mkdir(parents=True)
     (folder / "bots" / "support.toml").write_text(BOT)
+    (folder / "bots" / "docs.toml").write_text(DOCS_BOT)
     port = free_port()
     environment = {
         **os.environ,
@@ -162,6 +189,27 @@ def test_the_base_model_answers_first(client: openai.OpenAI) -> None:
     _, version, text = ask(client)
     assert version == "support@base"
     assert len(text.split()) > 3
+
+
+@pytest.mark.browser
+def test_a_changed_price_changes_the_next_answer_without_a_night(installation: Installation) -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        for euro in (77, 85):
+            write_price(installation, euro)
+            found = partial(installation.nightschool, "knowledge", "show", "How much is Moonlight?", "--bot", "docs")
+            wait_for(lambda euro=euro, found=found: f"{euro} euro" in json.dumps(found()), timeout_s=30, what=str)
+            page = browser.new_page(base_url=installation.url)
+            page.goto("/?bot=docs")
+            expect(page.locator("#ns-title h1")).to_contain_text("Docs", timeout=30_000)
+            page.get_by_label("Your message").fill("How much does the Moonlight lamp cost?")
+            page.get_by_label("Your message").press("Enter")
+            answer = page.locator("#ns-chat .bot-row")
+            expect(answer).to_contain_text(f"{euro} euro", timeout=60_000)
+            expect(answer).to_contain_text("Sources: Moonlight", timeout=30_000)
+            assert f"{162 - euro} euro" not in answer.inner_text()
+            page.close()
+        browser.close()
 
 
 def test_too_little_data_is_said_and_production_stays(installation: Installation) -> None:

@@ -72,6 +72,8 @@ class Answer(NamedTuple):
     text: str
     version: str
     """`support@3`: who answered."""
+    sources: tuple[str, ...]
+    """Documents that it stands on: `Plans > Grove`."""
 
 
 class RemoteError(NightschoolError):
@@ -129,8 +131,11 @@ class Server:
         messages = [{"role": "user", "content": question}]
         body = {"model": model, "messages": messages, "temperature": 0, "max_tokens": max_tokens}
         response = self._ask("POST", "/v1/chat/completions", json=body)
-        content = _parsed(response)["choices"][0]["message"]["content"]
-        return Answer(content or "", response.headers[VERSION_HEADER])
+        reply = _parsed(response)
+        content = reply["choices"][0]["message"]["content"]
+        found = reply.get("nightschool", {}).get("sources", ())
+        sources = (" > ".join(filter(None, (one["document"], one["heading"]))) for one in found)
+        return Answer(content or "", response.headers[VERSION_HEADER], tuple(dict.fromkeys(sources)))
 
     def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
         with self._translated():

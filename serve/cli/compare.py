@@ -13,13 +13,16 @@ from serve.cli.talk import give, give_table, plain
 
 
 class Pair(TypedDict):
-    """One held-out question and its answers; `tuned_version` says who gave the tuned one."""
+    """One question and its answers; `tuned_version` says who gave the tuned one."""
 
     question: str
     base: str
     tuned: str
     tuned_version: str
+    sources: list[str]
+    """What both stood on of the bot's documents."""
     reference: str
+    """Empty for a question of the bot's own starters."""
 
 
 class Figure(NamedTuple):
@@ -62,10 +65,13 @@ def show_pairs(pairs: Sequence[Pair]) -> None:
     if not sys.stdout.isatty():
         for pair in pairs:
             give(f"\nquestion: {pair['question']}\nbase:     {pair['base']}\n{pair['tuned_version']}: {pair['tuned']}")
+            if pair["sources"]:
+                give(f"sources:  {', '.join(pair['sources'])}")
         return
-    table = Table(show_lines=True, title="Held-out questions, greedy answers")
-    for heading in ("question", "base", version):
-        table.add_column(heading, overflow="fold", ratio=1)
+    table = Table(show_lines=True, title="Starters and held-out questions, greedy answers")
+    for heading, ratio in (("question", 3), ("base", 4), (version, 4), ("sources", 2)):
+        table.add_column(heading, overflow="fold", ratio=ratio)
     for pair in pairs:
-        table.add_row(*(Text(plain(text)) for text in (pair["question"], pair["base"], pair["tuned"])))
+        cells = (pair["question"], pair["base"], pair["tuned"], "\n".join(pair["sources"]))
+        table.add_row(*(Text(plain(text)) for text in cells))
     Console().print(table)

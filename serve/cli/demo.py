@@ -16,7 +16,7 @@ from typing import Final
 
 from rich.console import Console
 
-from nightschool.bots import load_bots
+from nightschool.bots import Bot, load_bots
 from nightschool.child import Child, run_child
 from nightschool.errors import NotFound, Unavailable
 from nightschool.folder import hold_folder
@@ -46,7 +46,8 @@ def run_demo(settings: Settings, *, bot: str, environment: Mapping[str, str], as
     `environment` is that of a server of our own, which must see the same settings.
     """
     data = settings.bots / DATA
-    if BotName(bot) not in load_bots(settings.bots) or not data.is_dir():
+    found = load_bots(settings.bots).get(BotName(bot))
+    if found is None or not data.is_dir():
         raise NotFound(
             f"has no bot {bot!r} beside conversations in {DATA}/",
             subject=str(settings.bots),
@@ -55,9 +56,9 @@ def run_demo(settings: Settings, *, bot: str, environment: Mapping[str, str], as
     began_s = time.monotonic()
     if is_alive(settings.paths):
         say("using the installation that runs")
-        _run(settings, bot=bot, data=data, as_json=as_json)
+        _run(settings, bot=found, data=data, as_json=as_json)
     else:
-        demo = partial(_run, settings, bot=bot, data=data, as_json=as_json)
+        demo = partial(_run, settings, bot=found, data=data, as_json=as_json)
         asyncio.run(_run_with_own_server(settings, demo, environment=environment))
     say(f"the demo took {(time.monotonic() - began_s) / 60:.1f} minutes")
 
@@ -102,15 +103,15 @@ def _ended(child: Child) -> Unavailable:
     )
 
 
-def _run(settings: Settings, *, bot: str, data: Path, as_json: bool) -> None:
-    held_out = data / "heldout.jsonl"
+def _run(settings: Settings, *, bot: Bot, data: Path, as_json: bool) -> None:
+    name, held_out = bot.name, data / "heldout.jsonl"
     with connect(settings.paths, timeout_s=BULK_TIMEOUT_S) as server:
         _wait_until_ready(server, timeout_s=settings.engine.start_timeout_s)
-        _import(server, data / "train.jsonl", bot=bot, is_held_out=False)
-        _import(server, held_out, bot=bot, is_held_out=True)
-        verdict = follow_night(server, server.post("/ops/night", {"bot": bot})["cycle"])
+        _import(server, data / "train.jsonl", bot=name, is_held_out=False)
+        _import(server, held_out, bot=name, is_held_out=True)
+        verdict = follow_night(server, server.post("/ops/night", {"bot": name})["cycle"])
         if not as_json:
-            show_verdict(bot, verdict)
+            show_verdict(name, verdict)
         pairs = _ask_both(server, bot, held_out)
     if as_json:
         give_json({**verdict, "answers": pairs})
@@ -139,18 +140,24 @@ def _wait_until_ready(server: Server, *, timeout_s: float) -> None:
                 return
 
 
-def _ask_both(server: Server, bot: str, held_out: Path) -> list[Pair]:
-    """The first question of some held-out conversations, answered by the base model and by what is live."""
+def _ask_both(server: Server, bot: Bot, held_out: Path) -> list[Pair]:
+    """The bot's starters and the first question of some held-out conversations, answered by the base model and by what
+    is live."""
     rows = [json.loads(line)["messages"] for line in held_out.read_text().splitlines()]
-    chosen = rows[:: max(1, len(rows) // QUESTIONS)][:QUESTIONS]
-    with _spinning(f"asking both {len(chosen)} held-out questions"):
-        return [_pair(server, bot, *(message["content"] for message in messages[:2])) for messages in chosen]
+    asked = [(starter, "") for starter in bot.starters]
+    for question, answer, *_ in rows[:: max(1, len(rows) // QUESTIONS)][:QUESTIONS]:
+        asked.append((question["content"], answer["content"]))
+    with _spinning(f"asking both {len(asked)} questions"):
+        return [_pair(server, bot.name, question, reference) for question, reference in asked]
 
 
 def _pair(server: Server, bot: str, question: str, reference: str) -> Pair:
     base = server.answer(f"{bot}@base", question, max_tokens=MAX_TOKENS)
     tuned = server.answer(bot, question, max_tokens=MAX_TOKENS)
-    return Pair(question=question, base=base.text, tuned=tuned.text, tuned_version=tuned.version, reference=reference)
+    return Pair(
+        question=question, base=base.text, tuned=tuned.text, tuned_version=tuned.version,
+        sources=list(tuned.sources), reference=reference,
+    )  # fmt: skip
 
 
 @contextmanager

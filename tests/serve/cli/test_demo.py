@@ -15,6 +15,7 @@ from nightschool.errors import Unavailable
 from nightschool.records import Adapter
 from nightschool.settings import Settings
 from serve.cli.demo import run_demo
+from serve.parts import Parts
 
 Nightschool = Callable[..., Awaitable[Any]]
 Register = Callable[..., Awaitable[Adapter]]
@@ -48,12 +49,13 @@ async def test_the_running_installation_is_used(nightschool: Nightschool, regist
     said = await nightschool("demo", "--json")
     shown = said.json
     assert shown["verdict"] == "insufficient-data"
-    assert len(shown["answers"]) == 6
-    assert shown["answers"][0] == {
+    assert len(shown["answers"]) == 7
+    assert shown["answers"][1] == {
         "question": "heldout question 0",
         "base": "[echo base] heldout question 0",
         "tuned": "[echo support@1] heldout question 0",
         "tuned_version": "support@1",
+        "sources": [],
         "reference": "a0",
     }
     assert "using the installation that runs" in said.err
@@ -91,7 +93,7 @@ def test_where_none_runs_it_starts_one_and_stops_it(shipped: Path, tmp_path: Pat
         command, capture_output=True, text=True, check=False, cwd=ROOT, env={**os.environ, **settings}
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["answers"][5]["base"].startswith("[echo base] heldout question 5")
+    assert json.loads(done.stdout)["answers"][6]["base"].startswith("[echo base] heldout question 5")
     [password] = [line.split()[2] for line in done.stderr.splitlines() if line.startswith("console password:")]
     assert password not in (home / "logs" / "demo-server.log").read_text()
     assert not (home / "server.json").exists()
@@ -104,3 +106,20 @@ def test_a_server_that_cannot_start_is_quoted(settings: Settings) -> None:
     environment = {**os.environ, "NIGHTSCHOOL_PORT": "often"}
     with pytest.raises(Unavailable, match=r"NIGHTSCHOOL_PORT: server\.port"):
         run_demo(settings, bot="support", environment=environment, as_json=True)
+
+
+@pytest.mark.usefixtures("shipped")
+async def test_starters_are_asked_too_and_sources_stand_beside_answers(
+    nightschool: Nightschool, parts: Parts, bots_folder: Path
+) -> None:
+    (bots_folder / "pages").mkdir()
+    (bots_folder / "pages" / "plans.md").write_text("# Plans\n\n## Grove\n\nThe Grove plan costs 4 euro a month.")
+    bot = bots_folder / "support.toml"
+    starting = bot.read_text().replace("Where is my parcel?", "What does the Grove plan cost?")
+    bot.write_text(f'{starting}\n[knowledge]\nfolder = "pages"\nguard = "off"\n')
+    parts.shelf.look()
+    await nightschool("knowledge", "status", "--bot", "support")
+    said = await nightschool("demo")
+    assert "question: What does the Grove plan cost?" in said.out
+    assert "sources:  Plans > Grove" in said.out
+    assert "question: heldout question 0" in said.out
