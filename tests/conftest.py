@@ -4,8 +4,22 @@ import importlib.util
 import os
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
+import duckdb
 import pytest
+
+from collect.migrations.runner import migrate
+
+
+@pytest.fixture(scope="session")
+def blank_record(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new record, to be copied: its migrations take longer than most tests."""
+    file = tmp_path_factory.mktemp("blank") / "record.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("set global TimeZone = 'UTC'")
+        migrate(connection)
+    return file
 
 
 def missing_tool(tier: str) -> str | None:

@@ -150,6 +150,11 @@ def write_price(installation: Installation, euro: int) -> None:
     page.write_text(f"# Moonlight\n\nThe Moonlight lamp costs {euro} euro.\n")
 
 
+def is_indexed(installation: Installation, words: str) -> bool:
+    found = installation.nightschool("knowledge", "show", "How much is Moonlight?", "--bot", "docs")
+    return words in json.dumps(found)
+
+
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     folder = tmp_path_factory.mktemp("loop")
@@ -197,8 +202,7 @@ def test_a_changed_price_changes_the_next_answer_without_a_night(installation: I
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for euro in (77, 85):
             write_price(installation, euro)
-            found = partial(installation.nightschool, "knowledge", "show", "How much is Moonlight?", "--bot", "docs")
-            wait_for(lambda euro=euro, found=found: f"{euro} euro" in json.dumps(found()), timeout_s=30, what=str)
+            wait_for(partial(is_indexed, installation, f"{euro} euro"), timeout_s=30, what=str)
             page = browser.new_page(base_url=installation.url)
             page.goto("/?bot=docs")
             expect(page.locator("#ns-title h1")).to_contain_text("Docs", timeout=30_000)

@@ -8,6 +8,7 @@ add_turn a turn in that store: `talk, asked, said = await add_turn("Where?", "He
          `parent=` in one that is there
 """
 
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -93,8 +94,9 @@ def tell(cursor: Cursor) -> Callable[..., list[Message]]:
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with open_store(tmp_path / "record.duckdb", temp=tmp_path / "temp", memory_gib=0.5, threads=1) as store:
+async def store(tmp_path: Path, blank_record: Path) -> AsyncIterator[Store]:
+    file = shutil.copyfile(blank_record, tmp_path / "record.duckdb")
+    async with open_store(file, temp=tmp_path / "temp", memory_gib=0.5, threads=1) as store:
         yield store
 
 

@@ -1,5 +1,6 @@
 """A real record and the fake engine, for what stands between them."""
 
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from nightschool.home import Home
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with open_store(tmp_path / "record.duckdb", temp=tmp_path / "temp", memory_gib=0.5, threads=1) as store:
+async def store(tmp_path: Path, blank_record: Path) -> AsyncIterator[Store]:
+    file = shutil.copyfile(blank_record, tmp_path / "record.duckdb")
+    async with open_store(file, temp=tmp_path / "temp", memory_gib=0.5, threads=1) as store:
         yield store
 
 

@@ -14,6 +14,7 @@ it is closed, and `none` ends well.
 """
 
 import asyncio
+import shutil
 import socket
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -156,7 +157,9 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> OpenedSecrets:
 
 
 @pytest.fixture
-async def parts(settings: Settings, engine: Engine, secrets: OpenedSecrets) -> AsyncIterator[Parts]:
+async def parts(settings: Settings, engine: Engine, secrets: OpenedSecrets, blank_record: Path) -> AsyncIterator[Parts]:
+    settings.paths.create()
+    shutil.copyfile(blank_record, settings.paths.store)
     async with _held(_open_parts(settings, engine, secrets)) as parts:
         yield parts
 
