@@ -131,7 +131,7 @@ from eval_runs where run_id = $run_id
 """
 LIST: Final = f"""
 select {COLUMNS}
-from eval_runs where eval_id = $eval_id
+from eval_runs where $eval_id is null or eval_id = $eval_id
 order by created_at, run_id
 """
 UNFINISHED: Final = f"""
@@ -182,8 +182,8 @@ def find_run(cursor: Cursor, *, run_id: str, eval_id: str | None = None, owner: 
     return run
 
 
-def list_runs(cursor: Cursor, *, eval_id: str) -> list[EvalRun]:
-    """Oldest first."""
+def list_runs(cursor: Cursor, *, eval_id: str | None = None) -> list[EvalRun]:
+    """Oldest first; of all evals where `eval_id` is None."""
     return [_run(row) for row in cursor.execute(LIST, {"eval_id": eval_id}).fetchall()]
 
 

@@ -19,7 +19,7 @@ values ($eval_id, $owner, $name, $source_json, $criteria_json, $metadata_json, $
 """
 ONE: Final = f"""
 select {COLUMNS}
-from evals where eval_id = $eval_id and owner = $owner
+from evals where eval_id = $eval_id and ($owner is null or owner = $owner)
 """
 LIST: Final = f"""
 select {COLUMNS}
@@ -50,8 +50,8 @@ def add_eval(cursor: Cursor, *, made: Eval) -> Eval:
     return made
 
 
-def find_eval(cursor: Cursor, *, eval_id: str, owner: str) -> Eval:
-    """Raises NotFound, also where it is somebody else's."""
+def find_eval(cursor: Cursor, *, eval_id: str, owner: str | None = None) -> Eval:
+    """Raises NotFound, also where it is somebody else's; `owner` None is an operator's look."""
     row = cursor.execute(ONE, {"eval_id": eval_id, "owner": owner}).fetchone()
     if row is None:
         raise no_such_eval(eval_id)

@@ -28,6 +28,7 @@ from serve.api.auth import Authority, Caller, require_operator
 from serve.api.backups import add_backups
 from serve.api.bodies import read_body
 from serve.api.erasures import add_erasures
+from serve.api.eval_looks import add_evals
 from serve.api.evaluations import add_evaluations
 from serve.api.golden import add_golden
 from serve.api.jobs import add_jobs
@@ -94,6 +95,7 @@ def operations_router(parts: Parts) -> APIRouter:
     add_knowledge(router, parts)
     add_verified(router, parts, operator)
     add_jobs(router, parts, operator)
+    add_evals(router, parts)
     add_trace(router, parts)
     add_adapters(router, parts, operator)
     return router

@@ -32,6 +32,20 @@ def test_a_fault_is_told_with_file_and_line(tmp_path: Path, capsys: pytest.Captu
     assert f"{file}, line 37: holds neither messages" in capsys.readouterr().err
 
 
+def test_rows_to_grade_are_checked_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"item": {"q": "Where?"}}\n' * 2)
+    assert run("files", "check", str(file), "--purpose", "evals", "--json") == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out) == {"format": "evals", "rows": 2}
+    assert "2 rows to grade" in told.err
+    file.write_text("[]")
+    assert run("files", "check", str(file), "--purpose", "evals") == 2
+    assert f"{file}, line 1: is no JSON object" in capsys.readouterr().err
+    assert run("files", "check", str(file), "--purpose", "batch") == 2
+    assert "batch is not served here" in capsys.readouterr().err
+
+
 def test_a_missing_file_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("files", "check", str(tmp_path / "none.jsonl")) == 2
     assert "cannot be read" in capsys.readouterr().err

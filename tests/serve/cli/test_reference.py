@@ -14,6 +14,7 @@ GROUPS = {
     "adapters": ("", "add"),
     "audit": ("list", "verify"),
     "bots": ("new",),
+    "evals": ("list", "show"),
     "files": ("check",),
     "golden": ("list", "add", "remove", "check"),
     "dataset": ("build", "show", "diff"),
@@ -63,7 +64,9 @@ What `--json` prints:
 | `trace` | `{"subject", "kind", "answer", "version", "trained", "datasets": [{"content_hash", "rows", ...}]}` |
 | `trace --at` | `{"bot", "at", "name", "content_hash", "since", "by", "reason"}` |
 | `hold`, `release` | `{"bot", "is_held"}` |
-| `files check` | `{"format", "rows", "tokens", "trained_tokens"}` |
+| `evals list` | `[{"eval", "owner", "name", "graders", "runs": [{"run", "status", "rows", "passed", ...}], ...}]` |
+| `evals show` | one of these |
+| `files check` | `{"format", "rows", "tokens", "trained_tokens"}`; of evals the first two |
 | `jobs` | `[{"place", "kind": "night"\\|"job", "name", "owner", "state", "waits_for", "starts_at"}]` |
 | `adopt` | `{"bot", "candidate", "stage", "model"}` |
 | `golden list` | `[{"file", "is_ours", "case": {"id", "ask", ...}}]` |
