@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
 import typer
 
 from nightschool.errors import InvalidInput
-from serve.cli.options import BULK_TIMEOUT_S, BotOption, JsonFlag, server_of
+from serve.cli.options import BULK_TIMEOUT_S, JsonFlag, OneBotOption, server_of
+from serve.cli.record import export_whole, import_whole, is_whole_record
 from serve.cli.talk import give, give_json, say
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def add_data_verbs(app: typer.Typer) -> None:
 def take_in(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="JSONL: OpenAI chat or Hugging Face conversational; - reads stdin.")],
-    bot: BotOption,
+    bot: OneBotOption = None,
     *,
     held_out: Annotated[
         bool | None,
@@ -40,8 +41,13 @@ def take_in(
 ) -> None:
     """Import conversations; never the same one twice.
 
-    Bad lines are told by number and do not stop the others; where no line was good, exit 2.
+    Bad lines are told by number and do not stop the others; where no line was good, exit 2. A folder that
+    `export --whole` made becomes the record of a data folder that has none.
     """
+    if file.is_dir() and is_whole_record(file):
+        import_whole(context, file, as_json=as_json)
+        return
+    bot = _named(bot)
     with open_input(file) as opened, server_of(context, timeout_s=BULK_TIMEOUT_S) as server:
         lines = pieces(opened, file=file)
         done: ImportRow = server.upload("/ops/import", lines, bot=bot, held_out=held_out, faq=faq)
@@ -63,13 +69,19 @@ def take_in(
 
 def hand_out(
     context: typer.Context,
-    bot: BotOption,
+    bot: OneBotOption = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="A file; else stdout.")] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="Everything of every bot, as a folder of Parquet.")] = False,
 ) -> None:
     """Export conversations as OpenAI chat JSONL.
 
-    What people and operators thought of the answers comes along as metadata.
+    What people and operators thought of the answers comes along as metadata. With --whole the record itself, of which
+    nothing is lost: `nightschool import FOLDER` makes the same record of it elsewhere.
     """
+    if whole:
+        export_whole(context, output)
+        return
+    bot = _named(bot)
     with server_of(context, timeout_s=BULK_TIMEOUT_S) as server:
         came = server.download("/ops/export", bot=bot)
         # Before the file is opened: a bot that is not there must not empty it.
@@ -80,6 +92,12 @@ def hand_out(
                 opened.write(piece)
                 count += piece.count(b"\n")
     say(f"{count} conversations{f' in {output}' if output else ''}")
+
+
+def _named(bot: str | None) -> str:
+    if bot is None:
+        raise InvalidInput("is missing", subject="--bot", remedy="Name the bot whose conversations are meant.")
+    return bot
 
 
 @contextmanager

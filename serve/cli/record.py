@@ -70,22 +70,7 @@ def restore(
     The record that is there is kept in a folder beside, and may be damaged. Killed at any moment, either the old one
     stands or the new.
     """
-    from collect.offline import bring_back  # noqa: PLC0415
-    from nightschool.folder import hold_folder  # noqa: PLC0415
-    from nightschool.records import utc_now  # noqa: PLC0415
-
-    home = settings_of(context).settings.paths
-    with hold_folder(home):
-        done = bring_back(folder.absolute(), home.store, temp=home.temp, replaced=home.replaced, at=utc_now())
-    tables = done.taken.card.tables
-    messages = tables["messages"].rows if "messages" in tables else 0
-    aside = str(done.aside) if done.aside else None
-    if as_json:
-        give_json({"taken_at": done.taken.card.taken_at.isoformat(), "messages": messages, "aside": aside})
-        return
-    give(f"{messages:,} messages are back, as of {done.taken.card.taken_at:%Y-%m-%d %H:%M} UTC")
-    if aside:
-        say(f"The record that stood there is in {aside}; delete it once you need it no more.")
+    _bring_back(context, folder, as_json=as_json)
 
 
 def check(
@@ -124,6 +109,51 @@ def take_backup(context: typer.Context, folder: Path | None) -> BackupRow:
         return made
     put_backup(Path(made["folder"]), folder.absolute())
     return {**made, "folder": str(folder.absolute())}
+
+
+def export_whole(context: typer.Context, output: Path | None) -> None:
+    """`nightschool export --whole`: a backup, at the place that is named."""
+    if output is None:
+        raise InvalidInput("needs a folder", subject="--whole", remedy="Name a new one: --output FOLDER.")
+    made = take_backup(context, output)
+    say(f"{made['messages']:,} messages in {made['folder']}")
+
+
+def is_whole_record(folder: Path) -> bool:
+    from collect.whole import is_whole  # noqa: PLC0415
+
+    return is_whole(folder)
+
+
+def import_whole(context: typer.Context, folder: Path, *, as_json: bool) -> None:
+    """`nightschool import FOLDER`: as `restore`, where there is no record yet."""
+    home = settings_of(context).settings.paths
+    if home.store.exists():
+        raise InvalidInput(
+            "is there already, and a whole record is not added to another",
+            subject=str(home.store),
+            remedy="Set NIGHTSCHOOL_HOME to a new folder, or put it in place: nightschool restore.",
+        )
+    _bring_back(context, folder, as_json=as_json)
+
+
+def _bring_back(context: typer.Context, folder: Path, *, as_json: bool) -> None:
+    from collect.offline import bring_back  # noqa: PLC0415
+    from nightschool.folder import hold_folder  # noqa: PLC0415
+    from nightschool.records import utc_now  # noqa: PLC0415
+
+    home = settings_of(context).settings.paths
+    with hold_folder(home):
+        done = bring_back(folder.absolute(), home.store, temp=home.temp, replaced=home.replaced, at=utc_now())
+    tables = done.taken.card.tables
+    messages = tables["messages"].rows if "messages" in tables else 0
+    aside = str(done.aside) if done.aside else None
+    if as_json:
+        give_json({"taken_at": done.taken.card.taken_at.isoformat(), "messages": messages, "aside": aside})
+        return
+    give(f"{messages:,} messages are back, as of {done.taken.card.taken_at:%Y-%m-%d %H:%M} UTC")
+    if aside:
+        say(f"The record that stood there is in {aside}; delete it once you need it no more.")
 
 
 def _back_up_files(settings: "Settings") -> BackupRow:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from collect.backups import list_backups
+from collect.whole import read_whole
 from nightschool.backup_part import BackupSettings
 from nightschool.errors import Busy, InvalidInput, NotFound
 from nightschool.folder import hold_folder
@@ -98,3 +100,25 @@ def test_when_a_backup_is_due() -> None:
     assert not BackupSettings().is_due(since=at, now=at.replace(hour=13))
     assert BackupSettings().is_due(since=at, now=at.replace(day=2, hour=2))
     assert not BackupSettings(keep=0).is_due(since=at, now=at.replace(day=20))
+
+
+async def test_a_whole_record_moves_elsewhere_and_is_the_same(
+    nightschool: Nightschool, parts: Parts, tmp_path: Path
+) -> None:
+    bot = parts.shelf.find("support")
+    turn = await parts.turns.begin_chat(bot, owner="browser:1", conversation_id=None, text="Hello?")
+    async with aclosing(parts.turns.answer(turn)) as deltas:
+        async for _ in deltas:
+            pass
+    there, here, again = (tmp_path / name for name in ("there", "here", "again"))
+    assert (await nightschool("export", "--whole")).code == InvalidInput.exit_code
+    assert (await nightschool("export", "--whole", "-o", str(here))).code == 0
+    taken = speak("--home", str(there), "import", str(here), "--json")
+    assert (taken.json["messages"], taken.json["aside"]) == (2, None)
+    assert speak("--home", str(there), "export", "--whole", "-o", str(again)).code == 0
+    assert read_whole(again).card.tables == read_whole(here).card.tables
+    twice = speak("--home", str(there), "import", str(here))
+    assert (twice.code, "nightschool restore" in twice.err) == (InvalidInput.exit_code, True)
+    for verb in (("import", "lines.jsonl"), ("export",)):
+        unnamed = await nightschool(*verb)
+        assert (unnamed.code, "--bot: is missing" in unnamed.err) == (InvalidInput.exit_code, True)
