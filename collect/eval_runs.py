@@ -4,12 +4,12 @@ A run's state only moves along `MOVES`. What its rows came to is `collect.eval_o
 graded or answered.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -70,6 +70,8 @@ class RunOrder(_Kept):
     """Where its rows came from, as it is told; not the rows."""
     metadata: dict[str, str]
     rows: int
+    size_bytes: int = 0
+    """Of the rows."""
     generation: Generation | None = None
     """None where rows are graded as they lie."""
 
@@ -117,6 +119,15 @@ class EvalRun:
     finished_at: datetime | None = None
 
 
+class RunLimits(NamedTuple):
+    rows: int
+    """Of one run."""
+    unfinished: int
+    """Runs of one owner."""
+    size_bytes: int
+    """Of the rows of all runs of one owner."""
+
+
 COLUMNS: Final = (
     "run_id, eval_id, owner, state, order_json, tally_json, error_json, created_at, started_at, finished_at"
 )
@@ -139,6 +150,10 @@ select {COLUMNS}
 from eval_runs where state in ('queued', 'in_progress') and ($owner is null or owner = $owner)
 order by created_at, run_id
 """
+OF_OWNER: Final = f"""
+select {COLUMNS}
+from eval_runs where owner = $owner
+"""
 MOVE: Final = """
 update eval_runs set state = $state, error_json = $error_json, started_at = coalesce(started_at, $started_at),
     finished_at = $finished_at
@@ -147,17 +162,10 @@ where run_id = $run_id
 DELETE: Final = "delete from eval_runs where run_id = $run_id"
 
 
-def add_run(cursor: Cursor, *, run: EvalRun, max_unfinished: int) -> EvalRun:
-    """Raises NotFound where the eval is gone, TooManyRequests where the owner has `max_unfinished` runs that are not
-    over."""
+def add_run(cursor: Cursor, *, run: EvalRun, limits: RunLimits) -> EvalRun:
+    """Raises NotFound where the eval is gone, TooManyRequests where the owner has too much already."""
     find_eval(cursor, eval_id=run.eval_id, owner=run.owner)
-    waiting = len(unfinished_runs(cursor, owner=run.owner))
-    if waiting >= max_unfinished:
-        raise TooManyRequests(
-            f"has {waiting} runs of evals that are not over, and may have {max_unfinished}",
-            subject="API key",
-            remedy="Wait for one to end, or cancel one.",
-        )
+    _check_limits([_run(row) for row in cursor.execute(OF_OWNER, {"owner": run.owner}).fetchall()], run, limits)
     cursor.execute(
         ADD,
         {
@@ -223,6 +231,24 @@ def no_such_run(run_id: str) -> NotFound:
         subject=f"run {run_id[:80]!r}",
         remedy="GET /v1/evals/ID/runs lists those of an eval of yours.",
     )
+
+
+def _check_limits(others: Sequence[EvalRun], run: EvalRun, limits: RunLimits) -> None:
+    """Raises TooManyRequests."""
+    waiting = sum(not other.state.is_over for other in others)
+    if waiting >= limits.unfinished:
+        raise TooManyRequests(
+            f"has {waiting} runs of evals that are not over, and may have {limits.unfinished}",
+            subject="API key",
+            remedy="Wait for one to end, or cancel one.",
+        )
+    size_bytes = sum(other.order.size_bytes for other in others)
+    if size_bytes + run.order.size_bytes > limits.size_bytes:
+        raise TooManyRequests(
+            f"has {size_bytes} bytes of rows in its runs, and may have {limits.size_bytes}",
+            subject="API key",
+            remedy="Delete some runs first (DELETE /v1/evals/ID/runs/ID).",
+        )
 
 
 def _run(row: tuple[Any, ...]) -> EvalRun:

@@ -38,9 +38,15 @@ class LaidRow(NamedTuple):
     message_id: str | None = None
 
 
-def lay_rows(sources: Iterable[Source], target: Path, *, temp: Path, schema: dict[str, Any] | None, most: int) -> int:
-    """How many rows the file has now. Raises InvalidInput where one does not look as it should, or there are too many;
-    then there is no file."""
+class Laid(NamedTuple):
+    """What a file holds."""
+
+    rows: int
+    size_bytes: int
+
+
+def lay_rows(sources: Iterable[Source], target: Path, *, temp: Path, schema: dict[str, Any] | None, most: int) -> Laid:
+    """Raises InvalidInput where a row does not look as it should, or there are too many; then there is no file."""
     check = check_of(schema) if schema is not None else None
     number = 0
     with NamedTemporaryFile(dir=temp, prefix="rows-", delete=False) as draft:
@@ -54,11 +60,12 @@ def lay_rows(sources: Iterable[Source], target: Path, *, temp: Path, schema: dic
             if not number:
                 raise _refuse("has no row", "Name one that has some.")
             draft.flush()
+            size_bytes = draft.tell()
             replace_file(Path(draft.name), target)
         except BaseException:
             Path(draft.name).unlink(missing_ok=True)
             raise
-    return number
+    return Laid(number, size_bytes)
 
 
 def read_uploaded(file: Path, *, file_id: str) -> Iterator[Source]:

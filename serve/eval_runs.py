@@ -47,12 +47,13 @@ class EvalRuns:
         desk = self._desk
         run_id = PREFIX + uuid4().hex
         file = desk.home.eval_rows(run_id)
-        lay = partial(lay_rows, rows, file, temp=desk.home.temp, schema=schema, most=desk.max_run_rows)
+        lay = partial(lay_rows, rows, file, temp=desk.home.temp, schema=schema, most=desk.limits.rows)
         async with self._beginning:
-            order = order.model_copy(update={"rows": await asyncio.to_thread(lay)})
+            laid = await asyncio.to_thread(lay)
+            order = order.model_copy(update=laid._asdict())
             run = EvalRun(run_id, made.eval_id, made.owner, RunState.QUEUED, order, Tally(), None, desk.now())
             try:
-                await desk.store.write(partial(eval_runs.add_run, run=run, max_unfinished=desk.max_key_runs))
+                await desk.store.write(partial(eval_runs.add_run, run=run, limits=desk.limits))
             except NightschoolError:
                 file.unlink()
                 raise

@@ -19,14 +19,14 @@ from pydantic import TypeAdapter
 
 from collect import completions_log, eval_outputs, evals
 from collect.eval_outputs import Done, Output, Status
-from collect.eval_runs import EvalRun, Usage
+from collect.eval_runs import EvalRun, RunLimits, Usage
 from collect.store import Store
 from eval.answers import gather_or_first_failure
 from eval.graders.criteria import CRITERIA, Criterion
 from eval.graders.grade import Grade, Tools, grade
 from eval.graders.rows import EvalRow
 from eval.graders.template import Ungraded
-from nightschool.errors import InvalidInput, Unavailable
+from nightschool.errors import EvaluationFailed, InvalidInput, Unavailable
 from nightschool.home import Home
 from nightschool.records import utc_now
 from serve.eval_answers import Answerer, Answerers, sample
@@ -48,8 +48,7 @@ class Desk:
     store: Store
     home: Home
     answerers: Answerers
-    max_key_runs: int
-    max_run_rows: int
+    limits: RunLimits
     tools: Tools
     pool: Executor
     """Grades, apart from the threads that answer callers."""
@@ -69,7 +68,12 @@ async def do_run(desk: Desk, run: EvalRun) -> None:
     criteria = CRITERIA.validate_json(made.criteria_json)
     done = await desk.store.read(partial(eval_outputs.done_numbers, run_id=run.run_id))
     who = await desk.answerers.find(run.order.generation) if run.order.generation else None
-    rows = LaidRows(desk.home.eval_rows(run.run_id))
+    file = desk.home.eval_rows(run.run_id)
+    if not file.exists():
+        raise EvaluationFailed(
+            "has no rows any more", subject=run.run_id, remedy="No backup holds them: order it anew."
+        )
+    rows = LaidRows(file)
     try:
         while laid := await asyncio.to_thread(rows.next, ROWS_AT_ONCE, but=done):
             some = await _with_logged(desk, run, laid)

@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
+from collect.eval_runs import RunLimits
 from collect.store import Store
 from deploy.job_work import Workshop
 from deploy.jobs import Jobs, run_jobs
@@ -92,8 +93,7 @@ async def open_evals(
         store=store,
         home=settings.paths,
         answerers=Answerers(engine, rollout, shelf, tuned, search, fit, slots, are_people_waiting),
-        max_key_runs=limits.max_key_runs,
-        max_run_rows=limits.max_run_rows,
+        limits=RunLimits(limits.max_run_rows, limits.max_key_runs, limits.max_key_bytes),
         tools=Tools(ask_by(shelf, limits.judge_bot, ended=ended), limits.python),
         pool=pool,
         now=now,

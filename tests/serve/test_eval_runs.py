@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from collect import eval_outputs, eval_runs, evals
-from collect.eval_runs import EvalRun, Generation, RunOrder, RunState
+from collect.eval_runs import EvalRun, Generation, RunLimits, RunOrder, RunState
 from collect.evals import Eval
 from deploy.school import find_nothing
 from eval.graders.grade import Tools
@@ -67,7 +67,8 @@ async def runs_of(
     shelf, tuned, rollout = parts.shelf, parts.tuned, parts.rollout
     answerers = Answerers(parts.engine, rollout, shelf, tuned, find_nothing, fit_nothing, slots, people, patience_s)
     with ThreadPoolExecutor(2) as pool:
-        desk = Desk(parts.store, parts.home, answerers, 5, 1_000, Tools(), pool, pauses_s=pauses_s)
+        limits = RunLimits(rows=1_000, unfinished=5, size_bytes=1_000_000)
+        desk = Desk(parts.store, parts.home, answerers, limits, Tools(), pool, pauses_s=pauses_s)
         async with run_evals(desk) as runs:
             yield runs
 
@@ -182,3 +183,16 @@ async def test_runs_of_one_key_take_turns_and_others_do_not_wait(parts: Parts, e
         assert (await find(parts, second)).state is RunState.QUEUED
         await runs.cancel(await find(parts, first))
         assert (await until_over(parts, second)).state is RunState.COMPLETED
+
+
+async def test_a_run_whose_rows_are_gone_fails_in_words(parts: Parts, engine: WaningEngine) -> None:
+    engine.left = 0
+    async with runs_of(parts) as runs:
+        run = await order(parts, runs)
+        await engine.waits.wait()
+    parts.home.eval_rows(run.run_id).unlink()
+    async with runs_of(parts) as runs:
+        await runs.go_on()
+        failed = await until_over(parts, run)
+    assert failed.state is RunState.FAILED
+    assert "has no rows any more" in (failed.error.message if failed.error else "")
