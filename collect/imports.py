@@ -9,15 +9,18 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 import pyarrow as pa
 
+from collect.brought import bring_trees
 from collect.formats.read import ParsedConversation
+from collect.formats.table import Parsed
+from collect.formats.talk import ParsedNote, ParsedTree
 from collect.marks import mark_faq, move_conversations, name_topics
 from collect.restore import KeptTalk, restore_conversations
 from collect.store import Cursor
-from nightschool.records import BotName, ChatMessage, Source
+from nightschool.records import BotName, Source
 
 OWNER: Final = "import"
 TITLE_CHARS: Final = 60
@@ -43,6 +46,7 @@ MESSAGE_FIELDS: Final = pa.schema(
         ("content", pa.string()),
         ("weight", pa.int32()),
         ("position", pa.int64()),
+        ("original_json", pa.string()),
     ]
 )
 KNOWN: Final = "select c.conversation_id from conversations as c semi join incoming using (conversation_id)"
@@ -52,8 +56,9 @@ select conversation_id, bot, owner, source, title, is_held_out, topic, created_a
 """
 ADD_MESSAGES: Final = """
 insert into messages (message_id, conversation_id, bot, parent_id, role, content, weight, source, created_at, position,
-    adapter_hash, prompt_tokens, completion_tokens, sampling_json)
-select message_id, conversation_id, $bot, parent_id, role, content, weight, 'import', $at, position, '', 0, 0, '{}'
+    adapter_hash, prompt_tokens, completion_tokens, sampling_json, original_json)
+select message_id, conversation_id, $bot, parent_id, role, content, weight, 'import', $at, position, '', 0, 0, '{}',
+    original_json
 from incoming
 """
 
@@ -64,13 +69,27 @@ class Imported(NamedTuple):
     """Conversations that were there already, or twice in this import."""
     moved: int = 0
     """Of those that were there: how many are held out from now on and were not, or the reverse."""
+    votes: int = 0
+    corrections: int = 0
+    lost: tuple[int, ...] = ()
+    """Lines of opinions on something that is not in the record."""
+
+    def plus(self, other: Self) -> Self:
+        return type(self)(
+            self.imported + other.imported,
+            self.skipped + other.skipped,
+            self.moved + other.moved,
+            self.votes + other.votes,
+            self.corrections + other.corrections,
+            self.lost + other.lost,
+        )
 
 
 def import_conversations(
     cursor: Cursor,
     *,
     bot: BotName,
-    conversations: Sequence[ParsedConversation],
+    conversations: Sequence[Parsed],
     is_held_out: bool | None,
     at: datetime,
     is_faq: bool = False,
@@ -78,21 +97,33 @@ def import_conversations(
     """Keep what is new. `is_held_out` marks it for evaluation or training; None lets the night decide. `is_faq` has
     the first answer of each, also of those that are there already, served as it stands from now on.
 
-    What an export of ours held comes back as what it was (`collect.restore`). What is there already gets the mark and
-    the topic of this import. Raises what `collect.marks.move_conversations` raises.
+    What an export of ours held comes back as what it was (`collect.restore`); others' trees and opinions come in with
+    their votes (`collect.brought`). What is there already gets the mark and the topic of this import. Raises what
+    `collect.marks.move_conversations` raises.
     """
-    ours = [KeptTalk(parsed.kept, parsed.messages, parsed.topic) for parsed in conversations if parsed.kept is not None]
-    others = [parsed for parsed in conversations if parsed.kept is None]
+    plain = [parsed for parsed in conversations if isinstance(parsed, ParsedConversation)]
+    ours = [KeptTalk(parsed.kept, parsed.messages, parsed.topic) for parsed in plain if parsed.kept is not None]
+    others = [parsed for parsed in plain if parsed.kept is None]
+    trees = [parsed for parsed in conversations if isinstance(parsed, ParsedTree)]
+    notes = [parsed for parsed in conversations if isinstance(parsed, ParsedNote)]
     back = restore_conversations(cursor, bot=bot, lines=ours, is_held_out=is_held_out, at=at)
     new = _import_others(cursor, bot=bot, conversations=others, is_held_out=is_held_out, at=at)
-    known = {**back.known, **new.known}
+    brought = bring_trees(cursor, bot=bot, trees=trees, notes=notes, is_held_out=is_held_out, at=at)
+    known = {**back.known, **new.known, **dict.fromkeys(brought.known)}
     name_topics(cursor, {name: topic for name, topic in known.items() if topic})
     if is_faq:
-        mark_faq(cursor, names=sorted({_content_id(bot, parsed.messages) for parsed in others}))
+        mark_faq(cursor, names=sorted({_content_id(bot, parsed) for parsed in others}))
     moved = 0
     if is_held_out is not None:
         moved = move_conversations(cursor, bot=bot, names=list(known), is_held_out=is_held_out)
-    return Imported(back.restored + new.imported, len(back.known) + new.skipped, moved)
+    return Imported(
+        back.restored + new.imported + brought.imported,
+        len(back.known) + new.skipped + brought.skipped,
+        moved,
+        brought.votes,
+        brought.corrections,
+        brought.lost,
+    )
 
 
 class _Taken(NamedTuple):
@@ -114,11 +145,11 @@ def _import_others(
     total = 0
     for parsed in conversations:
         total += 1
-        by_id.setdefault(_content_id(bot, parsed.messages), parsed)
+        by_id.setdefault(_content_id(bot, parsed), parsed)
     rows = [_conversation_row(name, bot, parsed, is_held_out, at) for name, parsed in by_id.items()]
     with _incoming(cursor, rows, CONVERSATION_FIELDS):
         known = {name for (name,) in cursor.execute(KNOWN).fetchall()}
-    new = {name: parsed.messages for name, parsed in by_id.items() if name not in known}
+    new = {name: parsed for name, parsed in by_id.items() if name not in known}
     if new:
         with _incoming(cursor, [row for row in rows if row["conversation_id"] in new], CONVERSATION_FIELDS):
             cursor.execute(ADD_CONVERSATIONS)
@@ -137,8 +168,9 @@ def _incoming(cursor: Cursor, rows: list[dict[str, Any]], schema: pa.Schema) -> 
         cursor.unregister("incoming")
 
 
-def _content_id(bot: BotName, messages: Iterable[ChatMessage]) -> str:
-    content = json.dumps([bot, [[m["role"], m["content"], m.get("weight", 1)] for m in messages]])
+def _content_id(bot: BotName, parsed: ParsedConversation) -> str:
+    said = [[m["role"], m["content"], m.get("weight", 1)] for m in parsed.messages]
+    content = json.dumps([bot, said, *([parsed.original_json] if parsed.original_json else [])])
     return f"import-{hashlib.sha256(content.encode()).hexdigest()[:32]}"
 
 
@@ -158,8 +190,8 @@ def _conversation_row(
     }
 
 
-def _message_rows(name: str, messages: tuple[ChatMessage, ...]) -> Iterable[dict[str, Any]]:
-    for position, message in enumerate(messages):
+def _message_rows(name: str, parsed: ParsedConversation) -> Iterable[dict[str, Any]]:
+    for position, message in enumerate(parsed.messages):
         yield {
             "message_id": f"{name}-{position}",
             "conversation_id": name,
@@ -169,4 +201,5 @@ def _message_rows(name: str, messages: tuple[ChatMessage, ...]) -> Iterable[dict
             "weight": message.get("weight", 1),
             # Within the conversation: rows of a bulk insert are not numbered in their order.
             "position": position,
+            "original_json": None if position else parsed.original_json,
         }

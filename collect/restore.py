@@ -84,16 +84,16 @@ def restore_conversations(
     Nothing is dated after `at`, so that a file cannot overrule what operators say from now on.
     """
     trees = _trees(bot, lines)
-    known = _known(cursor, KNOWN_CONVERSATIONS, trees)
-    taken = _known(cursor, KNOWN_MESSAGES, [name for tree in trees.values() for name in tree.nodes])
+    known = known_names(cursor, KNOWN_CONVERSATIONS, trees)
+    taken = known_names(cursor, KNOWN_MESSAGES, [name for tree in trees.values() for name in tree.nodes])
     new = {name: tree for name, tree in trees.items() if name not in known and not taken & tree.nodes.keys()}
     if new:
         messages = list(_message_rows(new, cursor))
-        _add(cursor, ADD_CONVERSATIONS, [_conversation_row(*item, is_held_out) for item in new.items()], bot)
-        _add(cursor, ADD_MESSAGES, messages, bot)
+        add_rows(cursor, ADD_CONVERSATIONS, [_conversation_row(*item, is_held_out) for item in new.items()], bot)
+        add_rows(cursor, ADD_MESSAGES, messages, bot)
         nodes = {name: node for tree in new.values() for name, node in tree.nodes.items()}
-        _add(cursor, ADD_VOTES, list(_vote_rows(nodes, at)), bot)
-        _add(cursor, ADD_REVIEWS, list(_review_rows(nodes, at)), bot)
+        add_rows(cursor, ADD_VOTES, list(_vote_rows(nodes, at)), bot)
+        add_rows(cursor, ADD_REVIEWS, list(_review_rows(nodes, at)), bot)
         if is_held_out is None:
             sides = {name: tree.kept.side for name, tree in new.items() if tree.kept.side}
             keep_sides(cursor, bot=bot, sides=sides, at=at)
@@ -119,11 +119,11 @@ def _name(bot: BotName, kept: Kept, name: str) -> str:
     return f"import-{hashlib.sha256(json.dumps([bot, kept.bot, name]).encode()).hexdigest()[:32]}"
 
 
-def _known(cursor: Cursor, question: str, names: Any) -> set[str]:
+def known_names(cursor: Cursor, question: str, names: Any) -> set[str]:
     return {name for (name,) in cursor.execute(question, {"names": list(names)}).fetchall()}
 
 
-def _add(cursor: Cursor, statement: str, rows: Sequence[Mapping[str, Any]], bot: BotName) -> None:
+def add_rows(cursor: Cursor, statement: str, rows: Sequence[Mapping[str, Any]], bot: BotName) -> None:
     if rows:
         cursor.execute(statement, {name: [row[name] for row in rows] for name in rows[0]} | {"bot": bot})
 

@@ -16,6 +16,8 @@ from typing import Final
 
 from collect.events import append_event
 from collect.formats.read import BadLine, ParsedConversation, read_conversations
+from collect.formats.table import Parsed
+from collect.formats.talk import ParsedNote
 from collect.imports import Imported, import_conversations
 from collect.store import Cursor, Store
 from nightschool.records import BotName, Event, new_id
@@ -40,11 +42,18 @@ class Import:
 async def import_lines(
     store: Store, lines: Iterable[bytes], *, wanted: Import, on_bad: Callable[[BadLine], None]
 ) -> Imported:
-    """What became of all of them. `on_bad` is called in a thread.
+    """As `import_rows` for lines of JSONL in the forms that `collect.formats.read` knows."""
+    return await import_rows(store, read_conversations(lines), wanted=wanted, on_bad=on_bad)
+
+
+async def import_rows(
+    store: Store, rows: Iterable[Parsed | BadLine], *, wanted: Import, on_bad: Callable[[BadLine], None]
+) -> Imported:
+    """What became of all of them. `on_bad` is called in a thread, also for opinions on what is not in the record.
 
     Raises what `collect.imports.import_conversations` raises; slices before that one stay.
     """
-    slices = slice_conversations(lines, on_bad=on_bad)
+    slices = slice_rows(rows, on_bad=on_bad)
     done, is_told = NOTHING, False
     slice_ = await asyncio.to_thread(next, slices, None)
     while slice_ is not None:
@@ -52,18 +61,20 @@ async def import_lines(
         before = done
         keep = partial(_import, wanted=wanted, parsed=slice_, before=before, is_last=following is None, is_told=is_told)
         done = await store.write(keep)
+        for line in done.lost[len(before.lost) :]:
+            on_bad(BadLine(line, "is about something that is not in this bot's record; import that first"))
         is_told = is_told or _has_changed(done)
         slice_ = following
     return done
 
 
-def slice_conversations(
-    lines: Iterable[bytes], *, on_bad: Callable[[BadLine], None], slice_messages: int = SLICE_MESSAGES
-) -> Iterator[list[ParsedConversation]]:
-    """Conversations in their order, in slices of about so many messages."""
-    found: list[ParsedConversation] = []
+def slice_rows(
+    rows: Iterable[Parsed | BadLine], *, on_bad: Callable[[BadLine], None], slice_messages: int = SLICE_MESSAGES
+) -> Iterator[list[Parsed]]:
+    """Conversations and opinions in their order, in slices of about so many messages."""
+    found: list[Parsed] = []
     messages = 0
-    for item in read_conversations(lines):
+    for item in rows:
         if isinstance(item, BadLine):
             on_bad(item)
             continue
@@ -71,12 +82,14 @@ def slice_conversations(
             yield found
             found, messages = [], 0
         found.append(item)
-        messages += len(item.messages)
+        messages += 1 if isinstance(item, ParsedNote) else len(item.messages)
     if found:
         yield found
 
 
-def _is_branch(parsed: ParsedConversation, *, of: ParsedConversation) -> bool:
+def _is_branch(parsed: Parsed, *, of: Parsed) -> bool:
+    if not isinstance(parsed, ParsedConversation) or not isinstance(of, ParsedConversation):
+        return False
     if parsed.kept is None or of.kept is None:
         return False
     return (parsed.kept.bot, parsed.kept.conversation_id) == (of.kept.bot, of.kept.conversation_id)
@@ -86,7 +99,7 @@ def _import(
     cursor: Cursor,
     *,
     wanted: Import,
-    parsed: list[ParsedConversation],
+    parsed: list[Parsed],
     before: Imported,
     is_last: bool,
     is_told: bool,
@@ -100,20 +113,22 @@ def _import(
         at=wanted.at,
         is_faq=wanted.is_faq,
     )
-    done = Imported(before.imported + one.imported, before.skipped + one.skipped, before.moved + one.moved)
+    done = before.plus(one)
     if is_last and wanted.is_faq:
         append_event(cursor, event=_event(wanted, FAQ, f"{done.imported + done.skipped} conversations", ""))
     if is_last:
-        for action, count in (("imported", done.imported), ("moved", done.moved)):
+        counts = (("imported", done.imported, "conversations"), ("moved", done.moved, "conversations"),
+                  ("imported", done.votes, "votes"), ("imported", done.corrections, "corrections"))  # fmt: skip
+        for action, count, what in counts:
             if count:
-                _tell(cursor, wanted, action, f"{count} conversations")
+                _tell(cursor, wanted, action, f"{count} {what}")
     elif _has_changed(done) and not is_told:
         _tell(cursor, wanted, "began to import", "conversations")
     return done
 
 
 def _has_changed(done: Imported) -> bool:
-    return bool(done.imported or done.moved)
+    return bool(done.imported or done.moved or done.votes or done.corrections)
 
 
 def _tell(cursor: Cursor, wanted: Import, action: str, subject: str) -> None:

@@ -1,6 +1,8 @@
 """Read conversations from JSONL: OpenAI's chat format and Hugging Face's conversational one.
 
-A line is a conversation or says what is wrong with it; no line stops the others. Does not know the record.
+A line is a conversation or says what is wrong with it; no line stops the others. One that uses tools is told as text
+alone (`collect.formats.turns`), and kept beside as it came. Does not know the record, nor other formats
+(`collect.formats.table`).
 """
 
 import json
@@ -11,11 +13,14 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from collect.formats.own import Kept, read_kept
+from collect.formats.talk import MAX_CONTENT_CHARS, Unfit
+from collect.formats.turns import told, uses_tools
+from nightschool.errors import InvalidInput
 from nightschool.records import ChatMessage
 from nightschool.text import PeoplesText
 
-MAX_CONTENT_CHARS: Final = 100_000
 MAX_TOPIC_CHARS: Final = 200
+NOTHING_TO_LEARN: Final = "every assistant message has weight 0, so there is nothing to learn"
 ROLES: Final = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 
 
@@ -61,13 +66,17 @@ class ParsedConversation:
     kept: Kept | None = None
     """All else that the record knew, in an export of ours."""
     topic: str | None = None
+    original_json: str | None = None
+    """Tools, their calls and results: the row's `tools` and `messages`, where there are any."""
 
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
     line: int
-    """From 1."""
+    """From 1; of an array the entry's number."""
     reason: str
+    text: str = ""
+    """Its beginning, so that it can be kept aside."""
 
 
 def read_conversations(lines: Iterable[str | bytes]) -> Iterator[ParsedConversation | BadLine]:
@@ -91,6 +100,13 @@ def _parse(number: int, text: str) -> ParsedConversation | BadLine:
         return BadLine(number, f"is not JSON{where}")
     if not isinstance(tree, dict):
         return BadLine(number, "is not a JSON object")
+    return read_chat(number, tree)
+
+
+def read_chat(number: int, tree: dict[str, Any]) -> ParsedConversation | BadLine:
+    """A row with `messages`, or with `prompt` and `completion` as lists of messages."""
+    if tree.get("tools") or uses_tools(tree.get("messages")):
+        return _with_tools(number, tree)
     try:
         line = _Line.model_validate(tree)
     except ValidationError as error:
@@ -112,6 +128,23 @@ def _parse(number: int, text: str) -> ParsedConversation | BadLine:
     )
 
 
+def _with_tools(number: int, tree: dict[str, Any]) -> ParsedConversation | BadLine:
+    try:
+        turns = told(tree.get("messages"))
+    except Unfit as fault:
+        return BadLine(number, str(fault))
+    except InvalidInput as fault:
+        return BadLine(number, fault.problem)
+    said = [_Said(role=turn.role, content=turn.content, weight=turn.weight) for turn in turns]
+    if not said:
+        return BadLine(number, "has no answer in words, only calls of tools")
+    if (reason := _fault(said)) and reason != NOTHING_TO_LEARN:
+        return BadLine(number, reason)
+    original = {key: tree[key] for key in ("tools", "messages") if tree.get(key)}
+    messages = tuple(ChatMessage(role=t.role, content=t.content, weight=t.weight) for t in turns)
+    return ParsedConversation(number, messages, original_json=json.dumps(original))
+
+
 def _fault(said: list[_Said]) -> str | None:
     """Why these messages are no conversation to learn from; None where they are."""
     if not said:
@@ -130,7 +163,7 @@ def _fault(said: list[_Said]) -> str | None:
     if turns != ["user", "assistant"] * (len(turns) // 2) or not turns:
         return "roles must alternate user, assistant, and end with the assistant"
     if not any(message.weight for message in said if message.role == "assistant"):
-        return "every assistant message has weight 0, so there is nothing to learn"
+        return NOTHING_TO_LEARN
     return None
 
 

@@ -28,6 +28,7 @@ from collect.migrations.m016_evals import EVALS
 from collect.migrations.m017_erasures import ERASURES
 from collect.migrations.m018_eval_messages import EVAL_MESSAGES
 from collect.migrations.m019_audit_chain import AUDIT_CHAIN
+from collect.migrations.m020_originals import ORIGINALS
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
@@ -58,6 +59,7 @@ MIGRATIONS: Final = (
     Migration("m017_erasures", ERASURES),
     Migration("m018_eval_messages", EVAL_MESSAGES),
     Migration("m019_audit_chain", AUDIT_CHAIN),
+    Migration("m020_originals", ORIGINALS),
 )
 """Oldest first. A released one is never edited."""
 

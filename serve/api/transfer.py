@@ -4,18 +4,23 @@ A body goes to a file in the data folder and is read from there slice by slice, 
 neither memory nor others' time. Does not know formats (`collect.formats`), nor what is new (`collect.imports`).
 """
 
+import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
-from typing import BinaryIO, Final
+from typing import Annotated, BinaryIO, Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict
 
 from collect.formats.read import BadLine
+from collect.formats.table import Parsed, read_file
+from collect.formats.talk import ParsedNote, ParsedTree
 from collect.formats.write import export_conversations
-from collect.slices import Import, import_lines
+from collect.imports import Imported
+from collect.slices import Import, import_rows
 from nightschool.records import utc_now
 from serve.api.auth import Authority, Caller
 from serve.api.faults import BodyTooLarge
@@ -27,6 +32,17 @@ IMPORT_FACTOR: Final = 50
 MAX_BAD_LINES: Final = 10_000
 """Beyond these, one more row says how many were left out."""
 LINES_PER_PIECE: Final = 200
+UNPACKED_FACTOR: Final = 10
+"""A packed import may unpack to this many times the largest import."""
+
+
+class ImportQuery(BaseModel):
+    bot: str
+    held_out: bool | None = None
+    faq: bool = False
+    format: str | None = None
+    """Of `collect.formats.table.NAMES`; None lets each row say which it is."""
+    dry_run: bool = False
 
 
 class BadLineRow(BaseModel):
@@ -34,6 +50,8 @@ class BadLineRow(BaseModel):
 
     line: int
     reason: str
+    text: str
+    """Its beginning; empty where the row is not at hand as it came."""
 
 
 class ImportRow(BaseModel):
@@ -42,6 +60,10 @@ class ImportRow(BaseModel):
     imported: int
     skipped: int
     moved: int
+    votes: int
+    corrections: int
+    formats: dict[str, int]
+    """Good rows by the format that they were read as."""
     bad_lines: list[BadLineRow]
 
 
@@ -54,11 +76,11 @@ class _Bad:
 
     def add(self, bad: BadLine) -> None:
         if len(self.rows) < MAX_BAD_LINES:
-            self.rows.append(BadLineRow(line=bad.line, reason=bad.reason))
+            self.rows.append(BadLineRow(line=bad.line, reason=bad.reason, text=bad.text))
             return
         self._left_out += 1
         rest = f"and {self._left_out} more bad lines up to this one"
-        self.rows[MAX_BAD_LINES:] = [BadLineRow(line=bad.line, reason=rest)]
+        self.rows[MAX_BAD_LINES:] = [BadLineRow(line=bad.line, reason=rest, text="")]
 
 
 def add_transfer(router: APIRouter, parts: Parts, operator: Authority) -> None:
@@ -66,18 +88,35 @@ def add_transfer(router: APIRouter, parts: Parts, operator: Authority) -> None:
 
     @router.post("/import")
     async def take_in(
-        request: Request,
-        bot: str,
-        held_out: bool | None = None,
-        faq: bool = False,
-        caller: Caller = Depends(operator),
+        request: Request, asked: Annotated[ImportQuery, Query()], caller: Caller = Depends(operator)
     ) -> ImportRow:
-        name = parts.shelf.find(bot).bot_name
+        name = parts.shelf.find(asked.bot).bot_name
         with tempfile.TemporaryFile(dir=parts.home.temp) as body:
             await _receive(request, body, max_bytes=max_bytes)
-            wanted, bad = Import(name, held_out, faq, caller.owner, utc_now()), _Bad()
-            done = await import_lines(parts.store, body, wanted=wanted, on_bad=bad.add)
-        return ImportRow(imported=done.imported, skipped=done.skipped, moved=done.moved, bad_lines=bad.rows)
+            wanted, bad, formats = (
+                Import(name, asked.held_out, asked.faq, caller.owner, utc_now()),
+                _Bad(),
+                Counter[str](),
+            )
+            rows = read_file(
+                body,
+                max_bytes=max_bytes * UNPACKED_FACTOR,
+                name=asked.format,
+                on_read=lambda one: formats.update([one]),
+            )
+            if asked.dry_run:
+                done = await asyncio.to_thread(_count, rows, bad)
+            else:
+                done = await import_rows(parts.store, rows, wanted=wanted, on_bad=bad.add)
+        return ImportRow(
+            imported=done.imported,
+            skipped=done.skipped,
+            moved=done.moved,
+            votes=done.votes,
+            corrections=done.corrections,
+            formats=formats,
+            bad_lines=bad.rows,
+        )
 
     @router.get("/export", response_class=StreamingResponse)
     async def hand_out(bot: str, caller: Caller = Depends(operator)) -> StreamingResponse:
@@ -92,6 +131,23 @@ def add_transfer(router: APIRouter, parts: Parts, operator: Authority) -> None:
                 yield "".join(f"{line}\n" for line in lines[start : start + LINES_PER_PIECE])
 
         return StreamingResponse(pieces(), media_type="application/jsonl")
+
+
+def _count(rows: Iterator[Parsed | BadLine], bad: _Bad) -> Imported:
+    """What an import would bring to an empty record."""
+    conversations = votes = corrections = 0
+    for row in rows:
+        if isinstance(row, BadLine):
+            bad.add(row)
+        elif isinstance(row, ParsedNote):
+            votes += row.voice is not None
+            corrections += row.correction is not None
+        else:
+            conversations += 1
+            said = row.messages if isinstance(row, ParsedTree) else ()
+            votes += sum(len(one.voices) for one in said)
+            corrections += sum(one.correction is not None for one in said)
+    return Imported(conversations, 0, 0, votes, corrections)
 
 
 async def _receive(request: Request, body: BinaryIO, *, max_bytes: int) -> None:

@@ -59,12 +59,16 @@ class CycleRow(TypedDict):
 class BadLineRow(TypedDict):
     line: int
     reason: str
+    text: str
 
 
 class ImportRow(TypedDict):
     imported: int
     skipped: int
     moved: int
+    votes: int
+    corrections: int
+    formats: dict[str, int]
     bad_lines: list[BadLineRow]
 
 

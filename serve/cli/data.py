@@ -1,5 +1,6 @@
 """Verbs that carry conversations in and out: import, export. Files pass through piece by piece."""
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -14,7 +15,7 @@ from serve.cli.record import export_whole, import_whole, is_whole_record
 from serve.cli.talk import give, give_json, say
 
 if TYPE_CHECKING:
-    from serve.cli.client import ImportRow
+    from serve.cli.client import BadLineRow, ImportRow
 
 SHOWN_BAD_LINES: Final = 20
 PIECE_BYTES: Final = 1 << 20
@@ -27,7 +28,7 @@ def add_data_verbs(app: typer.Typer) -> None:
 
 def take_in(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="JSONL: OpenAI chat or Hugging Face conversational; - reads stdin.")],
+    file: Annotated[Path, typer.Argument(help="In any form that docs/formats.md names, gzip or not; - reads stdin.")],
     bot: OneBotOption = None,
     *,
     held_out: Annotated[
@@ -37,12 +38,17 @@ def take_in(
     faq: Annotated[
         bool, typer.Option("--faq", help="Frequently asked: the first answer of each is served as it stands.")
     ] = False,
+    format_name: Annotated[
+        str | None, typer.Option("--format", help="Read every row as this format; else each row says which it is.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what the file holds; change nothing.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Import conversations; never the same one twice.
+    """Import conversations with their votes and corrections; never the same one twice.
 
-    Bad lines are told by number and do not stop the others; where no line was good, exit 2. A folder that
-    `export --whole` made becomes the record of a data folder that has none.
+    Bad lines are told by number, kept aside in FILE.bad.jsonl, and do not stop the others; where no line was good,
+    exit 2. An import that was cut off is completed by the same call again. A folder that `export --whole` made becomes
+    the record of a data folder that has none.
     """
     if file.is_dir() and is_whole_record(file):
         import_whole(context, file, as_json=as_json)
@@ -50,8 +56,13 @@ def take_in(
     bot = _named(bot)
     with open_input(file) as opened, server_of(context, timeout_s=BULK_TIMEOUT_S) as server:
         lines = pieces(opened, file=file)
-        done: ImportRow = server.upload("/ops/import", lines, bot=bot, held_out=held_out, faq=faq)
-    counts = f"{done['imported']} imported, {done['skipped']} known already, {len(done['bad_lines'])} bad lines"
+        done: ImportRow = server.upload(
+            "/ops/import", lines, bot=bot, held_out=held_out, faq=faq, format=format_name, dry_run=dry_run
+        )
+    did = "would be imported" if dry_run else "imported"
+    counts = f"{done['imported']} {did}, {done['skipped']} known already, {len(done['bad_lines'])} bad lines"
+    if done["votes"] or done["corrections"]:
+        counts += f"; {done['votes']} votes and {done['corrections']} corrections"
     if done["moved"]:
         counts += f"; {done['moved']} known ones are now {'held out' if held_out else 'for training'}"
     if as_json:
@@ -59,12 +70,25 @@ def take_in(
         say(counts)
     else:
         give(counts)
+    if len(done["formats"]) > 1 or dry_run:
+        say("  ".join(f"{name}: {count}" for name, count in done["formats"].items()))
     for bad in done["bad_lines"][:SHOWN_BAD_LINES]:
         say(f"  line {bad['line']}: {bad['reason']}")
     if len(done["bad_lines"]) > SHOWN_BAD_LINES:
         say("  ... (--json lists them all)")
-    if done["bad_lines"] and not done["imported"] and not done["skipped"]:
+    if done["bad_lines"] and str(file) != "-" and not dry_run:
+        _keep_aside(file.with_name(f"{file.name}.bad.jsonl"), done["bad_lines"])
+    if done["bad_lines"] and not done["formats"]:
         raise typer.Exit(InvalidInput.exit_code)
+
+
+def _keep_aside(aside: Path, bad_lines: "list[BadLineRow]") -> None:
+    try:
+        aside.write_text("".join(f"{json.dumps(bad, ensure_ascii=False)}\n" for bad in bad_lines), encoding="utf-8")
+    except OSError as error:
+        say(f"  the bad lines could not be kept in {aside} ({error.strerror}); --json lists them")
+    else:
+        say(f"  the bad lines are kept in {aside}")
 
 
 def hand_out(

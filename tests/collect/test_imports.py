@@ -61,7 +61,7 @@ def test_formats(text: str) -> None:
         (line([TURN[1], TURN[0]]), "must alternate"),
         (line([*TURN, *TURN[1:]]), "must alternate"),
         (line([{"role": "user", "content": "  "}, TURN[1]]), "user message is empty"),
-        (line([{"role": "tool", "content": "x"}, TURN[1]]), "unknown role 'tool'"),
+        (line([{"role": "narrator", "content": "x"}, TURN[1]]), "unknown role 'narrator'"),
         (line([*TURN, {"role": "system", "content": "x"}]), "may only come first"),
         (line([TURN[0], TURN[1] | {"weight": 0}]), "nothing to learn"),
         (line([TURN[0], TURN[1] | {"weight": 7}]), "weight"),

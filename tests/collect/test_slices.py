@@ -9,10 +9,10 @@ import pytest
 
 from collect.conversations import conversation, record_turn
 from collect.events import list_events
-from collect.formats.read import BadLine
+from collect.formats.read import BadLine, ParsedConversation, read_conversations
 from collect.formats.write import export_conversations
 from collect.imports import Imported
-from collect.slices import Import, import_lines, slice_conversations
+from collect.slices import Import, import_lines, slice_rows
 from collect.store import Cursor, Store
 from nightschool.records import BotName, Message
 
@@ -95,12 +95,15 @@ def test_branches_of_one_conversation_stay_in_one_slice(cursor: Cursor, tell: Te
     for number in range(12):
         tell(f"{number}?", str(number))
     exported = [text.encode() for text in export_conversations(cursor, bot=BotName("support"))]
-    slices = list(slice_conversations(exported, on_bad=ignore, slice_messages=8))
-    names = [{parsed.kept.conversation_id for parsed in each if parsed.kept} for each in slices]
+    slices = list(slice_rows(read_conversations(exported), on_bad=ignore, slice_messages=8))
+    names = [
+        {parsed.kept.conversation_id for parsed in each if isinstance(parsed, ParsedConversation) and parsed.kept}
+        for each in slices
+    ]
     assert len(slices) > 2
     assert sum(len(each) for each in names) == 13
 
 
 def test_a_slice_ends_with_a_whole_conversation() -> None:
-    slices = slice_conversations([line(number) for number in range(5)], on_bad=ignore, slice_messages=6)
+    slices = slice_rows(read_conversations([line(number) for number in range(5)]), on_bad=ignore, slice_messages=6)
     assert [len(each) for each in slices] == [2, 2, 1]

@@ -38,6 +38,7 @@ RELEASED = {
     "m017_erasures": "da583e5732977ece",
     "m018_eval_messages": "7b23629af1812e1f",
     "m019_audit_chain": "68bcd6bba40b7079",
+    "m020_originals": "eb51edbcf39acd3e",
 }
 
 

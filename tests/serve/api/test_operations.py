@@ -138,7 +138,11 @@ async def test_a_purpose_that_is_none_imports_nothing(operator: httpx.AsyncClien
 async def test_bad_lines_without_end_are_counted(operator: httpx.AsyncClient) -> None:
     done = (await operator.post("/ops/import?bot=support", content=b"bad\n" * (MAX_BAD_LINES + 500))).json()
     assert len(done["bad_lines"]) == MAX_BAD_LINES + 1
-    assert done["bad_lines"][-1] == {"line": MAX_BAD_LINES + 500, "reason": "and 500 more bad lines up to this one"}
+    assert done["bad_lines"][-1] == {
+        "line": MAX_BAD_LINES + 500,
+        "reason": "and 500 more bad lines up to this one",
+        "text": "",
+    }
 
 
 async def test_an_import_leaves_no_file_behind(operator: httpx.AsyncClient, parts: Parts) -> None:

@@ -38,6 +38,29 @@ async def test_an_import_reports_bad_lines_and_takes_nothing_twice(nightschool: 
     assert "  line 2: is not JSON" in again.err
 
 
+async def test_bad_lines_are_kept_aside_and_a_dry_run_changes_nothing(nightschool: Nightschool, tmp_path: Path) -> None:
+    file = a_file(tmp_path, conversation("one"), '{"messages": []}')
+    dry = await nightschool("import", file, "--bot", "support", "--dry-run")
+    assert (dry.code, dry.out) == (0, "1 would be imported, 0 known already, 1 bad lines\n")
+    assert "openai-chat: 1" in dry.err
+    aside = Path(f"{file}.bad.jsonl")
+    assert not aside.exists()
+    said = await nightschool("import", file, "--bot", "support")
+    assert said.out.startswith("1 imported")
+    assert f"the bad lines are kept in {aside}" in said.err
+    [bad] = map(json.loads, aside.read_text().splitlines())
+    assert (bad["line"], bad["text"]) == (2, '{"messages": []}')
+
+
+async def test_a_format_that_is_none_and_a_file_that_fits_none(nightschool: Nightschool, tmp_path: Path) -> None:
+    said = await nightschool("import", a_file(tmp_path, conversation("one")), "--bot", "support", "--format", "csv2")
+    assert (said.code, "One of: openai-preference" in said.err) == (2, True)
+    said = await nightschool("import", a_file(tmp_path, *['{"instruction": "a"}'] * 3), "--bot", "support")
+    assert said.code == 2
+    assert said.out == "0 imported, 0 known already, 1 bad lines\n"
+    assert "line 1: fits no format; the nearest is alpaca, which also has output" in said.err
+
+
 async def test_where_no_line_is_good_the_exit_code_says_so(nightschool: Nightschool, tmp_path: Path) -> None:
     said = await nightschool("import", a_file(tmp_path, "no", "json"), "--bot", "support", "--json")
     assert said.code == 2
@@ -48,7 +71,10 @@ async def test_where_no_line_is_good_the_exit_code_says_so(nightschool: Nightsch
 async def test_stdin_and_purpose(nightschool: Nightschool) -> None:
     lines = "\n".join(map(conversation, "abc")).encode()
     said = await nightschool("import", "-", "--bot", "support", "--held-out", "--json", stdin=lines)
-    assert said.json == {"imported": 3, "skipped": 0, "moved": 0, "bad_lines": []}
+    assert said.json == {
+        "imported": 3, "skipped": 0, "moved": 0, "votes": 0, "corrections": 0, "formats": {"openai-chat": 3},
+        "bad_lines": [],
+    }  # fmt: skip
     plan = (await nightschool("night", "--bot", "support", "--dry-run", "--json")).json
     assert (plan["train_rows"], plan["held_out_conversations"]) == (0, 3)
     [event] = (await nightschool("events", "--json")).json

@@ -45,10 +45,10 @@ What `--json` prints:
 | verb | shape |
 |---|---|
 | `bots new` | `{"file", "documents", "starters"}` |
-| `import` | `{"imported", "skipped", "moved", "bad_lines": [{"line", "reason"}]}` |
 | `backup` | `{"folder", "taken_at", "messages", "size_bytes", "content_hash"}` |
 | `restore` | `{"taken_at", "messages", "aside"}` |
 | `check` | `{"tables": {"messages": 12, ...}, "faults": [...]}` |
+| `import` | `{"imported", "skipped", "moved", "votes", "corrections", "formats", "bad_lines": [...]}` |
 | `night` | `{"cycle", "candidate", "verdict": "promote"\\|"hold"\\|"reject"\\|"insufficient-data", ...` |
 | `night --dry-run` | `{"bot", "would_train", "reason", "train_rows", "new_rows", "held_out_rows", ...}` |
 | `prove` | `{"bot", "live", "hash", "is_proved", "to_adapter", "to_base"}` |
