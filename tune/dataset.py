@@ -1,8 +1,8 @@
 """Turn a bot's snapshot into a dataset folder: what to train on, what to examine on, and where each row came from.
 
 In: the snapshot's folder. Out: `<target>/<content hash>/` with a Parquet file for each kind of row and side, items and
-sides (`tune.rows`), card.md with its picture and, last, its manifest; the same snapshot and settings give the same
-bytes. Does not know tokens, models or when a night has enough.
+sides (`tune.rows`), training rows for other trainers (`tune.exchange`), card.md with its picture and, last, its
+manifest; the same snapshot and settings give the same bytes. Does not know tokens, models or when a night has enough.
 """
 
 import gc
@@ -27,6 +27,7 @@ from tune.bounds import Bounds, bound_votes, is_person
 from tune.card import Counts, Settings, describe_repetition, write_card
 from tune.decontaminate import suite_turns
 from tune.dialogues import join_dialogues
+from tune.exchange import write_exchange
 from tune.grounding import Grounding, count_grounded, describe_grounded, ground_rows, own_words, render_parts
 from tune.left_out import LEFT_OUT, explain_votes, write_left_out
 from tune.masking import Privacy, describe_masked, mask_rows
@@ -244,6 +245,7 @@ def _write(folder: Path, parts: Parts) -> None:
             write_kind(folder, kind, side, parts.rows[kind, side], headings=headings)
     if parts.questions:
         write_questions(folder, parts.questions, headings=headings)
+    write_exchange(folder, {kind: parts.rows[kind, Side.TRAIN] for kind in KINDS})
     write_sides(folder / SIDES, dict(parts.decided()))
     write_items(folder / ITEMS, {side: parts.of_side(side) for side in BOTH})
 

@@ -89,6 +89,9 @@ def test_the_same_snapshot_gives_the_same_bytes_and_no_second_folder(record: Any
     assert first == again
     assert [p.name for p in (tmp_path / "sets").iterdir()] == [first.folder.name]
     assert elsewhere.content_hash == first.content_hash
+    # For other trainers, less what is held out.
+    assert (first.folder / "trl_sft.jsonl").read_bytes().count(b"\n") == first.train_rows < 30
+    assert (first.folder / "dataset_info.json").exists()
 
 
 def test_only_rows_that_were_not_trained_on_are_new(record: Any, tmp_path: Path) -> None:
