@@ -1,5 +1,7 @@
 """Verbs for the record as a whole: backup, restore, check. Through the server where one runs, else on the files."""
 
+import json
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypedDict
 
@@ -148,12 +150,26 @@ def _bring_back(context: typer.Context, folder: Path, *, as_json: bool) -> None:
     tables = done.taken.card.tables
     messages = tables["messages"].rows if "messages" in tables else 0
     aside = str(done.aside) if done.aside else None
+    taken_at = done.taken.card.taken_at
+    undone = _undone_erasures(home, since=taken_at)
     if as_json:
-        give_json({"taken_at": done.taken.card.taken_at.isoformat(), "messages": messages, "aside": aside})
-        return
-    give(f"{messages:,} messages are back, as of {done.taken.card.taken_at:%Y-%m-%d %H:%M} UTC")
+        give_json({"taken_at": taken_at.isoformat(), "messages": messages, "aside": aside, "undone_erasures": undone})
+    else:
+        give(f"{messages:,} messages are back, as of {taken_at:%Y-%m-%d %H:%M} UTC")
+    if undone:
+        say(f"WHAT WAS ERASED SINCE IS BACK TOO. Erase it again: {', '.join(undone)} (certificates in {home.erasures})")
     if aside:
         say(f"The record that stood there is in {aside}; delete it once you need it no more.")
+
+
+def _undone_erasures(home: "Home", *, since: datetime) -> list[str]:
+    """By certificate, since the backup knows nothing of them."""
+    found = []
+    for path in sorted(home.erasures.glob("*.json")):
+        certificate = json.loads(path.read_bytes())
+        if datetime.fromisoformat(certificate["rows_erased_at"]) > since:
+            found.append(certificate["erasure_id"])
+    return found
 
 
 def _back_up_files(settings: "Settings") -> BackupRow:

@@ -1,6 +1,7 @@
 """backup, restore and check: through a running server, and on the files of one that is stopped."""
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
@@ -52,7 +53,8 @@ async def test_a_running_server_is_backed_up_looked_over_and_restored_once_it_is
 
     elsewhere = str(tmp_path / "moved")
     back = speak("--home", elsewhere, "restore", made["folder"], "--json")
-    assert back.json == {"taken_at": made["taken_at"], "messages": made["messages"], "aside": None}
+    wanted = {"taken_at": made["taken_at"], "messages": made["messages"], "aside": None, "undone_erasures": []}
+    assert back.json == wanted
     again = speak("--home", elsewhere, "restore", made["folder"])
     assert "replaced" in again.err
     assert speak("--home", elsewhere, "check", "--json").json["faults"] == []
@@ -122,3 +124,24 @@ async def test_a_whole_record_moves_elsewhere_and_is_the_same(
     for verb in (("import", "lines.jsonl"), ("export",)):
         unnamed = await nightschool(*verb)
         assert (unnamed.code, "--bot: is missing" in unnamed.err) == (InvalidInput.exit_code, True)
+
+
+async def test_what_was_erased_since_the_backup_is_named_when_it_comes_back(
+    nightschool: Nightschool, parts: Parts, tmp_path: Path
+) -> None:
+    made = (await nightschool("backup", str(tmp_path / "before"), "--json")).json
+    bot = parts.shelf.find("support")
+    turn = await parts.turns.begin_chat(bot, owner="browser:1", conversation_id=None, text="Hello?")
+    async with aclosing(parts.turns.answer(turn)) as deltas:
+        async for _ in deltas:
+            pass
+    erased = await nightschool(
+        "erase", "--conversation", turn.conversation.conversation_id, "--reason", "asked", "--json"
+    )
+    assert erased.code == 0, erased.err
+    [certificate] = parts.home.erasures.glob("*.json")
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(parts.home.erasures, elsewhere / "erasures")
+    elsewhere.chmod(0o700)
+    back = speak("--home", str(elsewhere), "restore", made["folder"])
+    assert (back.code, certificate.stem in back.err) == (0, True)
