@@ -5,16 +5,18 @@ for, so tests can see which route a request took. Log-probabilities are a fixed 
 """
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 
-from nightschool.engine import ChatRequest, Delta, TokenizedChat
-from nightschool.errors import Busy, UnknownModel
+from nightschool.engine import ChatRequest, Delta, LikelyToken, TokenizedChat, TokenLogprob, Wishes
+from nightschool.errors import Busy, InvalidInput, UnknownModel
 from nightschool.records import BASE, ChatMessage, Finish
 
 
 class EchoEngine:
-    """Repeats the last question word by word, prefixed by the model's name. `delay_s` is the pause between words."""
+    """Repeats the last question word by word, prefixed by the model's name; as `{"answer": ...}` where JSON is wished
+    for. `delay_s` is the pause between words."""
 
     def __init__(self, *, delay_s: float = 0.0) -> None:
         self._delay_s = delay_s
@@ -31,12 +33,13 @@ class EchoEngine:
         if request.model != BASE and request.model not in self._loaded:
             raise UnknownModel("is not loaded", subject=request.model, remedy="Load the adapter first.")
         asked = request.messages[-1]["content"]
-        words = f"[echo {request.model}] {asked}".split(" ")
+        words = _in_form(f"[echo {request.model}] {asked}", request.wishes).split(" ")
         finish = Finish.STOP if len(words) <= request.sampling.max_tokens else Finish.LENGTH
         said = words[: request.sampling.max_tokens]
         for position, word in enumerate(said):
             await asyncio.sleep(self._delay_s)
-            yield Delta(word if position == 0 else f" {word}")
+            text = word if position == 0 else f" {word}"
+            yield Delta(text, logprobs=_logprobs(text, request.wishes.top_logprobs))
         prompt_tokens = sum(len(m["content"].split()) for m in request.messages)
         yield Delta("", finish=finish, prompt_tokens=prompt_tokens, completion_tokens=len(said))
 
@@ -65,3 +68,31 @@ class EchoEngine:
 
     async def check_ready(self) -> None:
         return None
+
+
+def _in_form(text: str, wishes: Wishes) -> str:
+    """The answer as it was wished for. Raises InvalidInput for what needs a model."""
+    if wishes.logit_bias:
+        raise _no_model("logit_bias")
+    if wishes.response_format is None:
+        return text
+    if wishes.response_format["type"] != "json_object":
+        raise _no_model("response_format")
+    return json.dumps({"answer": text})
+
+
+def _no_model(param: str) -> InvalidInput:
+    return InvalidInput(
+        "needs a model, and the fake engine answers here",
+        subject=param,
+        remedy="Leave it out, or set engine.kind to vllm.",
+        param=param,
+    )
+
+
+def _logprobs(text: str, top: int | None) -> tuple[TokenLogprob, ...]:
+    if top is None:
+        return ()
+    said = LikelyToken(text, -0.1, tuple(text.encode()))
+    others = (LikelyToken(f" or{place}", -float(place + 1), tuple(f" or{place}".encode())) for place in range(1, top))
+    return (TokenLogprob(said, (said, *others)[:top]),)

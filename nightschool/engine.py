@@ -6,11 +6,38 @@ it has loaded, `BASE` or an `AdapterName`.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from nightschool.records import ChatMessage, Finish, Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a caller asks of an answer beside the usual ways of drawing words; with none set, nothing changes."""
+
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    logit_bias: Mapping[str, float] = field(default_factory=dict)
+    """By token id."""
+    top_logprobs: int | None = None
+    """Each token comes with its log-probability, and with that of so many likely ones in its place; None: without."""
+    response_format: Mapping[str, Any] | None = None
+    """OpenAI's object, where the answer must be JSON."""
+
+    @property
+    def changes_form(self) -> bool:
+        """Whether an answer that no engine made, or that was made for somebody else, cannot meet them."""
+        return bool(self.logit_bias) or self.top_logprobs is not None or self.response_format is not None
+
+    def told(self) -> dict[str, Any]:
+        """Those that are set, for the record."""
+        given = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: value for name, value in given.items() if value or (value == 0 and name == "top_logprobs")}
+
+
+PLAIN: Final = Wishes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +46,19 @@ class ChatRequest:
     model: str
     sampling: Sampling
     request_id: str
+    wishes: Wishes = PLAIN
+
+
+class LikelyToken(NamedTuple):
+    token: str
+    logprob: float
+    utf8: tuple[int, ...] | None
+    """Its bytes, where it has any."""
+
+
+class TokenLogprob(NamedTuple):
+    said: LikelyToken
+    likeliest: tuple[LikelyToken, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +69,10 @@ class Delta:
     finish: Finish | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    logprobs: tuple[TokenLogprob, ...] = ()
+    """Where they were wished for: of the tokens of `text`."""
+    is_refusal: bool = False
+    """In place of an answer in the form that was wished for: words for a person."""
 
 
 class TokenizedChat(NamedTuple):
@@ -51,7 +95,8 @@ class Engine(Protocol):
     def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         """The answer piece by piece. Consume through `contextlib.aclosing`; closing it aborts the generation.
 
-        Raises InvalidInput (prompt longer than the model's context), UnknownModel, EngineError.
+        Raises InvalidInput (prompt longer than the model's context, a wish that it cannot meet), UnknownModel,
+        EngineError.
         """
         ...
 

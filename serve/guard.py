@@ -8,6 +8,7 @@ follow would follow from what was not said. An answer that states nothing of a p
 models often do, gets it quoted below. Does not know engines nor who reads.
 """
 
+import json
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -51,6 +52,7 @@ class Second(NamedTuple):
     text: str
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    finish: Finish | None = Finish.STOP
 
 
 Retry = Callable[[Passage], Awaitable[Second]]
@@ -70,11 +72,17 @@ class Guard:
     glossary: Sequence[str] = ()
     is_near: bool = False
     """Whether the best passage is so near to the question that it is quoted where nothing of it was said."""
+    is_form: bool = False
+    """Whether a program reads the answer: nothing may be put into it or behind it."""
     held: list[Held] = field(default_factory=list)
     _known: tuple[Fact, ...] | None = None
 
     async def watch(self, deltas: AsyncGenerator[Delta, None]) -> AsyncGenerator[Delta, None]:
         """The answer as people get it; the last piece carries `finish` and counts."""
+        if self.is_form:
+            async for piece in self._watch_form(deltas):
+                yield piece
+            return
         waiting, said, is_waiting, is_begun = "", "", False, False
         async for delta in deltas:
             waiting += delta.text
@@ -106,6 +114,25 @@ class Guard:
                 if delta.finish is Finish.STOP and self._leaves_out(said):
                     yield Delta(f"\n\n{_quote(self.passages[0])}")
                 yield Delta("", delta.finish, delta.prompt_tokens, delta.completion_tokens)
+
+    async def _watch_form(self, deltas: AsyncGenerator[Delta, None]) -> AsyncGenerator[Delta, None]:
+        """The answer whole once it is checked; a second one in the same form; else the bot's word as a refusal."""
+        text, last = "", Delta("")
+        async for last in deltas:
+            text += last.text
+        strange = self._strange(values_in(text))
+        if not strange or self.mode == "mark":
+            if strange:
+                self.held.append(Held(text, _names(strange), "marked"))
+            yield Delta(text)
+            yield Delta("", last.finish, last.prompt_tokens, last.completion_tokens)
+            return
+        second = await self.retry(self.passages[0]) if self.passages else Second("")
+        is_sound = bool(second.text.strip()) and not self._strange(values_in(second.text))
+        self.held.append(Held(text, _names(strange), "second try" if is_sound else "hand-over"))
+        yield Delta(second.text) if is_sound else Delta(self.hand_over, is_refusal=True)
+        finish = second.finish if is_sound else Finish.STOP
+        yield Delta("", finish, second.prompt_tokens, second.completion_tokens)
 
     def _end(self, waiting: str, *, is_last: bool) -> int | None:
         end = end_of_sentence(waiting)
@@ -139,6 +166,28 @@ class Guard:
                 then, second = "passage", second._replace(text=_quote(best))
         self.held.append(Held(sentence.strip(), _names(strange), then))
         return second
+
+
+def values_in(text: str) -> str:
+    """What JSON says, line by line, as facts are written: `{"days": 30}` says "30 days". Other text as it stands."""
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    lines: list[str] = []
+    left: list[tuple[str, object]] = [("", said)]
+    while left:
+        name, value = left.pop()
+        match value:
+            case dict():
+                left.extend(reversed(value.items()))
+            case list():
+                left.extend((name, one) for one in reversed(value))
+            case str():
+                lines.append(value)
+            case int() | float() if not isinstance(value, bool):
+                lines.append(f"{value} {name.split('_')[-1]}")
+    return "\n".join(lines)
 
 
 def _quote(passage: Passage) -> str:

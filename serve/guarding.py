@@ -27,11 +27,12 @@ def guard_of(prompt: Prompt, request: ChatRequest, engine: Engine) -> Guard | No
         async with aclosing(engine.stream(again)) as deltas:
             async for last in deltas:
                 text += last.text
-        return Second(text, last.prompt_tokens, last.completion_tokens) if last else Second("")
+        return Second(text, last.prompt_tokens, last.completion_tokens, last.finish) if last else Second("")
 
     is_near = max(prompt.found.scores, default=0.0) >= rules.quote_score
     passages = prompt.found.passages
-    return Guard(rules.guard, prompt.grounds, passages, retry, rules.hand_over, rules.glossary, is_near)
+    is_form = request.wishes.response_format is not None
+    return Guard(rules.guard, prompt.grounds, passages, retry, rules.hand_over, rules.glossary, is_near, is_form)
 
 
 def held_json(held: Sequence[Held]) -> str:

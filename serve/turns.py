@@ -23,19 +23,9 @@ from collect.verified.served import record_verified_turn
 from deploy.rollout import Rollout, Route
 from deploy.school import Search, find_nothing
 from nightschool.bots import Bot
-from nightschool.engine import ChatRequest, Delta, Engine
+from nightschool.engine import PLAIN, ChatRequest, Delta, Engine, Wishes
 from nightschool.errors import InvalidInput, NotFound, Unavailable, UnknownModel
-from nightschool.records import (
-    BotName,
-    ChatMessage,
-    Conversation,
-    Finish,
-    Message,
-    Sampling,
-    Source,
-    new_id,
-    utc_now,
-)
+from nightschool.records import BotName, ChatMessage, Conversation, Finish, Message, Sampling, Source, new_id, utc_now
 from serve.answering import Answering, end_all
 from serve.branches import Tree, without_torsos
 from serve.budget import Fit, fit_nothing
@@ -59,6 +49,7 @@ class Turn:
     """Messages to record, oldest first; the answer hangs on the last one. A retry's question is recorded already."""
     answer_id: str
     sampling: Sampling
+    wishes: Wishes = PLAIN
     route: Route | None = None
     """Set where an operator asked for one version; else the rollout decides."""
     verified: Hit | None = None
@@ -133,7 +124,14 @@ class Turns:
         return self._chat_turn(bot, conversation, (*without_torsos(history), question))
 
     async def begin_api(
-        self, bot: Bot, *, owner: str, messages: Sequence[ChatMessage], sampling: Sampling, route: Route | None = None
+        self,
+        bot: Bot,
+        *,
+        owner: str,
+        messages: Sequence[ChatMessage],
+        sampling: Sampling,
+        wishes: Wishes = PLAIN,
+        route: Route | None = None,
     ) -> Turn:
         """A turn whose history the caller sent along; it becomes a conversation of its own.
 
@@ -147,7 +145,7 @@ class Turns:
         conversation = draft_conversation(bot, owner=owner, source=Source.API, question=text, at=self._now())
         asked = draft_history(conversation, messages, at=self._now())
         extra = [m["content"] for m in messages if m["role"] == "system"]
-        said = [ChatMessage(role=m["role"], content=m["content"]) for m in messages if m["role"] != "system"]
+        said = [m for m in messages if m["role"] != "system"]
         turn = Turn(
             bot=bot.bot_name,
             conversation=conversation,
@@ -155,6 +153,7 @@ class Turns:
             asked=asked,
             answer_id=new_id(),
             sampling=sampling,
+            wishes=wishes,
             route=route,
         )
         return await self._verified(bot, turn)
@@ -221,15 +220,15 @@ class Turns:
     async def _take(self, turn: Turn, answering: Answering, pieces: asyncio.Queue[Delta | None]) -> Delta:
         """Let the engine answer, hand its pieces on and record them. The last piece."""
         with self._rollout.lease(turn.bot, route=turn.route) as route:
-            request = ChatRequest(turn.prompt.messages, route.model, turn.sampling, turn.answer_id)
+            request = ChatRequest(turn.prompt.messages, route.model, turn.sampling, turn.answer_id, turn.wishes)
             guard = guard_of(turn.prompt, request, self._engine)
             answering.held = guard.held if guard else []
             try:
                 async with aclosing(self._engine.stream(request)) as deltas:
                     async for delta in guard.watch(deltas) if guard else deltas:
                         answering.note(delta)
-                        if delta.text:
-                            pieces.put_nowait(Delta(delta.text))
+                        if delta.text or delta.logprobs:
+                            pieces.put_nowait(Delta(delta.text, logprobs=delta.logprobs, is_refusal=delta.is_refusal))
             except asyncio.CancelledError:
                 # `Answering.end`: nobody wants more. What was said stays recorded, as partial.
                 answering.finish = Finish.PARTIAL
@@ -260,8 +259,10 @@ class Turns:
         return answering.last_delta
 
     async def _verified(self, bot: Bot, turn: Turn) -> Turn:
-        may_be = turn.route is None and may_be_verified(turn.asked, turn.sampling, usual=bot.sampling.to_sampling())
-        return replace(turn, verified=await self._verify(turn.bot, turn.asked[0].content)) if may_be else turn
+        may_be = may_be_verified(turn.asked, turn.sampling, usual=bot.sampling.to_sampling())
+        if turn.route or turn.wishes.changes_form or not may_be:
+            return turn
+        return replace(turn, verified=await self._verify(turn.bot, turn.asked[0].content))
 
     async def _tree(self, conversation_id: str) -> Tree:
         question = partial(conversations.conversation_messages, conversation_id=conversation_id)
@@ -274,7 +275,7 @@ class Turns:
             adapter_hash=route.adapter_hash,
             prompt_tokens=answering.prompt_tokens,
             completion_tokens=answering.completion_tokens,
-            sampling_json=json.dumps(asdict(turn.sampling)),
+            sampling_json=json.dumps(asdict(turn.sampling) | turn.wishes.told()),
             held_json=held_json(answering.held),
         )
         grounds = Grounds(turn.prompt.system, turn.prompt.found.passages)

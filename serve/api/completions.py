@@ -6,22 +6,24 @@ take the turn itself (`serve.turns`), nor decide which version answers (`deploy.
 
 import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Final
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
-from nightschool.engine import Delta
+from nightschool.engine import Delta, Wishes
 from nightschool.errors import NightschoolError, Unavailable
 from serve.api.auth import Caller, require_key
 from serve.api.bodies import read_body
 from serve.api.connection import EventStream, unless_left
 from serve.api.errors import error_body
+from serve.api.faults import BadParameter
 from serve.api.models import find_model
 from serve.api.parameters import ChatBody
 from serve.api.replies import DONE, FINISHES, Reply, event
+from serve.choices import Heard, copies, hear_all
 from serve.pace import Pace
 from serve.parts import Parts
 from serve.turns import Turn
@@ -39,37 +41,54 @@ def completions_router(parts: Parts) -> APIRouter:
     async def complete(request: Request, caller: Caller = Depends(require_key(parts))) -> Response:
         body = await read_body(request, ChatBody, max_bytes=parts.settings.server.max_body_bytes)
         body.check_extras()
-        limit.spend(caller.owner)
-        turn = await _begin(parts, body, caller)
-        version = parts.turns.version_of(turn)
-        reply = Reply(turn.answer_id, int(time.time()), body.model, version, _own(parts, turn))
+        wishes, count = body.to_wishes(), body.n or 1
+        for _ in range(count):
+            limit.spend(caller.owner)
+        turns = copies(await _begin(parts, body, caller, wishes), count)
+        version = parts.turns.version_of(turns[0])
+        reply = Reply(turns[0].answer_id, int(time.time()), body.model, version, _own(parts, turns))
         headers = {VERSION_HEADER: version}
-        answer = parts.turns.answer(turn)
+        answers = hear_all([parts.turns.answer(turn) for turn in turns])
         if not body.stream:
-            return JSONResponse(await unless_left(request, _whole(answer, reply)), headers=headers)
+            return JSONResponse(await unless_left(request, _whole(answers, reply, count)), headers=headers)
         # The first piece before the headers: a failure up to here still has a status of its own.
-        first = await unless_left(request, anext(answer))
-        return EventStream(_events(answer, first, reply, wants_usage=body.wants_usage), headers=headers)
+        first = await unless_left(request, anext(answers))
+        events = _events(answers, first, reply, count=count, wants_usage=body.wants_usage)
+        return EventStream(events, headers=headers)
 
     return router
 
 
-async def _begin(parts: Parts, body: ChatBody, caller: Caller) -> Turn:
+async def _begin(parts: Parts, body: ChatBody, caller: Caller, wishes: Wishes) -> Turn:
     bot, route = await find_model(parts, body.model, caller)
+    if wishes.top_logprobs is not None and bot.knowledge.folder and bot.knowledge.guard != "off":
+        raise BadParameter(
+            "is not given where a guard checks answers and may put other words in their place",
+            param="logprobs",
+            openai_code="unsupported_parameter",
+            remedy="Leave it out, or set knowledge.guard to off in the bot's file.",
+        )
     turn = await parts.turns.begin_api(
         bot,
         owner=caller.owner,
         messages=[message.to_message() for message in body.messages],
         sampling=body.to_sampling(bot.sampling),
+        wishes=wishes,
         route=route,
     )
     return await parts.turns.pin(turn)
 
 
-def _own(parts: Parts, turn: Turn) -> dict[str, object]:
-    """What an answer stands on, where its bot shows that and the server may say more than OpenAI does."""
+def _own(parts: Parts, turns: Sequence[Turn]) -> dict[str, object]:
+    """What the server may say beside OpenAI's fields: each answer's id where there are several, and what they stand on,
+    where their bot shows that."""
     if parts.settings.server.strict_openai:
         return {}
+    ids = {"completion_ids": [turn.answer_id for turn in turns]} if len(turns) > 1 else {}
+    return ids | _grounds(parts, turns[0])
+
+
+def _grounds(parts: Parts, turn: Turn) -> dict[str, object]:
     if turn.verified:
         return {"verified": True}
     passages = turn.prompt.found.passages
@@ -80,14 +99,14 @@ def _own(parts: Parts, turn: Turn) -> dict[str, object]:
     return {"sources": sources}
 
 
-async def _whole(answer: AsyncGenerator[Delta, None], reply: Reply) -> dict[str, object]:
-    pieces: list[str] = []
-    last = Delta("")
-    async with aclosing(answer):
-        async for last in answer:
-            pieces.append(last.text)
-    _refuse_torso(last)
-    return reply.completion("".join(pieces), last)
+async def _whole(answers: AsyncGenerator[Heard, None], reply: Reply, count: int) -> dict[str, object]:
+    pieces: list[list[Delta]] = [[] for _ in range(count)]
+    async with aclosing(answers):
+        async for index, delta in answers:
+            pieces[index].append(delta)
+    for answer in pieces:
+        _refuse_torso(answer[-1])
+    return reply.completion(pieces)
 
 
 def _refuse_torso(last: Delta) -> None:
@@ -97,17 +116,23 @@ def _refuse_torso(last: Delta) -> None:
 
 
 async def _events(
-    answer: AsyncGenerator[Delta, None], first: Delta, reply: Reply, *, wants_usage: bool
+    answers: AsyncGenerator[Heard, None], heard: Heard | None, reply: Reply, *, count: int, wants_usage: bool
 ) -> AsyncGenerator[bytes, None]:
     """OpenAI's stream. An engine that fails in the middle gives an error's event and no [DONE]."""
-    async with aclosing(answer):
-        yield event(reply.role_chunk())
-        delta = first
+    lasts: dict[int, Delta] = {}
+    async with aclosing(answers):
+        for index in range(count):
+            yield event(reply.role_chunk(index))
         try:
-            while delta.finish is None:
-                yield event(reply.text_chunk(delta.text))
-                delta = await anext(answer)
-            _refuse_torso(delta)
+            while heard is not None:
+                index, delta = heard
+                if delta.finish is None:
+                    yield event(reply.text_chunk(index, delta))
+                else:
+                    _refuse_torso(delta)
+                    lasts[index] = delta
+                    yield event(reply.finish_chunk(index, delta, is_last=len(lasts) == count))
+                heard = await anext(answers, None)
         except NightschoolError as error:
             log.warning("answer=%s broke off: %s", reply.completion_id, error)
             yield event(error_body(error))
@@ -117,7 +142,6 @@ async def _events(
             log.exception("answer=%s broke off", reply.completion_id)
             yield event(error_body(error))
             return
-        yield event(reply.finish_chunk(delta))
         if wants_usage:
-            yield event(reply.usage_chunk(delta))
+            yield event(reply.usage_chunk([lasts[index] for index in range(count)]))
         yield DONE

@@ -4,16 +4,18 @@ Served, harmless, or refused by name: nothing is passed over that would change t
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from nightschool.bots import SamplingPart
 from nightschool.records import ChatMessage, Sampling
 from nightschool.text import PeoplesText
 from serve.api.faults import BadParameter
+from serve.api.wishes import WishedBody
 
+MAX_CHOICES: Final = 8
 MAX_MESSAGES: Final = 512
 """Each becomes a row of the record."""
 SEED_BOUND: Final = 2**63
@@ -32,24 +34,19 @@ IGNORED: Final = frozenset(
 """Say something about a request, not about its answer."""
 INERT: Final[Mapping[str, tuple[object, ...]]] = {
     "audio": (None,),
-    "frequency_penalty": (None, 0),
     "function_call": (None, "none"),
     "functions": (None, []),
-    "logit_bias": (None, {}),
-    "logprobs": (None, False),
     "modalities": (None, ["text"]),
-    "n": (None, 1),
     "prediction": (None,),
-    "presence_penalty": (None, 0),
     "reasoning_effort": (None,),
-    "response_format": (None, {"type": "text"}),
     "tool_choice": (None, "none"),
     "tools": (None, []),
-    "top_logprobs": (None, 0),
     "verbosity": (None,),
     "web_search_options": (None,),
 }
 """Parameters of OpenAI's that are not served, with the values that ask for nothing."""
+TOLD_BEFORE: Final = frozenset({"annotations", "function_call", "refusal", "tool_calls"})
+"""Of an assistant's turn in the history."""
 INERT_IN_MESSAGE: Final[Mapping[str, tuple[object, ...]]] = {
     "annotations": (None, []),
     "audio": (None,),
@@ -103,6 +100,16 @@ class ChatTurn(ChatPart):
     name: str | None = None
     """Accepted and not used."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_text_beside_tools(cls, given: Any) -> Any:
+        """An assistant's turn that called tools, or refused, may hold no text."""
+        if not isinstance(given, dict) or given.get("role") != "assistant" or given.get("content") is not None:
+            return given
+        if "content" in given or given.get("tool_calls"):
+            return given | {"content": given.get("refusal") or ""}
+        return given
+
     def to_message(self) -> ChatMessage:
         role = "system" if self.role == "developer" else self.role
         return ChatMessage(role=role, content=self.content)
@@ -115,7 +122,7 @@ class StreamOptions(ChatPart):
     """Accepted and not used."""
 
 
-class ChatBody(ChatPart):
+class ChatBody(WishedBody):
     """The body of POST /v1/chat/completions."""
 
     model: str
@@ -134,6 +141,8 @@ class ChatBody(ChatPart):
     """Up to four texts at which the answer ends."""
     seed: Annotated[int, Field(ge=-SEED_BOUND, lt=SEED_BOUND)] | None = None
     """The same seed draws the same words, as far as the engine's batching allows."""
+    n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = None
+    """So many answers, each recorded."""
     stream: bool | None = None
     """Pieces as server-sent events, as they come."""
     stream_options: StreamOptions | None = None
@@ -146,7 +155,11 @@ class ChatBody(ChatPart):
         """Raises BadParameter for what would change the answer and is not served, and for what nobody knows."""
         _check_extras(self.model_extra or {}, inert=INERT, prefix="")
         for position, turn in enumerate(self.messages):
-            _check_extras(turn.model_extra or {}, inert=INERT_IN_MESSAGE, prefix=f"messages[{position}].")
+            extras = turn.model_extra or {}
+            if turn.role == "assistant":
+                # Of what was said before, the texts are read: what was called, or why not answered, changes nothing.
+                extras = {name: value for name, value in extras.items() if name not in TOLD_BEFORE}
+            _check_extras(extras, inert=INERT_IN_MESSAGE, prefix=f"messages[{position}].")
         if self.stream_options is not None:
             _check_extras(self.stream_options.model_extra or {}, inert={}, prefix="stream_options.")
         if self.max_tokens is not None and self.max_completion_tokens is not None:

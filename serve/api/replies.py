@@ -4,11 +4,11 @@ Does not know where an answer comes from.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypedDict
 
-from nightschool.engine import Delta
+from nightschool.engine import Delta, LikelyToken, TokenLogprob
 from nightschool.records import Finish
 
 DONE: Final = b"data: [DONE]\n\n"
@@ -35,33 +35,33 @@ class Reply:
     own: Mapping[str, Any] = field(default_factory=dict)
     """What is ours beside OpenAI's fields, under `nightschool` at the end of an answer; empty: nothing is."""
 
-    def completion(self, text: str, last: Delta) -> dict[str, Any]:
-        choice = {
-            "index": 0,
-            "message": {"role": "assistant", "content": text, "refusal": None},
-            "logprobs": None,
-            "finish_reason": _finish(last),
-        }
-        return self._frame("chat.completion") | {"choices": [choice], "usage": _usage(last)} | self._own
+    def completion(self, answers: Sequence[Sequence[Delta]]) -> dict[str, Any]:
+        choices = [_choice(index, answer) for index, answer in enumerate(answers)]
+        usage = usage_of([answer[-1] for answer in answers])
+        return self._frame("chat.completion") | {"choices": choices, "usage": usage} | self._own
 
-    def role_chunk(self) -> dict[str, Any]:
-        return self._chunk({"role": "assistant", "content": ""}, None)
+    def role_chunk(self, index: int) -> dict[str, Any]:
+        return self._chunk(index, {"role": "assistant", "content": ""})
 
-    def text_chunk(self, text: str) -> dict[str, Any]:
-        return self._chunk({"content": text}, None)
+    def text_chunk(self, index: int, delta: Delta) -> dict[str, Any]:
+        said = {"refusal": delta.text} if delta.is_refusal else {"content": delta.text}
+        return self._chunk(index, said, logprobs=_logprobs(delta.logprobs))
 
-    def finish_chunk(self, last: Delta) -> dict[str, Any]:
-        return self._chunk({}, _finish(last)) | self._own
+    def finish_chunk(self, index: int, last: Delta, *, is_last: bool) -> dict[str, Any]:
+        """`is_last`: of all choices."""
+        return self._chunk(index, {}, finish=_finish(last)) | (self._own if is_last else {})
 
-    def usage_chunk(self, last: Delta) -> dict[str, Any]:
-        return self._frame("chat.completion.chunk") | {"choices": [], "usage": _usage(last)}
+    def usage_chunk(self, lasts: Sequence[Delta]) -> dict[str, Any]:
+        return self._frame("chat.completion.chunk") | {"choices": [], "usage": usage_of(lasts)}
 
     @property
     def _own(self) -> dict[str, Any]:
         return {"nightschool": dict(self.own)} if self.own else {}
 
-    def _chunk(self, delta: Mapping[str, str], finish: str | None) -> dict[str, Any]:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+    def _chunk(
+        self, index: int, delta: Mapping[str, str], *, finish: str | None = None, logprobs: object = None
+    ) -> dict[str, Any]:
+        choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
         return self._frame("chat.completion.chunk") | {"choices": [choice]}
 
     def _frame(self, kind: str) -> dict[str, Any]:
@@ -84,6 +84,33 @@ def _finish(last: Delta) -> str:
     return FINISHES[last.finish]
 
 
-def _usage(last: Delta) -> Usage:
-    total = last.prompt_tokens + last.completion_tokens
-    return Usage(prompt_tokens=last.prompt_tokens, completion_tokens=last.completion_tokens, total_tokens=total)
+def usage_of(lasts: Sequence[Delta]) -> Usage:
+    """Of all choices; their prompt is one."""
+    asked, said = lasts[0].prompt_tokens, sum(last.completion_tokens for last in lasts)
+    return Usage(prompt_tokens=asked, completion_tokens=said, total_tokens=asked + said)
+
+
+def _choice(index: int, answer: Sequence[Delta]) -> dict[str, Any]:
+    text = "".join(delta.text for delta in answer)
+    is_refusal = any(delta.is_refusal for delta in answer)
+    return {
+        "index": index,
+        "message": {
+            "role": "assistant",
+            "content": None if is_refusal else text,
+            "refusal": text if is_refusal else None,
+        },
+        "logprobs": _logprobs([token for delta in answer for token in delta.logprobs]),
+        "finish_reason": _finish(answer[-1]),
+    }
+
+
+def _logprobs(tokens: Sequence[TokenLogprob]) -> dict[str, Any] | None:
+    if not tokens:
+        return None
+    content = [_token(one.said) | {"top_logprobs": [_token(top) for top in one.likeliest]} for one in tokens]
+    return {"content": content, "refusal": None}
+
+
+def _token(token: LikelyToken) -> dict[str, Any]:
+    return {"token": token.token, "logprob": token.logprob, "bytes": token.utf8}

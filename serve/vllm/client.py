@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import httpx
 
-from nightschool.engine import ChatRequest, Delta, TokenizedChat
+from nightschool.engine import ChatRequest, Delta, TokenizedChat, Wishes
 from nightschool.errors import Busy, EngineError
 from nightschool.prompt import Neutraliser, Template, merge_system
 from nightschool.records import BASE, ChatMessage, Finish, Sampling
@@ -84,8 +84,8 @@ class VllmEngine:
                 for choice in event.choices:
                     if choice.finish_reason is not None:
                         finish = FINISHES.get(choice.finish_reason)
-                    if choice.delta.content:
-                        yield Delta(choice.delta.content)
+                    if choice.delta.content or choice.token_logprobs:
+                        yield Delta(choice.delta.content or "", logprobs=choice.token_logprobs)
                 usage = event.usage or usage
         if finish is None:
             log.warning("engine broke off: model=%s request=%s", request.model, request.request_id)
@@ -99,6 +99,7 @@ class VllmEngine:
             "stream": True,
             "stream_options": {"include_usage": True},
             **self._sampling(request.sampling),
+            **_wished(request.wishes),
         }
         headers = {"X-Request-Id": request.request_id}
         try:
@@ -248,6 +249,11 @@ async def connect_engine(
         base_url=url or "http://engine", headers=headers, transport=transport, timeout=timeout_s, limits=limits
     ) as http:
         yield VllmEngine(http, takes_seeds=takes_seeds, template=template, answer_timeout_s=timeout_s)
+
+
+def _wished(wishes: Wishes) -> dict[str, Any]:
+    wanted = wishes.told()
+    return wanted if wishes.top_logprobs is None else wanted | {"logprobs": True}
 
 
 def _end_of_turn(token_strs: Sequence[str]) -> int:

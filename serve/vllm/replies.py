@@ -13,6 +13,7 @@ from typing import Annotated, Final, NamedTuple, TypeVar
 import httpx
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from nightschool.engine import LikelyToken, TokenLogprob
 from nightschool.errors import ContextTooLong, EngineError, InvalidInput, NightschoolError, UnknownModel
 from nightschool.records import BASE, Finish
 
@@ -25,7 +26,21 @@ MAX_EVENT_BYTES: Final = 4_000_000
 _SAID_CHARS: Final = 500
 _TOO_LONG: Final = ("maximum context length", "maximum model length")
 """How vLLM words it; its error carries no code for it."""
-_PARAMETERS: Final = frozenset({"max_tokens", "temperature", "top_p", "stop", "seed", "messages"})
+_PARAMETERS: Final = frozenset(
+    {
+        "frequency_penalty",
+        "logit_bias",
+        "max_tokens",
+        "messages",
+        "presence_penalty",
+        "response_format",
+        "seed",
+        "stop",
+        "temperature",
+        "top_logprobs",
+        "top_p",
+    }
+)
 """What a caller can mend, by the names under which the caller gave it."""
 
 
@@ -42,9 +57,32 @@ class _Piece(_Said):
     content: str | None = None
 
 
+class _Likely(_Said):
+    token: str
+    logprob: float
+    utf8: tuple[int, ...] | None = Field(default=None, alias="bytes")
+
+    def to_token(self) -> LikelyToken:
+        return LikelyToken(self.token, self.logprob, self.utf8)
+
+
+class _Token(_Likely):
+    top_logprobs: tuple[_Likely, ...] = ()
+
+
+class _Logprobs(_Said):
+    content: tuple[_Token, ...] | None = None
+
+
 class _Choice(_Said):
     delta: _Piece
     finish_reason: str | None = None
+    logprobs: _Logprobs | None = None
+
+    @property
+    def token_logprobs(self) -> tuple[TokenLogprob, ...]:
+        tokens = (self.logprobs and self.logprobs.content) or ()
+        return tuple(TokenLogprob(one.to_token(), tuple(top.to_token() for top in one.top_logprobs)) for one in tokens)
 
 
 class Event(_Said):

@@ -196,3 +196,29 @@ async def test_a_name_of_the_glossary_is_checked_also_where_its_sentence_comes_a
     watching = guard(passages=())
     watching.glossary = ("Canopy",)
     assert text(await said(watching, Answering(["Take Canopy then. "]))) == HAND_OVER
+
+
+@pytest.mark.parametrize(
+    ("answer", "second", "shown", "is_refusal"),
+    [
+        ('{"price": "4 euro"}', "", '{"price": "4 euro"}', False),
+        ('{"price": "9 euro"}', '{"price": "4 euro"}', '{"price": "4 euro"}', False),
+        ('{"price": "9 euro"}', '{"price": "8 euro"}', HAND_OVER, True),
+        ('{"trial_days": 30}', "", HAND_OVER, True),
+        ('{"price": "9 eu', "", HAND_OVER, True),
+    ],
+)
+async def test_an_answer_for_a_program_is_passed_on_whole_or_refused(
+    answer: str, second: str, shown: str, is_refusal: bool
+) -> None:
+    checking = guard(second=second)
+    checking.is_form = True
+    deltas = await said(checking, Answering([answer[:5], answer[5:]]))
+    assert (text(deltas), deltas[0].is_refusal, deltas[-1].finish) == (shown, is_refusal, Finish.STOP)
+
+
+async def test_a_marked_answer_for_a_program_stays_as_it_is() -> None:
+    checking = guard(mode="mark")
+    checking.is_form = True
+    assert text(await said(checking, Answering(['{"price": "9 euro"}']))) == '{"price": "9 euro"}'
+    assert [held.then for held in checking.held] == ["marked"]

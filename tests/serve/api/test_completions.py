@@ -2,6 +2,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 import httpx
@@ -10,7 +11,9 @@ from fastapi import FastAPI
 
 from collect import conversations
 from nightschool.records import Adapter, BotName, Finish, Message, Source, Stage
+from nightschool.settings import ServerSettings
 from serve.parts import Parts
+from tests.serve.conftest import TroubledEngine
 
 PATH = "/v1/chat/completions"
 Register = Callable[..., Awaitable[Adapter]]
@@ -135,13 +138,29 @@ async def test_what_clients_send_without_meaning_anything_by_it_is_accepted(clie
     assert reply.status_code == 200, reply.text
 
 
+def schema_of(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
+
+
 # (what is changed, the parameter that the error names, OpenAI's code)
 REFUSED: Final[list[tuple[dict[str, Any], str, str]]] = [
-    ({"n": 2}, "n", "unsupported_parameter"),
+    ({"n": 9}, "n", "invalid_value"),
+    ({"n": 0}, "n", "invalid_value"),
     ({"tools": [{"type": "function"}]}, "tools", "unsupported_parameter"),
-    ({"response_format": {"type": "json_object"}}, "response_format", "unsupported_parameter"),
-    ({"logprobs": True}, "logprobs", "unsupported_parameter"),
-    ({"frequency_penalty": 0.5}, "frequency_penalty", "unsupported_parameter"),
+    ({"response_format": {"type": "xml"}}, "response_format", "invalid_value"),
+    ({"response_format": {"type": "json_schema"}}, "response_format.json_schema.json_schema",
+     "missing_required_parameter"),
+    ({"response_format": schema_of({"type": "thing"})}, "response_format.json_schema.json_schema.schema",
+     "invalid_value"),
+    ({"response_format": schema_of({"description": "x" * 20_000})},
+     "response_format.json_schema.json_schema.schema", "invalid_value"),
+    ({"top_logprobs": 2}, "top_logprobs", "invalid_value"),
+    ({"logprobs": True, "top_logprobs": 21}, "top_logprobs", "invalid_value"),
+    ({"logprobs": 1}, "logprobs", "invalid_type"),
+    ({"frequency_penalty": 2.5}, "frequency_penalty", "invalid_value"),
+    ({"presence_penalty": "much"}, "presence_penalty", "invalid_type"),
+    ({"logit_bias": {"7": 101}}, "logit_bias.7", "invalid_value"),
+    ({"logit_bias": {"seven": 1}}, "logit_bias.seven.[key]", "invalid_value"),
     ({"lora_path": "/etc"}, "lora_path", "unknown_parameter"),
     ({"stream_options": {"nope": 1}}, "stream_options.nope", "unknown_parameter"),
     ({"temperature": 2.1}, "temperature", "invalid_value"),
@@ -220,6 +239,116 @@ async def test_after_a_promotion_the_next_answer_comes_from_the_adapter(
     reply = await client.post(PATH, json=ask())
     assert reply.headers["x-nightschool-version"] == "support@1"
     assert reply.json()["choices"][0]["message"]["content"].startswith("[echo support@1]")
+
+
+async def test_an_assistants_turn_may_hold_no_text(client: httpx.AsyncClient, parts: Parts) -> None:
+    called = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
+    history = [
+        {"role": "user", "content": "one"},
+        {"role": "assistant", "content": None, "tool_calls": [called]},
+        {"role": "user", "content": "two"},
+        {"role": "assistant", "tool_calls": [called]},
+        {"role": "user", "content": "three"},
+        {"role": "assistant", "content": None, "refusal": "I may not say."},
+        {"role": "user", "content": "four"},
+    ]
+    reply = await client.post(PATH, json={"model": "support", "messages": history})
+    assert reply.status_code == 200, reply.text
+    assert [m.content for m in await recorded_by(parts, "key:reader")][:-1] == [
+        "one", "", "two", "", "three", "I may not say.", "four",
+    ]  # fmt: skip
+
+
+async def test_several_choices_are_answers_of_their_own(client: httpx.AsyncClient, parts: Parts) -> None:
+    body = (await client.post(PATH, json=ask(n=3, seed=5))).json()
+    assert [choice["index"] for choice in body["choices"]] == [0, 1, 2]
+    assert {choice["message"]["content"] for choice in body["choices"]} == {"[echo base] hello there"}
+    # The prompt counts once.
+    assert body["usage"] == {"prompt_tokens": 5, "completion_tokens": 12, "total_tokens": 17}
+    ids = body["nightschool"]["completion_ids"]
+    assert ids[0] == body["id"]
+    answers = [await recorded(parts, one) for one in ids]
+    assert len({answer.conversation_id for answer in answers}) == 3
+    assert [json.loads(answer.sampling_json)["seed"] for answer in answers] == [5, 6, 7]
+    vote = {"completion_id": ids[2], "vote": "up"}
+    assert (await client.post("/v1/feedback", json=vote)).status_code == 200
+
+
+async def test_several_choices_stream_side_by_side(client: httpx.AsyncClient) -> None:
+    reply = await client.post(PATH, json=ask(n=2, stream=True, stream_options={"include_usage": True}))
+    *chunks, usage, done = events(reply)
+    assert done == "data: [DONE]"
+    assert usage["usage"]["completion_tokens"] == 8
+    for index in (0, 1):
+        mine = [chunk["choices"][0] for chunk in chunks if chunk["choices"][0]["index"] == index]
+        assert "".join(one["delta"].get("content", "") for one in mine) == "[echo base] hello there"
+        assert [one["finish_reason"] for one in mine].count("stop") == 1
+    assert [len(chunk["nightschool"]["completion_ids"]) for chunk in chunks if "nightschool" in chunk] == [2]
+
+
+@pytest.mark.parametrize("server_settings", [ServerSettings(requests_per_minute=3)])
+async def test_each_choice_counts_as_an_answer(client: httpx.AsyncClient) -> None:
+    assert (await client.post(PATH, json=ask(n=2))).status_code == 200
+    assert (await client.post(PATH, json=ask(n=2))).status_code == 429
+
+
+@pytest.mark.parametrize("engine", ["breaks"], indirect=True)
+async def test_one_choice_that_fails_fails_the_request(client: httpx.AsyncClient) -> None:
+    assert (await client.post(PATH, json=ask(n=2))).status_code == 502
+    assert events(await client.post(PATH, json=ask(n=2, stream=True)))[-1]["error"]["type"] == "server_error"
+
+
+async def test_log_probabilities_come_whole_and_streamed(client: httpx.AsyncClient) -> None:
+    body = (await client.post(PATH, json=ask(logprobs=True, top_logprobs=2))).json()
+    tokens = body["choices"][0]["logprobs"]["content"]
+    assert "".join(token["token"] for token in tokens) == body["choices"][0]["message"]["content"]
+    assert [len(token["top_logprobs"]) for token in tokens] == [2, 2, 2, 2]
+    assert bytes(tokens[0]["bytes"]).decode() == tokens[0]["token"]
+    *chunks, _ = events(await client.post(PATH, json=ask(logprobs=True, stream=True)))
+    told = [chunk["choices"][0]["logprobs"] for chunk in chunks]
+    assert [one["content"][0]["token"] for one in told if one] == ["[echo", " base]", " hello", " there"]
+    assert all(one["content"][0]["top_logprobs"] == [] for one in told if one)
+
+
+async def test_json_is_answered_where_it_is_asked_for(client: httpx.AsyncClient, parts: Parts) -> None:
+    body = (await client.post(PATH, json=ask(response_format={"type": "json_object"}))).json()
+    assert json.loads(body["choices"][0]["message"]["content"]) == {"answer": "[echo base] hello there"}
+    kept = json.loads((await recorded(parts, body["id"])).sampling_json)
+    assert kept["response_format"] == {"type": "json_object"}
+
+
+@pytest.mark.parametrize("engine", ["none"], indirect=True)
+async def test_wishes_reach_the_engine_and_the_record(
+    client: httpx.AsyncClient, parts: Parts, engine: TroubledEngine
+) -> None:
+    wanted = {
+        "response_format": schema_of({"type": "object"}), "logit_bias": {"7": -100}, "frequency_penalty": 0.5,
+        "presence_penalty": -1, "top_logprobs": 0, "logprobs": True,
+    }  # fmt: skip
+    reply = await client.post(PATH, json=ask(**wanted))
+    assert reply.status_code == 200, reply.text
+    del wanted["logprobs"]
+    assert engine.seen[0].wishes.told() == wanted
+    sampling = json.loads((await recorded(parts, reply.json()["id"])).sampling_json)
+    assert {name: sampling[name] for name in wanted} == wanted
+
+
+async def test_what_the_fake_engine_cannot_do_is_refused_by_name(client: httpx.AsyncClient) -> None:
+    for wish in ({"response_format": schema_of({"type": "object"})}, {"logit_bias": {"7": 1}}):
+        reply = await client.post(PATH, json=ask(**wish))
+        assert (reply.status_code, reply.json()["error"]["param"]) == (400, *wish)
+
+
+async def test_log_probabilities_of_words_that_a_guard_may_replace_are_refused(
+    client: httpx.AsyncClient, parts: Parts, bots_folder: Path
+) -> None:
+    (bots_folder / "pages").mkdir()
+    (bots_folder / "docs.toml").write_text(
+        'name = "docs"\ntitle = "D"\nsystem_prompt = "Help."\n[knowledge]\nfolder = "pages"\n'
+    )
+    parts.shelf.look()
+    reply = await client.post(PATH, json=ask(logprobs=True) | {"model": "docs"})
+    assert (reply.status_code, reply.json()["error"]["param"]) == (400, "logprobs")
 
 
 @pytest.mark.parametrize("stream", [False, True])

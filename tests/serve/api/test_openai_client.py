@@ -51,6 +51,20 @@ async def test_it_streams(openai_client: openai.AsyncOpenAI) -> None:
     assert final.choices[0].message.content == "[echo base] hello there"
 
 
+async def test_it_takes_several_choices_with_log_probabilities_and_json(openai_client: openai.AsyncOpenAI) -> None:
+    whole = await openai_client.chat.completions.create(
+        model="support", messages=ASKED, n=2, logprobs=True, top_logprobs=3, response_format={"type": "json_object"}
+    )
+    assert [choice.message.content for choice in whole.choices] == ['{"answer": "[echo base] hello there"}'] * 2
+    assert whole.choices[1].logprobs is not None
+    assert whole.choices[1].logprobs.content is not None
+    assert len(whole.choices[1].logprobs.content[0].top_logprobs) == 3
+    async with openai_client.chat.completions.stream(model="support", messages=ASKED, n=2, logprobs=True) as stream:
+        final = await stream.get_final_completion()
+    assert [choice.message.content for choice in final.choices] == ["[echo base] hello there"] * 2
+    assert final.choices[1].logprobs is not None
+
+
 async def test_it_reads_what_an_answer_stands_on_beside_its_own_fields(
     parts: Parts, openai_client: openai.AsyncOpenAI, bots_folder: Path
 ) -> None:
@@ -86,7 +100,7 @@ async def test_it_raises_the_error_that_fits(openai_client: openai.AsyncOpenAI, 
     with pytest.raises(openai.PermissionDeniedError):
         await create(model="support@base", messages=ASKED)
     with pytest.raises(openai.BadRequestError) as bad:
-        await create(model="support", messages=ASKED, n=2)
+        await create(model="support", messages=ASKED, n=9)
     assert (bad.value.param, bad.value.type) == ("n", "invalid_request_error")
     with pytest.raises(openai.BadRequestError) as bad:
         await create(model="support", messages=[])

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from nightschool.engine import ChatRequest, Delta
+from nightschool.engine import ChatRequest, Delta, LikelyToken, TokenLogprob, Wishes
 from nightschool.errors import Busy, ContextTooLong, EngineError, InvalidInput, NightschoolError, UnknownModel
 from nightschool.prompt import Template
 from nightschool.records import ChatMessage, Finish, Sampling
@@ -83,6 +83,23 @@ async def test_a_seed_is_kept_from_an_engine_that_dies_of_it(vllm: Played, http:
     vllm.streams(piece("x", "stop"))
     await read(VllmEngine(http, takes_seeds=False))
     assert "seed" not in vllm.asked[0]
+
+
+async def test_wishes_are_told_to_the_engine_and_log_probabilities_come_back(vllm: Played, engine: VllmEngine) -> None:
+    likely = {"token": " day", "logprob": -0.5, "bytes": [32, 100]}
+    told = {"content": [likely | {"top_logprobs": [likely]}]}
+    choice = {"delta": {"content": " day"}, "logprobs": told, "finish_reason": "stop"}
+    vllm.streams({"choices": [choice]}, USAGE)
+    form = {"type": "json_object"}
+    request = replace(HELLO, wishes=Wishes(presence_penalty=0.5, top_logprobs=1, response_format=form))
+    first, _ = [delta async for delta in engine.stream(request)]
+    token = LikelyToken(" day", -0.5, (32, 100))
+    assert first == Delta(" day", logprobs=(TokenLogprob(token, (token,)),))
+    asked = vllm.asked[0]
+    assert (asked["presence_penalty"], asked["logprobs"], asked["top_logprobs"]) == (0.5, True, 1)
+    assert asked["response_format"] == form
+    assert "frequency_penalty" not in asked
+    assert "logit_bias" not in asked
 
 
 async def test_a_failure_amid_the_answer_is_raised_after_what_was_said(vllm: Played, engine: VllmEngine) -> None:
