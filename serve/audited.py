@@ -73,5 +73,5 @@ async def follow_passwords(secrets: Secrets, store: Store, *, period_s: float = 
 def _note_passwords(cursor: Cursor, *, changes: Sequence[PasswordChange]) -> None:
     """Each stands there once, however often it is told."""
     for change in changes:
-        event = Event(change.change_id, change.at, EVERY_BOT, change.by, "made a password", "console", "")
+        event = Event(change.change_id, change.at, EVERY_BOT, change.by, change.action, change.subject, "")
         append_event(cursor, event=event)

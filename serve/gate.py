@@ -95,6 +95,14 @@ class SignedCookie:
         return URLSafeTimedSerializer(self.key(), salt=self.name)
 
 
+class Cookie(Protocol):
+    """What a gate knows of whoever comes."""
+
+    def read(self, scope: Scope) -> str | None: ...
+
+    def header(self, value: str, *, is_secure: bool) -> str: ...
+
+
 def visitor_of(request: Request) -> str | None:
     """Who the gate found, for Gradio's `auth_dependency`."""
     found = request.scope.get(VISITOR)
@@ -118,7 +126,7 @@ class IdentityGate:
         self,
         app: ASGIApp,
         *,
-        cookie: SignedCookie,
+        cookie: Cookie,
         login: str | None,
         queue: Queue,
         limits: Limits,

@@ -12,11 +12,12 @@ from fastapi.responses import RedirectResponse
 from starlette.routing import Mount
 
 from serve.chat.page import chat_blocks
-from serve.console.login import login_router, session_cookie
+from serve.console.login import login_router
 from serve.console.page import console_blocks
 from serve.console.reports import reports_router
+from serve.console.session import SessionCookie
 from serve.crowd import Limits
-from serve.gate import IdentityGate, SignedCookie, visitor_of
+from serve.gate import Cookie, IdentityGate, SignedCookie, visitor_of
 from serve.page_queue import PageQueue
 from serve.page_schemas import describe_each_kind_once
 from serve.parts import Parts
@@ -43,7 +44,7 @@ def mount_pages(app: FastAPI, parts: Parts) -> FastAPI:
 
     console, chat = console_blocks(parts), chat_blocks(parts)
     _mount(app, console, path=CONSOLE, page="console")
-    _guard(app, console, cookie=session_cookie(parts.secrets), login=f"{CONSOLE}/login", parts=parts)
+    _guard(app, console, cookie=SessionCookie(parts.secrets), login=f"{CONSOLE}/login", parts=parts)
     _mount(app, chat, path="/", page="chat")
     _guard(app, chat, cookie=browser, login=None, parts=parts)
     return app
@@ -68,7 +69,7 @@ def _mount(app: FastAPI, blocks: gr.Blocks, *, path: str, page: str) -> None:
     )
 
 
-def _guard(app: FastAPI, blocks: gr.Blocks, *, cookie: SignedCookie, login: str | None, parts: Parts) -> None:
+def _guard(app: FastAPI, blocks: gr.Blocks, *, cookie: Cookie, login: str | None, parts: Parts) -> None:
     """Put a gate around the page that was mounted last."""
     route = app.router.routes[-1]
     if not isinstance(route, Mount):

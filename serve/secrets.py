@@ -1,9 +1,9 @@
-"""What only this installation knows: the hash of its operator password and the keys that sign its cookies.
+"""What only this installation knows: the hashes of its operators' passwords and the keys that sign its cookies.
 
-Made at the first start and kept in the data folder, readable by its owner alone. The password itself is shown once and
-kept nowhere; `set_password` makes a new one and leaves alone what visitors are known by. Who did so stands in the same
-file, in the same write, until a server has put it into the audit (`serve.audited`). Does not know who tries a password,
-or how often they may (`serve.console.login`).
+Made at the first start and kept in the data folder, readable by its owner alone. The first password is of the operator
+called `operator`; `serve.operators` gives others names and passwords of their own. A password itself is shown once and
+kept nowhere. Who made one stands in the same file, in the same write, until a server has put it into the audit
+(`serve.audited`). Does not know who tries a password, or how often they may (`serve.console.login`).
 """
 
 import fcntl
@@ -11,7 +11,7 @@ import logging
 import os
 import pwd
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -37,14 +37,32 @@ MAX_CHANGES: Final = 100
 """So many stay in the file; a server that runs has put them into the audit within seconds."""
 
 
+OPERATOR: Final = "operator"
+"""Whose password the first start makes."""
+
+
 class PasswordChange(BaseModel):
-    """Somebody made a password for the console."""
+    """Somebody made a password for the console, or let somebody in or out."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     change_id: str
     at: datetime
     by: str
+    action: str = "made a password"
+    subject: str = "console"
+
+
+class Operator(BaseModel):
+    """Somebody with a password of their own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    name: str
+    password_hash: str
+    """Argon2id."""
+    session_id: str
+    """In each of their sessions; a new one, as each new password brings, signs them out."""
 
 
 class SecretsFile(BaseModel):
@@ -61,6 +79,12 @@ class SecretsFile(BaseModel):
     """Signs the operator's session; a new one, as each new password brings, signs operators out. 0.1 had none."""
     changes: tuple[PasswordChange, ...] = ()
     """Who made the passwords and when, for the audit; oldest first."""
+    operators: tuple[Operator, ...] = ()
+    """Beside the one called `operator`."""
+
+    def find(self, name: str) -> Operator | None:
+        """By its name in whatever case."""
+        return next((one for one in self.operators if one.name.casefold() == name.casefold()), None)
 
 
 class Secrets:
@@ -84,13 +108,34 @@ class Secrets:
         self._look()
         return self._found.changes
 
-    def check_password(self, password: str) -> bool:
-        """Whether this is the operator's password. Takes 20 ms and 19 MiB on purpose: call it in a thread."""
+    def operators(self) -> tuple[str, ...]:
+        """Who may sign in, by name."""
         self._look()
+        return (OPERATOR, *(one.name for one in self._found.operators))
+
+    def find_name(self, name: str) -> str | None:
+        """As the operator's name is written; None where nobody is called so."""
+        return next((one for one in self.operators() if one.casefold() == name.casefold()), None)
+
+    def session_id(self, name: str) -> str | None:
+        """What a session of this operator must hold; None where nobody is called so any more."""
+        self._look()
+        if name == OPERATOR:
+            return ""
+        found = self._found.find(name)
+        return found.session_id if found else None
+
+    def check_password(self, password: str, *, name: str = OPERATOR) -> bool:
+        """Whether this is that operator's password. Takes 20 ms and 19 MiB on purpose: call it in a thread."""
+        self._look()
+        found = None if name == OPERATOR else self._found.find(name)
+        # Of a name that nobody has as long as of another: who asks does not learn the names.
+        hashed = found.password_hash if found else self._found.password_hash
         try:
-            return _hasher().verify(self._found.password_hash, password.encode(errors="surrogatepass"))
+            is_right = _hasher().verify(hashed, password.encode(errors="surrogatepass"))
         except VerificationError:
             return False
+        return is_right and (found is not None or name == OPERATOR)
 
     def _look(self) -> None:
         """Read the file anew where it changed; one that is gone or damaged takes nothing from who is in."""
@@ -124,11 +169,32 @@ def open_secrets(home: Home) -> OpenedSecrets:
     return OpenedSecrets(Secrets(home.secrets, found), None)
 
 
+def known_operators(home: Home) -> tuple[str, ...]:
+    """Who may sign in. Raises NotFound where there is no installation, InvalidSettings where the file is damaged."""
+    if not home.secrets.exists():
+        raise NotFound("has no operators yet", subject=str(home.root), remedy="The first `nightschool up` makes one.")
+    return Secrets(home.secrets, _read(home.secrets)).operators()
+
+
 def set_password(home: Home) -> str:
-    """A new password, which is kept nowhere; it signs operators out, and changes nothing for visitors.
+    """A new password of `operator`, which is kept nowhere; it signs operators out, and changes nothing for visitors.
+
+    Raises as `change_secrets` does; then the one before still counts.
+    """
+    password = new_password()
+
+    def change(found: SecretsFile) -> SecretsFile:
+        return found.model_copy(update={"password_hash": hash_password(password), "session_key": _new_key()})
+
+    change_secrets(home, change, action="made a password", subject="console")
+    return password
+
+
+def change_secrets(home: Home, change: Callable[[SecretsFile], SecretsFile], *, action: str, subject: str) -> None:
+    """Change the file, with the line for the audit, by whoever runs this command.
 
     Raises NotFound where there is none yet, InvalidSettings where the file is damaged, Unavailable where it cannot be
-    written: then the one before still counts.
+    written, and what `change` raises.
     """
     if not home.secrets.exists():
         remedy = "The first `nightschool up` makes one and prints it."
@@ -136,8 +202,9 @@ def set_password(home: Home) -> str:
     try:
         with _alone(home.root):
             before = _read(home.secrets)
-            changes = (*before.changes, _change(f"{_user()} (command line)"))[-MAX_CHANGES:]
-            return _make_password(home.secrets, cookie_key=before.cookie_key, changes=changes)
+            noted = _change(f"{system_user()} (command line)", action=action, subject=subject)
+            changes = (*before.changes, noted)[-MAX_CHANGES:]
+            _write(home.secrets, change(before).model_copy(update={"changes": changes}))
     except OSError as error:
         raise Unavailable(
             f"cannot be written ({error.strerror})",
@@ -153,16 +220,20 @@ def new_password() -> str:
 
 def _make_password(file: Path, *, cookie_key: str, changes: tuple[PasswordChange, ...]) -> str:
     password = new_password()
-    hashed = _hasher().hash(password)
+    hashed = hash_password(password)
     _write(file, SecretsFile(password_hash=hashed, cookie_key=cookie_key, session_key=_new_key(), changes=changes))
     return password
 
 
-def _change(by: str) -> PasswordChange:
-    return PasswordChange(change_id=new_id(), at=utc_now(), by=by)
+def hash_password(password: str) -> str:
+    return _hasher().hash(password)
 
 
-def _user() -> str:
+def _change(by: str, **told: str) -> PasswordChange:
+    return PasswordChange(change_id=new_id(), at=utc_now(), by=by, **told)
+
+
+def system_user() -> str:
     """Whoever runs this command, by the system's own word and not by the environment's."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name

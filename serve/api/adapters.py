@@ -35,7 +35,7 @@ def add_adapters(router: APIRouter, parts: Parts, operator: Authority) -> None:
         with TemporaryFile(dir=parts.home.temp) as body:
             await _receive(request, body, folder=parts.home.temp, min_free=min_free)
             added = await parts.adding.add(
-                body, name=called, bot=its_bot, actor=caller.owner, reason=reason.strip() or NO_REASON
+                body, name=called, bot=its_bot, actor=caller.actor, reason=reason.strip() or NO_REASON
             )
         return {
             "bot": added.adapter.bot,

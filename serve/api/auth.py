@@ -6,12 +6,17 @@ Does not know what a caller may do; that is each endpoint's, by `Caller.is_opera
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
+from urllib.parse import unquote
 
 from fastapi import Request
 
 from collect import keys
 from nightschool.errors import NotAllowed, NotAuthenticated
+from serve.operators import OPERATOR_HEADER, USER_HEADER
 from serve.parts import Parts
+
+MAX_USER_CHARS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,8 @@ class Caller:
     owner: str
     """Whose conversations are the caller's: `key:NAME`."""
     is_operator: bool
+    actor: str
+    """Of the audit's lines: the key, or the person who speaks through the command line."""
 
 
 Authority = Callable[[Request], Awaitable[Caller]]
@@ -38,7 +45,9 @@ def require_key(parts: Parts) -> Authority:
                 subject="API key",
                 remedy="`nightschool keys create --name NAME` makes one.",
             )
-        return Caller(key.name, f"key:{key.name}", key.scope == "operator")
+        owner = f"key:{key.name}"
+        actor = _person(request, parts) if key.name == keys.CLI_NAME else owner
+        return Caller(key.name, owner, key.scope == "operator", actor)
 
     return authorise
 
@@ -56,6 +65,21 @@ def require_operator(parts: Parts) -> Authority:
         return caller
 
     return authorise_operator
+
+
+def _person(request: Request, parts: Parts) -> str:
+    """Who speaks through the command line's own key, which whoever may read the data folder has.
+
+    An operator by the name that they say, else the machine's user. Raises NotAllowed where no operator is called so.
+    """
+    said = unquote(request.headers.get(OPERATOR_HEADER, ""))
+    if said:
+        name = parts.secrets.find_name(said)
+        if name is None:
+            raise NotAllowed("is no operator", subject=repr(said), remedy="`nightschool operators list` shows them.")
+        return f"{name} (command line)"
+    user = unquote(request.headers.get(USER_HEADER, ""))
+    return f"{user} (command line)" if user.isprintable() and 0 < len(user) <= MAX_USER_CHARS else "command line"
 
 
 def _bearer(request: Request) -> str:

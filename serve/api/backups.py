@@ -37,7 +37,7 @@ def add_backups(router: APIRouter, parts: Parts, operator: Authority) -> None:
     async def back_up(caller: Caller = Depends(operator)) -> BackupRow:
         made = await parts.backups.take()
         keep = partial(
-            note, actor=caller.owner, action="took a backup", subject=f"record:{made.content_hash[:16]}", at=utc_now()
+            note, actor=caller.actor, action="took a backup", subject=f"record:{made.content_hash[:16]}", at=utc_now()
         )
         await parts.store.write(keep)
         return BackupRow(

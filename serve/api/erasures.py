@@ -34,7 +34,7 @@ def add_erasures(router: APIRouter, parts: Parts, operator: Authority) -> None:
             raise InvalidInput("must be one of both", subject="conversation or user", remedy="Name one.", param="user")
         kind: erase.Kind = "conversation" if body.conversation else "user"
         subject = body.conversation or body.user
-        asked = await parts.eraser.erase(kind, subject, actor=caller.owner, reason=body.reason, at_once=True)
+        asked = await parts.eraser.erase(kind, subject, actor=caller.actor, reason=body.reason, at_once=True)
         erasure = asked.erasure
         return {
             "erasure": erasure.erasure_id,

@@ -31,10 +31,10 @@ def add_golden(router: APIRouter, parts: Parts, operator: Authority) -> None:
     @router.post("/golden")
     async def add(request: Request, caller: Caller = Depends(operator)) -> dict[str, Any]:
         body = await read_body(request, CaseBody, max_bytes=MAX_BODY_BYTES)
-        case = await parts.golden.add(body.bot, body.case, actor=caller.owner)
+        case = await parts.golden.add(body.bot, body.case, actor=caller.actor)
         return {"bot": body.bot, "case": case.model_dump(exclude_defaults=True)}
 
     @router.delete("/golden/{bot}/{case_id:path}")
     async def remove(bot: str, case_id: str, caller: Caller = Depends(operator)) -> dict[str, Any]:
-        await parts.golden.remove(bot, case_id, actor=caller.owner)
+        await parts.golden.remove(bot, case_id, actor=caller.actor)
         return {"bot": bot, "id": case_id, "is_removed": True}

@@ -33,6 +33,6 @@ def add_jobs(router: APIRouter, parts: Parts, operator: Authority) -> None:
         bot = parts.shelf.find(body.bot).bot_name
         source = await parts.tuned.adapter_of(await parts.tuned.find(body.model, owner=None))
         candidate = await adopt(
-            parts.store, parts.rollout, parts.home, source, bot=bot, actor=caller.owner, reason=body.reason
+            parts.store, parts.rollout, parts.home, source, bot=bot, actor=caller.actor, reason=body.reason
         )
         return {"bot": bot, "candidate": str(candidate.name), "stage": candidate.stage, "model": body.model}

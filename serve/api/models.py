@@ -88,7 +88,7 @@ def models_router(parts: Parts) -> APIRouter:
             raise NotAllowed(
                 "is no fine-tuned model, and only such are deleted", subject=model, remedy="See docs/fine-tuning.md."
             )
-        await parts.tuned.delete(model, owner=seen_by(caller), actor=caller.owner)
+        await parts.tuned.delete(model, owner=seen_by(caller), actor=caller.actor)
         return {"id": model, "object": "model", "deleted": True}
 
     return router

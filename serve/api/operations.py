@@ -134,7 +134,7 @@ def _add_nights(router: APIRouter, parts: Parts, operator: Authority) -> None:
         body = await read_body(request, NightBody, max_bytes=MAX_BODY_BYTES)
         name = parts.shelf.find(body.bot).bot_name
         if not body.dry_run:
-            return view_cycle(parts, await parts.nights.start(name, actor=caller.owner, force=body.force))
+            return view_cycle(parts, await parts.nights.start(name, actor=caller.actor, force=body.force))
         return _view_plan(name, await parts.nights.plan(name))
 
     @router.post("/datasets")
@@ -179,28 +179,28 @@ def _add_moves(router: APIRouter, parts: Parts, operator: Authority) -> None:
     async def promote(request: Request, caller: Caller = Depends(operator)) -> dict[str, Any]:
         body = await read_body(request, MoveBody, max_bytes=MAX_BODY_BYTES)
         name = parts.shelf.find(body.bot).bot_name
-        adapter = await parts.rollout.promote(name, version=body.version, actor=caller.owner, reason=body.reason)
+        adapter = await parts.rollout.promote(name, version=body.version, actor=caller.actor, reason=body.reason)
         return {"bot": name, "live": str(adapter.name), "stage": adapter.stage}
 
     @router.post("/rollback")
     async def rollback(request: Request, caller: Caller = Depends(operator)) -> dict[str, Any]:
         body = await read_body(request, RollbackBody, max_bytes=MAX_BODY_BYTES)
         name = parts.shelf.find(body.bot).bot_name
-        route = await parts.rollout.rollback(name, version=body.version, actor=caller.owner, reason=body.reason)
+        route = await parts.rollout.rollback(name, version=body.version, actor=caller.actor, reason=body.reason)
         return {"bot": name, "live": str(route.name)}
 
     @router.post("/hold")
     async def hold(request: Request, caller: Caller = Depends(operator)) -> dict[str, Any]:
         body = await read_body(request, HoldBody, max_bytes=MAX_BODY_BYTES)
         name = parts.shelf.find(body.bot).bot_name
-        await parts.rollout.hold(name, actor=caller.owner, reason=body.reason)
+        await parts.rollout.hold(name, actor=caller.actor, reason=body.reason)
         return {"bot": name, "is_held": True}
 
     @router.post("/release")
     async def release(request: Request, caller: Caller = Depends(operator)) -> dict[str, Any]:
         body = await read_body(request, HoldBody, max_bytes=MAX_BODY_BYTES)
         name = parts.shelf.find(body.bot).bot_name
-        await parts.rollout.release(name, actor=caller.owner, reason=body.reason)
+        await parts.rollout.release(name, actor=caller.actor, reason=body.reason)
         return {"bot": name, "is_held": False}
 
 
@@ -209,7 +209,7 @@ def _add_keys(router: APIRouter, parts: Parts, operator: Authority) -> None:
     async def create(request: Request, caller: Caller = Depends(operator)) -> dict[str, str]:
         body = await read_body(request, KeyBody, max_bytes=MAX_BODY_BYTES)
         scope: keys.Scope = "operator" if body.is_operator else "user"
-        make = partial(make_key, name=body.name, scope=scope, actor=caller.owner, at=utc_now())
+        make = partial(make_key, name=body.name, scope=scope, actor=caller.actor, at=utc_now())
         return {"name": body.name, "key": await parts.store.write(make)}
 
     @router.get("/keys")
@@ -218,7 +218,7 @@ def _add_keys(router: APIRouter, parts: Parts, operator: Authority) -> None:
 
     @router.delete("/keys/{name:path}")
     async def revoke(name: str, caller: Caller = Depends(operator)) -> dict[str, Any]:
-        return _key_row(await parts.store.write(partial(revoke_key, name=name, actor=caller.owner, at=utc_now())))
+        return _key_row(await parts.store.write(partial(revoke_key, name=name, actor=caller.actor, at=utc_now())))
 
 
 def _view_plan(bot: BotName, plan: NightPlan) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def add_transfer(router: APIRouter, parts: Parts, operator: Authority) -> None:
         with tempfile.TemporaryFile(dir=parts.home.temp) as body:
             await _receive(request, body, max_bytes=max_bytes)
             wanted, bad, formats = (
-                Import(name, asked.held_out, asked.faq, caller.owner, utc_now()),
+                Import(name, asked.held_out, asked.faq, caller.actor, utc_now()),
                 _Bad(),
                 Counter[str](),
             )
@@ -123,7 +123,7 @@ def add_transfer(router: APIRouter, parts: Parts, operator: Authority) -> None:
         name = parts.shelf.find(bot).bot_name
         lines = await parts.store.read(lambda cursor: list(export_conversations(cursor, bot=name)))
         taken = f"{len(lines)} conversations"
-        keep = partial(note, actor=caller.owner, action="exported", subject=taken, at=utc_now(), bot=name)
+        keep = partial(note, actor=caller.actor, action="exported", subject=taken, at=utc_now(), bot=name)
         await parts.store.write(keep)
 
         async def pieces() -> AsyncIterator[str]:

@@ -36,7 +36,7 @@ def add_verified(router: APIRouter, parts: Parts, operator: Authority) -> None:
         body = await read_body(request, SwitchBody, max_bytes=MAX_BODY_BYTES)
         name = parts.shelf.find(body.bot).bot_name
         turned = partial(switch, bot=name, message_id=body.message_id, is_on=body.is_on, reason=body.reason)
-        await parts.store.write(partial(turned, actor=caller.owner, at=utc_now()))
+        await parts.store.write(partial(turned, actor=caller.actor, at=utc_now()))
         return {"bot": name, "message_id": body.message_id, "is_on": body.is_on}
 
 

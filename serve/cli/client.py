@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, Literal, NamedTuple, TypedDict
+from urllib.parse import quote
 
 import httpx
 
@@ -24,6 +25,8 @@ from nightschool.errors import (
 )
 from nightschool.home import Home
 from serve.cli.training import TrainingRow
+from serve.operators import OPERATOR_HEADER, USER_HEADER
+from serve.secrets import system_user
 
 VERSION_HEADER: Final = "x-nightschool-version"
 LOOK_TIMEOUT_S: Final = 5.0
@@ -162,8 +165,11 @@ class Server:
 
 
 @contextmanager
-def connect(home: Home, *, timeout_s: float) -> Iterator[Server]:
-    """The server of this data folder. Raises Unavailable where none runs, NotAllowed where its key is not ours."""
+def connect(home: Home, *, timeout_s: float, operator: str | None = None) -> Iterator[Server]:
+    """The server of this data folder, for the operator of that name, else this machine's user.
+
+    Raises Unavailable where none runs, NotAllowed where its key is not ours.
+    """
     try:
         url = server_url(home)
         key = home.operator_key.read_text().strip()
@@ -173,7 +179,9 @@ def connect(home: Home, *, timeout_s: float) -> Iterator[Server]:
         raise NotAllowed(
             "is another user's", subject=str(error.filename), remedy="Run this as the user who started the server."
         ) from None
-    headers = {"Authorization": f"Bearer {key}"}
+    headers = {"Authorization": f"Bearer {key}", USER_HEADER: quote(system_user())}
+    if operator:
+        headers[OPERATOR_HEADER] = quote(operator)
     # Not by way of a proxy from the environment: the server is on this machine. Nor behind TLS, whose certificates take
     # longer to read than most answers to come.
     with httpx.Client(base_url=url, headers=headers, timeout=timeout_s, trust_env=False, verify=False) as http:

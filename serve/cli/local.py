@@ -47,15 +47,21 @@ def demo(
     run_demo(settings_of(context).settings, bot=bot, environment=chosen.environment(), as_json=as_json)
 
 
-def password(context: typer.Context, as_json: JsonFlag = False) -> None:
+def password(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Option("--name", help="Of this operator; else of `operator`.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
     """Make a new password for the console; it is shown this once.
 
     The one before opens nothing any more, and who is signed in must sign in again. Visitors of the chat keep their
     conversations. A running server need not be started anew.
     """
-    from serve.secrets import set_password  # noqa: PLC0415
+    from serve.operators import renew_password  # noqa: PLC0415
+    from serve.secrets import OPERATOR, set_password  # noqa: PLC0415
 
-    made = set_password(settings_of(context).settings.paths)
+    home = settings_of(context).settings.paths
+    made = set_password(home) if name in {None, OPERATOR} else renew_password(home, str(name))
     if as_json:
         give_json({"password": made})
     else:

@@ -26,7 +26,8 @@ from serve.cli.knowledge import knowledge_app
 from serve.cli.local import add_local_verbs
 from serve.cli.looks import add_looking_verbs
 from serve.cli.moves import add_moving_verbs
-from serve.cli.options import Chosen, ConfigOption, HomeOption
+from serve.cli.operators import operators_app
+from serve.cli.options import Chosen, ConfigOption, HomeOption, OperatorOption
 from serve.cli.record import add_record_verbs
 from serve.cli.talk import say
 from serve.cli.trace import add_tracing_verb
@@ -60,16 +61,19 @@ def make_app() -> typer.Typer:
     app.add_typer(golden_app(), name="golden")
     app.add_typer(keys_app(), name="keys")
     app.add_typer(knowledge_app(), name="knowledge")
+    app.add_typer(operators_app(), name="operators")
     return app
 
 
-def choose(context: typer.Context, home: HomeOption = None, config: ConfigOption = None) -> None:
+def choose(
+    context: typer.Context, home: HomeOption = None, config: ConfigOption = None, operator: OperatorOption = None
+) -> None:
     """The support chatbot that goes to school every night.
 
     Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 failed, 2 wrong input, 3 not found, 4 not allowed,
     5 busy, 6 no server or engine, 7 and 8 what `eval` found, 130 Ctrl-C.
     """
-    context.obj = Chosen(home, config)
+    context.obj = Chosen(home, config, operator)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -28,6 +28,13 @@ HomeOption = Annotated[Path | None, typer.Option("--home", help="Data folder; el
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="Settings file; else NIGHTSCHOOL_CONFIG, else ./nightschool.toml.")
 ]
+OperatorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--operator", metavar="NAME", envvar="NIGHTSCHOOL_OPERATOR",
+        help="Who you are, in the audit; else the machine's user.",
+    ),
+]  # fmt: skip
 
 TIMEOUT_S: Final = 120.0
 BULK_TIMEOUT_S: Final = 600.0
@@ -40,6 +47,7 @@ class Chosen:
 
     home: Path | None = None
     config: Path | None = None
+    operator: str | None = None
 
     def environment(self) -> dict[str, str]:
         """Ours, for a child that must find the same settings."""
@@ -59,4 +67,5 @@ def server_of(context: typer.Context, *, timeout_s: float = TIMEOUT_S) -> Abstra
     """The running server of the data folder in effect. Raises Unavailable where none runs."""
     from serve.cli.client import connect  # noqa: PLC0415
 
-    return connect(settings_of(context).settings.paths, timeout_s=timeout_s)
+    chosen: Chosen = context.obj
+    return connect(settings_of(context).settings.paths, timeout_s=timeout_s, operator=chosen.operator)

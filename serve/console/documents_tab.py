@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from nightschool.errors import InvalidInput
 from nightschool.knowledge import Found, Passage
 from serve.console.draw import text
-from serve.console.login import ACTOR
 from serve.console.told import QUIET, Given, Updates, told
 from serve.documents import WRITTEN, DocumentsStatus, OperatorsDocuments
 
@@ -138,23 +137,23 @@ class DocumentsWires:
 
     async def _save(self, given: Given, request: gr.Request) -> Updates:
         at = self._at
-        with told(request):
+        with told(request) as actor:
             opened = _read_opened(given[at.opened])
             file = given[at.file].strip()
             replaces = opened.text if file == opened.file else None
             reason = _checked_reason(given[at.reason])
-            await self._documents.save(opened.bot, file, given[at.text], replaces=replaces, actor=ACTOR, reason=reason)
+            await self._documents.save(opened.bot, file, given[at.text], replaces=replaces, actor=actor, reason=reason)
         gr.Info(f"{file} is served from now on.", title="Saved")
         return await self._list({at.bot: opened.bot}, request)
 
     async def _remove(self, given: Given, request: gr.Request) -> Updates:
         at = self._at
-        with told(request):
+        with told(request) as actor:
             opened = _read_opened(given[at.opened])
             if opened.file is None:
                 raise InvalidInput("is chosen", subject="no document", remedy="Choose the one to remove.")
             reason = _checked_reason(given[at.reason])
-            await self._documents.remove(opened.bot, opened.file, actor=ACTOR, reason=reason)
+            await self._documents.remove(opened.bot, opened.file, actor=actor, reason=reason)
         gr.Info(f"Nothing stands on {opened.file} any more.", title="Removed")
         return await self._list({at.bot: opened.bot}, request)
 

@@ -24,7 +24,6 @@ from nightschool.bots import BotShelf
 from nightschool.errors import Busy, InvalidInput
 from nightschool.home import Home
 from nightschool.records import Adapter, BotName, Cycle, CycleState, Event, Review, utc_now
-from serve.console.login import ACTOR
 from serve.console.reports import find_page
 from serve.console.rulings import LIST_LIMIT, Key, Listed, Row, Shown, find_row, list_rows, record_ruling
 from serve.golden import GoldenCases
@@ -95,7 +94,7 @@ class ConsoleHandlers:
         """Raises NotFound where it was taken back or ruled on."""
         return await self._store.read(partial(find_row, key=key, now=self._now()))
 
-    async def review(self, shown: Shown, *, approved_text: str | None) -> Review:
+    async def review(self, shown: Shown, *, approved_text: str | None, actor: str) -> Review:
         """Let a text into training in an answer's place, or keep the answer out.
 
         Raises Busy where what was shown changed meanwhile, InvalidInput for an empty text.
@@ -105,7 +104,7 @@ class ConsoleHandlers:
         review = Review(
             message_id=shown.message_id,
             bot=shown.bot,
-            reviewer=ACTOR,
+            reviewer=actor,
             approved=approved_text is not None,
             corrected_answer=approved_text or "",
             tags=(),
@@ -113,13 +112,13 @@ class ConsoleHandlers:
         )
         return await self._store.write(partial(record_ruling, shown=shown, review=review))
 
-    async def make_case(self, shown: Shown, *, must_say: str, must_not_say: str) -> GoldenCase:
+    async def make_case(self, shown: Shown, *, must_say: str, must_not_say: str, actor: str) -> GoldenCase:
         """Have each exam ask what led to the answer. Raises InvalidInput without a fact, Busy where it is asked."""
         return await self._golden.add_from_answer(
             shown.message_id,
             must_say=[line.strip() for line in must_say.splitlines() if line.strip()],
             must_not_say=[line.strip() for line in must_not_say.splitlines() if line.strip()],
-            actor=ACTOR,
+            actor=actor,
         )
 
     async def cycles(self, bot: str | None = None) -> list[Cycle]:
@@ -135,9 +134,9 @@ class ConsoleHandlers:
             night = await asyncio.to_thread(_read_night, cycle, folder, self._follower(folder.run))
         return replace(night, page=find_page(self._home, cycle.bot, cycle_id))
 
-    async def start_night(self, bot: str, *, is_forced: bool) -> Cycle:
+    async def start_night(self, bot: str, *, is_forced: bool, actor: str) -> Cycle:
         """Begin a cycle now. Raises Busy where one of the bot runs."""
-        return await self._nights.start(self._shelf.find(bot).bot_name, actor=ACTOR, force=is_forced)
+        return await self._nights.start(self._shelf.find(bot).bot_name, actor=actor, force=is_forced)
 
     async def is_running(self) -> bool:
         return any(cycle.state is CycleState.RUNNING for cycle in await self.cycles())
@@ -165,7 +164,7 @@ class ConsoleHandlers:
         if not reason.strip():
             raise InvalidInput("is empty", subject="reason", remedy="Say why: it is kept in the audit.", param="reason")
 
-    async def promote(self, bot: str, *, version: int | None, reason: str, while_live: str) -> str:
+    async def promote(self, bot: str, *, version: int | None, reason: str, while_live: str, actor: str) -> str:
         """The name of the version that answers from now on.
 
         Raises InvalidInput without a reason, Busy where it is not `while_live` any more that answers.
@@ -174,10 +173,10 @@ class ConsoleHandlers:
         name = self._shelf.find(bot).bot_name
         async with self._moving:
             self._check_live(name, while_live)
-            adapter = await self._rollout.promote(name, version=version, actor=ACTOR, reason=reason.strip())
+            adapter = await self._rollout.promote(name, version=version, actor=actor, reason=reason.strip())
         return str(adapter.name)
 
-    async def rollback(self, bot: str, *, version: int | None, reason: str, while_live: str) -> str:
+    async def rollback(self, bot: str, *, version: int | None, reason: str, while_live: str, actor: str) -> str:
         """The name of the version that answers from now on: the one before, where none is given.
 
         Raises as `promote` does.
@@ -186,17 +185,17 @@ class ConsoleHandlers:
         name = self._shelf.find(bot).bot_name
         async with self._moving:
             self._check_live(name, while_live)
-            route = await self._rollout.rollback(name, version=version, actor=ACTOR, reason=reason.strip())
+            route = await self._rollout.rollback(name, version=version, actor=actor, reason=reason.strip())
         return str(route.name)
 
     async def hold(self, bot: str) -> Hold | None:
         """What keeps the bot's versions from going live by themselves."""
         return await self._store.read(partial(find_hold, bot=BotName(bot)))
 
-    async def release(self, bot: str, *, reason: str) -> None:
+    async def release(self, bot: str, *, reason: str, actor: str) -> None:
         """Verdicts move the bot again. Raises InvalidInput without a reason, Busy where it is not held."""
         self.check_reason(reason)
-        await self._rollout.release(self._shelf.find(bot).bot_name, actor=ACTOR, reason=reason.strip())
+        await self._rollout.release(self._shelf.find(bot).bot_name, actor=actor, reason=reason.strip())
 
     def _follower(self, run: Path) -> StepFollower:
         if self._followed is None or self._followed[0] != run:

@@ -1,4 +1,4 @@
-"""The console's own front door: a form, the operator's password, a signed session cookie.
+"""The console's own front door: a form, an operator's name and password, a signed session cookie.
 
 A try is counted before the password is looked at, so that many at once are no more than many in a row. It is counted
 by address, or by browser where one signed in before: strangers behind the owner's proxy do not lock the owner out. Who
@@ -19,12 +19,12 @@ from nightschool.errors import TooManyRequests
 from nightschool.records import new_id, utc_now
 from serve.api.bodies import read_bytes
 from serve.audited import note
+from serve.console.session import SessionCookie, user_of
 from serve.crowd import address_of
 from serve.gate import SECURITY_HEADERS, SignedCookie
 from serve.pace import Pace
-from serve.secrets import Secrets
+from serve.secrets import OPERATOR, Secrets
 
-SESSION_S: Final = 12 * 3600
 KNOWN_S: Final = 180 * 24 * 3600
 """How long a browser that signed in is counted by itself."""
 TRIES: Final = 5
@@ -36,9 +36,6 @@ NOTED_FAILURES: Final = 20
 NOTED_WINDOW_S: Final = 3600
 """So many wrong passwords an hour stand in the audit; a guesser must not fill the record."""
 MAX_FORM_BYTES: Final = 4_000
-OPERATOR: Final = "operator"
-ACTOR: Final = "operator (console)"
-"""Whoever signed in, in the audit."""
 HOME: Final = "/console/"
 LOGIN: Final = "/console/login"
 
@@ -65,14 +62,17 @@ label {{ display:block; margin-bottom:6px; font-weight:600; font-size:.92rem; }}
 input, button {{ width:100%; min-height:44px; font:inherit; border-radius:10px; }}
 input {{ padding:0 12px; border:1px solid var(--line); background:var(--paper); color:var(--ink); }}
 button {{ margin-top:16px; border:0; background:var(--green); color:#fff; font-weight:600; cursor:pointer; }}
+#name {{ margin-bottom:16px; }}
 input:focus-visible, button:focus-visible {{ outline:3px solid #579f7d; outline-offset:2px; }}
 .error {{ color:var(--red); margin:12px 0 0; }}
 </style>
 </head>
 <body><main>
 <h1>Nightschool console</h1>
-<p>For the operator of this installation.</p>
+<p>For the operators of this installation.</p>
 <form method="post" action="{action}">
+<label for="name">Name</label>
+<input id="name" name="name" autocomplete="username" value="{name}" maxlength="60" required>
 <label for="password">Operator password</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required autofocus>
 {error}<button type="submit">Sign in</button>
@@ -80,14 +80,10 @@ input:focus-visible, button:focus-visible {{ outline:3px solid #579f7d; outline-
 </main></body></html>"""
 
 
-def session_cookie(secrets: Secrets) -> SignedCookie:
-    return SignedCookie("ns_console", secrets.session_key, "/console", SESSION_S)
-
-
 def login_router(secrets: Secrets, *, store: Store) -> APIRouter:
     """GET and POST /console/login, POST /console/logout."""
     router = APIRouter(include_in_schema=False)
-    cookie = session_cookie(secrets)
+    cookie = SessionCookie(secrets)
     known = SignedCookie("ns_known", secrets.session_key, LOGIN, KNOWN_S)
     door = _Door(secrets, store)
 
@@ -101,15 +97,17 @@ def login_router(secrets: Secrets, *, store: Store) -> APIRouter:
     async def sign_in(request: Request) -> Response:
         form = parse_qs((await read_bytes(request, max_bytes=MAX_FORM_BYTES)).decode(errors="replace"))
         guest = _Guest(address_of(request.scope), known.read(request.scope))
+        name, password = (form.get(field, [given])[0] for field, given in (("name", OPERATOR), ("password", "")))
         try:
-            is_right = await door.try_password(form.get("password", [""])[0], guest=guest)
+            found = await door.find_operator(name.strip(), password, guest=guest)
         except TooManyRequests as error:
-            return _form(f"Too many tries. {error.remedy}", status_code=429, wait_s=error.retry_after_s)
-        if not is_right:
-            return _form("That is not the password. `nightschool password` makes a new one.", status_code=401)
+            return _form(f"Too many tries. {error.remedy}", name=name, status_code=429, wait_s=error.retry_after_s)
+        if found is None:
+            problem = "That is not the password. `nightschool password` makes a new one."
+            return _form(problem, name=name, status_code=401)
         answer = RedirectResponse(HOME, status_code=303)
         is_secure = request.url.scheme == "https"
-        answer.headers.append("set-cookie", cookie.header(OPERATOR, is_secure=is_secure))
+        answer.headers.append("set-cookie", cookie.header(user_of(found), is_secure=is_secure))
         answer.headers.append("set-cookie", known.header(guest.browser or new_id(), is_secure=is_secure))
         return answer
 
@@ -140,8 +138,8 @@ class _Door:
         self._looking = asyncio.Semaphore(2)
         self._waiting = 0
 
-    async def try_password(self, password: str, *, guest: _Guest) -> bool:
-        """Whether it is the right one. Raises TooManyRequests."""
+    async def find_operator(self, name: str, password: str, *, guest: _Guest) -> str | None:
+        """The operator of that name whose password it is, as the name is written. Raises TooManyRequests."""
         if guest.browser is None and self._waiting >= MAX_WAITING:
             raise TooManyRequests(
                 "many sign in at once", subject="console", remedy="Try again in 5 s.", retry_after_s=5
@@ -151,27 +149,34 @@ class _Door:
         self._waiting += 1
         try:
             async with self._looking:
-                is_right = await asyncio.to_thread(self._secrets.check_password, password)
+                known = self._secrets.find_name(name)
+                check = partial(self._secrets.check_password, password, name=name if known is None else known)
+                is_right = await asyncio.to_thread(check)
         finally:
             self._waiting -= 1
         if is_right:
             self._tries.give_back(who)
-        await self._note(guest, is_right=is_right)
-        return is_right
+        found = known if is_right else None
+        await self._note(guest, found)
+        return found
 
-    async def _note(self, guest: _Guest, *, is_right: bool) -> None:
-        if not is_right:
+    async def _note(self, guest: _Guest, found: str | None) -> None:
+        if found is None:
             try:
                 self._noted.spend("everybody")
             except TooManyRequests:
                 return
-        actor, action = (ACTOR, "signed in") if is_right else ("somebody", "was refused by the console")
+        actor, action = "somebody", "was refused by the console"
+        if found is not None:
+            actor, action = f"{found} (console)", "signed in"
         await self._store.write(partial(note, actor=actor, action=action, subject=guest.address, at=utc_now()))
 
 
-def _form(error: str = "", *, status_code: int = 200, wait_s: int | None = None) -> HTMLResponse:
+def _form(error: str = "", *, name: str = OPERATOR, status_code: int = 200, wait_s: int | None = None) -> HTMLResponse:
     shown = f'<p class="error" role="alert">{html.escape(error)}</p>' if error else ""
     headers = {**SECURITY_HEADERS, "cache-control": "no-store"}
     if wait_s:
         headers["retry-after"] = str(wait_s)
-    return HTMLResponse(FORM.format(action=LOGIN, error=shown), status_code=status_code, headers=headers)
+    return HTMLResponse(
+        FORM.format(action=LOGIN, error=shown, name=html.escape(name)), status_code=status_code, headers=headers
+    )

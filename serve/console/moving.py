@@ -96,8 +96,8 @@ class AdaptersWires:
         }
 
     async def _release(self, given: Given, request: gr.Request) -> Updates:
-        with told(request):
-            await self._handlers.release(given[self._at.bot], reason=given[self._at.reason])
+        with told(request) as actor:
+            await self._handlers.release(given[self._at.bot], reason=given[self._at.reason], actor=actor)
         gr.Info(f"Nights of {given[self._at.bot]} may promote again.", title="Released")
         return await self._list(given, request)
 
@@ -105,15 +105,15 @@ class AdaptersWires:
         return {self._at.confirm: gr.update(visible=False), self._at.asked: ""}
 
     async def _move(self, given: Given, request: gr.Request) -> Updates:
-        with told(request):
+        with told(request) as actor:
             asked = _read_asked(given[self._at.asked])
             if asked.intent == "promote":
                 name = await self._handlers.promote(
-                    asked.bot, version=asked.version, reason=asked.reason, while_live=asked.live
+                    asked.bot, version=asked.version, reason=asked.reason, while_live=asked.live, actor=actor
                 )
             else:
                 name = await self._handlers.rollback(
-                    asked.bot, version=None, reason=asked.reason, while_live=asked.live
+                    asked.bot, version=None, reason=asked.reason, while_live=asked.live, actor=actor
                 )
         gr.Info(f"{name} answers from now on.", title="Done")
         return await self._list(given, request)

@@ -119,7 +119,7 @@ class _ConsoleWires:
 
     async def _run_night(self, given: Given, request: gr.Request) -> Updates:
         at = self._at.nights
-        with told(request):
-            cycle = await self._handlers.start_night(given[at.bot], is_forced=bool(given[at.is_forced]))
+        with told(request) as actor:
+            cycle = await self._handlers.start_night(given[at.bot], is_forced=bool(given[at.is_forced]), actor=actor)
         gr.Info(f"A night of {cycle.bot} has begun.", title="Night")
         return await self._list_nights({at.nights: cycle.cycle_id}, request)

@@ -18,7 +18,8 @@ from eval.page import HTML, POLICY
 from nightschool.errors import NotFound
 from nightschool.home import Home
 from nightschool.records import BotName
-from serve.console.login import LOGIN, session_cookie
+from serve.console.login import LOGIN
+from serve.console.session import SessionCookie
 from serve.gate import SECURITY_HEADERS
 from serve.secrets import Secrets
 
@@ -37,7 +38,7 @@ def find_page(home: Home, bot: BotName, cycle_id: str) -> str:
 
 def reports_router(secrets: Secrets, *, store: Store, home: Home) -> APIRouter:
     router = APIRouter(include_in_schema=False)
-    cookie = session_cookie(secrets)
+    cookie = SessionCookie(secrets)
 
     @router.get(PAGES + "{cycle_id}")
     async def show(cycle_id: str, request: Request) -> Response:

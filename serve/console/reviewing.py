@@ -70,32 +70,32 @@ class FeedbackWires:
         }
 
     async def _approve(self, given: Given, request: gr.Request) -> Updates:
-        with told(request):
+        with told(request) as actor:
             shown = self._shown(given)
-            await self._handlers.review(shown, approved_text=shown.answer)
+            await self._handlers.review(shown, approved_text=shown.answer, actor=actor)
         return await self._ruled(given, request, "The answer goes into the next night.")
 
     async def _take_proposal(self, given: Given, request: gr.Request) -> Updates:
-        with told(request):
+        with told(request) as actor:
             shown = self._shown(given)
-            await self._handlers.review(shown, approved_text=shown.proposal)
+            await self._handlers.review(shown, approved_text=shown.proposal, actor=actor)
         return await self._ruled(given, request, "The proposal goes into the next night.")
 
     async def _correct(self, given: Given, request: gr.Request) -> Updates:
-        with told(request):
-            await self._handlers.review(self._shown(given), approved_text=given[self._at.own_text])
+        with told(request) as actor:
+            await self._handlers.review(self._shown(given), approved_text=given[self._at.own_text], actor=actor)
         return await self._ruled(given, request, "Your text goes into the next night.")
 
     async def _refuse(self, given: Given, request: gr.Request) -> Updates:
-        with told(request):
-            await self._handlers.review(self._shown(given), approved_text=None)
+        with told(request) as actor:
+            await self._handlers.review(self._shown(given), approved_text=None, actor=actor)
         return await self._ruled(given, request, "It stays out of training.")
 
     async def _make_case(self, given: Given, request: gr.Request) -> Updates:
         form = self._at.golden
-        with told(request):
+        with told(request) as actor:
             case = await self._handlers.make_case(
-                self._shown(given), must_say=given[form.must_say], must_not_say=given[form.must_not_say]
+                self._shown(given), must_say=given[form.must_say], must_not_say=given[form.must_not_say], actor=actor
             )
         gr.Info(f"Each exam asks it from now on, as {case.id}.", title="Golden case")
         return {form.must_say: "", form.must_not_say: ""}

@@ -10,7 +10,7 @@ from typing import Any, Final
 import gradio as gr
 
 from nightschool.errors import NightschoolError, NotAllowed
-from serve.console.login import OPERATOR
+from serve.console.session import actor_of
 
 Updates = dict[Any, Any]
 """Gradio's own shape: component -> new value."""
@@ -21,11 +21,12 @@ QUIET: Final[Mapping[str, Any]] = {"show_progress": "hidden", "api_visibility": 
 
 
 @contextmanager
-def told(request: gr.Request) -> Iterator[None]:
-    """Let only the operator through, and tell what went wrong in the error's own words."""
+def told(request: gr.Request) -> Iterator[str]:
+    """Let only operators through, who are given as the audit names them, and tell what went wrong in its own words."""
     try:
-        if request.username != OPERATOR:
+        actor = actor_of(request.username)
+        if actor is None:
             raise NotAllowed("is for the operator", subject="console", remedy="Sign in again.")
-        yield
+        yield actor
     except NightschoolError as error:
         raise gr.Error(str(error), duration=10, title="That did not work", print_exception=False) from error

@@ -19,7 +19,6 @@ from nightschool.bots import BotShelf
 from nightschool.errors import InvalidInput
 from nightschool.records import utc_now
 from serve.console.draw import badge, facts, quote, text, when
-from serve.console.login import ACTOR
 from serve.console.told import QUIET, Given, Updates, told
 
 CHOOSE = '<p class="ns-empty">Choose an answer to read the whole of it.</p>'
@@ -104,12 +103,12 @@ class VerifiedWires:
 
     async def _switch(self, given: Given, request: gr.Request, *, is_on: bool) -> Updates:
         at = self._at
-        with told(request):
+        with told(request) as actor:
             if not given[at.rows]:
                 raise InvalidInput("is chosen", subject="nothing", remedy="Choose an answer of the list first.")
             name = self._bots.find(given[at.bot]).bot_name
             turned = partial(switch, bot=name, message_id=given[at.rows], is_on=is_on, reason=given[at.reason])
-            await self._store.write(partial(turned, actor=ACTOR, at=self._now()))
+            await self._store.write(partial(turned, actor=actor, at=self._now()))
         return await self.show(given, request)
 
     async def _report(self, given: Given) -> VerifiedReport:

@@ -19,6 +19,7 @@ GROUPS = {
     "golden": ("list", "add", "remove", "check"),
     "dataset": ("build", "show", "diff"),
     "knowledge": ("status", "show", "check", "verified"),
+    "operators": ("add", "list", "remove"),
     "keys": ("create", "list", "revoke"),
 }
 HEAD = """# The command line
@@ -82,6 +83,7 @@ What `--json` prints:
 | `gaps` | `[{"bot", "question", "times", "last_at", "message_id", "answer", "coverage", ...}]` |
 | `audit verify` | `{"lines", "before", "head", "faults": [{"number", "problem"}]}` |
 | `events`, `audit list` | `[{"at", "bot", "actor", "action", "subject", "reason"}]` |
+| `operators add`, `operators list` | `{"name", "password"}`, `[{"name"}]` |
 | `settings` | `[{"key", "value", "origin", "help"}]` |
 | `doctor` | `[{"mark": "ok"\\|"warn"\\|"fail", "what", "found", "remedy"}]` |
 | `demo` | the night's object, and `"answers": [{"question", "base", "tuned", "tuned_version", "reference"}]` |

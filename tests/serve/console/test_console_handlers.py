@@ -24,9 +24,9 @@ from serve.console.draw import cycle_label, draw_adapters, draw_events, draw_hol
 from serve.console.draw_feedback import draw_answer, draw_opinion, draw_proposal, row_label
 from serve.console.draw_night import draw_night, draw_training
 from serve.console.handlers import ConsoleHandlers
-from serve.console.login import session_cookie
 from serve.console.reports import reports_router
 from serve.console.rulings import GAPS, QUEUE, WAITING, Shown, read_key, row_key, shown_of
+from serve.console.session import SessionCookie
 from serve.parts import Parts
 from serve.votes import Opinion
 from tune.progress import METRICS, StepLine, append_step
@@ -35,6 +35,8 @@ SUPPORT = BotName("support")
 BASE_NAME = "support@base"
 NASTY = "<img src=x onerror=alert(1)> ${alert(1)} {{x}}"
 Register = Callable[..., Awaitable[Adapter]]
+
+ACTOR = "operator (console)"
 
 
 @pytest.fixture
@@ -98,10 +100,10 @@ async def test_what_is_stored_is_the_text_that_was_approved(parts: Parts, handle
         shown = shown_of((await handlers.rows(None, show))[0])
         text = {"answer": shown.answer, "proposal": shown.proposal}.get(approved or "", approved)
         assert shown.answer.endswith(question)
-        await handlers.review(shown, approved_text=text)
+        await handlers.review(shown, approved_text=text, actor=ACTOR)
         assert await ruling(parts, answer_id) == (approved is not None, (text or "").strip())
         with pytest.raises(Busy, match="changed while you read it"):
-            await handlers.review(shown, approved_text="another")
+            await handlers.review(shown, approved_text="another", actor=ACTOR)
         assert await ruling(parts, answer_id) == (approved is not None, (text or "").strip())
     assert await questions(handlers, None, WAITING) == []
     assert [row_label(row).rpartition(" · ")[2] for row in await handlers.rows(None, "")] == [
@@ -123,7 +125,7 @@ async def test_what_changed_while_it_was_read_is_not_ruled_on(
     await parts.votes.cast(answer_id, change, owner="browser:anna")
     for text in ("first words", shown_of(row).answer, None):
         with pytest.raises(Busy, match="nothing was stored"):
-            await handlers.review(shown_of(row), approved_text=text)
+            await handlers.review(shown_of(row), approved_text=text, actor=ACTOR)
     assert await ruling(parts, answer_id) is None
     if now is None or show == WAITING:
         with pytest.raises(NotFound):
@@ -133,7 +135,7 @@ async def test_what_changed_while_it_was_read_is_not_ruled_on(
 async def test_two_operators_do_not_rule_over_one_another(parts: Parts, handlers: ConsoleHandlers) -> None:
     answer_id = await voted(parts, "hello", Vote.DOWN, ideal_answer="Good day!")
     [row] = await handlers.rows(None, "")
-    rulings = [handlers.review(shown_of(row), approved_text=text) for text in ("Good day!", "Never mind.")]
+    rulings = [handlers.review(shown_of(row), approved_text=text, actor=ACTOR) for text in ("Good day!", "Never mind.")]
     first, second = await asyncio.gather(*rulings, return_exceptions=True)
     assert (isinstance(first, Review), type(second)) == (True, Busy)
     assert await ruling(parts, answer_id) == (True, "Good day!")
@@ -143,7 +145,7 @@ async def test_an_empty_text_is_no_correction(parts: Parts, handlers: ConsoleHan
     answer_id = await voted(parts, "hello", Vote.DOWN)
     [row] = await handlers.rows(None, "")
     with pytest.raises(InvalidInput, match="Write it"):
-        await handlers.review(shown_of(row), approved_text=" ")
+        await handlers.review(shown_of(row), approved_text=" ", actor=ACTOR)
     assert await ruling(parts, answer_id) is None
 
 
@@ -181,10 +183,10 @@ async def test_what_next_turns_give_away_orders_the_queue(parts: Parts, handlers
     assert "1 better answer suggested" in drawn
     shown = shown_of(row)
     assert (shown.proposal, shown.answer) == ("Better.", "[echo base] told off")
-    await handlers.review(shown, approved_text=shown.proposal)
+    await handlers.review(shown, approved_text=shown.proposal, actor=ACTOR)
     assert await ruling(parts, told) == (True, "Better.")
     with pytest.raises(Busy, match="changed while you read it"):
-        await handlers.review(shown, approved_text="another")
+        await handlers.review(shown, approved_text="another", actor=ACTOR)
     assert await questions(handlers, None, QUEUE) == ["disliked"]
     with pytest.raises(NotFound):
         await handlers.row(read_key(row_key(row)))
@@ -200,12 +202,12 @@ async def test_a_gap_is_closed_by_writing_what_lacks(parts: Parts, handlers: Con
     assert "holds 0% of it" in drawn
     assert "<img" not in drawn
     shown = shown_of(row)
-    await handlers.review(shown, approved_text="Not yet.")
+    await handlers.review(shown, approved_text="Not yet.", actor=ACTOR)
     assert await ruling(parts, answer_id) == (True, "Not yet.")
     assert await questions(handlers, None, GAPS) == []
     for text in ("another", None):
         with pytest.raises(Busy, match="nothing was stored"):
-            await handlers.review(shown, approved_text=text)
+            await handlers.review(shown, approved_text=text, actor=ACTOR)
 
 
 async def test_what_people_wrote_is_inert_in_the_console(parts: Parts, handlers: ConsoleHandlers) -> None:
@@ -236,10 +238,16 @@ async def test_a_move_needs_a_reason_and_is_in_the_audit(
 ) -> None:
     await register("support", version=1)
     with pytest.raises(InvalidInput, match="Say why"):
-        await handlers.promote("support", version=1, reason="  ", while_live="support@base")
-    assert await handlers.promote("support", version=1, reason="it is better", while_live="support@base") == "support@1"
+        await handlers.promote("support", version=1, reason="  ", while_live="support@base", actor=ACTOR)
+    assert (
+        await handlers.promote("support", version=1, reason="it is better", while_live="support@base", actor=ACTOR)
+        == "support@1"
+    )
     assert handlers.live(SUPPORT) == "support@1"
-    assert await handlers.rollback("support", version=None, reason="it was not", while_live="support@1") == BASE_NAME
+    assert (
+        await handlers.rollback("support", version=None, reason="it was not", while_live="support@1", actor=ACTOR)
+        == BASE_NAME
+    )
     events = await handlers.events("support")
     # The two of one moment come in either order.
     assert sorted((event.action, event.reason) for event in events[:3]) == [
@@ -257,10 +265,13 @@ async def test_a_move_is_about_the_version_that_answered_when_it_was_asked(
     for version in (1, 2, 3):
         await register("support", version=version)
     for version, live in ((1, BASE_NAME), (2, "support@1")):
-        await handlers.promote("support", version=version, reason="better", while_live=live)
+        await handlers.promote("support", version=version, reason="better", while_live=live, actor=ACTOR)
     with pytest.raises(Busy, match="answered by support@2 now, not by support@1"):
-        await handlers.promote("support", version=3, reason="better", while_live="support@1")
-    clicks = (handlers.rollback("support", version=None, reason="worse", while_live="support@2") for _ in range(2))
+        await handlers.promote("support", version=3, reason="better", while_live="support@1", actor=ACTOR)
+    clicks = (
+        handlers.rollback("support", version=None, reason="worse", while_live="support@2", actor=ACTOR)
+        for _ in range(2)
+    )
     first, second = await asyncio.gather(*clicks, return_exceptions=True)
     assert (first, type(second)) == ("support@1", Busy)
     assert handlers.live(SUPPORT) == "support@1"
@@ -274,11 +285,11 @@ async def test_a_hold_is_shown_and_released_with_a_reason(parts: Parts, handlers
     assert "key:boss" in drawn
     assert "<img" not in drawn
     with pytest.raises(InvalidInput, match="Say why"):
-        await handlers.release("support", reason=" ")
-    await handlers.release("support", reason="looked at")
+        await handlers.release("support", reason=" ", actor=ACTOR)
+    await handlers.release("support", reason="looked at", actor=ACTOR)
     assert await handlers.hold("support") is None
     with pytest.raises(Busy):
-        await handlers.release("support", reason="again")
+        await handlers.release("support", reason="again", actor=ACTOR)
     assert next((e.actor, e.action) for e in await handlers.events("support")) == ("operator (console)", "released")
 
 
@@ -320,7 +331,7 @@ async def test_adapter_and_night_lead_to_the_page_of_the_exam_for_who_is_signed_
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://nightschool") as browser:
         away = await browser.get(f"/console/report/{adapter.cycle_id}")
         assert (away.status_code, away.headers["location"]) == (303, "/console/login")
-        signed_in = session_cookie(parts.secrets).header("operator", is_secure=False).partition(";")[0]
+        signed_in = SessionCookie(parts.secrets).header("operator", is_secure=False).partition(";")[0]
         shown = await browser.get(f"/console/report/{adapter.cycle_id}", headers={"cookie": signed_in})
         assert (shown.status_code, shown.text) == (200, "<!doctype html><p>42")
         assert "default-src 'none'" in shown.headers["content-security-policy"]
@@ -346,7 +357,7 @@ async def test_a_running_night_shows_its_step_and_its_curves(parts: Parts, handl
     assert "reward" not in drawn
     assert await handlers.is_running()
     with pytest.raises(Busy):
-        await handlers.start_night("support", is_forced=False)
+        await handlers.start_night("support", is_forced=False, actor=ACTOR)
 
 
 async def test_each_method_has_a_curve_of_its_own(parts: Parts, handlers: ConsoleHandlers) -> None:
@@ -422,8 +433,8 @@ def test_a_night_that_waits_for_another_has_done_none_of_its_steps() -> None:
 async def test_an_answer_is_asked_in_every_exam_from_then_on(handlers: ConsoleHandlers, parts: Parts) -> None:
     await voted(parts, "How large is the tank?", Vote.DOWN)
     [row] = await handlers.rows("support", Vote.DOWN)
-    case = await handlers.make_case(shown_of(row), must_say="2 litres\n\n", must_not_say="")
+    case = await handlers.make_case(shown_of(row), must_say="2 litres\n\n", must_not_say="", actor=ACTOR)
     assert (case.ask, case.must_say, case.must_not_say) == ("How large is the tank?", ["2 litres"], [])
     assert case in [kept.case for kept in await parts.golden.cases("support")]
     with pytest.raises(Busy, match="is a case already"):
-        await handlers.make_case(shown_of(row), must_say="2 litres", must_not_say="")
+        await handlers.make_case(shown_of(row), must_say="2 litres", must_not_say="", actor=ACTOR)

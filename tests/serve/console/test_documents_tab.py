@@ -9,8 +9,8 @@ import pytest
 
 from nightschool.records import BotName
 from serve.console.documents_tab import DocumentsTab, DocumentsWires, draw_documents
-from serve.console.login import OPERATOR
 from serve.parts import Parts
+from serve.secrets import OPERATOR
 
 BOT = BotName("support")
 TEXT = "# Shipping\n\n## Express\n\nExpress shipping costs 12 euro.\n"

@@ -12,7 +12,9 @@ from fastapi import FastAPI
 from collect.events import list_events
 from nightschool.home import Home
 from serve.api.faults import BodyTooLarge
-from serve.console.login import MAX_FORM_BYTES, NOTED_FAILURES, TRIES, login_router, session_cookie
+from serve.console.login import MAX_FORM_BYTES, NOTED_FAILURES, TRIES, login_router
+from serve.console.session import SessionCookie, actor_of
+from serve.operators import add_operator, remove_operator
 from serve.parts import Parts
 from serve.secrets import OpenedSecrets, open_secrets, set_password
 
@@ -49,7 +51,7 @@ async def test_the_right_password_opens_a_session(visitor: httpx.AsyncClient, se
     assert "HttpOnly" in reply.headers["set-cookie"]
     value = visitor.cookies["ns_console"]
     scope = {"type": "http", "headers": [(b"cookie", f"ns_console={value}".encode())]}
-    assert session_cookie(secrets.secrets).read(scope) == "operator"
+    assert SessionCookie(secrets.secrets).read(scope) == "operator"
     assert (await visitor.get("/console/login")).status_code == 303
 
 
@@ -143,3 +145,28 @@ async def test_what_is_no_password_form_is_refused_unread(visitor: httpx.AsyncCl
     assert (await visitor.post("/console/login", content=b"\xff\x00")).status_code == 401
     with pytest.raises(BodyTooLarge):
         await sign_in(visitor, "x" * MAX_FORM_BYTES)
+
+
+async def test_a_person_signs_in_by_name_and_is_out_at_once_when_removed(tmp_path: Path, parts: Parts) -> None:
+    home = Home(tmp_path)
+    opened = open_secrets(home)
+    password = add_operator(home, "Ada")
+    door = FastAPI()
+    door.include_router(login_router(opened.secrets, store=parts.store))
+    async with browser(door) as visitor:
+        wrong = await visitor.post("/console/login", data={"name": "<eve>", "password": password})
+        assert (wrong.status_code, "&lt;eve&gt;" in wrong.text) == (401, True)
+        assert (await sign_in(visitor, password)).status_code == 401
+        assert (await visitor.post("/console/login", data={"name": "ada ", "password": password})).status_code == 303
+        assert await audit(parts) == [
+            ("Ada (console)", "signed in", "127.0.0.1"),
+            *[("somebody", "was refused by the console", "127.0.0.1")] * 2,
+        ]
+        scope = {"type": "http", "headers": [(b"cookie", f"ns_console={visitor.cookies['ns_console']}".encode())]}
+        user = SessionCookie(opened.secrets).read(scope)
+        assert actor_of(user) == "Ada (console)"
+        assert (await visitor.get("/console/login")).status_code == 303
+        remove_operator(home, "Ada")
+        assert (await visitor.get("/console/login")).status_code == 200
+        add_operator(home, "Ada")
+        assert (await visitor.get("/console/login")).status_code == 200

@@ -10,9 +10,9 @@ import pytest
 from collect.formats.read import ParsedConversation, read_conversations
 from collect.imports import import_conversations
 from nightschool.records import BotName, utc_now
-from serve.console.login import OPERATOR
 from serve.console.verified_tab import VerifiedTab, VerifiedWires
 from serve.parts import Parts
+from serve.secrets import OPERATOR
 
 BOT = BotName("support")
 CHAT = [{"role": "user", "content": "Ship to <b>Malta</b>?"}, {"role": "assistant", "content": "Yes, in 9 days."}]
