@@ -1,4 +1,4 @@
-"""Conversations in and out under /ops, line by line: POST /ops/import and GET /ops/export.
+"""Conversations in and out under /ops, line by line: POST /ops/import, GET /ops/export and /ops/export/answers.
 
 A body goes to a file in the data folder and is read from there slice by slice, so that a large import costs disk, and
 neither memory nor others' time. Does not know formats (`collect.formats`), nor what is new (`collect.imports`).
@@ -9,19 +9,20 @@ import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
-from typing import Annotated, BinaryIO, Final
+from typing import Annotated, BinaryIO, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from collect.formats.answer_rows import Form, Wanted, write_answers
 from collect.formats.read import BadLine
 from collect.formats.table import Parsed, read_file
 from collect.formats.talk import ParsedNote, ParsedTree
 from collect.formats.write import export_conversations
 from collect.imports import Imported
 from collect.slices import Import, import_rows
-from nightschool.records import utc_now
+from nightschool.records import new_id, utc_now
 from serve.api.auth import Authority, Caller
 from serve.api.faults import BodyTooLarge
 from serve.audited import note
@@ -32,6 +33,7 @@ IMPORT_FACTOR: Final = 50
 MAX_BAD_LINES: Final = 10_000
 """Beyond these, one more row says how many were left out."""
 LINES_PER_PIECE: Final = 200
+PIECE_BYTES: Final = 1 << 20
 UNPACKED_FACTOR: Final = 10
 """A packed import may unpack to this many times the largest import."""
 
@@ -43,6 +45,17 @@ class ImportQuery(BaseModel):
     format: str | None = None
     """Of `collect.formats.table.NAMES`; None lets each row say which it is."""
     dry_run: bool = False
+
+
+class AnswersQuery(BaseModel):
+    bot: str
+    format: Form = "jsonl"
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    vote: Literal["up", "down", "none"] | None = None
+    version: int | None = Field(default=None, ge=0, lt=2**31)
+    tag: str | None = None
+    reviewed: bool | None = None
 
 
 class BadLineRow(BaseModel):
@@ -131,6 +144,34 @@ def add_transfer(router: APIRouter, parts: Parts, operator: Authority) -> None:
                 yield "".join(f"{line}\n" for line in lines[start : start + LINES_PER_PIECE])
 
         return StreamingResponse(pieces(), media_type="application/jsonl")
+
+    @router.get("/export/answers", response_class=StreamingResponse)
+    async def hand_out_answers(
+        asked: Annotated[AnswersQuery, Query()], caller: Caller = Depends(operator)
+    ) -> StreamingResponse:
+        return await _answers(parts, asked, caller)
+
+
+async def _answers(parts: Parts, asked: AnswersQuery, caller: Caller) -> StreamingResponse:
+    name = parts.shelf.find(asked.bot).bot_name
+    wanted = Wanted(asked.since, asked.until, asked.vote, asked.version, asked.tag, asked.reviewed)
+    target = parts.home.temp / f"export-{new_id()}"
+    write = partial(write_answers, bot=name, form=asked.format, wanted=wanted, target=target)
+    try:
+        rows = await parts.store.read(write)
+        opened = target.open("rb")
+    finally:
+        # What is open can be read to its end, and nothing is left where the server is killed.
+        target.unlink(missing_ok=True)
+    keep = partial(note, actor=caller.owner, action="exported", subject=f"{rows} answers", at=utc_now(), bot=name)
+    await parts.store.write(keep)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        with opened:
+            while piece := await asyncio.to_thread(opened.read, PIECE_BYTES):
+                yield piece
+
+    return StreamingResponse(pieces(), media_type="application/octet-stream")
 
 
 def _count(rows: Iterator[Parsed | BadLine], bad: _Bad) -> Imported:

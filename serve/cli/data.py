@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
 
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
 SHOWN_BAD_LINES: Final = 20
 PIECE_BYTES: Final = 1 << 20
+
+
+class Form(StrEnum):
+    PARQUET = "parquet"
+    JSONL = "jsonl"
+    KTO = "kto"
 
 
 def add_data_verbs(app: typer.Typer) -> None:
@@ -95,9 +102,21 @@ def hand_out(
     context: typer.Context,
     bot: OneBotOption = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="A file; else stdout.")] = None,
+    *,
     whole: Annotated[bool, typer.Option("--whole", help="Everything of every bot, as a folder of Parquet.")] = False,
+    form: Annotated[
+        Form | None, typer.Option("--format", help="Answers one by one: for DuckDB and pandas, for anybody, for TRL.")
+    ] = None,
+    since: Annotated[str | None, typer.Option(help="With --format: not before, as 2026-03-01T00:00:00Z.")] = None,
+    until: Annotated[str | None, typer.Option(help="With --format: before.")] = None,
+    vote: Annotated[str | None, typer.Option(help="With --format: up, down or none, all votes together.")] = None,
+    version: Annotated[int | None, typer.Option(help="With --format: of this version.")] = None,
+    tag: Annotated[str | None, typer.Option(help="With --format: with this tag of a review.")] = None,
+    reviewed: Annotated[
+        bool | None, typer.Option("--reviewed/--unreviewed", help="With --format: ruled on, or not.")
+    ] = None,
 ) -> None:
-    """Export conversations as OpenAI chat JSONL.
+    """Export conversations as OpenAI chat JSONL, or answers as rows for other programmes.
 
     What people and operators thought of the answers comes along as metadata. With --whole the record itself, of which
     nothing is lost: `nightschool import FOLDER` makes the same record of it elsewhere.
@@ -106,8 +125,12 @@ def hand_out(
         export_whole(context, output)
         return
     bot = _named(bot)
+    chosen = {"since": since, "until": until, "vote": vote, "version": version, "tag": tag, "reviewed": reviewed}
+    if form is None and any(value is not None for value in chosen.values()):
+        raise InvalidInput("chooses among answers", subject="a filter", remedy="Say --format as well.")
+    path = "/ops/export" if form is None else "/ops/export/answers"
     with server_of(context, timeout_s=BULK_TIMEOUT_S) as server:
-        came = server.download("/ops/export", bot=bot)
+        came = server.download(path, bot=bot, format=form, **chosen)
         # Before the file is opened: a bot that is not there must not empty it.
         first = next(came, b"")
         count = 0
@@ -115,7 +138,8 @@ def hand_out(
             for piece in (first, *([] if not first else came)):
                 opened.write(piece)
                 count += piece.count(b"\n")
-    say(f"{count} conversations{f' in {output}' if output else ''}")
+    counted = "answers" if form is Form.PARQUET else f"{count} {'conversations' if form is None else 'answers'}"
+    say(f"{counted}{f' in {output}' if output else ''}")
 
 
 def _named(bot: str | None) -> str:

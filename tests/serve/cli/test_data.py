@@ -116,3 +116,16 @@ async def test_an_export_that_cannot_be_made_leaves_the_file_alone(nightschool: 
     said = await nightschool("export", "--bot", "support", "-o", str(tmp_path / "no" / "folder"))
     assert (said.code, "cannot be written (No such file or directory)" in said.err) == (2, True)
     assert (await nightschool("export", "--bot", "support")).out == ""
+
+
+async def test_answers_are_exported_as_rows(nightschool: Nightschool, tmp_path: Path) -> None:
+    await nightschool("import", a_file(tmp_path, conversation("one"), conversation("two")), "--bot", "support")
+    out = tmp_path / "answers.parquet"
+    said = await nightschool("export", "--bot", "support", "--format", "parquet", "-o", str(out))
+    assert (said.code, out.read_bytes()[:4]) == (0, b"PAR1")
+    lines = await nightschool("export", "--bot", "support", "--format", "jsonl", "--vote", "none")
+    assert len(lines.out.splitlines()) == 2
+    wrong = await nightschool("export", "--bot", "support", "--format", "jsonl", "--vote", "maybe")
+    assert wrong.code == 2
+    alone = await nightschool("export", "--bot", "support", "--vote", "up")
+    assert (alone.code, "Say --format as well" in alone.err) == (2, True)
