@@ -70,6 +70,7 @@ def recipe_of_job(
             "batch_size": given.batch_size,
             "max_tokens": max_tokens,
             "seed": order.seed,
+            "validates": order.validation_file is not None,
             "min_pairs": 1,
             "min_votes": 2,
             "min_votes_each": 1,

@@ -56,9 +56,10 @@ def describe_step(step: StepLine) -> Told:
         "total_steps": step.steps,
         "train_loss": round(step.loss, 5),
         "train_mean_token_accuracy": None,
-        "full_valid_loss": None,
+        "full_valid_loss": None if step.valid_loss is None else round(step.valid_loss, 5),
     }
-    return Told(f"Step {step.step}/{step.steps}: training loss={step.loss:.2f}", data)
+    valid = "" if step.valid_loss is None else f", validation loss={step.valid_loss:.2f}"
+    return Told(f"Step {step.step}/{step.steps}: training loss={step.loss:.2f}{valid}", data)
 
 
 def write_results(folder: JobFolder) -> Results:
@@ -68,9 +69,11 @@ def write_results(folder: JobFolder) -> Results:
     with file.open("w", newline="", encoding="utf-8") as lines:
         table = csv.writer(lines)
         table.writerow(COLUMNS)
-        table.writerows((s.step, f"{s.loss:.5f}", _share(s.rewards_accuracy), "", "") for s in steps)
+        table.writerows(
+            (s.step, f"{s.loss:.5f}", _figure(s.rewards_accuracy), _figure(s.valid_loss), "") for s in steps
+        )
     return Results(file, sum(step.tokens for step in steps))
 
 
-def _share(value: float | None) -> str:
+def _figure(value: float | None) -> str:
     return "" if value is None else f"{value:.5f}"

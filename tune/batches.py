@@ -41,6 +41,13 @@ def plan_order(lengths: Sequence[int], *, epochs: float, batch_size: int, seed: 
     return Plan(tuple(order), math.ceil(wanted / batch_size), count, batch_size)
 
 
+def pass_ends(plan: Plan) -> frozenset[int]:
+    """The steps by which a pass over the rows is complete, and the last one."""
+    passes = plan.steps * plan.batch_size // plan.rows_per_epoch
+    ends = (math.ceil(number * plan.rows_per_epoch / plan.batch_size) for number in range(1, passes + 1))
+    return frozenset({*ends, plan.steps})
+
+
 def _fill(order: Sequence[int], rows: list[int], batch_size: int) -> list[int]:
     """Take from `rows` what fills the step that the last epoch began, and none that this step holds already."""
     begun = set(order[len(order) - len(order) % batch_size :])

@@ -18,6 +18,7 @@ from nightschool.records import ChatMessage
 from tune.encode import IGNORED, ChatTokenizer, Encoded, EncodeReport, as_served, encode_rows
 from tune.prompted import Prompted, PromptedReport, encode_answers, encode_prompt
 from tune.rows import (
+    HELD_OUT,
     TRAIN,
     PairRow,
     QuestionRow,
@@ -89,6 +90,8 @@ class Lessons:
     """Questions that nobody answered well."""
     skipped: int = 0
     """Rows to imitate that are left out, since they are known already."""
+    validation: tuple[Encoded, ...] = ()
+    """Held-out rows that measure the training; only where they are asked for."""
 
     def rows_of(self, phase: str) -> list[Encoded]:
         """Those that a method learns from."""
@@ -139,14 +142,18 @@ class Reader:
         self._tokenizer, self._ends = as_served(tokenizer), ends
         self._max_tokens, self.neutraliser = max_tokens, neutraliser
 
-    def read(self, dataset: Path, *, with_held_out: bool = False) -> Lessons:
-        """All of the dataset's training side, and on demand its held-out pairs. Raises InvalidInput."""
+    def read(self, dataset: Path, *, with_held_out: bool = False, validates: bool = False) -> Lessons:
+        """All of the dataset's training side, and on demand its held-out pairs, and chats. Raises InvalidInput."""
         given = list(read_sft_rows(dataset / TRAIN))
         imitated, imitated_report = self._imitated(given)
         compared, compared_report = self._compared(list(read_pairs(dataset, Side.TRAIN)))
         voted, voted_report = self._voted(list(read_votes(dataset, Side.TRAIN)))
         held_out = self._compared(list(read_pairs(dataset, Side.HELD_OUT)))[0] if with_held_out else ()
-        return Lessons(len(given), imitated, compared, voted, held_out, imitated_report, compared_report, voted_report)
+        asked = read_sft_rows(dataset / HELD_OUT) if validates else ()
+        return Lessons(
+            len(given), imitated, compared, voted, held_out, imitated_report, compared_report, voted_report,
+            validation=self.read_chats((row.item_id, row.messages) for row in asked),
+        )  # fmt: skip
 
     def questions(self, dataset: Path, *, max_tokens: int) -> list[Asked]:
         """Those whose prompt fits into `max_tokens`. Raises InvalidInput."""

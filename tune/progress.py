@@ -42,6 +42,8 @@ class StepLine(BaseModel):
     """Share 0..1 of the step's pairs whose better answer is rewarded more."""
     reward: float | None = None
     """Mean 0..1 over the step's own answers; only where a judge rewards them."""
+    valid_loss: float | None = None
+    """Mean negative log-likelihood of held-out answer tokens behind this step, in nats; at the end of a pass only."""
     memory_mb: float | None = None
     """Most that the trainer has held so far."""
     left_s: float | None = None

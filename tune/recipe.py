@@ -55,6 +55,8 @@ class Recipe(BaseModel):
     seed: int = 17
     checkpoint_steps: int = Field(default=5, ge=1)
     """Optimizer steps between two checkpoints: so many are lost at most by a kill."""
+    validates: bool = False
+    """After each pass of `sft` the loss of held-out rows is measured; nothing is learnt from it."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     min_examples: int = Field(default=0, ge=0)
     """With fewer rows to imitate left within `max_tokens` the run does not train."""

@@ -76,7 +76,7 @@ def train(run: Path, *, seat: Seat = Seat()) -> None:
         max_tokens=recipe.max_tokens,
         neutraliser=Neutraliser(models.read_control_tokens(tokenizer)),
     )
-    lessons = reader.read(dataset, with_held_out="reward" in recipe.methods)
+    lessons = reader.read(dataset, with_held_out="reward" in recipe.methods, validates=recipe.validates)
     tell_encoding(run, lessons, max_tokens=recipe.max_tokens)
     check_enough(
         run,

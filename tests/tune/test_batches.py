@@ -1,7 +1,8 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tune.batches import cut_by_length, plan_order
+from tune.batches import cut_by_length, pass_ends, plan_order
 
 LENGTHS = st.lists(st.integers(1, 500), min_size=1, max_size=80)
 
@@ -58,3 +59,11 @@ def test_a_cut_holds_every_row_once_within_its_bounds(lengths: list[int], rows_a
 def test_what_rows_share_counts_once() -> None:
     assert len(list(cut_by_length([100] * 8, rows_at_once=8, tokens_at_once=400))) == 2
     assert len(list(cut_by_length([100] * 8, rows_at_once=8, tokens_at_once=400, shared_tokens=80))) == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "epochs", "batch", "ends"),
+    [(20, 3, 4, {5, 10, 15}), (10, 2, 4, {3, 5}), (3, 2, 16, {1, 2}), (10, 0.5, 4, {2}), (10, 2.5, 4, {3, 5, 7})],
+)
+def test_a_pass_ends_with_the_step_that_has_its_last_row(rows: int, epochs: float, batch: int, ends: set[int]) -> None:
+    assert pass_ends(plan_order([5] * rows, epochs=epochs, batch_size=batch, seed=1)) == ends

@@ -15,7 +15,8 @@ from nightschool.files import read_manifest, verify
 from nightschool.identity import identify_base
 from nightschool.run_files import DONE
 from tune.enough import read_insufficient
-from tune.progress import read_progress
+from tune.file_dataset import build_from_files
+from tune.progress import read_progress, read_steps
 from tune.recipe import Recipe, write_recipe
 from tune.replay import read_prompts, read_replay
 from tune.run_record import read_run_record
@@ -316,3 +317,23 @@ def test_a_run_mixes_in_what_the_base_said_and_counts_it(tmp_path: Path, base_mo
     assert replay.describe() in (run / "adapter" / "README.md").read_text()
     # Proofs are the bot's own texts, and the rows are counted as its own alone.
     assert json.loads((run / "encoding.json").read_text())["rows"] == 20
+
+
+@train_tier
+@pytest.mark.usefixtures("one_thread")
+def test_what_is_held_out_is_measured_after_each_pass_and_not_learnt(base_model: Path, tmp_path: Path) -> None:
+    rows = [{"prompt": f"where is {n}?", "completion": f"at {n % 3}, of course."} for n in range(8)]
+    for name, some in (("training", rows), ("validation", rows[:4])):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in some))
+    validation = tmp_path / "validation.jsonl"
+    build_from_files(tmp_path / "training.jsonl", validation, tmp_path / "dataset")
+    build_from_files(tmp_path / "training.jsonl", None, tmp_path / "without")
+    given: dict[str, Any] = {"base_model": base_model, "epochs": 3, "batch_size": 4}
+    run = prepare(tmp_path / "run", dataset=tmp_path / "dataset", validates=True, **given)
+    train(run)
+    measured = [step.valid_loss for step in read_steps(run)]
+    assert [loss is not None for loss in measured] == [False, True] * 3
+    assert (measured[5] or 9) < (measured[1] or 0)
+    train(prepare(tmp_path / "other", dataset=tmp_path / "without", validates=True, **given))
+    assert losses(tmp_path / "other") == losses(run)
+    assert is_near(tmp_path / "other", run, tolerance=0)

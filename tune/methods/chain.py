@@ -214,6 +214,7 @@ class _Stage:
         return take_steps(
             model, objective, self._course, arithmetic=arithmetic, appetite=self._appetite, recipe=self._recipe,
             run=self._run, device=self._device, team=self._team,
+            validation=self._lessons.validation if phase == "sft" else (),
         )  # fmt: skip
 
     @property

@@ -9,15 +9,17 @@ transformers' trainer owns optimizer, schedule and checkpoints. Does not know wh
 
 import resource
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
-from transformers import Trainer, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from tune.encode import Encoded
+from tune.batches import pass_ends
+from tune.encode import IGNORED, Encoded
 from tune.learner import LearningModel
 from tune.methods.arithmetic import Arithmetic, Unit
 from tune.methods.course import Course
@@ -61,11 +63,13 @@ def take_steps(
     run: Path,
     device: str,
     team: Team = Team(),
+    validation: Sequence[Encoded] = (),
 ) -> Path:
     """Take what is left of the stage's steps, from its newest sound checkpoint on; the folder of the last one.
 
-    Each step appends a line to metrics.jsonl. Raises TrainingFailed where the losses are no numbers or rise and rise,
-    and where a single row needs more memory than there is.
+    Each step appends a line to metrics.jsonl, with the loss of the `validation` rows at the end of a pass. Raises
+    TrainingFailed where the losses are no numbers or rise and rise, and where a single row needs more memory than
+    there is.
     """
     if device != "cpu":
         model.enable_input_require_grads()  # or checkpointed layers of a frozen base would pass no gradient on
@@ -79,6 +83,8 @@ def take_steps(
         train_dataset=[{"row": row} for row in course.plan.order],
         data_collator=_collate,
     )
+    if validation:
+        trainer.add_callback(_Validate(trainer, validation, course))
     return run_trainer(trainer, course, run=run, team=team)
 
 
@@ -100,12 +106,7 @@ class _Trainer(Trainer):
         rows = inputs["row"].tolist()
         where = f"step {self.state.global_step + 1}"
         model.train()
-
-        def measure(some: Sequence[Encoded]) -> Tensor:
-            return measure_together(
-                model, some, arithmetic=self._arithmetic, appetite=self._appetite, team=self._team, where=where
-            )
-
+        measure = partial(self.measure, model, where=where)
         units = self._objective.units(rows)
         sizes = [sum(len(row.input_ids) for row in unit) for unit in units]
         step_loss, own = self._objective.open_step(rows, measure), self._team.own_share(sizes)
@@ -119,6 +120,12 @@ class _Trainer(Trainer):
         self.memory_mb = max(part.memory_mb for part in computed)
         self.figures = _add_up([part.figures for part in computed])
         return torch.tensor(sum(part.loss for part in computed), device=self.args.device)
+
+    def measure(self, model: Any, rows: Sequence[Encoded], *, where: str) -> Tensor:
+        """Negative log-likelihoods of any rows under the model as it stands."""
+        return measure_together(
+            model, rows, arithmetic=self._arithmetic, appetite=self._appetite, team=self._team, where=where
+        )
 
     def _compute(
         self, model: Any, units: Sequence[Unit], step_loss: StepLoss, *, own: Sequence[int], rows_at_once: int
@@ -134,6 +141,22 @@ class _Trainer(Trainer):
             losses.append(share.loss.detach())
             figures.append(share.figures)
         return _Computed(float(torch.stack(losses).sum()) if losses else 0.0, _add_up(figures), peak_mb())
+
+
+class _Validate(TrainerCallback):
+    """Adds to the line of a pass's last step what held-out rows lose on average a token."""
+
+    def __init__(self, trainer: _Trainer, rows: Sequence[Encoded], course: Course) -> None:
+        self._trainer, self._rows = trainer, rows
+        self._tokens = sum(label != IGNORED for row in rows for label in row.labels)
+        self._ends = pass_ends(course.plan)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:  # noqa: ARG002 - as it is called
+        if state.global_step in self._ends:
+            model = given["model"].eval()
+            losses = self._trainer.measure(model, self._rows, where="the validation")
+            loss = float(losses.sum()) / self._tokens
+            self._trainer.figures = {**self._trainer.figures, "valid_loss": loss}
 
 
 class _Computed(NamedTuple):

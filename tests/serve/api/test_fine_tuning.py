@@ -111,6 +111,19 @@ async def test_a_file_becomes_a_model_that_answers(
     assert not parts.home.job(made.id).exists()
 
 
+async def test_what_is_held_out_is_measured_and_told(mine: openai.AsyncOpenAI) -> None:
+    file, held_out = await send(mine, [ROW] * 20), await send(mine, [ROW] * 3)
+    made = await mine.fine_tuning.jobs.create(model="base", training_file=file, validation_file=held_out)
+    done = await until(mine, made.id, "succeeded", "failed")
+    assert done.status == "succeeded"
+    table = list(csv.DictReader((await mine.files.content(done.result_files[0])).text.splitlines()))
+    assert [row["valid_loss"] for row in table] == [""] * 7 + ["0.75000"]
+    told = [event async for event in mine.fine_tuning.jobs.list_events(made.id)]
+    assert "Step 8/8: training loss=0.38, validation loss=0.75" in [event.message for event in told]
+    steps: list[Any] = [event.data for event in told if event.type == "metrics"]
+    assert {data["step"]: data["full_valid_loss"] for data in steps}[8] == 0.75
+
+
 async def test_hyperparameters_are_told_as_they_are_used(mine: openai.AsyncOpenAI, hold: Path) -> None:
     file = await send(mine, [ROW] * 20)
     for extra in ({"hyperparameters": {"n_epochs": 5}}, {"method": {"type": "supervised"}}, {}):
