@@ -54,12 +54,15 @@ select {COLUMNS}
 from messages where conversation_id = $conversation_id order by position
 """
 CONVERSATIONS_OF: Final = """
-select c.conversation_id, c.title, max(m.created_at) as updated_at, count(*) as messages
-from conversations as c join messages as m using (conversation_id)
+select c.conversation_id, coalesce(nullif(s.title, ''), c.title) as name, max(m.created_at) as updated_at,
+    count(*) as messages, coalesce(s.is_pinned, false) as on_top
+from conversations as c join messages as m using (conversation_id) left join chat_settings as s using (conversation_id)
 where c.owner = $owner and c.bot = $bot
-group by c.conversation_id, c.title
-order by updated_at desc limit $limit
+group by c.conversation_id, name, on_top {having}
+order by on_top desc, updated_at desc limit $limit
 """
+# Apart, since it reads all that was said.
+SOUGHT: Final = "having contains(lower(name), lower($sought)) or bool_or(contains(lower(m.content), lower($sought)))"
 CONVERSATION_FIELDS: Final = tuple(field.name for field in fields(Conversation))
 MESSAGE_FIELDS: Final = tuple(field.name for field in fields(Message))
 
@@ -70,6 +73,7 @@ class ConversationSummary:
     title: str
     updated_at: datetime
     messages: int
+    is_pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +167,14 @@ def path_to(cursor: Cursor, *, message_id: str) -> list[Message]:
     return path[::-1]
 
 
-def conversations_of(cursor: Cursor, *, bot: BotName, owner: str, limit: int = 50) -> list[ConversationSummary]:
-    """Newest first."""
-    rows = cursor.execute(CONVERSATIONS_OF, {"bot": bot, "owner": owner, "limit": limit}).fetchall()
-    return [ConversationSummary(row[0], row[1], row[2].astimezone(UTC), row[3]) for row in rows]
+def conversations_of(
+    cursor: Cursor, *, bot: BotName, owner: str, limit: int = 50, sought: str = ""
+) -> list[ConversationSummary]:
+    """Those of the owner in which `sought` is said, or that are called so: pinned ones on top, then newest first."""
+    given: dict[str, object] = {"bot": bot, "owner": owner, "limit": limit}
+    question = CONVERSATIONS_OF.format(having=SOUGHT if sought else "")
+    rows = cursor.execute(question, given | ({"sought": sought} if sought else {})).fetchall()
+    return [ConversationSummary(row[0], row[1], row[2].astimezone(UTC), row[3], row[4]) for row in rows]
 
 
 def _owned(cursor: Cursor, names: Sequence[str]) -> tuple[dict[str, Conversation], dict[str, set[str]]]:

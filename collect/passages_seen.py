@@ -13,6 +13,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from collect.chat_settings import PRIVATE
 from collect.grounds import passages_of
 from collect.store import Cursor
 from nightschool.knowledge import Found, Passage, key_of
@@ -21,13 +22,13 @@ from nightschool.records import BotName
 FILE: Final = "passages.parquet"
 Find = Callable[[Sequence[str]], Found]
 """Questions of a conversation, oldest first -> what the bot's documents hold for the last one."""
-CONCERNED: Final = """
+CONCERNED: Final = f"""
 select message_id, parent_id, role, content, passage_ids
 from messages where bot = $bot and role <> 'system' and conversation_id in (
     select conversation_id from conversations where bot = $bot and source in ('import', 'api')
     union select m.conversation_id from feedback as f join messages as m using (message_id) where f.bot = $bot
     union select m.conversation_id from reviews as r join messages as m using (message_id) where r.bot = $bot
-) and created_at <= $at order by conversation_id, position
+) and conversation_id not in ({PRIVATE}) and created_at <= $at order by conversation_id, position
 """
 PASSAGE: Final = pa.struct([(name, pa.string()) for name in ("passage_id", "document", "heading", "text")])
 SCHEMA: Final = pa.schema([("key", pa.string()), ("passages", pa.list_(PASSAGE))])

@@ -6,6 +6,7 @@ from typing import Final
 
 import pyarrow.parquet as pq
 
+from collect.chat_settings import PRIVATE
 from collect.passages_seen import Find, write_passages_seen
 from collect.store import Cursor
 from nightschool.files import MANIFEST, Manifest, publish
@@ -13,23 +14,29 @@ from nightschool.records import BotName
 
 ROWS_AT_ONCE: Final = 50_000
 """So much is in the server's memory, however long the record."""
+UNTAUGHT: Final = f"select message_id from messages where conversation_id in ({PRIVATE})"
+"""Of conversations from which their people want nothing learnt."""
 TABLES: Final = {
-    "conversations": """
+    "conversations": f"""
 select c.conversation_id, c.owner, c.source, c.created_at, c.is_held_out, c.topic, s.side
 from conversations as c left join sides as s using (conversation_id)
-where c.bot = $bot and c.created_at <= $at order by c.created_at, c.conversation_id
+where c.bot = $bot and c.created_at <= $at and c.conversation_id not in ({PRIVATE})
+order by c.created_at, c.conversation_id
 """,
-    "messages": """
+    "messages": f"""
 select message_id, conversation_id, parent_id, role, content, source, created_at, version, adapter_hash, finish, weight
-from messages where bot = $bot and created_at <= $at order by conversation_id, position
+from messages where bot = $bot and created_at <= $at and conversation_id not in ({PRIVATE})
+order by conversation_id, position
 """,
-    "feedback": """
+    "feedback": f"""
 select message_id, voter, vote, reasons, comment, ideal_answer, voted_at
-from feedback where bot = $bot and voted_at <= $at order by voted_at, message_id, voter
+from feedback where bot = $bot and voted_at <= $at and message_id not in ({UNTAUGHT})
+order by voted_at, message_id, voter
 """,
-    "reviews": """
+    "reviews": f"""
 select message_id, reviewer, approved, corrected_answer, tags, reviewed_at
-from reviews where bot = $bot and reviewed_at <= $at order by reviewed_at, message_id
+from reviews where bot = $bot and reviewed_at <= $at and message_id not in ({UNTAUGHT})
+order by reviewed_at, message_id
 """,
 }
 

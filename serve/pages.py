@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.responses import RedirectResponse
 from starlette.routing import Mount
 
+from serve.chat.download import download_router
 from serve.chat.page import chat_blocks
 from serve.console.login import login_router
 from serve.console.page import console_blocks
@@ -35,6 +36,7 @@ def mount_pages(app: FastAPI, parts: Parts) -> FastAPI:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     describe_each_kind_once()
     browser = SignedCookie(BROWSER_COOKIE, lambda: parts.secrets.cookie_key, "/", BROWSER_COOKIE_S)
+    app.include_router(download_router(browser, store=parts.store))
     app.include_router(login_router(parts.secrets, store=parts.store))
     app.include_router(reports_router(parts.secrets, store=parts.store, home=parts.home))
 

@@ -9,19 +9,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 
+from collect.chat_settings import PRIVATE
 from collect.formats.own import KEY, Kept, KeptMessage, KeptReview, KeptVote
 from collect.store import Cursor
 from nightschool.records import BotName, Finish, Source, Vote
 from nightschool.text import is_same
 
-CONVERSATIONS: Final = """
+CONVERSATIONS: Final = f"""
 select c.conversation_id, c.owner, c.source, c.title, c.is_held_out, s.side, c.created_at, c.topic
 from conversations as c left join sides as s using (conversation_id)
-where c.bot = $bot order by c.created_at, c.conversation_id
+where c.bot = $bot and c.conversation_id not in ({PRIVATE}) order by c.created_at, c.conversation_id
 """
-MESSAGES: Final = """
+MESSAGES: Final = f"""
 select conversation_id, message_id, parent_id, role, content, weight, source, created_at, version, adapter_hash, finish
-from messages where bot = $bot order by conversation_id, position
+from messages where bot = $bot and conversation_id not in ({PRIVATE}) order by conversation_id, position
 """
 VOTES: Final = """
 select message_id, voter, vote, reasons, comment, ideal_answer, voted_at

@@ -29,6 +29,7 @@ from collect.migrations.m017_erasures import ERASURES
 from collect.migrations.m018_eval_messages import EVAL_MESSAGES
 from collect.migrations.m019_audit_chain import AUDIT_CHAIN
 from collect.migrations.m020_originals import ORIGINALS
+from collect.migrations.m021_chat_settings import CHAT_SETTINGS
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
@@ -60,6 +61,7 @@ MIGRATIONS: Final = (
     Migration("m018_eval_messages", EVAL_MESSAGES),
     Migration("m019_audit_chain", AUDIT_CHAIN),
     Migration("m020_originals", ORIGINALS),
+    Migration("m021_chat_settings", CHAT_SETTINGS),
 )
 """Oldest first. A released one is never edited."""
 

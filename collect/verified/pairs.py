@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
+from collect.chat_settings import PRIVATE
 from collect.store import Cursor
 from nightschool.pii.patterns import find_shaped
 from nightschool.records import BotName
@@ -19,7 +20,7 @@ from nightschool.records import BotName
 ORDER: Final = re.compile(r"[^\W_]*\d[^\W_]*\d[^\W_]*\d[^\W_]*\d[^\W_]*\d[^\W_]*")
 
 # Every switch is newer than the ruling it is about, or it is about an earlier ruling.
-PAIRS: Final = """
+PAIRS: Final = f"""
 with latest as (
     select message_id, arg_max(is_on, position) as is_on, arg_max(switched_by, position) as switched_by,
         arg_max(reason, position) as reason, arg_max(switched_at, position) as switched_at
@@ -41,7 +42,7 @@ from words as w
 join messages as a on a.message_id = w.message_id
 join messages as q on q.message_id = a.parent_id
 left join latest as s on s.message_id = w.message_id
-where q.role = 'user' and q.parent_id is null
+where q.role = 'user' and q.parent_id is null and q.conversation_id not in ({PRIVATE})
 order by w.verified_at, w.message_id
 """
 REFUSED: Final = """
@@ -54,7 +55,8 @@ where r.bot = $bot and q.parent_id is null and not r.approved
 MARK: Final = """
 select (select count(*) from reviews where bot = $bot), (select max(reviewed_at) from reviews where bot = $bot),
     (select count(*) from review_history where bot = $bot), (select count(*) from verified_switches where bot = $bot),
-    (select count(*) from messages semi join faq using (conversation_id) where bot = $bot)
+    (select count(*) from messages semi join faq using (conversation_id) where bot = $bot),
+    (select max(changed_at) from chat_settings)
 """
 FIRST_QUESTIONS: Final = """
 select q.content from messages as q

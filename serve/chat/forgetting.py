@@ -1,4 +1,4 @@
-"""A person deletes a chat on the page: for good, by the same way as an operator who erases it.
+"""A person deletes a chat, or all of theirs, on the page: for good, by the same way as an operator who erases it.
 
 Its rows are gone at once, the files made of them within the hour (`deploy.erasing`). Knows no component.
 """
@@ -24,3 +24,7 @@ class Forgetting:
         name = place.conversation_id
         await self._turns.owned_conversation(name, bot=BotName(place.bot), owner=place.owner)
         await self._eraser.erase("conversation", name, actor=ACTOR, reason="deleted on the chat page", at_once=False)
+
+    async def forget_all(self, place: Place) -> None:
+        """All that this browser said and voted, to every bot. Raises NotFound where there is nothing."""
+        await self._eraser.erase("user", place.owner, actor=ACTOR, reason="deleted on the chat page", at_once=False)

@@ -14,11 +14,12 @@ from functools import partial
 from typing import Final
 
 from collect import conversations
+from collect.chat_settings import ChatSettings, chat_settings, keep_chat_settings
 from collect.store import Store
 from deploy.fates import Fate, Fates
 from nightschool.bots import Bot, BotShelf
 from nightschool.errors import Busy, NotFound, Unavailable
-from nightschool.records import BotName, Feedback, Message, Vote
+from nightschool.records import BotName, Feedback, Message, Vote, utc_now
 from serve.branches import Tree
 from serve.chat.sources import read_sources
 from serve.chat.views import ChatView, Line, Lists, Place, Rated
@@ -71,20 +72,27 @@ class ChatHandlers:
         """The newest branch of the conversation that goes through `message_id`, a sibling of a message on the page."""
         return await self._show(place, below=message_id)
 
-    async def lists(self, place: Place) -> Lists:
+    async def lists(self, place: Place, *, sought: str = "") -> Lists:
         """The bots there are and the browser's conversations with the present one, newest first."""
         bot = self._bot(place.bot)
-        found = await self._store.read(
-            partial(conversations.conversations_of, bot=bot.bot_name, owner=place.owner, limit=50)
-        )
-        return Lists(tuple(self._shelf.bots.values()), tuple(found))
+        wanted = partial(conversations.conversations_of, bot=bot.bot_name, owner=place.owner, sought=sought.strip())
+        found = await self._store.read(wanted)
+        # Settings tell nothing of a chat; still, only of one's own.
+        settings = ChatSettings()
+        if any(place.conversation_id == summary.conversation_id for summary in found):
+            settings = await self._store.read(partial(chat_settings, conversation_id=place.conversation_id))
+        return Lists(tuple(self._shelf.bots.values()), tuple(found), settings)
 
     async def branch_at(self, place: Place, message_id: str) -> ChatView:
         """The conversation as far as `message_id`: what is asked next begins a branch of its own there."""
         return await self._show(place, leaf=message_id)
 
-    async def ask(self, place: Place, text: str, *, instead_of: str = "") -> AsyncGenerator[ChatView, None]:
+    async def ask(
+        self, place: Place, text: str, *, instead_of: str = "", is_private: bool = False
+    ) -> AsyncGenerator[ChatView, None]:
         """The page while the answer comes; `instead_of` names a question of which this is another wording.
+
+        A conversation that begins `is_private` teaches nothing from its first word on.
 
         Raises what stands against asking before anything changed.
         """
@@ -99,6 +107,8 @@ class ChatHandlers:
                 parent_id=place.newest,
                 instead_of=instead_of or None,
             )
+            if is_private and not place.conversation_id:
+                await self._keep_private(turn.conversation.conversation_id)
             async with aclosing(self._answer(place, bot, turn)) as views:
                 async for view in views:
                     yield view
@@ -168,6 +178,10 @@ class ChatHandlers:
                     if time.monotonic() - drawn_at >= REDRAW_S:
                         drawn_at = time.monotonic()
                         yield replace(view, lines=(*before, question, answer))
+
+    async def _keep_private(self, conversation_id: str) -> None:
+        settings, at = ChatSettings(is_private=True), utc_now()
+        await self._store.write(partial(keep_chat_settings, conversation_id=conversation_id, settings=settings, at=at))
 
     @contextmanager
     def _claim(self, place: Place) -> Iterator[None]:

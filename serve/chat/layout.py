@@ -10,6 +10,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from serve.chat.handlers import REASONS
+from serve.chat.side import ChatSide, build_side
 
 HOLD_BACK = "You are talking to an AI. Its answers can be wrong; please check what matters."
 FAKE = (
@@ -31,15 +32,6 @@ class ReasonCard(NamedTuple):
     close: gr.Button
 
 
-class ForgetCard(NamedTuple):
-    """Asks once more before a chat is deleted for good."""
-
-    ask: gr.Button
-    card: gr.Column
-    delete: gr.Button
-    keep: gr.Button
-
-
 class ChatLayout(NamedTuple):
     bot: gr.Textbox
     conversation_id: gr.Textbox
@@ -48,11 +40,8 @@ class ChatLayout(NamedTuple):
     edited: gr.Textbox
     turn: gr.Button
     branch: gr.Button
-    choice: gr.Dropdown
-    new_chat: gr.Button
+    side: ChatSide
     toggle: gr.Button
-    conversations: gr.Radio
-    forget: ForgetCard
     title: gr.HTML
     notice: gr.HTML
     chat: gr.Chatbot
@@ -73,13 +62,7 @@ def build_chat(*, is_echo: bool) -> ChatLayout:
     turn = gr.Button(visible="hidden", elem_id="ns-turn")
     branch = gr.Button(visible="hidden", elem_id="ns-fork")
     with gr.Row(elem_id="ns-app"):
-        with gr.Column(elem_id="ns-side", min_width=0, scale=0):
-            gr.HTML('<p class="ns-brand"><span aria-hidden="true">☾</span> Nightschool</p>', padding=False)
-            choice = gr.Dropdown([], label="Assistant", elem_id="ns-bot", filterable=False, visible=False)
-            new_chat = gr.Button("New chat", elem_id="ns-new", size="sm")
-            conversations = gr.Radio([], label="Your conversations", elem_id="ns-conversations", visible=False)
-            forget = _forget_card()
-            gr.HTML('<p class="ns-fine">Kept for this browser only.</p>', padding=False)
+        side = build_side()
         with gr.Column(elem_id="ns-main", min_width=0, scale=1):
             with gr.Row(elem_id="ns-head"):
                 toggle = gr.Button("☰", elem_id="ns-toggle", size="sm", min_width=0, scale=0)
@@ -105,11 +88,8 @@ def build_chat(*, is_echo: bool) -> ChatLayout:
         edited,
         turn,
         branch,
-        choice,
-        new_chat,
+        side,
         toggle,
-        conversations,
-        forget,
         title,
         notice,
         chat,
@@ -153,16 +133,6 @@ def _chatbot() -> gr.Chatbot:
         allow_file_downloads=False,
         sanitize_html=True,
     )
-
-
-def _forget_card() -> ForgetCard:
-    ask = gr.Button("Delete this chat", size="sm", elem_id="ns-forget", visible=False)
-    with gr.Column(visible=False, elem_id="ns-forget-card") as card:
-        gr.HTML('<p class="ns-fine">It is deleted for good, and nothing is learnt from it.</p>', padding=False)
-        with gr.Row(elem_classes="ns-card-buttons"):
-            keep = gr.Button("Keep", size="sm", min_width=0)
-            delete = gr.Button("Delete", variant="stop", size="sm", min_width=0, elem_id="ns-delete")
-    return ForgetCard(ask, card, delete, keep)
 
 
 def _reason_card(explained: gr.Textbox) -> ReasonCard:

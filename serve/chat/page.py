@@ -23,6 +23,8 @@ from serve.chat.given import Given, Updates, place_of, position_of, told
 from serve.chat.handlers import ChatHandlers
 from serve.chat.layout import ChatLayout, build_chat
 from serve.chat.markup import draw_line, draw_title, greeting, thumbs
+from serve.chat.own_chats import OwnChats
+from serve.chat.side import SideWires, choices_of, draw_side
 from serve.chat.views import ChatView, Lists, Place, Rated
 from serve.chat.words import draw_trouble, plain
 from serve.parts import Parts
@@ -50,7 +52,8 @@ def chat_blocks(parts: Parts) -> gr.Blocks:
     blocks = gr.Blocks(title="Nightschool", analytics_enabled=False, fill_width=True, fill_height=True)
     with blocks:
         layout = build_chat(is_echo=parts.settings.engine.kind == "echo")
-        _ChatWires(handlers, Forgetting(parts.turns, parts.eraser), layout).connect(blocks)
+        own, forgetting = OwnChats(parts.turns, parts.store), Forgetting(parts.turns, parts.eraser)
+        _ChatWires(handlers, layout).connect(blocks, SideWires(layout.side, own, forgetting))
     blocks.queue(max_size=256, default_concurrency_limit=64)
     return blocks
 
@@ -58,18 +61,16 @@ def chat_blocks(parts: Parts) -> gr.Blocks:
 class _ChatWires:
     """Adapters between Gradio's events and the handlers."""
 
-    def __init__(self, handlers: ChatHandlers, forgetting: Forgetting, layout: ChatLayout) -> None:
+    def __init__(self, handlers: ChatHandlers, layout: ChatLayout) -> None:
         self._handlers = handlers
-        self._forgetting = forgetting
         self._at = layout
 
-    def connect(self, blocks: gr.Blocks) -> None:
-        at = self._at
+    def connect(self, blocks: gr.Blocks, side: SideWires) -> None:
+        at, beside = self._at, self._at.side
         place = [at.bot, at.conversation_id, at.shown]
         page = [
             *place,
-            at.choice,
-            at.conversations,
+            *beside.outputs(),
             at.title,
             at.notice,
             at.chat,
@@ -77,8 +78,6 @@ class _ChatWires:
             at.send,
             at.stop,
             at.clock,
-            at.forget.ask,
-            at.forget.card,
         ]
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         # What was chosen may be unknown to a server that was started anew: its handlers know better than its lists.
@@ -86,11 +85,11 @@ class _ChatWires:
 
         blocks.load(self._open, place, page, js=scripts.READ_ADDRESS, **quiet).then(None, js=scripts.LISTEN)
         at.conversation_id.change(None, place[:2], None, js=scripts.WRITE_ADDRESS)
-        at.choice.input(self._open_bot, [at.choice], page, **chosen).then(
+        beside.choice.input(self._open_bot, [beside.choice], page, **chosen).then(
             None, place[:2], None, js=scripts.WRITE_ADDRESS
         )
-        at.new_chat.click(self._open_bot, [at.bot], page, **quiet).then(None, js=scripts.CLOSE_SIDE)
-        at.conversations.input(self._open_other, [at.bot, at.conversations], page, **chosen).then(
+        beside.new_chat.click(self._open_bot, [at.bot], page, **quiet).then(None, js=scripts.CLOSE_SIDE)
+        beside.conversations.input(self._open_other, [at.bot, beside.conversations], page, **chosen).then(
             None, js=scripts.CLOSE_SIDE
         )
         at.turn.click(self._turn_to, [*place, at.asked], page, js=scripts.TURN, **quiet)
@@ -98,9 +97,9 @@ class _ChatWires:
         at.toggle.click(None, js=scripts.TOGGLE_SIDE)
         at.clock.tick(self._tick, None, [at.notice, at.clock], **quiet)
         self._connect_answers(place, page, quiet)
-        at.forget.ask.click(lambda: gr.update(visible=True), None, [at.forget.card], **quiet)
-        at.forget.keep.click(lambda: gr.update(visible=False), None, [at.forget.card], **quiet)
-        at.forget.delete.click(self._forget, place, page, **quiet)
+        side.connect(place, page, opened=self._open, quiet=quiet)
+        sought = [at.bot, at.conversation_id, beside.search]
+        beside.search.change(self._search, sought, [beside.conversations], trigger_mode="always_last", **quiet)
 
         card = at.card
         fields = [card.reasons, card.comment, card.ideal_answer]
@@ -120,8 +119,8 @@ class _ChatWires:
             happened(None, None, [at.asked, at.trouble, *buttons], js=scripts.BEGIN)
         leaving = [at.asked, at.edited, at.box, at.trouble, *buttons]
         sent = gr.on([at.box.submit, at.send.click], None, [at.box], leaving, js=scripts.SEND)
-        asked = sent.then(self._ask, {*place, at.asked, at.edited}, answer, **answers)
-        begun = at.chat.example_select(self._ask_starter, place, answer, **answers)
+        asked = sent.then(self._ask, {*place, at.asked, at.edited, at.side.is_private}, answer, **answers)
+        begun = at.chat.example_select(self._ask_starter, {*place, at.side.is_private}, answer, **answers)
         again = at.chat.retry(self._retry, place, answer, **answers)
         stopped = at.stop.click(None, None, None, cancels=[asked, begun, again])
         kept, left = [at.asked, at.trouble, at.box], [at.asked, at.box, at.trouble]
@@ -144,11 +143,12 @@ class _ChatWires:
     async def _open_other(self, bot: str, conversation_id: str, request: gr.Request) -> Updates:
         return await self._open(bot, conversation_id, "", request)
 
-    async def _forget(self, bot: str, conversation_id: str, shown: str, request: gr.Request) -> Updates:
+    async def _search(self, bot: str, conversation_id: str, sought: str, request: gr.Request) -> Updates:
         with told():
-            await self._forgetting.forget(place_of(request, bot, conversation_id, shown))
-        gr.Info("It is gone from the record.", title="Chat deleted", duration=4)
-        return await self._open_bot(bot, request)
+            lists = await self._handlers.lists(place_of(request, bot, "", ""), sought=sought or "")
+        chosen = conversation_id if conversation_id in {c.conversation_id for c in lists.conversations} else None
+        label = "Your conversations" if lists.conversations else "Nothing found"
+        return {self._at.side.conversations: gr.update(choices=choices_of(lists), value=chosen, label=label)}
 
     async def _turn_to(self, bot: str, conversation_id: str, shown: str, turn: str, request: gr.Request) -> Updates:
         with told():
@@ -161,16 +161,19 @@ class _ChatWires:
     async def _ask(self, given: Given, request: gr.Request) -> AsyncGenerator[Answer, None]:
         at = self._at
         place = place_of(request, given[at.bot], given[at.conversation_id], given[at.shown])
-        views = self._handlers.ask(place, given[at.asked], instead_of=given[at.edited])
+        is_private = bool(given[at.side.is_private])
+        views = self._handlers.ask(place, given[at.asked], instead_of=given[at.edited], is_private=is_private)
         async with aclosing(self._stream(place, views)) as answers:
             async for answer in answers:
                 yield answer
 
     async def _ask_starter(
-        self, bot: str, conversation_id: str, shown: str, request: gr.Request, chosen: gr.SelectData
+        self, given: Given, request: gr.Request, chosen: gr.SelectData
     ) -> AsyncGenerator[Answer, None]:
-        place = place_of(request, bot, conversation_id, shown)
-        async with aclosing(self._stream(place, self._handlers.ask(place, str(chosen.value["text"])))) as answers:
+        at = self._at
+        place = place_of(request, given[at.bot], given[at.conversation_id], given[at.shown])
+        text, is_private = str(chosen.value["text"]), bool(given[at.side.is_private])
+        async with aclosing(self._stream(place, self._handlers.ask(place, text, is_private=is_private))) as answers:
             async for answer in answers:
                 yield answer
 
@@ -246,21 +249,7 @@ class _ChatWires:
         }
 
     def _margins(self, view: ChatView, lists: Lists) -> Updates:
-        at = self._at
-        known = {summary.conversation_id for summary in lists.conversations}
-        return {
-            at.choice: gr.update(
-                choices=[(bot.title, bot.name) for bot in lists.bots], value=view.bot.name, visible=len(lists.bots) > 1
-            ),
-            at.conversations: gr.update(
-                choices=[(summary.title or "Untitled", summary.conversation_id) for summary in lists.conversations],
-                value=view.conversation_id if view.conversation_id in known else None,
-                visible=bool(known),
-            ),
-            at.title: draw_title(view.bot),
-            at.forget.ask: gr.update(visible=view.conversation_id in known),
-            at.forget.card: gr.update(visible=False),
-        } | self._notice()
+        return draw_side(self._at.side, view, lists) | {self._at.title: draw_title(view.bot)} | self._notice()
 
     def _notice(self) -> Updates:
         notice = self._handlers.notice()

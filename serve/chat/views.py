@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from collect.chat_settings import ChatSettings
 from collect.conversations import ConversationSummary
 from nightschool.bots import Bot
 from nightschool.knowledge import Passage
@@ -60,6 +61,8 @@ class Lists:
 
     bots: tuple[Bot, ...]
     conversations: tuple[ConversationSummary, ...]
+    settings: ChatSettings
+    """Of the open one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
+import pyarrow.parquet as pq
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -22,6 +23,7 @@ from collect.grounds import Grounds
 from collect.holds import find_hold
 from collect.signals.found import catch_up
 from collect.signals.phrases import read_phrases
+from collect.snapshot import write_snapshot
 from collect.store import Cursor
 from deploy.plan import NightFolder
 from nightschool.engine import ChatRequest, Delta
@@ -167,6 +169,18 @@ def messages(site: Site) -> Callable[[Page], list[Message]]:
     def read(page: Page) -> list[Message]:
         shown = parse_qs(urlsplit(page.url).query)["c"][0]
         return site.read(partial(conversations.conversation_messages, conversation_id=shown))
+
+    return read
+
+
+@pytest.fixture
+def taught(site: Site, tmp_path: Path) -> Callable[[], set[str]]:
+    """Ids of the messages that a night of the bot `support` would be given now."""
+
+    def read() -> set[str]:
+        site.read(partial(write_snapshot, bot=BOT, folder=tmp_path / "snapshot", at=utc_now()))
+        rows = pq.read_table(tmp_path / "snapshot" / "messages.parquet")
+        return set(rows["message_id"].to_pylist())
 
     return read
 

@@ -1,5 +1,6 @@
 """The chat page as a person uses it; after each click the record is asked whether it holds what the page says."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -287,9 +288,60 @@ def is_soon(page: Page, claim: Callable[[], bool]) -> bool:
 
 def test_a_chat_is_deleted_for_good_after_a_second_click(page: Page, messages: Messages) -> None:
     ask_and_wait(page, "Where is my parcel?")
+    page.locator("#ns-own > button").click()
     page.get_by_role("button", name="Delete this chat").click()
     page.get_by_role("button", name="Keep").click()
     page.get_by_role("button", name="Delete this chat").click()
     page.get_by_role("button", name="Delete", exact=True).click()
     expect(page.locator("#ns-chat .user-row")).to_have_count(0)
     expect(page.get_by_role("button", name="Delete this chat")).to_be_hidden()
+
+
+def test_a_chat_is_named_pinned_found_and_closed_to_learning(
+    page: Page, messages: Messages, taught: Callable[[], set[str]]
+) -> None:
+    page.get_by_label("Do not learn from this chat").check()
+    ask_and_wait(page, "An old zebra")
+    [_, private] = messages(page)
+    page.locator("#ns-own > button").click()
+    page.get_by_label("Name of this chat").fill("<b>Stripes</b>")
+    page.get_by_role("button", name="Rename").click()
+    chats = page.locator("#ns-conversations label")
+    expect(chats).to_have_text(["<b>Stripes</b>"])
+    page.get_by_role("button", name="Pin", exact=True).click()
+    expect(chats).to_have_text(["★ <b>Stripes</b>"])
+    page.get_by_role("button", name="New chat").click()
+    expect(page.get_by_label("Do not learn from this chat")).not_to_be_checked()
+    ask_and_wait(page, "A young lion")
+    [_, open_one] = messages(page)
+    expect(chats).to_have_text(["★ <b>Stripes</b>", "A young lion"])
+    page.reload()
+    expect(chats).to_have_text(["★ <b>Stripes</b>", "A young lion"])
+    page.get_by_label("Search your chats").fill("ZEBRA")
+    expect(chats).to_have_count(1)
+    chats.first.click()
+    expect(page.locator("#ns-chat .user-row")).to_contain_text("An old zebra")
+    expect(page.get_by_label("Do not learn from this chat")).to_be_checked()
+    assert open_one.message_id in taught()
+    assert private.message_id not in taught()
+    page.get_by_label("Do not learn from this chat").uncheck()
+    assert is_soon(page, lambda: private.message_id in taught())
+
+
+def test_people_take_their_chats_along_and_delete_all_of_them(page: Page, messages: Messages) -> None:
+    ask_and_wait(page, "Mine, in every word")
+    [question, _] = messages(page)
+    page.get_by_role("button", name="Your data").click()
+    with page.expect_download() as taken:
+        page.get_by_role("link", name="Download my data").click()
+    [chat] = json.loads(taken.value.path().read_text())["conversations"]
+    assert question.content in [said["content"] for said in chat["messages"]]
+    page.get_by_role("button", name="Delete all my chats").click()
+    page.get_by_role("button", name="Delete all", exact=True).click()
+    expect(page.locator("#ns-chat .user-row")).to_have_count(0)
+    expect(page.locator("#ns-conversations label")).to_have_count(0)
+    assert json.loads(page.request.get("/my-data.json").text()) == {
+        "schema_version": 1,
+        "conversations": [],
+        "votes": [],
+    }

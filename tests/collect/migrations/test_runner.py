@@ -39,6 +39,7 @@ RELEASED = {
     "m018_eval_messages": "7b23629af1812e1f",
     "m019_audit_chain": "68bcd6bba40b7079",
     "m020_originals": "eb51edbcf39acd3e",
+    "m021_chat_settings": "9d741c471436d213",
 }
 
 
