@@ -217,7 +217,9 @@ Register = Callable[..., Awaitable[Adapter]]
 
 @pytest.fixture
 def register(parts: Parts) -> Register:
-    async def register(bot: str, *, version: int, stage: Stage = Stage.CANDIDATE) -> Adapter:
+    async def register(
+        bot: str, *, version: int, stage: Stage = Stage.CANDIDATE, dataset_hash: str = "0" * 64
+    ) -> Adapter:
         draft = parts.home.root / "drafts" / f"{bot}-{version}"
         draft.mkdir(parents=True)
         (draft / "adapter_model.safetensors").write_bytes(f"{bot}@{version}".encode())
@@ -232,7 +234,7 @@ def register(parts: Parts) -> Register:
             folder=str(folder.relative_to(parts.home.root)),
             stage=stage,
             cycle_id=new_id(),
-            dataset_hash="0" * 64,
+            dataset_hash=dataset_hash,
             created_at=utc_now(),
         )
         event = Event(new_id(), utc_now(), adapter.bot, "test", "registered", str(adapter.name), "")

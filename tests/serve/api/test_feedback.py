@@ -41,6 +41,13 @@ async def test_a_vote_comes_back_as_it_is_stored(client: httpx.AsyncClient) -> N
     assert shown | {"voted_at": None} == row | {"voted_at": None}
 
 
+async def test_a_version_from_outside_has_learnt_of_no_vote(client: httpx.AsyncClient, register: Register) -> None:
+    completion_id = await answered(client)
+    await vote(client, completion_id, vote="down")
+    await register("support", version=1, dataset_hash="")
+    assert (await client.get(f"/v1/feedback/{completion_id}")).json()["became"]["state"] == "waiting"
+
+
 async def test_what_is_not_said_again_stays(client: httpx.AsyncClient) -> None:
     completion_id = await answered(client)
     await vote(client, completion_id, vote="up", reasons=["clear"], comment="Good")
