@@ -5,7 +5,8 @@ an answer states (recall), how many of its own facts stand in its passages, the 
 perplexity of the reference, ROUGE-L, token F1, tokens of the prompt, and the time to the first token. The adapter is
 one SFT training of `tune.train` on rows that carry their passages. As served: with the guard (`serve.guard`), which
 holds back what stands nowhere; its delay is what it adds before the first visible words. Verified answers are measured
-on public questions (`bench/verified.py`), the search on Lumafern's labelled questions and on 10,000 passages.
+on public questions (`bench/verified.py`), the search on Lumafern's labelled questions, on a public handbook and on
+10,000 passages.
 Run: python bench/knowledge.py [--model FOLDER] [--keep FOLDER] [--quick]   The last line is one JSON object.
 """
 
@@ -25,6 +26,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from bench.common.runs import train
+from bench.common.search_quality import judge, read_handbook, read_labelled
 from bench.common.search_speed import measure_speed
 from bench.common.served import Served, serve
 from bench.common.workshop import open_workshop
@@ -246,20 +248,10 @@ def time_search(folder: Path, *, embed: Embed) -> dict[str, float]:
     return {"search_ms_10k": found.search_ms, "index_s_10k": found.index_s, "index_mb_10k": found.size_mb}
 
 
-def judge_search(index: Index, *, embed: Embed) -> dict[str, float]:
-    """Lumafern's labelled questions: how often the right heading is among the first three, and its mean reciprocal."""
-    ranks = []
-    for line in (LUMAFERN / "questions.jsonl").read_text().splitlines():
-        row = json.loads(line)
-        if row["answered_by"]:
-            found = search(index, [row["question"]], embed=embed, passages=10, min_score=0)
-            places = [passage.place for passage in found.passages]
-            ranks.append(next((at for at, place in enumerate(places, 1) if place in row["answered_by"]), 0))
-    return {
-        "recall_at_1": fmean(rank == 1 for rank in ranks),
-        "recall_at_3": fmean(0 < rank <= 3 for rank in ranks),
-        "mrr": fmean(1 / rank if rank else 0 for rank in ranks),
-    }
+def judge_search(folder: Path, index: Index, *, embed: Embed) -> dict[str, float]:
+    figures = judge(index, read_labelled(), embed=embed)
+    handbook = read_handbook(folder / "handbook", embed=embed)
+    return figures if handbook is None else figures | judge(*handbook, embed=embed, prefix="handbook_")
 
 
 def judge_verified(*, embed: Embed) -> dict[str, float]:
@@ -275,7 +267,7 @@ async def measure(folder: Path, *, model: str, plan: Plan) -> dict[str, float]:
     bot = load_bot(BOTS / "support.toml")
     embed = load_embedder().embed
     index = read_index_of(BOTS / bot.knowledge.folder, folder / "index", embed=embed)
-    figures = judge_search(index, embed=embed) | time_search(folder, embed=embed) | judge_verified(embed=embed)
+    figures = judge_search(folder, index, embed=embed) | time_search(folder, embed=embed) | judge_verified(embed=embed)
     asked = read_asked(bot, index, embed=embed, rows=plan.rows)
     dataset = await write_dataset(folder, bot, index, embed=embed)
     recipe = recipe_of(bot, base_model=model, dataset=dataset).model_copy(
