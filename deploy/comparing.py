@@ -34,6 +34,7 @@ from nightschool.errors import InvalidInput, NotFound
 from nightschool.files import MANIFEST, read_manifest, write_atomic
 from nightschool.home import Home
 from nightschool.identity import identify_base
+from nightschool.knowledge import Search, find_nothing
 from nightschool.records import Adapter, AdapterName, Sampling, Stage
 from tune.dataset import read_trained
 
@@ -83,6 +84,7 @@ async def plan_comparison(
     against: int | None,
     base_model: str,
     suites: tuple[str, ...] | None = None,
+    search: Search = find_nothing,
 ) -> Comparison:
     """The versions are looked up and the held-out rows found: those of the candidate's own dataset, of which it was
     taught nothing, or of the other's where the candidate is the base model. `suites` are asked besides; None is the
@@ -99,7 +101,8 @@ async def plan_comparison(
     dataset = await asyncio.to_thread(_find_dataset, home, source)
     other = home.dataset(bot.bot_name, second.dataset_hash) if second else None
     sampling, rules = sampling_of(bot, takes_seeds=engine.takes_seeds), rules_of(bot)
-    order, its_hash = await asyncio.to_thread(_order_suites, bot, dataset, suites, own=home.golden(bot.bot_name))
+    gather = partial(_order_suites, bot, dataset, suites, own=home.golden(bot.bot_name), search=search)
+    order, its_hash = await asyncio.to_thread(gather)
     hashes = [adapter.content_hash if adapter else "" for adapter in (first, second)]
     base = await asyncio.to_thread(identify_base, base_model)
     asked = [source.dataset_hash or dataset.name, *hashes, base, asdict(sampling), asdict(rules), its_hash]
@@ -160,9 +163,9 @@ class _Ordered(NamedTuple):
     """Of all that is asked."""
 
 
-def _order_suites(bot: Bot, dataset: Path, names: tuple[str, ...] | None, *, own: Path) -> _Ordered:
+def _order_suites(bot: Bot, dataset: Path, names: tuple[str, ...] | None, *, own: Path, search: Search) -> _Ordered:
     """Of the bot's own suites what cannot be read is left out and told; whoever named one wants it."""
-    order = suites_of(bot, dataset=dataset, own=own)
+    order = suites_of(bot, dataset=dataset, own=own, search=search)
     if names is not None:
         order = replace(order, names=names)
     gathered = gather_suites(order)

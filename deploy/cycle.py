@@ -27,7 +27,7 @@ from deploy.plan import NightFolder, Step, Terms
 from deploy.queue import Queue
 from deploy.reporter import Reporter
 from deploy.rollout import Rollout
-from deploy.school import School, Search, find_nothing
+from deploy.school import School
 from deploy.telling import leave_pages, send_letter
 from deploy.training import Means
 from nightschool.bots import Bot, BotShelf
@@ -36,6 +36,7 @@ from nightschool.errors import InvalidInput, NightschoolError, RecordError, Unav
 from nightschool.files import free_bytes
 from nightschool.home import Home
 from nightschool.identity import identify_base
+from nightschool.knowledge import Search, find_nothing
 from nightschool.records import BotName, Cycle, CycleState, new_id, utc_now
 from tune.dataset import DatasetSummary
 
@@ -96,7 +97,9 @@ class NightRunner:
         self._school = School(
             store=store,
             rollout=rollout,
-            judge=Judge(store, engine, rollout, home=home, base_model=base_model, now=now, pauses_s=pauses_s),
+            judge=Judge(
+                store, engine, rollout, home=home, base_model=base_model, now=now, search=search, pauses_s=pauses_s
+            ),
             home=home,
             base_model=base_model,
             training_timeout_s=limits.training_timeout_s,

@@ -28,6 +28,7 @@ from nightschool.engine import Engine
 from nightschool.errors import Unavailable
 from nightschool.home import Home
 from nightschool.identity import identify_base
+from nightschool.knowledge import Search
 from nightschool.records import Adapter, BotName
 
 
@@ -70,6 +71,7 @@ async def examine_candidate(
     production_trained: frozenset[str],
     folder: Path,
     on_progress: Callable[[float], None],
+    search: Search,
 ) -> Verdict:
     """The verdict, from `folder` where it was reached before. The changing part of the exam goes by the cycle.
 
@@ -86,7 +88,7 @@ async def examine_candidate(
             raise Unavailable(
                 "is being moved", subject=f"production of {bot.name}", remedy="The exam begins again in a moment."
             )
-        suites = suites_of(bot, dataset=dataset, own=home.golden(bot.bot_name))
+        suites = suites_of(bot, dataset=dataset, own=home.golden(bot.bot_name), search=search)
         cache = await find_kept(engine, home, bot=bot.bot_name, base_model=base_model)
         verdict = await examine(
             engine,

@@ -25,6 +25,7 @@ from nightschool.bots import Bot
 from nightschool.engine import Engine
 from nightschool.errors import Busy, Unavailable, UnknownModel
 from nightschool.home import Home
+from nightschool.knowledge import Search
 from nightschool.records import Adapter, Outcome
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class Judge:
         home: Home,
         base_model: str,
         now: Callable[[], datetime],
+        search: Search,
         pauses_s: Sequence[float] = PAUSES_S,
     ) -> None:
         self._store = store
@@ -67,6 +69,7 @@ class Judge:
         self._home = home
         self._base_model = base_model
         self._now = now
+        self._search = search
         self._pauses_s = pauses_s
 
     async def load(self, candidate: Adapter) -> None:
@@ -136,6 +139,7 @@ class Judge:
             production_trained=await find_trained(self._store, self._home, bot=name),
             folder=paper.attempt.evaluation,
             on_progress=on_progress,
+            search=self._search,
         )
 
     def _evaluation(self, paper: Paper) -> Evaluation:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ from eval.suite.registry import SuiteOrder
 from eval.suites import count_witnesses, read_suite
 from eval.votes import choose_votes, read_held_votes
 from nightschool.bots import Bot
+from nightschool.knowledge import Search, find_nothing
 from nightschool.methods import ANSWERING
 from nightschool.records import BASE, Adapter, Event, Outcome, Sampling, Stage
 from nightschool.timetable import SchedulePart
@@ -107,11 +109,12 @@ def rules_of(bot: Bot, *, alpha: float | None = None) -> GateRules:
     return GateRules(**bot.gate.model_dump(), tonight=bot.gate.alpha if alpha is None else alpha)
 
 
-def suites_of(bot: Bot, *, dataset: Path, own: Path) -> SuiteOrder:
+def suites_of(bot: Bot, *, dataset: Path, own: Path, search: Search = find_nothing) -> SuiteOrder:
     """What the exam asks beside the held-out rows; `own`: the file of golden cases that operators added, if any did."""
+    find = partial(search, bot.bot_name) if bot.knowledge.folder else None
     wanted = bot.suites
     folder = Path(wanted.folder).absolute() if wanted.folder else None
-    return SuiteOrder(wanted.run, bot.system_prompt, dataset, golden_of(bot, own=own), wanted.max_cases, folder)
+    return SuiteOrder(wanted.run, bot.system_prompt, dataset, golden_of(bot, own=own), wanted.max_cases, folder, find)
 
 
 def golden_of(bot: Bot, *, own: Path) -> tuple[Path, ...]:

@@ -1,6 +1,6 @@
 """What every night works with, handed to it as one. Does not know what a night does."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,16 +11,7 @@ from deploy.queue import Queue
 from deploy.rollout import Rollout
 from deploy.training import Means
 from nightschool.home import Home
-from nightschool.knowledge import Found
-from nightschool.records import BotName
-
-Search = Callable[[BotName, Sequence[str]], Found]
-"""A bot's documents asked by a conversation's questions, oldest first."""
-
-
-def find_nothing(_bot: BotName, _said: Sequence[str]) -> Found:
-    """The search of an installation without documents."""
-    return Found()
+from nightschool.knowledge import Search
 
 
 @dataclass(frozen=True, slots=True)

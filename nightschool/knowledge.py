@@ -9,12 +9,12 @@ and an engine's prefix cache with them. Does not know where passages come from (
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from nightschool.prompt import JOINER
-from nightschool.records import ChatMessage
+from nightschool.records import BotName, ChatMessage
 
 HEAD: Final = "From our pages:"
 ASKED: Final = "Question:"
@@ -48,6 +48,15 @@ class Found:
     """One a passage, of 0 to 1: how near it is to the question."""
     index_hash: str = ""
     """Content hash of the index that was asked; empty where there is none."""
+
+
+Search = Callable[[BotName, Sequence[str]], Found]
+"""A bot's documents asked by a conversation's questions, oldest first."""
+
+
+def find_nothing(_bot: BotName, _said: Sequence[str]) -> Found:
+    """The search of an installation without documents."""
+    return Found()
 
 
 def key_of(asked: Sequence[str]) -> str:

@@ -27,7 +27,6 @@ from deploy.proof import Prover, prove_load, take_on_trust
 from deploy.retention import Keep, Retention
 from deploy.rollout import Rollout
 from deploy.schedule import Nights, run_nights
-from deploy.school import Search
 from deploy.slots import slots_shortage
 from deploy.training import Means
 from nightschool.bots import BotShelf
@@ -35,6 +34,7 @@ from nightschool.echo import EchoEngine
 from nightschool.engine import Engine
 from nightschool.files import write_atomic
 from nightschool.home import Home
+from nightschool.knowledge import Search
 from nightschool.prompt import Template
 from nightschool.records import utc_now
 from nightschool.settings import EngineSettings, Settings

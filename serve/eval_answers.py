@@ -13,11 +13,11 @@ from typing import Any, Final, NamedTuple
 
 from collect.eval_runs import Generation, Usage
 from deploy.rollout import Rollout, Route
-from deploy.school import Search
 from eval.graders.template import Ungraded, fill, look_up
 from nightschool.bots import Bot, BotShelf
 from nightschool.engine import ChatRequest, Delta, Engine
 from nightschool.errors import InvalidInput, Unavailable, UnknownModel
+from nightschool.knowledge import Search
 from nightschool.records import ChatMessage, Finish, Sampling, new_id
 from serve.budget import Fit
 from serve.guarding import guard_of

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from deploy.school import Search
 from nightschool.bots import Bot
-from nightschool.knowledge import Found, Passage, render
+from nightschool.knowledge import Found, Passage, Search, render
 from nightschool.knowledge_part import KnowledgePart
 from nightschool.records import ChatMessage
 

@@ -21,10 +21,10 @@ from collect.store import Store
 from collect.verified.pairs import Hit
 from collect.verified.served import record_verified_turn
 from deploy.rollout import Rollout, Route
-from deploy.school import Search, find_nothing
 from nightschool.bots import Bot
 from nightschool.engine import PLAIN, ChatRequest, Delta, Engine, Wishes
 from nightschool.errors import InvalidInput, NotFound, Unavailable, UnknownModel
+from nightschool.knowledge import Search, find_nothing
 from nightschool.records import BotName, ChatMessage, Conversation, Finish, Message, Sampling, Source, new_id, utc_now
 from serve.answering import Answering, end_all
 from serve.branches import Tree, without_torsos

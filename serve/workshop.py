@@ -17,11 +17,11 @@ from deploy.job_work import Workshop
 from deploy.jobs import Jobs, run_jobs
 from deploy.rollout import Rollout
 from deploy.schedule import Nights
-from deploy.school import Search, find_nothing
 from deploy.training import Means
 from eval.graders.grade import Tools
 from nightschool.bots import BotShelf
 from nightschool.engine import Engine
+from nightschool.knowledge import Search, find_nothing
 from nightschool.records import utc_now
 from nightschool.settings import Settings
 from serve.budget import Fit, fit_nothing

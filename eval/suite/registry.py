@@ -4,20 +4,23 @@ A package offers a suite under the entry point group `nightschool.suites`: a fun
 and gives a `Suite`. What cannot be read is told and left out; nobody's suite ends a night.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from eval.suite.case import Suite
+from eval.suite.case import Suite, SuiteCase
 from eval.suite.golden import read_golden
 from eval.suite.public import PUBLIC, read_public
 from eval.suite.regression import NAME as REGRESSION
 from eval.suite.regression import read_regression
 from nightschool.errors import NightschoolError
+from nightschool.knowledge import Found, render
 
+Find = Callable[[Sequence[str]], Found]
+"""A conversation's questions, oldest first -> what the bot's documents hold for the last one."""
 GROUP: Final = "nightschool.suites"
 GOLDEN: Final = "golden"
 GENERAL: Final = "general"
@@ -39,6 +42,8 @@ class SuiteOrder:
     """Of each suite, the first ones of its order."""
     folder: Path | None = None
     """Where the user has public sets, each in a folder of its name."""
+    find: Find | None = None
+    """The bot's documents, where it has any: its golden cases and manners are asked below what is found there."""
 
 
 class Gathered(NamedTuple):
@@ -71,13 +76,14 @@ def _known(order: SuiteOrder) -> Iterator[tuple[str, Callable[[], Suite]]]:
         yield point.name, partial(_offered, point, order.system_prompt)
     for name, file in SHIPPED.items():
         # General skill is asked for without a part to play; manners are the bot's own.
-        prompt = order.system_prompt if name == "behaviour" else ""
-        yield name, partial(_from_file, name, file, prompt)
+        is_own = name == "behaviour"
+        prompt, find = (order.system_prompt, order.find) if is_own else ("", None)
+        yield name, partial(_read, name, (file,), prompt, find)
     yield GENERAL, _general
     for name in PUBLIC:
         yield name, partial(read_public, name, order.folder)
     yield REGRESSION, lambda: Suite(REGRESSION, read_regression(order.dataset, max_cases=order.max_cases))
-    yield GOLDEN, lambda: Suite(GOLDEN, read_golden(*order.golden, system_prompt=order.system_prompt))
+    yield GOLDEN, partial(_read, GOLDEN, order.golden, order.system_prompt, order.find)
 
 
 def _offered(point: EntryPoint, system_prompt: str) -> Suite:
@@ -92,5 +98,16 @@ def _general() -> Suite:
     return Suite(GENERAL, read_golden(file, system_prompt=""), max_tokens=0, scores_references=True)
 
 
-def _from_file(name: str, file: Path, system_prompt: str) -> Suite:
-    return Suite(name, read_golden(file, system_prompt=system_prompt))
+def _read(name: str, files: Sequence[Path], system_prompt: str, find: Find | None) -> Suite:
+    cases = read_golden(*files, system_prompt=system_prompt)
+    return Suite(name, cases if find is None else tuple(_standing(case, find) for case in cases))
+
+
+def _standing(case: SuiteCase, find: Find) -> SuiteCase:
+    """The case as it is served. One that goes on after the first answer stands on nothing: each turn finds its own."""
+    if case.then:
+        return case
+    system = "\n\n".join(message["content"] for message in case.messages if message["role"] == "system")
+    said = [message for message in case.messages if message["role"] != "system"]
+    found = find([message["content"] for message in said if message["role"] == "user"])
+    return replace(case, messages=tuple(render(system, said, found.passages)))

@@ -67,6 +67,7 @@ def add_evaluations(router: APIRouter, parts: Parts) -> None:
             against=asked.against,
             base_model=settings.model or str(home.base_model),
             suites=None if body.suites is None else tuple(name for name in body.suites if name != HELD_OUT),
+            search=parts.knowledge.search,
         )
         return StreamingResponse(_lines(lambda note: _examine(parts, comparison, note)), media_type="application/jsonl")
 

@@ -11,12 +11,12 @@ import pytest
 from collect import eval_outputs, eval_runs, evals
 from collect.eval_runs import EvalRun, Generation, RunLimits, RunOrder, RunState
 from collect.evals import Eval
-from deploy.school import find_nothing
 from eval.graders.grade import Tools
 from eval.graders.rows import EvalRow
 from nightschool.echo import EchoEngine
 from nightschool.engine import ChatRequest, Delta
 from nightschool.errors import EngineError, UnknownModel
+from nightschool.knowledge import find_nothing
 from nightschool.records import Sampling, new_id, utc_now
 from serve.budget import fit_nothing
 from serve.eval_answers import Answerers

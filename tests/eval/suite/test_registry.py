@@ -1,12 +1,16 @@
 """Which suites an exam asks, and that nobody's faulty one ends it."""
 
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from eval.suite.registry import SuiteOrder, gather_suites
 from eval.suite.regression import is_fixed, read_regression
+from nightschool.knowledge import Found, Passage, render
+from nightschool.records import ChatMessage
 
 from ...tables import write_table
 
@@ -105,3 +109,28 @@ def test_a_downvoted_answer_with_its_correction_stays_a_test(tmp_path: Path) -> 
         c.case_id for c in read_regression(tmp_path, max_cases=3)
     ]
     assert read_regression(tmp_path / "none", max_cases=3) == ()
+
+
+def test_a_bots_own_cases_are_asked_below_what_its_documents_hold(tmp_path: Path) -> None:
+    golden = tmp_path / "golden.yaml"
+    golden.write_text(
+        'cases:\n- {id: price, ask: "What does Grove cost?", must_say: [4 euro]}\n'
+        '- {id: "on", ask: Hi, then: ["And Grove?"], must_say: [4 euro]}\n'
+    )
+    passage = Passage("1", "Plans", "Grove", "Grove costs 4 euro.")
+    asked: list[Sequence[str]] = []
+
+    def find(said: Sequence[str]) -> Found:
+        asked.append(said)
+        return Found((passage,), (0.9,), "hash")
+
+    wanted = replace(order(tmp_path, "golden", "retention", "behaviour", golden=golden), find=find)
+    own, general, manners = gather_suites(wanted).suites
+    price, on = own.cases
+    assert price.messages == tuple(
+        render("Be kind.", [ChatMessage(role="user", content="What does Grove cost?")], [passage])
+    )
+    assert on.messages[-1]["content"] == "Hi"
+    assert ["What does Grove cost?"] in asked
+    assert "Grove costs 4 euro." in manners.cases[0].messages[-1]["content"]
+    assert not any("Grove costs" in message["content"] for case in general.cases for message in case.messages)
