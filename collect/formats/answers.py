@@ -5,8 +5,8 @@ What a row holds is to be learnt. Does not know where rows come from: a table's 
 
 from typing import Any
 
-from collect.formats.read import ParsedConversation
-from collect.formats.talk import Unfit
+from collect.formats.read import MAX_TOPIC_CHARS, ParsedConversation
+from collect.formats.talk import Unfit, said_text
 from collect.formats.turns import Turn, as_turns, check_turns, text_of, turns_of, unpacked
 from nightschool.records import ChatMessage
 
@@ -46,8 +46,9 @@ def alpaca_prompt(row: dict[str, Any]) -> list[Turn]:
 
 def read_question(line: int, row: dict[str, Any]) -> ParsedConversation:
     turns = as_turns(row["question"], "user", what="question") + as_turns(row["answer"], "assistant", what="answer")
-    topic = row.get("topic") or row.get("category")
-    return conversation_of(line, turns, topic=topic.strip()[:200] or None if isinstance(topic, str) else None)
+    named = row.get("topic") or row.get("category")
+    topic = said_text(named, what="topic").strip()[:MAX_TOPIC_CHARS] if isinstance(named, str) else ""
+    return conversation_of(line, turns, topic=topic or None)
 
 
 def read_datapoint(line: int, row: dict[str, Any]) -> ParsedConversation:

@@ -9,7 +9,18 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from collect.formats.talk import Correction, ParsedNote, ParsedTree, Said, Unfit, Voice, chain, moment, said_text
+from collect.formats.talk import (
+    Correction,
+    ParsedNote,
+    ParsedTree,
+    Said,
+    Unfit,
+    Voice,
+    chain,
+    moment,
+    person,
+    said_text,
+)
 from collect.formats.turns import CALLS, Turn, text_of, turns_of, unpacked
 from nightschool.records import Vote
 
@@ -54,7 +65,7 @@ def read_trace(line: int, row: dict[str, Any]) -> ParsedTree:
     user = trace.get("userId")
     return ParsedTree(
         line, ORIGIN, f"trace/{name}", (*context, last),
-        owner=f"{ORIGIN}:{user}" if user else "import", title=asked[-1].content[:60], begun_at=said_at,
+        owner=person(ORIGIN, user) if user else "import", title=asked[-1].content[:60], begun_at=said_at,
     )  # fmt: skip
 
 
@@ -75,7 +86,7 @@ def _correction(score: Mapping[str, Any]) -> Correction | None:
     text = score.get("longStringValue") or score.get("stringValue")
     if score.get("dataType") != "CORRECTION" or not isinstance(text, str) or not text.strip():
         return None
-    reviewer = f"{ORIGIN}:{score.get('authorUserId') or 'annotator'}"
+    reviewer = person(ORIGIN, score.get("authorUserId") or "annotator")
     return Correction(reviewer, said_text(text, what="correction"), corrected_at=moment(score.get("timestamp")))
 
 
@@ -85,7 +96,7 @@ def _voice(score: Mapping[str, Any]) -> Voice | None:
         return None
     name = str(score.get("name") or "score")
     return Voice(
-        f"{ORIGIN}:{score.get('authorUserId') or name}",
+        person(ORIGIN, score.get("authorUserId") or name),
         vote,
         reasons=(said_text(name, what="name"),),
         comment=said_text(score.get("comment") or "", what="comment"),

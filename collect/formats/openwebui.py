@@ -6,7 +6,7 @@ rating beside it and the model's name are lost. Feedback without a snapshot look
 
 from typing import Any, Final
 
-from collect.formats.talk import ParsedNote, ParsedTree, Role, Said, Unfit, Voice, moment, said_text
+from collect.formats.talk import ParsedNote, ParsedTree, Role, Said, Unfit, Voice, moment, person, said_text
 from collect.formats.turns import text_of
 from nightschool.records import Vote
 
@@ -37,7 +37,7 @@ def read_chat(line: int, row: dict[str, Any], *, voice: Voice | None = None, abo
         ORIGIN,
         said_text(row.get("id"), what="id"),
         tuple(_parents_first(said)),
-        owner=f"{ORIGIN}:{row.get('user_id', '')}",
+        owner=person(ORIGIN, row.get("user_id", "")),
         title=said_text(row.get("title") or "", what="title"),
         begun_at=moment(row.get("created_at")),
     )
@@ -55,7 +55,7 @@ def read_feedback(line: int, row: dict[str, Any]) -> ParsedTree | ParsedNote:
     reason, tags = data.get("reason"), data.get("tags") or []
     reasons = [reason, *tags] if isinstance(tags, list) else [reason]
     voice = Voice(
-        f"{ORIGIN}:{row.get('user_id', '')}",
+        person(ORIGIN, row.get("user_id", "")),
         vote,
         reasons=tuple(said_text(one, what="data.reason") for one in reasons if one),
         comment=said_text(data.get("comment") or "", what="data.comment"),

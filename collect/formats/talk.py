@@ -16,6 +16,7 @@ from nightschool.records import Vote
 from nightschool.text import clean_text
 
 MAX_CONTENT_CHARS: Final = 100_000
+MAX_NAME_CHARS: Final = 200
 IMPORTER: Final = "import"
 """Whose a conversation, a vote or a ruling is where the file names nobody."""
 Role = Literal["system", "user", "assistant"]
@@ -100,6 +101,11 @@ def said_text(text: Any, *, what: str) -> str:
     if len(text) > MAX_CONTENT_CHARS:
         raise Unfit(f"{what} has more than {MAX_CONTENT_CHARS} characters")
     return clean_text(text, subject=what)
+
+
+def person(origin: str, name: Any) -> str:
+    """Whom another programme knows by this name. Raises as `said_text` does."""
+    return f"{origin}:{said_text(str(name), what='a name')[:MAX_NAME_CHARS]}"
 
 
 def path_id(parent_id: str | None, role: str, content: str) -> str:

@@ -9,7 +9,7 @@ episode that was imported before. Variants, parameters and times of processing a
 from typing import Any, Final
 
 from collect.formats.answers import tensorzero_prompt
-from collect.formats.talk import Correction, ParsedNote, ParsedTree, Said, Unfit, Voice, chain, said_text
+from collect.formats.talk import Correction, ParsedNote, ParsedTree, Said, Unfit, Voice, chain, person, said_text
 from collect.formats.turns import text_of, unpacked
 from nightschool.records import Vote
 
@@ -39,11 +39,14 @@ def read_inference(line: int, row: dict[str, Any]) -> ParsedTree:
 def read_feedback(line: int, row: dict[str, Any]) -> ParsedNote:
     target = said_text(row.get("target_id", row.get("inference_id")), what="target_id")
     value, metric = row["value"], row.get("metric_name")
+    voter = person(ORIGIN, metric)
     if isinstance(value, bool):
         vote = Vote.UP if value else Vote.DOWN
-        return ParsedNote(line, ORIGIN, target, voice=Voice(f"{ORIGIN}:{metric}", vote, reasons=(str(metric),)))
+        return ParsedNote(
+            line, ORIGIN, target, voice=Voice(voter, vote, reasons=(said_text(str(metric), what="metric_name"),))
+        )
     if isinstance(value, int | float):
-        voice = Voice(f"{ORIGIN}:{metric}", Vote.NONE, comment=said_text(f"{metric}: {value}", what="value"))
+        voice = Voice(voter, Vote.NONE, comment=said_text(f"{metric}: {value}", what="value"))
         return ParsedNote(line, ORIGIN, target, voice=voice)
     if "inference_id" in row:
         text = said_text(text_of(unpacked(value)), what="value")
@@ -51,4 +54,4 @@ def read_feedback(line: int, row: dict[str, Any]) -> ParsedNote:
             raise Unfit("a demonstration without a text")
         return ParsedNote(line, ORIGIN, target, correction=Correction(ORIGIN, text))
     comment = said_text(value, what="value")
-    return ParsedNote(line, ORIGIN, target, voice=Voice(f"{ORIGIN}:{row.get('id')}", Vote.NONE, comment=comment))
+    return ParsedNote(line, ORIGIN, target, voice=Voice(person(ORIGIN, row.get("id")), Vote.NONE, comment=comment))

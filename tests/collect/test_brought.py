@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,34 @@ def test_what_is_taught_of_it(cursor: Cursor, tmp_path: Path) -> None:
     pairs = {(row["chosen"], row["rejected"]) for row in read_table(folder / "pairs_train.parquet")}
     assert pairs == {("Yes, by any.", "No."), ("Yes, by any.", "Yes.")}
     assert "Gone." in {row["answer"] for row in read_table(folder / "votes_train.parquet")}
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to each text of a row."""
+    if isinstance(value, str):
+        yield path
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from leaves(inner, (*path, key))
+
+
+@pytest.mark.parametrize("text", ["\ud83d", "a\0b\ufeff", "", "x" * 300])
+def test_no_text_of_any_row_breaks_the_record(cursor: Cursor, text: str) -> None:
+    spoilt = []
+    for _, row in ROWS:
+        for path in leaves(row):
+            copy: Any = json.loads(json.dumps(row))
+            inner = copy
+            for key in path[:-1]:
+                inner = inner[key]
+            inner[path[-1]] = text
+            spoilt.append(copy)
+    take_in(cursor, *spoilt)
+    kept = [cell for row in stored(cursor) for cell in row if isinstance(cell, str)]
+    assert not [cell for cell in kept if "\0" in cell or "\ufeff" in cell]
+    [(orphans,)] = cursor.execute(
+        "select count(*) from messages where parent_id not in (select message_id from messages)"
+    ).fetchall()
+    assert orphans == 0
 
 
 # File: conversations, votes (opinions without a thumb too), corrections, bad lines.

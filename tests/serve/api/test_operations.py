@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
@@ -235,3 +236,17 @@ async def test_a_dataset_is_built_without_a_night_and_stays(parts: Parts, operat
     assert (parts.home.dataset(SUPPORT, built[0]["hash"]) / "card.md").exists()
     assert (await operator.get("/ops/cycles")).json() == []
     assert (await operator.post("/ops/datasets", json={"bot": "nobody"})).status_code == 404
+
+
+BEGINNINGS = (b"", b"[", b"{", b'{"messages":', b"\x1f\x8b\x08", b"PK\x03\x04", b"PAR1", b"<html>", b"# a\n",
+              b"\xff\xfe", b"question,answer\n",
+              b'[{"prompt": "a", "completion": "', b'{"chosen": [], "rejected": [],')  # fmt: skip
+
+
+async def test_no_body_of_an_import_is_the_servers_fault(operator: httpx.AsyncClient) -> None:
+    chance = random.Random(7)
+    for number in range(5 * len(BEGINNINGS)):
+        body = BEGINNINGS[number % len(BEGINNINGS)] + chance.randbytes(chance.randrange(80))
+        reply = await operator.post("/ops/import", params={"bot": "support"}, content=body)
+        assert reply.status_code in {200, 400}, (body, reply.text)
+        assert reply.json().get("imported", 0) == 0
