@@ -93,6 +93,8 @@ class ServerSettings(Section):
     """Names by which the pages may be asked for, for example `chat.shop.example`; empty takes any."""
     trusted_proxies: Annotated[str, AfterValidator(_addresses)] = "127.0.0.1,::1"
     """Addresses whose word on a visitor's own address and on TLS is taken: your proxy's. Empty trusts nobody."""
+    lenient: bool = False
+    """Parameters of a completion that are not served are passed over and named in a header, not refused."""
     strict_openai: bool = False
     """Replies of the API hold OpenAI's fields alone, and not `nightschool` with an answer's sources."""
 

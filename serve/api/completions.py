@@ -5,6 +5,7 @@ take the turn itself (`serve.turns`), nor decide which version answers (`deploy.
 """
 
 import logging
+import re
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -31,6 +32,9 @@ from serve.turns import Turn
 log = logging.getLogger(__name__)
 
 VERSION_HEADER: Final = "x-nightschool-version"
+DROPPED_HEADER: Final = "x-nightschool-dropped"
+MAX_TOLD: Final = 20
+UNFIT_FOR_HEADERS: Final = re.compile(r"[^A-Za-z0-9_.\[\]-]")
 
 
 def completions_router(parts: Parts) -> APIRouter:
@@ -40,14 +44,14 @@ def completions_router(parts: Parts) -> APIRouter:
     @router.post("/v1/chat/completions")
     async def complete(request: Request, caller: Caller = Depends(require_key(parts))) -> Response:
         body = await read_body(request, ChatBody, max_bytes=parts.settings.server.max_body_bytes)
-        body.check_extras()
+        dropped = body.check_extras(is_lenient=parts.settings.server.lenient)
         wishes, count = body.to_wishes(), body.n or 1
         for _ in range(count):
             limit.spend(caller.owner)
         turns = copies(await _begin(parts, body, caller, wishes), count)
         version = parts.turns.version_of(turns[0])
         reply = Reply(turns[0].answer_id, int(time.time()), body.model, version, _own(parts, turns))
-        headers = {VERSION_HEADER: version}
+        headers = {VERSION_HEADER: version, **_told(dropped)}
         answers = hear_all([parts.turns.answer(turn) for turn in turns])
         if not body.stream:
             return JSONResponse(await unless_left(request, _whole(answers, reply, count)), headers=headers)
@@ -57,6 +61,12 @@ def completions_router(parts: Parts) -> APIRouter:
         return EventStream(events, headers=headers)
 
     return router
+
+
+def _told(dropped: Sequence[str]) -> dict[str, str]:
+    """The header that names what was passed over; a caller chose the names."""
+    names = [UNFIT_FOR_HEADERS.sub("?", name) for name in dropped[:MAX_TOLD]]
+    return {DROPPED_HEADER: ", ".join(names)} if names else {}
 
 
 async def _begin(parts: Parts, body: ChatBody, caller: Caller, wishes: Wishes) -> Turn:

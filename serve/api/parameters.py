@@ -3,7 +3,7 @@
 Served, harmless, or refused by name: nothing is passed over that would change the answer. Does not know the bots.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -16,6 +16,7 @@ from serve.api.faults import BadParameter
 from serve.api.wishes import WishedBody
 
 MAX_CHOICES: Final = 8
+MAX_NAME_CHARS: Final = 80
 MAX_MESSAGES: Final = 512
 """Each becomes a row of the record."""
 SEED_BOUND: Final = 2**63
@@ -151,17 +152,21 @@ class ChatBody(WishedBody):
     def wants_usage(self) -> bool:
         return self.stream_options is not None and bool(self.stream_options.include_usage)
 
-    def check_extras(self) -> None:
-        """Raises BadParameter for what would change the answer and is not served, and for what nobody knows."""
-        _check_extras(self.model_extra or {}, inert=INERT, prefix="")
+    def check_extras(self, *, is_lenient: bool = False) -> list[str]:
+        """Names of what is not served and was passed over; raises BadParameter for it where nobody is lenient."""
+        dropped = _extras(self.model_extra or {}, inert=INERT, ignored=IGNORED, prefix="")
         for position, turn in enumerate(self.messages):
-            extras = turn.model_extra or {}
-            if turn.role == "assistant":
-                # Of what was said before, the texts are read: what was called, or why not answered, changes nothing.
-                extras = {name: value for name, value in extras.items() if name not in TOLD_BEFORE}
-            _check_extras(extras, inert=INERT_IN_MESSAGE, prefix=f"messages[{position}].")
+            # Of what was said before, the texts are read: what was called, or why not answered, changes nothing.
+            ignored = TOLD_BEFORE if turn.role == "assistant" else frozenset[str]()
+            dropped += _extras(
+                turn.model_extra or {}, inert=INERT_IN_MESSAGE, ignored=ignored, prefix=f"messages[{position}]."
+            )
         if self.stream_options is not None:
-            _check_extras(self.stream_options.model_extra or {}, inert={}, prefix="stream_options.")
+            dropped += _extras(
+                self.stream_options.model_extra or {}, inert={}, ignored=frozenset(), prefix="stream_options."
+            )
+        if dropped and not is_lenient:
+            raise dropped[0]
         if self.max_tokens is not None and self.max_completion_tokens is not None:
             raise BadParameter(
                 "cannot be set together with max_completion_tokens",
@@ -169,6 +174,7 @@ class ChatBody(WishedBody):
                 openai_code="invalid_value",
                 remedy="Leave one of them out.",
             )
+        return [fault.param or "" for fault in dropped]
 
     def to_sampling(self, default: SamplingPart) -> Sampling:
         """What was asked for, and the bot's own where nothing was."""
@@ -183,13 +189,21 @@ class ChatBody(WishedBody):
         )
 
 
-def _check_extras(extras: Mapping[str, object], *, inert: Mapping[str, tuple[object, ...]], prefix: str) -> None:
+def _extras(
+    extras: Mapping[str, object], *, inert: Mapping[str, tuple[object, ...]], ignored: Set[str], prefix: str
+) -> list[BadParameter]:
+    """What of it is not served, and why."""
+    faults: list[BadParameter] = []
     for name, value in extras.items():
-        if name in IGNORED and not prefix:
+        if name in ignored:
             continue
+        param = prefix + name[:MAX_NAME_CHARS]
         if name not in inert:
-            raise BadParameter("is not a parameter here", param=prefix + name[:80], openai_code="unknown_parameter")
-        if value not in inert[name]:
-            raise BadParameter(
-                "is not supported", param=prefix + name, openai_code="unsupported_parameter", remedy="Leave it out."
+            faults.append(BadParameter("is not a parameter here", param=param, openai_code="unknown_parameter"))
+        elif value not in inert[name]:
+            faults.append(
+                BadParameter(
+                    "is not supported", param=param, openai_code="unsupported_parameter", remedy="Leave it out."
+                )
             )
+    return faults

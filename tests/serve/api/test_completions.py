@@ -200,6 +200,18 @@ async def test_what_cannot_be_served_is_refused_by_name(client: httpx.AsyncClien
         assert said == (400, "invalid_request_error", param, code), change
 
 
+@pytest.mark.parametrize("server_settings", [ServerSettings(requests_per_minute=100, lenient=True)])
+async def test_a_lenient_server_passes_over_what_it_does_not_serve_and_says_so(client: httpx.AsyncClient) -> None:
+    strange = {"top_k": 5, "tools": [{"type": "function"}], "stream_options": {"nope": 1}, "a\r\nset-cookie: b": 1}
+    for stream in (False, True):
+        reply = await client.post(PATH, json=ask(stream=stream, **strange))
+        assert reply.status_code == 200
+        assert reply.headers["x-nightschool-dropped"] == "top_k, tools, a??set-cookie??b, stream_options.nope"
+    assert "x-nightschool-dropped" not in (await client.post(PATH, json=ask())).headers
+    # A value that is wrong stays wrong.
+    assert (await client.post(PATH, json=ask(temperature=9))).status_code == 400
+
+
 async def test_a_model_is_a_bot_and_never_a_path(client: httpx.AsyncClient) -> None:
     for model in ("nobody", "", "/etc/passwd", "../data/adapters", "support@x", "base", "SUPPORT", "é"):
         reply = await client.post(PATH, json=ask() | {"model": model})
