@@ -140,6 +140,11 @@ class ChatHandlers:
         opinion = Opinion(Vote.DOWN, tuple(reasons), comment.strip(), ideal_answer.strip())
         await self._votes.cast(message_id, opinion, owner=place.owner)
 
+    def check_at_rest(self, place: Place) -> None:
+        """Raises Busy while an answer to this browser is written: its record would bring back what is deleted now."""
+        if any(owner == place.owner for owner, _ in self._in_flight):
+            raise Busy("is still answering", subject="conversation", remedy="Wait for the answer or stop it.")
+
     def notice(self) -> str:
         """Why no answer can come now, in words for anybody; empty where one can."""
         status = self._engine_status()

@@ -53,7 +53,8 @@ def chat_blocks(parts: Parts) -> gr.Blocks:
     with blocks:
         layout = build_chat(is_echo=parts.settings.engine.kind == "echo")
         own, forgetting = OwnChats(parts.turns, parts.store), Forgetting(parts.turns, parts.eraser)
-        _ChatWires(handlers, layout).connect(blocks, SideWires(layout.side, own, forgetting))
+        side = SideWires(layout.side, own, forgetting, check_at_rest=handlers.check_at_rest)
+        _ChatWires(handlers, layout).connect(blocks, side)
     blocks.queue(max_size=256, default_concurrency_limit=64)
     return blocks
 

@@ -14,7 +14,7 @@ from serve.chat.download import ADDRESS
 from serve.chat.forgetting import Forgetting
 from serve.chat.given import Updates, place_of, told
 from serve.chat.own_chats import MAX_TITLE_CHARS, OwnChats
-from serve.chat.views import ChatView, Lists
+from serve.chat.views import ChatView, Lists, Place
 
 KEPT: Final = (
     '<p class="ns-fine">You talk to an AI. Chats and votes are kept for this browser, and teach the assistant at night '
@@ -132,10 +132,13 @@ def _pinned(at: ChatSide, settings: ChatSettings) -> Updates:
 class SideWires:
     """Adapters between the column's events and what they are about."""
 
-    def __init__(self, at: ChatSide, own: OwnChats, forgetting: Forgetting) -> None:
+    def __init__(
+        self, at: ChatSide, own: OwnChats, forgetting: Forgetting, *, check_at_rest: Callable[[Place], None]
+    ) -> None:
         self._at = at
         self._own = own
         self._forgetting = forgetting
+        self._check_at_rest = check_at_rest
 
     def connect(self, place: list[gr.Textbox], page: Sequence[Block], *, opened: Opened, quiet: dict[str, Any]) -> None:
         at = self._at
@@ -167,13 +170,17 @@ class SideWires:
                 await self._own.close_to_learning(place, is_private=is_private)
 
     async def _forget(self, bot: str, conversation_id: str, shown: str, request: gr.Request) -> tuple[str, str]:
+        place = place_of(request, bot, conversation_id, shown)
         with told():
-            await self._forgetting.forget(place_of(request, bot, conversation_id, shown))
+            self._check_at_rest(place)
+            await self._forgetting.forget(place)
         gr.Info("It is gone from the record.", title="Chat deleted", duration=4)
         return "", ""
 
     async def _forget_all(self, bot: str, conversation_id: str, shown: str, request: gr.Request) -> tuple[str, str]:
+        place = place_of(request, bot, conversation_id, shown)
         with told():
-            await self._forgetting.forget_all(place_of(request, bot, conversation_id, shown))
+            self._check_at_rest(place)
+            await self._forgetting.forget_all(place)
         gr.Info("They are gone from the record.", title="All chats deleted", duration=4)
         return "", ""

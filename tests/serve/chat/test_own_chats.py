@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from collect.chat_settings import ChatSettings, chat_settings
-from nightschool.errors import NotFound
+from nightschool.errors import Busy, NotFound
 from serve.chat.forgetting import Forgetting
 from serve.chat.own_chats import MAX_TITLE_CHARS, OwnChats
 from serve.chat.views import Place
@@ -64,3 +64,15 @@ async def test_all_chats_of_a_browser_are_forgotten_and_nobody_elses(parts: Part
     await forgetting.forget_all(place)
     assert (await handlers.lists(place)).conversations == ()
     assert (await handlers.open(other)).lines
+
+
+async def test_nothing_is_deleted_while_an_answer_is_written_that_would_bring_it_back(parts: Parts) -> None:
+    handlers = handlers_of(parts)
+    place = await ask(handlers, ANNA, "one")
+    handlers.check_at_rest(place)
+    async with aclosing(handlers.ask(place, "two")) as views:
+        await anext(views)
+        with pytest.raises(Busy):
+            handlers.check_at_rest(place)
+        handlers.check_at_rest(replace(place, owner="browser:ben"))
+    handlers.check_at_rest(place)
