@@ -3,8 +3,8 @@
 import importlib.util
 import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import duckdb
 import pytest
@@ -36,7 +36,16 @@ def missing_tool(tier: str) -> str | None:
     raise ValueError(tier)
 
 
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+HEAVY: Final = ("engine", "train", "browser")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Where tests are spread over processes (make test), what starts engines, trainers and browsers stays one at a time
+    # in one of them, and comes first, since it takes the longest.
+    heavy = [item for item in items if any(item.get_closest_marker(tier) for tier in HEAVY)]
+    for item in heavy:
+        item.add_marker(pytest.mark.xdist_group("heavy"))
+    items.sort(key=set(heavy).__contains__, reverse=True)
     for tier in ("engine", "train", "browser", "gpu"):
         lack = missing_tool(tier)
         may_skip = tier == "gpu" or not os.environ.get("CI")
