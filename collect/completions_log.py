@@ -3,7 +3,7 @@
 Does not know what is done with them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -14,9 +14,10 @@ from nightschool.records import ChatMessage
 
 LOGGED: Final = """
 select m.message_id, m.conversation_id, m.bot, m.content, m.finish, m.version, m.source, m.prompt_tokens,
-    m.completion_tokens, m.created_at, m.position
+    m.completion_tokens, m.created_at, m.parent_id, m.position
 from messages as m join conversations as c using (conversation_id)
-where c.owner = $owner and c.source = 'api' and m.role = 'assistant' and m.source in ('api', 'verified')
+where (c.owner = $owner or starts_with(c.owner, $owner || '/user-'))
+     and c.source = 'api' and m.role = 'assistant' and m.source in ('api', 'verified')
     and m.finish in ('stop', 'length')
 """.strip()
 NEWEST: Final = f"""
@@ -30,9 +31,8 @@ BY_ID: Final = f"""
     and m.message_id in (select unnest($ids::text[]))
 """
 ASKED: Final = """
-select conversation_id, position, role, content
+select message_id, parent_id, role, content
 from messages where conversation_id in ({names})
-order by position
 """
 
 
@@ -68,14 +68,19 @@ def completions_by_id(cursor: Cursor, *, owner: str, ids: Sequence[str]) -> dict
 def _completions(cursor: Cursor, answers: Sequence[tuple[Any, ...]]) -> list[LoggedCompletion]:
     if not answers:
         return []
-    said: dict[str, list[tuple[int, ChatMessage]]] = {}
-    for conversation_id, position, role, content in find_rows(cursor, ASKED, [row[1] for row in answers]):
-        said.setdefault(conversation_id, []).append((position, ChatMessage(role=role, content=content)))
-    return [_completion(row, said[row[1]]) for row in answers]
+    said: dict[str, tuple[str | None, ChatMessage]] = {}
+    for message_id, parent_id, role, content in find_rows(cursor, ASKED, sorted({row[1] for row in answers})):
+        said[message_id] = (parent_id, ChatMessage(role=role, content=content))
+    return [_completion(row, said) for row in answers]
 
 
-def _completion(row: tuple[Any, ...], said: list[tuple[int, ChatMessage]]) -> LoggedCompletion:
-    before = tuple(message for position, message in sorted(said, key=lambda one: one[0]) if position < row[10])
+def _completion(row: tuple[Any, ...], said: Mapping[str, tuple[str | None, ChatMessage]]) -> LoggedCompletion:
+    path: list[ChatMessage] = []
+    above = row[10]
+    while above is not None:
+        above, message = said[above]
+        path.append(message)
+    before = tuple(reversed(path))
     return LoggedCompletion(
         row[0], row[2], row[5], row[6] == "verified", before, row[3], row[4], row[7], row[8], row[9].astimezone(UTC)
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
+from collect.calls import CallPath, keep_paths
 from collect.grounds import NO_GROUNDS, Grounds, keep_grounds
 from collect.lookup import find_rows
 from collect.store import Cursor
@@ -27,7 +28,7 @@ from conversations where conversation_id in ({names})
 COLUMNS: Final = """
 message_id, conversation_id, bot, parent_id, role, content, source, created_at, version, adapter_hash, finish,
     prompt_tokens, completion_tokens, first_token_s, duration_s, sampling_json, passage_ids, index_hash, system_hash,
-    held_json, turns_left_out
+    held_json, turns_left_out, base_model, metadata_json
 """.strip()
 """Of a message, in the order of its fields."""
 # Lists, since one statement takes 1.3 ms for any number of messages; "on conflict" would make that 8 ms.
@@ -39,7 +40,8 @@ select unnest($message_id::text[]), unnest($conversation_id::text[]), unnest($bo
     unnest($finish::text[]), unnest($prompt_tokens::integer[]), unnest($completion_tokens::integer[]),
     unnest($first_token_s::double[]), unnest($duration_s::double[]), unnest($sampling_json::text[]),
     unnest($passage_ids::text[][]), unnest($index_hash::text[]), unnest($system_hash::text[]),
-    unnest($held_json::text[]), unnest($turns_left_out::integer[]),
+    unnest($held_json::text[]), unnest($turns_left_out::integer[]), unnest($base_model::text[]),
+    unnest($metadata_json::text[]),
     nextval('message_positions')
 """
 IDS_OF: Final = """
@@ -83,17 +85,24 @@ class Told:
     conversation: Conversation
     messages: Sequence[Message]
     grounds: Grounds = NO_GROUNDS
+    paths: Sequence[CallPath] = ()
+    """Of an API call: where it can be found again."""
 
 
 def record_turn(
-    cursor: Cursor, *, conversation: Conversation, messages: Sequence[Message], grounds: Grounds = NO_GROUNDS
+    cursor: Cursor,
+    *,
+    conversation: Conversation,
+    messages: Sequence[Message],
+    grounds: Grounds = NO_GROUNDS,
+    paths: Sequence[CallPath] = (),
 ) -> None:
     """Keep a turn, and what its answer stood on; keeping it twice is keeping it once.
 
     Raises NotAllowed where the conversation is somebody else's, InvalidInput where a message or its parent is of
     another one.
     """
-    [refusal] = record_turns(cursor, [Told(conversation, messages, grounds)])
+    [refusal] = record_turns(cursor, [Told(conversation, messages, grounds, paths)])
     if refusal is not None:
         raise refusal
 
@@ -105,6 +114,7 @@ def record_turns(cursor: Cursor, turns: Sequence[Told]) -> list[NightschoolError
     begun: list[Conversation] = []
     added: list[Message] = []
     grounds: list[Grounds] = []
+    paths: list[CallPath] = []
     outcomes: list[NightschoolError | None] = []
     for turn in turns:
         name = turn.conversation.conversation_id
@@ -121,7 +131,8 @@ def record_turns(cursor: Cursor, turns: Sequence[Told]) -> list[NightschoolError
             owned[name] = turn.conversation
             begun.append(turn.conversation)
         if fresh:
-            there.update(message.message_id for message in fresh)
+            there.update(ids := {message.message_id for message in fresh})
+            paths.extend(path for path in turn.paths if path.message_id in ids)
             added.extend(fresh)
             grounds.append(turn.grounds)
     if begun:
@@ -129,6 +140,7 @@ def record_turns(cursor: Cursor, turns: Sequence[Told]) -> list[NightschoolError
     if added:
         cursor.execute(ADD_MESSAGES, {name: [getattr(message, name) for message in added] for name in MESSAGE_FIELDS})
         keep_grounds(cursor, grounds)
+        keep_paths(cursor, paths)
     return outcomes
 
 
@@ -236,4 +248,6 @@ def _message(row: tuple[Any, ...]) -> Message:
         system_hash=row[18] or "",
         held_json=row[19] or "",
         turns_left_out=row[20] or 0,
+        base_model=row[21] or "",
+        metadata_json=row[22] or "",
     )

@@ -29,7 +29,7 @@ where c.schema_name = 'main' and not t.temporary and list_contains($names, c.col
 order by c.table_name, c.column_name
 """
 OF_OWNER: Final = """
-select conversation_id from conversations where owner = $subject or starts_with(owner, $subject || '/')
+select conversation_id from conversations where owner = $subject or starts_with(owner, $subject || '/user-')
 """
 OF_AGE: Final = """
 select m.conversation_id
@@ -43,11 +43,11 @@ BOTS_OF: Final = "select distinct bot from conversations where conversation_id i
 MESSAGES_OF: Final = "select message_id from messages where conversation_id in (select unnest($ids::text[]))"
 BEGIN: Final = "select min(created_at) from messages where message_id in (select unnest($ids::text[]))"
 TEXTS_OF: Final = "select content from messages where conversation_id in (select unnest($ids::text[]))"
-VOTED: Final = "select message_id, bot from {table} where voter = $subject or starts_with(voter, $subject || '/')"
+VOTED: Final = "select message_id, bot from {table} where voter = $subject or starts_with(voter, $subject || '/user-')"
 SAID: Final = """
 select comment from {table} where {chosen} union all select ideal_answer from {table} where {chosen}
 """
-UNVOTE: Final = "delete from {table} where voter = $subject or starts_with(voter, $subject || '/')"
+UNVOTE: Final = "delete from {table} where voter = $subject or starts_with(voter, $subject || '/user-')"
 CHOSEN: Final = "{column} in (select unnest($ids::text[]))"
 GRADED: Final = "json_extract_string(item_json, '$.id') in (select unnest($ids::text[]))"
 """Of an answer that a caller's eval took from the log, which copies it word for word."""
@@ -176,7 +176,7 @@ def erase_rows(cursor: Cursor, *, wish: Wish, aged: Sequence[str] = ()) -> Erasu
         rows.take(cursor, table, CHOSEN.format(column=column), {"ids": list(doomed.conversation_ids)})
     rows.take(cursor, "eval_outputs", GRADED, {"ids": list(doomed.message_ids)})
     if wish.kind == "user":
-        mine = "voter = $subject or starts_with(voter, $subject || '/')"
+        mine = "voter = $subject or starts_with(voter, $subject || '/user-')"
         for table in VOTES:
             rows.take(cursor, table, mine, {"subject": wish.subject})
     cursor.execute(FORGET_PROMPTS, {"hashes": prompts})

@@ -163,6 +163,10 @@ class Message:
     """What was not said since it stood on nothing (`serve.guard.Held`), a list; empty where there is none."""
     turns_left_out: int = 0
     """The oldest of its conversation, for which its prompt had no room."""
+    base_model: str = ""
+    """On which it was given, by `nightschool.identity.identify_base`; empty where that is not known."""
+    metadata_json: str = ""
+    """What its caller noted beside the question (OpenAI's `metadata`); empty where there was none."""
 
 
 @dataclass(frozen=True, slots=True)

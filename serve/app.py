@@ -6,12 +6,10 @@ reads settings. Run: `nightschool up`.
 
 import asyncio
 import logging
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 from fastapi import FastAPI
 
@@ -30,10 +28,10 @@ from deploy.schedule import Nights, run_nights
 from deploy.slots import slots_shortage
 from deploy.training import Means
 from nightschool.bots import BotShelf
-from nightschool.echo import EchoEngine
 from nightschool.engine import Engine
 from nightschool.files import write_atomic
 from nightschool.home import Home
+from nightschool.identity import identify_base
 from nightschool.knowledge import Search
 from nightschool.prompt import Template
 from nightschool.records import utc_now
@@ -54,6 +52,7 @@ from serve.backups import Backups, backups_folder
 from serve.budget import Fit, fit
 from serve.disk import watch_disk
 from serve.documents import OperatorsDocuments
+from serve.engines import connect_to, keeper_of
 from serve.eval_runs import EvalRuns
 from serve.files import CallersFiles
 from serve.golden import GoldenCases
@@ -64,11 +63,7 @@ from serve.parts import Parts
 from serve.secrets import Secrets
 from serve.tuned import TunedModels
 from serve.turns import Turns
-from serve.vllm.client import connect_engine
-from serve.vllm.own import installed_flavor, supervise
-from serve.vllm.supervisor import EngineSupervisor
 from serve.votes import Votes
-from serve.watch import EngineWatch
 from serve.workshop import open_evals, open_jobs
 
 log = logging.getLogger(__name__)
@@ -88,15 +83,15 @@ async def open_parts(
     home, shelf, metrics = settings.paths, BotShelf(settings.bots), Metrics()
     async with AsyncExitStack() as stack:
         store = await _open_record(settings, stack)
-        engine, socket = await _connect(settings.engine, stack, template=template)
+        engine, socket = await connect_to(settings.engine, stack, template=template)
         rollout = _rollout(settings, store, engine, bots=len(shelf.bots), now=now)
         knowledge = KnowledgeShelf(store, shelf, home, bots_folder=settings.bots, now=now)
         verified, backups = VerifiedShelf(store, shelf), Backups(store, home, settings.backup, now=now)
         search, verify, fitted = knowledge.search, verified.find_standing, _fit(settings.engine, engine)
-        turns = Turns(store, engine, rollout, metrics=metrics, search=search, fit=fitted, verify=verify, now=now)
+        taking = partial(Turns, store, engine, rollout, metrics=metrics, search=search, fit=fitted, verify=verify)
+        turns = taking(base_model=await asyncio.to_thread(identify_base, base_model), now=now)
         runner = _runner(settings, store, engine, rollout, shelf, base_model=base_model, search=search, now=now)
-        retention = _retention(settings, store, engine, now=now)
-        nights = await stack.enter_async_context(run_nights(runner, store, shelf, tidy=retention.tidy, now=now))
+        nights = await stack.enter_async_context(_nights(settings, store, engine, runner, shelf, now=now))
         eraser = Eraser(store, rollout, home, shelf=shelf, at_rest=nights.at_rest, now=now)
         files = _callers_files(settings, store, base_model=base_model, now=now)
         at_work = open_jobs(settings, store, rollout, nights, files, base_model=base_model, now=now)
@@ -104,7 +99,7 @@ async def open_parts(
         grading = partial(open_evals, settings, store, engine, rollout, shelf=shelf, tuned=tuned, search=search)
         eval_runs = await stack.enter_async_context(grading(fit=fitted, are_people_waiting=turns.has_askers, now=now))
         on_ready = partial(_go_on, rollout, metrics, nights, jobs, eval_runs)
-        keeper = _keeper(settings, engine, socket, base_model, on_ready=on_ready)
+        keeper = keeper_of(settings, engine, socket, base_model, on_ready=on_ready)
         settling = (rollout.keep_settled(), eraser.keep_going(), backups.keep_going())
         for work in (keeper.run(), *settling, *_upkeep(settings, store, secrets, knowledge, verified)):
             await stack.enter_async_context(_owned_task(work))
@@ -208,9 +203,18 @@ def _runner(
     )
 
 
-def _retention(settings: Settings, store: Store, engine: Engine, *, now: Callable[[], datetime]) -> Retention:
+def _nights(
+    settings: Settings,
+    store: Store,
+    engine: Engine,
+    runner: NightRunner,
+    shelf: BotShelf,
+    *,
+    now: Callable[[], datetime],
+) -> AbstractAsyncContextManager[Nights]:
     keep = Keep(nights=settings.night.keep_nights, days=settings.night.keep_days)
-    return Retention(store, engine, home=settings.paths, keep=keep, now=now)
+    retention = Retention(store, engine, home=settings.paths, keep=keep, now=now)
+    return run_nights(runner, store, shelf, tidy=retention.tidy, now=now)
 
 
 def _warn_of_slots(bots: int, *, max_adapters: int) -> None:
@@ -246,37 +250,6 @@ def build_app(parts: Parts) -> FastAPI:
         app.include_router(router(parts))
     app.include_router(fallback_router())
     return mount_pages(app, parts)
-
-
-async def _connect(
-    settings: EngineSettings, stack: AsyncExitStack, *, template: Template
-) -> tuple[Engine, Path | None]:
-    if settings.kind == "echo":
-        return EchoEngine(delay_s=0.02), None
-    # A socket's path may have 107 bytes, which a data folder deep in a tree exceeds; and no port is open to others.
-    socket = None
-    if settings.url is None:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nightschool-")))
-        socket = folder / "engine.sock"
-    key = settings.api_key.get_secret_value() if settings.api_key else None
-    connection = connect_engine(
-        socket=socket,
-        url=settings.url,
-        api_key=key,
-        timeout_s=settings.request_timeout_s,
-        template=template,
-        takes_seeds=socket is None or installed_flavor() == "gpu",
-    )
-    return await stack.enter_async_context(connection), socket
-
-
-def _keeper(
-    settings: Settings, engine: Engine, socket: Path | None, base_model: str, *, on_ready: Callable[[], Awaitable[None]]
-) -> EngineWatch | EngineSupervisor:
-    """Looks after the engine: our own behind a socket, or one that somebody else runs."""
-    if socket is None:
-        return EngineWatch(engine, on_ready=on_ready)
-    return supervise(settings, engine, socket, base_model, on_ready=on_ready)
 
 
 @asynccontextmanager

@@ -65,4 +65,4 @@ def _copy(turn: Turn, place: int) -> Turn:
     )
     seed = turn.sampling.seed
     sampling = turn.sampling if seed is None else replace(turn.sampling, seed=seed + place)
-    return replace(turn, conversation=conversation, asked=asked, answer_id=new_id(), sampling=sampling)
+    return replace(turn, conversation=conversation, asked=asked, answer_id=new_id(), sampling=sampling, path="")

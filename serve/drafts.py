@@ -25,12 +25,14 @@ def draft_message(
     return Message(new_id(), conversation.conversation_id, conversation.bot, parent_id, role, content, source, at)
 
 
-def draft_history(conversation: Conversation, said: Sequence[ChatMessage], *, at: datetime) -> tuple[Message, ...]:
+def draft_history(
+    conversation: Conversation, said: Sequence[ChatMessage], *, below: str | None, at: datetime
+) -> tuple[Message, ...]:
     """What a caller of the API sent along, one below the other; only the question at its end was said here."""
     drafted: list[Message] = []
     for position, message in enumerate(said, start=1):
         source = Source.API if position == len(said) else Source.CLIENT
-        parent = drafted[-1].message_id if drafted else None
+        parent = drafted[-1].message_id if drafted else below
         role, content = message["role"], message["content"]
         drafted.append(draft_message(conversation, role, content, source=source, parent_id=parent, at=at))
     return tuple(drafted)

@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from functools import partial
 
@@ -29,31 +29,16 @@ from nightschool.records import BotName, ChatMessage, Conversation, Finish, Mess
 from serve.answering import Answering, end_all
 from serve.branches import Tree, without_torsos
 from serve.budget import Fit, fit_nothing
-from serve.drafts import draft_answer, draft_conversation, draft_history, draft_message, with_prompt
+from serve.calls import begin_call, paths_of, place_call
+from serve.drafts import draft_answer, draft_conversation, draft_message, with_prompt
 from serve.guarding import guard_of, held_json
 from serve.metrics import Metrics
-from serve.prompting import Prompt, compose
+from serve.prompting import compose
 from serve.questions import check_question
+from serve.turn import Turn
 from serve.verified import VERIFIED, Verify, may_be_verified, verify_nothing
 
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """A question that is ready to be answered."""
-
-    bot: BotName
-    conversation: Conversation
-    prompt: Prompt
-    """What the engine sees: the bot's system prompt, the history, the question and what was found for it."""
-    asked: tuple[Message, ...]
-    """Messages to record, oldest first; the answer hangs on the last one. A retry's question is recorded already."""
-    answer_id: str
-    sampling: Sampling
-    wishes: Wishes = PLAIN
-    route: Route | None = None
-    """Set where an operator asked for one version; else the rollout decides."""
-    verified: Hit | None = None
-    """Set where an operator's words are the answer, as they stand."""
+__all__ = ["Turn", "Turns"]
 
 
 class Turns:
@@ -69,6 +54,7 @@ class Turns:
         search: Search = find_nothing,
         fit: Fit = fit_nothing,
         verify: Verify = verify_nothing,
+        base_model: str = "",
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._store = store
@@ -78,6 +64,7 @@ class Turns:
         self._search = search
         self._fit = fit
         self._verify = verify
+        self._base_model = base_model
         self._now = now
         self._running: dict[asyncio.Task[Delta], Answering] = {}
         self._is_stopping = False
@@ -132,29 +119,34 @@ class Turns:
         sampling: Sampling,
         wishes: Wishes = PLAIN,
         route: Route | None = None,
+        metadata_json: str = "",
+        is_alone: bool = True,
     ) -> Turn:
-        """A turn whose history the caller sent along; it becomes a conversation of its own.
+        """A turn whose history the caller sent along; what of that is recorded is not recorded again (`serve.calls`).
 
-        A caller's system message is put after the bot's own. Raises InvalidInput where the last message is no question.
+        A caller's system message is put after the bot's own. One of several answers (not `is_alone`) begins anew with
+        all its history, as the others do. Raises InvalidInput where the last message is no question.
         """
         if not messages or messages[-1]["role"] != "user":
             raise InvalidInput(
                 "must end with a user message", subject="messages", remedy="Put the question last.", param="messages"
             )
-        check_question(text := messages[-1]["content"])
-        conversation = draft_conversation(bot, owner=owner, source=Source.API, question=text, at=self._now())
-        asked = draft_history(conversation, messages, at=self._now())
+        check_question(messages[-1]["content"])
+        place = partial(place_call, self._store) if is_alone else begin_call
+        call = await place(bot, owner=owner, messages=messages, at=self._now())
         extra = [m["content"] for m in messages if m["role"] == "system"]
         said = [m for m in messages if m["role"] != "system"]
         turn = Turn(
             bot=bot.bot_name,
-            conversation=conversation,
+            conversation=call.conversation,
             prompt=compose(bot, said, search=self._search, extra=extra),
-            asked=asked,
+            asked=call.asked,
             answer_id=new_id(),
             sampling=sampling,
             wishes=wishes,
             route=route,
+            path=call.path,
+            metadata_json=metadata_json,
         )
         return await self._verified(bot, turn)
 
@@ -251,10 +243,9 @@ class Turns:
         answering.note(Delta(hit.pair.answer, Finish.STOP))
         pieces.put_nowait(Delta(hit.pair.answer))
         answer = self._draft_answer(turn, answering, source=Source.VERIFIED)
-        messages = (*turn.asked, answer)
-        await self._store.write(
-            partial(record_verified_turn, conversation=turn.conversation, messages=messages, hit=hit)
-        )
+        messages, paths = (*turn.asked, answer), paths_of(turn.path, answer)
+        keep = partial(record_verified_turn, conversation=turn.conversation, messages=messages, hit=hit, paths=paths)
+        await self._store.write(keep)
         self._metrics.quoted(answer)
         return answering.last_delta
 
@@ -277,15 +268,18 @@ class Turns:
             completion_tokens=answering.completion_tokens,
             sampling_json=json.dumps(asdict(turn.sampling) | turn.wishes.told()),
             held_json=held_json(answering.held),
+            base_model=self._base_model,
         )
         grounds = Grounds(turn.prompt.system, turn.prompt.found.passages)
-        told = Told(turn.conversation, (*turn.asked, answer), grounds)
+        told = Told(turn.conversation, (*turn.asked, answer), grounds, paths_of(turn.path, answer))
         await self._store.write_row(conversations.record_turns, told)
         self._metrics.answered(route.name, answer)
 
     def _draft_answer(self, turn: Turn, answering: Answering, *, source: Source) -> Message:
-        asked, at = turn.asked[-1].message_id, self._now()
-        return draft_answer(turn.conversation, turn.answer_id, answering, source=source, parent_id=asked, at=at)
+        asked = turn.asked[-1].message_id
+        about = (turn.conversation, turn.answer_id, answering)
+        answer = draft_answer(*about, source=source, parent_id=asked, at=self._now())
+        return replace(answer, metadata_json=turn.metadata_json)
 
     def _chat_turn(self, bot: Bot, conversation: Conversation, said: Sequence[Message]) -> Turn:
         chat = [ChatMessage(role=message.role, content=message.content) for message in said]

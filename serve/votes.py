@@ -13,6 +13,7 @@ from collect import conversations, feedback
 from collect.feedback import Opinion, Said
 from collect.store import Store
 from nightschool.errors import InvalidInput, NotFound
+from nightschool.owners import belongs_to
 from nightschool.records import Feedback, utc_now
 from serve.metrics import Metrics
 from serve.pace import Pace
@@ -40,8 +41,8 @@ class Votes:
         """
         _check(opinion)
         self._pace.spend(owner)
-        await self._owned(message_id, owner=owner, is_operator=is_operator)
-        said = Said(message_id, owner, opinion, self._now())
+        voter = await self._voter(message_id, owner=owner, is_operator=is_operator)
+        said = Said(message_id, voter, opinion, self._now())
         heard = await self._store.write_row(feedback.record_opinions, said)
         if heard.is_new:
             self._metrics.voted(heard.feedback)
@@ -49,8 +50,8 @@ class Votes:
 
     async def read(self, message_id: str, *, owner: str, is_operator: bool = False) -> Feedback:
         """The owner's own opinion. Raises NotFound where there is none or the answer is somebody else's."""
-        await self._owned(message_id, owner=owner, is_operator=is_operator)
-        found = await self._store.read(partial(feedback.feedback_of, message_id=message_id, voter=owner))
+        voter = await self._voter(message_id, owner=owner, is_operator=is_operator)
+        found = await self._store.read(partial(feedback.feedback_of, message_id=message_id, voter=voter))
         if found is None:
             raise NotFound("has no feedback", subject=message_id, remedy="POST /v1/feedback gives some.")
         return found
@@ -59,7 +60,8 @@ class Votes:
         """The owner's opinions by message id."""
         return await self._store.read(partial(feedback.feedback_in, conversation_id=conversation_id, voter=owner))
 
-    async def _owned(self, message_id: str, *, owner: str, is_operator: bool) -> None:
+    async def _voter(self, message_id: str, *, owner: str, is_operator: bool) -> str:
+        """Who votes: whoever asked, which behind a key may be a person; an operator on what others asked."""
         missing = NotFound(
             "is not an answer you asked for",
             subject=repr(message_id),
@@ -73,8 +75,11 @@ class Votes:
             )
         except NotFound:
             raise missing from None
-        if not is_operator and conversation.owner != owner:
+        if belongs_to(conversation.owner, owner):
+            return conversation.owner
+        if not is_operator:
             raise missing
+        return owner
 
 
 def _check(opinion: Opinion) -> None:

@@ -1,9 +1,9 @@
 """How much one person can move: votes of a day, training rows, exam rows. The excess is left out and counted.
 
-A person is a browser. Imports are nobody's, and an API key stands for an application with many people behind it, whom
-the record does not know apart: neither is bounded here, so whoever hands out a key answers for its users. A training
-row of which an operator ruled on every answer counts for nobody; in the exam a person's conversations are bounded all
-the same, since they decide what is asked. The oldest rows stay, so that more of one person displace nothing.
+A person is a browser, or whom an API caller names (`user`). Imports are nobody's, and an API key alone stands for an
+application with many people behind it: neither is bounded here, so whoever hands one out answers for its users. A
+training row of which an operator ruled on every answer counts for nobody; in the exam a person's conversations are
+bounded all the same, since they decide what is asked. The oldest rows stay: more of one person displace nothing.
 """
 
 from collections import Counter
@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from nightschool.owners import is_key
 from tune.rows import Named
 from tune.snapshot import Opinion, Snapshot
-from tune.split import IMPORT, KEY_PREFIX
+from tune.split import IMPORT
 
 FEW_ROWS: Final = 5
 """So many rows of one person are never too many: a share of a small set would be none."""
@@ -42,7 +43,7 @@ class PacedVotes(NamedTuple):
 
 
 def is_person(owner: str) -> bool:
-    return owner != IMPORT and not owner.startswith(KEY_PREFIX)
+    return owner != IMPORT and not is_key(owner)
 
 
 def bound_votes(snapshot: Snapshot, *, votes_a_day: int) -> PacedVotes:

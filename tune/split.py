@@ -17,12 +17,12 @@ from typing import Final, NamedTuple, Self
 
 import numpy as np
 
+from nightschool.owners import is_key
 from tune.contested import FREE, Knots, settle_contested
 from tune.duplicates import Forest, largest_share
 from tune.snapshot import Talk
 
 IMPORT: Final = "import"
-KEY_PREFIX: Final = "key:"
 
 
 class Side(StrEnum):
@@ -214,7 +214,7 @@ def _fixed_side(talk: Talk, trained_before: frozenset[str]) -> Side | None:
 def _person(talk: Talk) -> str | None:
     # An API key stands for a whole application with many people behind it, so its conversations are split one by one:
     # all on one side would leave a bot that is used by API alone without training or without examination.
-    return None if talk.owner == IMPORT or talk.owner.startswith(KEY_PREFIX) else talk.owner
+    return None if talk.owner == IMPORT or is_key(talk.owner) else talk.owner
 
 
 def _fraction(seed: int, *names: str) -> float:

@@ -30,6 +30,7 @@ from collect.migrations.m018_eval_messages import EVAL_MESSAGES
 from collect.migrations.m019_audit_chain import AUDIT_CHAIN
 from collect.migrations.m020_originals import ORIGINALS
 from collect.migrations.m021_chat_settings import CHAT_SETTINGS
+from collect.migrations.m022_calls import CALLS
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
@@ -62,6 +63,7 @@ MIGRATIONS: Final = (
     Migration("m019_audit_chain", AUDIT_CHAIN),
     Migration("m020_originals", ORIGINALS),
     Migration("m021_chat_settings", CHAT_SETTINGS),
+    Migration("m022_calls", CALLS),
 )
 """Oldest first. A released one is never edited."""
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from collect.calls import CallPath
 from collect.conversations import record_turn
 from collect.events import append_event
 from collect.store import Cursor
@@ -44,9 +45,16 @@ BY_VOTE: Final = "vote"
 """Who stands in the audit for a person who voted."""
 
 
-def record_verified_turn(cursor: Cursor, *, conversation: Conversation, messages: Sequence[Message], hit: Hit) -> None:
+def record_verified_turn(
+    cursor: Cursor,
+    *,
+    conversation: Conversation,
+    messages: Sequence[Message],
+    hit: Hit,
+    paths: Sequence[CallPath] = (),
+) -> None:
     """Keep a turn whose answer, the last message, is a copy of `hit`."""
-    record_turn(cursor, conversation=conversation, messages=messages)
+    record_turn(cursor, conversation=conversation, messages=messages, paths=paths)
     answer = messages[-1]
     kept = {"message_id": answer.message_id, "bot": answer.bot, "from_id": hit.pair.message_id, "score": hit.score}
     cursor.execute(KEEP, kept)

@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse, Response
 
 from nightschool.engine import Delta, Wishes
 from nightschool.errors import NightschoolError, Unavailable
+from nightschool.owners import person_behind
 from serve.api.auth import Caller, require_key
 from serve.api.bodies import read_body
 from serve.api.connection import EventStream, unless_left
@@ -80,11 +81,13 @@ async def _begin(parts: Parts, body: ChatBody, caller: Caller, wishes: Wishes) -
         )
     turn = await parts.turns.begin_api(
         bot,
-        owner=caller.owner,
+        owner=person_behind(caller.owner, body.end_user, secret=parts.secrets.cookie_key),
         messages=[message.to_message() for message in body.messages],
         sampling=body.to_sampling(bot.sampling),
         wishes=wishes,
         route=route,
+        metadata_json=body.metadata_json,
+        is_alone=(body.n or 1) == 1,
     )
     return await parts.turns.pin(turn)
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from collect import erase
 from deploy.erasing import Certificate
 from nightschool.errors import InvalidInput, NotFound
+from nightschool.owners import person_behind
 from serve.api.auth import Authority, Caller
 from serve.api.bodies import read_body
 from serve.parts import Parts
@@ -23,6 +24,8 @@ class EraseBody(BaseModel):
 
     conversation: str = Field(default="", max_length=200)
     user: str = Field(default="", max_length=400)
+    end_user: str = Field(default="", max_length=2_000)
+    """Of a `user` that is a key: one person behind it, as the key's caller names them."""
     reason: str = Field(default="", max_length=2_000)
 
 
@@ -33,7 +36,8 @@ def add_erasures(router: APIRouter, parts: Parts, operator: Authority) -> None:
         if bool(body.conversation) == bool(body.user):
             raise InvalidInput("must be one of both", subject="conversation or user", remedy="Name one.", param="user")
         kind: erase.Kind = "conversation" if body.conversation else "user"
-        subject = body.conversation or body.user
+        secret = parts.secrets.cookie_key
+        subject = body.conversation or person_behind(body.user, body.end_user, secret=secret)
         asked = await parts.eraser.erase(kind, subject, actor=caller.actor, reason=body.reason, at_once=True)
         erasure = asked.erasure
         return {

@@ -3,7 +3,9 @@
 Served, harmless, or refused by name: nothing is passed over that would change the answer. Does not know the bots.
 """
 
+import json
 from collections.abc import Mapping, Set
+from itertools import islice
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -20,6 +22,9 @@ MAX_NAME_CHARS: Final = 80
 MAX_MESSAGES: Final = 512
 """Each becomes a row of the record."""
 SEED_BOUND: Final = 2**63
+METADATA_PAIRS: Final = 16
+METADATA_NAME_CHARS: Final = 64
+METADATA_CHARS: Final = 512
 IGNORED: Final = frozenset(
     {
         "metadata",
@@ -32,7 +37,7 @@ IGNORED: Final = frozenset(
         "user",
     }
 )
-"""Say something about a request, not about its answer."""
+"""Say something about a request, not about its answer. Who asked, and `metadata`, are recorded."""
 INERT: Final[Mapping[str, tuple[object, ...]]] = {
     "audio": (None,),
     "function_call": (None, "none"),
@@ -151,6 +156,24 @@ class ChatBody(WishedBody):
     @property
     def wants_usage(self) -> bool:
         return self.stream_options is not None and bool(self.stream_options.include_usage)
+
+    @property
+    def end_user(self) -> str:
+        """Who asks behind the key, as the caller calls them; empty where that is not said."""
+        named = (self.model_extra or {}).get("safety_identifier") or (self.model_extra or {}).get("user")
+        return named if isinstance(named, str) else ""
+
+    @property
+    def metadata_json(self) -> str:
+        """What OpenAI would keep of `metadata`: up to sixteen short texts; empty where there are none."""
+        given = (self.model_extra or {}).get("metadata")
+        pairs = given.items() if isinstance(given, dict) else ()
+        kept = {
+            name: value
+            for name, value in pairs
+            if isinstance(value, str) and len(name) <= METADATA_NAME_CHARS and len(value) <= METADATA_CHARS
+        }
+        return json.dumps(dict(islice(kept.items(), METADATA_PAIRS)), sort_keys=True) if kept else ""
 
     def check_extras(self, *, is_lenient: bool = False) -> list[str]:
         """Names of what is not served and was passed over; raises BadParameter for it where nobody is lenient."""

@@ -20,6 +20,9 @@ def erase(
     user: Annotated[
         str | None, typer.Option("--user", help="A browser's id, key:NAME with all people behind it, or one of them.")
     ] = None,
+    end_user: Annotated[
+        str, typer.Option("--end-user", help="Of a key: one person, as its caller names them (`user`).")
+    ] = "",
     reason: Annotated[str, typer.Option("--reason", help="Why; kept in the audit.")] = "",
     as_json: JsonFlag = False,
 ) -> None:
@@ -31,7 +34,7 @@ def erase(
     """
     if (conversation is None) == (user is None):
         raise InvalidInput("must be one of both", subject="--conversation or --user", remedy="Name one.")
-    body = {"conversation": conversation or "", "user": user or "", "reason": reason}
+    body = {"conversation": conversation or "", "user": user or "", "end_user": end_user, "reason": reason}
     with server_of(context, timeout_s=BULK_TIMEOUT_S) as server:
         done = server.post("/ops/erase", body)
     if as_json:

@@ -40,6 +40,7 @@ RELEASED = {
     "m019_audit_chain": "68bcd6bba40b7079",
     "m020_originals": "eb51edbcf39acd3e",
     "m021_chat_settings": "9d741c471436d213",
+    "m022_calls": "f7def31cba5fb23e",
 }
 
 

@@ -1,0 +1,31 @@
+"""A question that is ready to be answered, whoever asked it. Does not know how it is answered (`serve.turns`)."""
+
+from dataclasses import dataclass
+
+from collect.verified.pairs import Hit
+from deploy.rollout import Route
+from nightschool.engine import PLAIN, Wishes
+from nightschool.records import BotName, Conversation, Message, Sampling
+from serve.prompting import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A question that is ready to be answered."""
+
+    bot: BotName
+    conversation: Conversation
+    prompt: Prompt
+    """What the engine sees: the bot's system prompt, the history, the question and what was found for it."""
+    asked: tuple[Message, ...]
+    """Messages to record, oldest first; the answer hangs on the last one. A retry's question is recorded already."""
+    answer_id: str
+    sampling: Sampling
+    wishes: Wishes = PLAIN
+    route: Route | None = None
+    """Set where an operator asked for one version; else the rollout decides."""
+    verified: Hit | None = None
+    """Set where an operator's words are the answer, as they stand."""
+    path: str = ""
+    """Of an API call, by which the next one finds it."""
+    metadata_json: str = ""
