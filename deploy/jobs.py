@@ -17,6 +17,7 @@ from collect import jobs
 from collect.jobs import Job, JobError, JobOrder, JobOutcome, JobState
 from deploy.job_work import PREFIX, Workshop, do_job
 from nightschool.errors import NightschoolError
+from nightschool.tasks import TasksByName
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +27,7 @@ class Jobs:
 
     def __init__(self, shop: Workshop, *, tasks: asyncio.TaskGroup) -> None:
         self._shop = shop
-        self._tasks = tasks
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._tasks = TasksByName(tasks)
         # Guards the time between a job's folder and its row, in which `go_on` would take it for a rest.
         self._beginning = asyncio.Lock()
 
@@ -43,7 +43,7 @@ class Jobs:
             except NightschoolError:
                 shutil.rmtree(folder.root)
                 raise
-            self._own(job)
+            self._tasks.start(job.job_id, self._work(job))
         return job
 
     async def pause(self, job: Job) -> Job:
@@ -59,8 +59,8 @@ class Jobs:
     async def resume(self, job: Job) -> Job:
         """Raises InvalidInput where it is not paused."""
         resumed = await self._shop.move(job, JobState.QUEUED, "Fine-tuning job resumed and queued")
-        await self._until_ended(job)
-        self._own(resumed)
+        await self._tasks.stop(job.job_id)
+        self._tasks.start(resumed.job_id, self._work(resumed))
         return resumed
 
     async def go_on(self) -> None:
@@ -68,34 +68,20 @@ class Jobs:
         async with self._beginning:
             unfinished = await self._shop.store.read(jobs.unfinished_jobs)
             for job in unfinished:
-                if job.state is not JobState.PAUSED and job.job_id not in self._running:
+                if job.state is not JobState.PAUSED and job.job_id not in self._tasks.names:
                     log.info("job=%s goes on", job.job_id)
-                    self._own(job)
-            kept = {job.job_id for job in unfinished} | set(self._running)
+                    self._tasks.start(job.job_id, self._work(job))
+            kept = {job.job_id for job in unfinished} | self._tasks.names
             await asyncio.to_thread(_remove_others, self._shop.home.jobs, kept)
 
     async def close(self) -> None:
         """Stop the jobs in flight; the next start goes on with them."""
-        tasks = set(self._running.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._tasks.stop_all()
 
     async def _stop(self, job: Job, to: JobState, message: str) -> Job:
         stopped = await self._shop.move(job, to, message)
-        await self._until_ended(job)
+        await self._tasks.stop(job.job_id)
         return stopped
-
-    async def _until_ended(self, job: Job) -> None:
-        if task := self._running.get(job.job_id):
-            task.cancel()
-            await asyncio.wait({task})
-
-    def _own(self, job: Job) -> None:
-        task = self._tasks.create_task(self._work(job))
-        self._running[job.job_id] = task
-        task.add_done_callback(lambda _: self._running.pop(job.job_id, None))
 
     async def _work(self, job: Job) -> None:
         """The job to its end, from wherever it stands. Raises nothing: the record says why it failed."""

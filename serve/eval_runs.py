@@ -18,6 +18,7 @@ from collect import eval_outputs, eval_runs
 from collect.eval_runs import EvalRun, RunError, RunOrder, RunState, Tally
 from collect.evals import Eval
 from nightschool.errors import NightschoolError
+from nightschool.tasks import TasksByName
 from serve.eval_rows import Source, lay_rows
 from serve.eval_work import Desk, do_run
 
@@ -32,8 +33,7 @@ class EvalRuns:
 
     def __init__(self, desk: Desk, *, tasks: asyncio.TaskGroup) -> None:
         self._desk = desk
-        self._tasks = tasks
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._tasks = TasksByName(tasks)
         self._places = asyncio.Semaphore(AT_WORK)
         # By owner: whose run is at work. Locks are handed on in the order in which they were asked for.
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -57,13 +57,13 @@ class EvalRuns:
             except NightschoolError:
                 file.unlink()
                 raise
-            self._own(run)
+            self._tasks.start(run.run_id, self._work(run))
         return run
 
     async def cancel(self, run: EvalRun) -> EvalRun:
         """Raises InvalidInput where it is over."""
         canceled = await self._move(run, RunState.CANCELED)
-        await self._until_ended(run.run_id)
+        await self._tasks.stop(run.run_id)
         self._desk.home.eval_rows(run.run_id).unlink(missing_ok=True)
         return canceled
 
@@ -83,38 +83,24 @@ class EvalRuns:
         async with self._beginning:
             unfinished = await self._desk.store.read(eval_runs.unfinished_runs)
             for run in unfinished:
-                if run.run_id not in self._running:
+                if run.run_id not in self._tasks.names:
                     log.info("run=%s goes on", run.run_id)
-                    self._own(run)
-            kept = {run.run_id for run in unfinished} | set(self._running)
+                    self._tasks.start(run.run_id, self._work(run))
+            kept = {run.run_id for run in unfinished} | self._tasks.names
             await asyncio.to_thread(_remove_others, self._desk.home.evals, kept)
 
     async def close(self) -> None:
         """Stop the runs in flight; the next start goes on with them."""
-        tasks = set(self._running.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._tasks.stop_all()
 
     async def _end_for_good(self, run_id: str) -> None:
-        await self._until_ended(run_id)
+        await self._tasks.stop(run_id)
         self._desk.home.eval_rows(run_id).unlink(missing_ok=True)
-
-    async def _until_ended(self, run_id: str) -> None:
-        if task := self._running.get(run_id):
-            task.cancel()
-            await asyncio.wait({task})
 
     async def _move(self, run: EvalRun, to: RunState, *, error: RunError | None = None) -> EvalRun:
         return await self._desk.store.write(
             partial(eval_runs.move_run, run_id=run.run_id, to=to, at=self._desk.now(), error=error)
         )
-
-    def _own(self, run: EvalRun) -> None:
-        task = self._tasks.create_task(self._work(run))
-        self._running[run.run_id] = task
-        task.add_done_callback(lambda _: self._running.pop(run.run_id, None))
 
     async def _work(self, run: EvalRun) -> None:
         """The run to its end, from wherever it stands. Raises nothing: the record says why it failed."""

@@ -3,9 +3,8 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from copy import deepcopy
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,8 @@ import httpx
 import openai
 import pytest
 
-from collect import eval_runs, keys
+from collect import eval_runs
 from nightschool.evals_part import EvalsSettings
-from nightschool.records import utc_now
 from nightschool.settings import Settings
 from serve.parts import Parts
 
@@ -77,19 +75,6 @@ def generated(model: str = "support", template: str = "{{item.q}}", *rows: Any) 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"evals": EvalsSettings(max_key_runs=3, max_run_rows=200, max_key_bytes=60_000)})
-
-
-@pytest.fixture
-async def mine(url: str, user_key: str) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=user_key, max_retries=0) as client:
-        yield client
-
-
-@pytest.fixture
-async def theirs(url: str, parts: Parts) -> AsyncIterator[openai.AsyncOpenAI]:
-    key = await parts.store.write(partial(keys.create_key, name="other", scope="user", at=utc_now()))
-    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0) as client:
-        yield client
 
 
 async def make(client: openai.AsyncOpenAI, *criteria: Any, config: Any = CUSTOM) -> str:

@@ -3,17 +3,14 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator, Callable
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import openai
 import pytest
 
-from collect import keys
 from nightschool.fine_tuning_part import FineTuningSettings
-from nightschool.records import utc_now
 from nightschool.settings import Settings
 from serve.parts import Parts
 
@@ -34,19 +31,6 @@ def settings(settings: Settings) -> Settings:
 
 
 NewClient = Callable[[str], Any]
-
-
-@pytest.fixture
-async def mine(url: str, user_key: str) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=user_key, max_retries=0) as client:
-        yield client
-
-
-@pytest.fixture
-async def theirs(url: str, parts: Parts) -> AsyncIterator[openai.AsyncOpenAI]:
-    key = await parts.store.write(partial(keys.create_key, name="other", scope="user", at=utc_now()))
-    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0) as client:
-        yield client
 
 
 async def test_a_file_is_taken_listed_read_and_deleted(mine: openai.AsyncOpenAI, parts: Parts) -> None:

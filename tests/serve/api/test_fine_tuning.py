@@ -4,8 +4,6 @@ import asyncio
 import csv
 import json
 import random
-from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +11,7 @@ import httpx
 import openai
 import pytest
 
-from collect import keys
 from nightschool.fine_tuning_part import FineTuningSettings
-from nightschool.records import utc_now
 from nightschool.settings import Settings
 from serve.parts import Parts
 
@@ -41,19 +37,6 @@ def jsonl(rows: list[Any]) -> bytes:
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"fine_tuning": FineTuningSettings(max_key_jobs=3)})
-
-
-@pytest.fixture
-async def mine(url: str, user_key: str) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=user_key, max_retries=0) as client:
-        yield client
-
-
-@pytest.fixture
-async def theirs(url: str, parts: Parts) -> AsyncIterator[openai.AsyncOpenAI]:
-    key = await parts.store.write(partial(keys.create_key, name="other", scope="user", at=utc_now()))
-    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0) as client:
-        yield client
 
 
 @pytest.fixture
