@@ -29,7 +29,7 @@ test:  ## set up with the development group, then every tier that this machine c
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
 	$(RUN)/lint-imports
-	$(RUN)/python -m pytest -n 2 --dist loadgroup -m "not gpu"
+	$(RUN)/python -m pytest -n 2 -m "not gpu"
 
 bench:  ## every benchmark, the quick way
 	@scripts/bootstrap dev

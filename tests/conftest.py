@@ -2,12 +2,16 @@
 
 import importlib.util
 import os
+import re
 import shutil
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 import duckdb
 import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from collect.migrations.runner import migrate
 
@@ -36,16 +40,27 @@ def missing_tool(tier: str) -> str | None:
     raise ValueError(tier)
 
 
-HEAVY: Final = ("engine", "train", "browser")
+HEAVY: Final = re.compile(r"mark\.(?:engine|train|browser)\b")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # Where tests are spread over processes (make test), what starts engines, trainers and browsers stays one at a time
-    # in one of them, and comes first, since it takes the longest.
-    heavy = [item for item in items if any(item.get_closest_marker(tier) for tier in HEAVY)]
-    for item in heavy:
-        item.add_marker(pytest.mark.xdist_group("heavy"))
-    items.sort(key=set(heavy).__contains__, reverse=True)
+class OneMachine(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Files that start engines, trainers or browsers run one after the other in one process, all others beside them."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "heavy" if is_heavy(file) else file
+
+
+@cache
+def is_heavy(file: str) -> bool:
+    return HEAVY.search((Path(__file__).parents[1] / file).read_text()) is not None
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> OneMachine:
+    return OneMachine(config, log)
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     for tier in ("engine", "train", "browser", "gpu"):
         lack = missing_tool(tier)
         may_skip = tier == "gpu" or not os.environ.get("CI")

@@ -224,5 +224,5 @@ def test_the_record_holds_what_the_model_does(blank_record: Path, tmp_path: Path
     RecordMachine.empty = Path(shutil.copy(blank_record, tmp_path / "record.duckdb"))
     run_state_machine_as_test(
         RecordMachine,
-        settings=settings(max_examples=15, stateful_step_count=20, deadline=None, derandomize=True, database=None),
+        settings=settings(max_examples=8, stateful_step_count=20, deadline=None, derandomize=True, database=None),
     )
