@@ -147,7 +147,7 @@ async def test_a_trainer_that_starves_is_started_again_with_a_better_place(tmp_p
         for _ in "abcdefgh"
     ]
     try:
-        await run(tmp_path / "run", script, windows=Windows(starving_s=3))
+        await run(tmp_path / "run", script, timeout_s=90, windows=Windows(starving_s=3))
     finally:
         for process in busy:
             process.kill()

@@ -246,7 +246,7 @@ def test_a_row_that_was_cut_is_reported(base_model: Path, tmp_path: Path, caplog
     report = json.loads((run / "encoding.json").read_text())
     assert report["too_long_rows"] > 0
     assert report["rows"] == 20 - report["too_long_rows"]
-    assert f"{report['too_long_rows']} rows were too long" in caplog.text
+    assert f"{report['too_long_rows']} rows were left out" in caplog.text
     manifest = read_manifest(run / "adapter")
     assert manifest is not None
     assert manifest.about["too_long_rows"] == report["too_long_rows"]
