@@ -21,6 +21,7 @@ from deploy.queue import Queue
 from nightschool.bots import Bot, BotShelf
 from nightschool.errors import Busy, NightschoolError
 from nightschool.records import BotName, Cycle, utc_now
+from nightschool.tasks import TasksByName
 from nightschool.timetable import SchedulePart
 
 Trigger = Literal["schedule", "catch-up", "operator"]
@@ -79,11 +80,10 @@ class Nights:
         self._runner = runner
         self._store = store
         self._shelf = shelf
-        self._tasks = tasks
+        self._tasks = TasksByName(tasks)
         self._tidy = tidy
         self._now = now
         self._looked_at = now()
-        self._running: dict[str, asyncio.Task[None]] = {}
         self._standing: dict[BotName, _Standing] = {}
         # Guards the time between a cycle's row and its task, in which `resume` would take it for a dead server's, and
         # what a night may find on the disk while old ones are tidied away.
@@ -134,14 +134,13 @@ class Nights:
         """Go on with the cycles that a dead server left running."""
         async with self._beginning:
             for cycle in await self._runner.interrupted():
-                if cycle.cycle_id not in self._running:
+                if cycle.cycle_id not in self._tasks.names:
                     log.info("bot=%s cycle=%s resumed", cycle.bot, cycle.cycle_id)
-                    self._own(cycle)
+                    self._tasks.start(cycle.cycle_id, self._go_to_school(cycle))
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Stop the nights in flight; the next start goes on with them."""
-        for task in list(self._running.values()):
-            task.cancel()
+        await self._tasks.stop_all()
 
     async def run_clock(self) -> None:
         """Begin nights as they come due, and now and then those that were missed; until cancelled."""
@@ -227,13 +226,8 @@ class Nights:
     ) -> Cycle:
         async with self._beginning:
             cycle = await self._runner.claim(bot, trigger=trigger, actor=actor, force=force, local_date=local_date)
-            self._own(cycle)
+            self._tasks.start(cycle.cycle_id, self._go_to_school(cycle))
         return cycle
-
-    def _own(self, cycle: Cycle) -> None:
-        task = self._tasks.create_task(self._go_to_school(cycle))
-        self._running[cycle.cycle_id] = task
-        task.add_done_callback(lambda _: self._running.pop(cycle.cycle_id, None))
 
     async def _go_to_school(self, cycle: Cycle) -> None:
         try:
@@ -265,4 +259,4 @@ async def run_nights(
             yield nights
         finally:
             clock.cancel()
-            nights.close()
+            await nights.close()
