@@ -10,14 +10,14 @@ from typing import Any, Final
 
 from collect.lookup import find_rows
 from collect.store import Cursor
+from nightschool.owners import belonging
 from nightschool.records import ChatMessage
 
-LOGGED: Final = """
+LOGGED: Final = f"""
 select m.message_id, m.conversation_id, m.bot, m.content, m.finish, m.version, m.source, m.prompt_tokens,
     m.completion_tokens, m.created_at, m.parent_id, m.position
 from messages as m join conversations as c using (conversation_id)
-where (c.owner = $owner or starts_with(c.owner, $owner || '/user-'))
-     and c.source = 'api' and m.role = 'assistant' and m.source in ('api', 'verified')
+where {belonging("c.owner", "owner")} and c.source = 'api' and m.role = 'assistant' and m.source in ('api', 'verified')
     and m.finish in ('stop', 'length')
 """.strip()
 NEWEST: Final = f"""

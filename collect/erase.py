@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, NamedTuple
 from collect.events import append_event
 from collect.store import Cursor
 from nightschool.errors import NotFound
+from nightschool.owners import belonging
 from nightschool.records import BotName, Event
 
 Kind = Literal["conversation", "user", "age"]
@@ -28,9 +29,8 @@ from duckdb_columns() as c join duckdb_tables() as t using (schema_name, table_n
 where c.schema_name = 'main' and not t.temporary and list_contains($names, c.column_name)
 order by c.table_name, c.column_name
 """
-OF_OWNER: Final = """
-select conversation_id from conversations where owner = $subject or starts_with(owner, $subject || '/user-')
-"""
+OF_OWNER: Final = f"select conversation_id from conversations where {belonging('owner', 'subject')}"
+MINE: Final = belonging("voter", "subject")
 OF_AGE: Final = """
 select m.conversation_id
 from messages as m join conversations as c using (conversation_id)
@@ -43,14 +43,11 @@ BOTS_OF: Final = "select distinct bot from conversations where conversation_id i
 MESSAGES_OF: Final = "select message_id from messages where conversation_id in (select unnest($ids::text[]))"
 BEGIN: Final = "select min(created_at) from messages where message_id in (select unnest($ids::text[]))"
 TEXTS_OF: Final = "select content from messages where conversation_id in (select unnest($ids::text[]))"
-VOTED: Final = "select message_id, bot from {table} where voter = $subject or starts_with(voter, $subject || '/user-')"
+VOTED: Final = f"select message_id, bot from {{table}} where {MINE}"
 SAID: Final = """
 select comment from {table} where {chosen} union all select ideal_answer from {table} where {chosen}
 """
-UNVOTE: Final = "delete from {table} where voter = $subject or starts_with(voter, $subject || '/user-')"
 CHOSEN: Final = "{column} in (select unnest($ids::text[]))"
-GRADED: Final = "json_extract_string(item_json, '$.id') in (select unnest($ids::text[]))"
-"""Of an answer that a caller's eval took from the log, which copies it word for word."""
 VOTES: Final = ("feedback", "feedback_history")
 PROMPTS_OF: Final = """
 select distinct system_hash from messages
@@ -151,7 +148,7 @@ def last_aged(cursor: Cursor, *, bot: BotName) -> datetime | None:
 def texts_of(cursor: Cursor, *, doomed: Doomed, subject: str) -> list[str]:
     """What would be erased, word for word: to be looked for where it ought not to be."""
     texts = cursor.execute(TEXTS_OF, {"ids": list(doomed.conversation_ids)}).fetchall()
-    mine = CHOSEN.format(column="message_id") + " or voter = $subject"
+    mine = f"{CHOSEN.format(column='message_id')} or {MINE}"
     for table in VOTES:
         wanted = {"ids": list(doomed.message_ids), "subject": subject}
         texts += cursor.execute(SAID.format(table=table, chosen=mine), wanted).fetchall()
@@ -174,11 +171,9 @@ def erase_rows(cursor: Cursor, *, wish: Wish, aged: Sequence[str] = ()) -> Erasu
         rows.take(cursor, table, CHOSEN.format(column=column), {"ids": list(doomed.message_ids)})
     for table, column in _named_by(cursor, NAMES_CONVERSATION):
         rows.take(cursor, table, CHOSEN.format(column=column), {"ids": list(doomed.conversation_ids)})
-    rows.take(cursor, "eval_outputs", GRADED, {"ids": list(doomed.message_ids)})
     if wish.kind == "user":
-        mine = "voter = $subject or starts_with(voter, $subject || '/user-')"
         for table in VOTES:
-            rows.take(cursor, table, mine, {"subject": wish.subject})
+            rows.take(cursor, table, MINE, {"subject": wish.subject})
     cursor.execute(FORGET_PROMPTS, {"hashes": prompts})
     erasure = Erasure(
         wish.erasure_id, wish.kind, hash_subject(wish.subject), wish.actor, wish.reason, wish.at, doomed.bots,

@@ -14,6 +14,12 @@ PERSON: Final = "/user-"
 DIGITS: Final = 16
 
 
+def belonging(column: str, parameter: str) -> str:
+    """SQL that is true where `column` names the owner that `$parameter` does or, where that is a key, a person's behind
+    it."""
+    return f"({column} = ${parameter} or starts_with({column}, ${parameter} || '{PERSON}'))"
+
+
 def person_behind(owner: str, user: str, *, secret: str) -> str:
     """The owner of what a key's caller asks for `user`, by whatever the caller calls them; without one the key's."""
     if not user.strip():
