@@ -106,11 +106,7 @@ def add_transfer(router: APIRouter, parts: Parts, operator: Authority) -> None:
         name = parts.shelf.find(asked.bot).bot_name
         with tempfile.TemporaryFile(dir=parts.home.temp) as body:
             await _receive(request, body, max_bytes=max_bytes)
-            wanted, bad, formats = (
-                Import(name, asked.held_out, asked.faq, caller.actor, utc_now()),
-                _Bad(),
-                Counter[str](),
-            )
+            bad, formats = _Bad(), Counter[str]()
             rows = read_file(
                 body,
                 max_bytes=max_bytes * UNPACKED_FACTOR,
@@ -120,6 +116,7 @@ def add_transfer(router: APIRouter, parts: Parts, operator: Authority) -> None:
             if asked.dry_run:
                 done = await asyncio.to_thread(_count, rows, bad)
             else:
+                wanted = Import(name, asked.held_out, asked.faq, caller.actor, utc_now())
                 done = await import_rows(parts.store, rows, wanted=wanted, on_bad=bad.add)
         return ImportRow(
             imported=done.imported,
@@ -163,7 +160,7 @@ async def _answers(parts: Parts, asked: AnswersQuery, caller: Caller) -> Streami
     finally:
         # What is open can be read to its end, and nothing is left where the server is killed.
         target.unlink(missing_ok=True)
-    keep = partial(note, actor=caller.owner, action="exported", subject=f"{rows} answers", at=utc_now(), bot=name)
+    keep = partial(note, actor=caller.actor, action="exported", subject=f"{rows} answers", at=utc_now(), bot=name)
     await parts.store.write(keep)
 
     async def pieces() -> AsyncIterator[bytes]:

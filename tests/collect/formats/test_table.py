@@ -254,7 +254,8 @@ def test_no_row_with_a_part_exchanged_raises(given_: tuple[str, dict[str, Any]],
                         codecs.BOM_UTF16_LE, b'[{"a":', b'{\n"a":']), st.binary(max_size=200))  # fmt: skip
 def test_no_bytes_raise_but_as_bad_input(begin: bytes, rest: bytes) -> None:
     with contextlib.suppress(InvalidInput):
-        read(begin + rest)
+        found, _ = read(begin + rest)
+        assert all(one.reason for one in found if isinstance(one, BadLine))
 
 
 def test_the_page_names_every_format() -> None:
