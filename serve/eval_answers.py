@@ -6,7 +6,7 @@ The bot's prompt, its documents and its guard stand as in a chat. Does not know 
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -16,13 +16,12 @@ from deploy.rollout import Rollout, Route
 from eval.graders.template import Ungraded, fill, look_up
 from nightschool.bots import Bot, BotShelf
 from nightschool.engine import ChatRequest, Delta, Engine
-from nightschool.errors import InvalidInput, Unavailable, UnknownModel
+from nightschool.errors import Unavailable, UnknownModel
 from nightschool.knowledge import Search
 from nightschool.records import ChatMessage, Finish, Sampling, new_id
 from serve.budget import Fit
 from serve.guarding import guard_of
-from serve.prompting import Prompt, compose
-from serve.questions import check_question
+from serve.prompting import Prompt, compose_call
 from serve.tuned import PREFIX, TunedModels
 
 ROLES: Final[Mapping[str, Any]] = {
@@ -82,7 +81,7 @@ async def sample(
 ) -> Sampled:
     """Raises Ungraded or InvalidInput where the row cannot be asked, and what the engine raises."""
     messages = messages_of(asked, item)
-    prompt = _compose(answerers, who.bot, messages)
+    prompt = compose_call(who.bot, messages, search=answerers.search)
     prompt, sampling = await answerers.fit(prompt, generation.sampling)
     async with answerers.slots:
         await answerers.let_people_go_first()
@@ -131,16 +130,6 @@ def _message(given: Any, where: str) -> ChatMessage:
         case {"role": str(role), "content": str(content)} if role in ROLES:
             return ChatMessage(role=ROLES[role], content=content)
     raise Ungraded(f"{where} holds what is no message with a role and a text: {json.dumps(given)[:120]}")
-
-
-def _compose(answerers: Answerers, bot: Bot, messages: Sequence[ChatMessage]) -> Prompt:
-    """As `serve.turns` does for a caller of the API."""
-    if messages[-1]["role"] != "user":
-        raise InvalidInput("must end with a user message", subject="messages", remedy="Put the question last.")
-    check_question(messages[-1]["content"])
-    extra = [message["content"] for message in messages if message["role"] == "system"]
-    said = [message for message in messages if message["role"] != "system"]
-    return compose(bot, said, search=answerers.search, extra=extra)
 
 
 async def _hear(answerers: Answerers, who: Answerer, prompt: Prompt, sampling: Sampling) -> tuple[str, Delta]:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from nightschool.bots import Bot
+from nightschool.errors import InvalidInput
 from nightschool.knowledge import Found, Passage, Search, render
 from nightschool.knowledge_part import KnowledgePart
 from nightschool.records import ChatMessage
+from serve.questions import check_question
 
 NOTHING: Final = Found()
 
@@ -46,6 +48,21 @@ class Prompt:
         # A fine-tuned model has no prompt of its own.
         told = (ChatMessage(role="system", content=self.system),) if self.system else ()
         return (*told, *self.said)
+
+
+def compose_call(bot: Bot, messages: Sequence[ChatMessage], *, search: Search) -> Prompt:
+    """The prompt for what a caller sent along: system messages stand behind the bot's own prompt.
+
+    Raises InvalidInput where the last message is no question.
+    """
+    if not messages or messages[-1]["role"] != "user":
+        raise InvalidInput(
+            "must end with a user message", subject="messages", remedy="Put the question last.", param="messages"
+        )
+    check_question(messages[-1]["content"])
+    extra = [message["content"] for message in messages if message["role"] == "system"]
+    said = [message for message in messages if message["role"] != "system"]
+    return compose(bot, said, search=search, extra=extra)
 
 
 def compose(bot: Bot, said: Sequence[ChatMessage], *, search: Search, extra: Sequence[str] = ()) -> Prompt:

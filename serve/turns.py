@@ -23,7 +23,7 @@ from collect.verified.served import record_verified_turn
 from deploy.rollout import Rollout, Route
 from nightschool.bots import Bot
 from nightschool.engine import PLAIN, ChatRequest, Delta, Engine, Wishes
-from nightschool.errors import InvalidInput, NotFound, Unavailable, UnknownModel
+from nightschool.errors import NotFound, Unavailable, UnknownModel
 from nightschool.knowledge import Search, find_nothing
 from nightschool.records import BotName, ChatMessage, Conversation, Finish, Message, Sampling, Source, new_id, utc_now
 from serve.answering import Answering, end_all
@@ -33,7 +33,7 @@ from serve.calls import begin_call, paths_of, place_call
 from serve.drafts import draft_answer, draft_conversation, draft_message, with_prompt
 from serve.guarding import guard_of, held_json
 from serve.metrics import Metrics
-from serve.prompting import compose
+from serve.prompting import compose, compose_call
 from serve.questions import check_question
 from serve.turn import Turn
 from serve.verified import VERIFIED, Verify, may_be_verified, verify_nothing
@@ -127,19 +127,13 @@ class Turns:
         A caller's system message is put after the bot's own. One of several answers (not `is_alone`) begins anew with
         all its history, as the others do. Raises InvalidInput where the last message is no question.
         """
-        if not messages or messages[-1]["role"] != "user":
-            raise InvalidInput(
-                "must end with a user message", subject="messages", remedy="Put the question last.", param="messages"
-            )
-        check_question(messages[-1]["content"])
+        prompt = compose_call(bot, messages, search=self._search)
         place = partial(place_call, self._store) if is_alone else begin_call
         call = await place(bot, owner=owner, messages=messages, at=self._now())
-        extra = [m["content"] for m in messages if m["role"] == "system"]
-        said = [m for m in messages if m["role"] != "system"]
         turn = Turn(
             bot=bot.bot_name,
             conversation=call.conversation,
-            prompt=compose(bot, said, search=self._search, extra=extra),
+            prompt=prompt,
             asked=call.asked,
             answer_id=new_id(),
             sampling=sampling,
