@@ -26,8 +26,9 @@ import pyarrow as pa
 from collect import conversations, feedback, status
 from collect.conversations import Told, record_turns
 from collect.feedback import Opinion, Said, record_opinions
+from collect.formats.read import read_conversations
 from collect.formats.write import export_conversations
-from collect.slices import Import, import_lines
+from collect.slices import Import, import_rows
 from collect.snapshot import write_snapshot
 from collect.store import Cursor, Store, open_store
 from nightschool.records import BotName, Conversation, Message, Source, Vote, utc_now
@@ -204,7 +205,7 @@ async def measure_bulk(store: Store, folder: Path, *, plan: Plan) -> dict[str, f
     waits, peak_mb, before_mb, begun = [0.0], 0.0, resident_mb(), time.perf_counter()
     with file.open("rb") as lines:
         wanted = Import(BOT, is_held_out=None, is_faq=False, actor="bench", at=utc_now())
-        importing = asyncio.create_task(import_lines(store, lines, wanted=wanted, on_bad=print))
+        importing = asyncio.create_task(import_rows(store, read_conversations(lines), wanted=wanted, on_bad=print))
         while not importing.done():
             said = Said(answer_id(0), f"beside:{len(waits)}", Opinion(Vote.UP), utc_now())
             start = time.perf_counter()

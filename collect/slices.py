@@ -15,7 +15,7 @@ from functools import partial
 from typing import Final
 
 from collect.events import append_event
-from collect.formats.read import BadLine, ParsedConversation, read_conversations
+from collect.formats.read import BadLine, ParsedConversation
 from collect.formats.table import Parsed
 from collect.formats.talk import ParsedNote
 from collect.imports import Imported, import_conversations
@@ -37,13 +37,6 @@ class Import:
     is_faq: bool
     actor: str
     at: datetime
-
-
-async def import_lines(
-    store: Store, lines: Iterable[bytes], *, wanted: Import, on_bad: Callable[[BadLine], None]
-) -> Imported:
-    """As `import_rows` for lines of JSONL in the forms that `collect.formats.read` knows."""
-    return await import_rows(store, read_conversations(lines), wanted=wanted, on_bad=on_bad)
 
 
 async def import_rows(

@@ -12,7 +12,7 @@ from collect.events import list_events
 from collect.formats.read import BadLine, ParsedConversation, read_conversations
 from collect.formats.write import export_conversations
 from collect.imports import Imported
-from collect.slices import Import, import_lines, slice_rows
+from collect.slices import Import, import_rows, slice_rows
 from collect.store import Cursor, Store
 from nightschool.records import BotName, Message
 
@@ -43,7 +43,9 @@ async def actions(store: Store) -> list[str]:
 async def test_a_file_of_many_slices_is_imported_whole_and_told_once(store: Store) -> None:
     bad: list[BadLine] = []
     lines = [line(number) for number in range(400)]
-    done = await import_lines(store, [*lines, b"no json", lines[0]], wanted=WANTED, on_bad=bad.append)
+    done = await import_rows(
+        store, read_conversations([*lines, b"no json", lines[0]]), wanted=WANTED, on_bad=bad.append
+    )
     assert done == Imported(400, 1)
     assert [each.line for each in bad] == [401]
     assert await store.read(count) == (400, 1600, 4)
@@ -58,9 +60,9 @@ async def test_an_import_that_was_cut_off_is_completed_by_sending_it_again(store
         raise OSError("cut off")
 
     with pytest.raises(OSError, match="cut off"):
-        await import_lines(store, cut(), wanted=WANTED, on_bad=ignore)
+        await import_rows(store, read_conversations(cut()), wanted=WANTED, on_bad=ignore)
     assert "began to import conversations" in await actions(store)
-    done = await import_lines(store, lines, wanted=WANTED, on_bad=ignore)
+    done = await import_rows(store, read_conversations(lines), wanted=WANTED, on_bad=ignore)
     assert done.imported + done.skipped == 400
     assert done.skipped >= 100
     assert await store.read(count) == (400, 1600, 4)
@@ -68,10 +70,10 @@ async def test_an_import_that_was_cut_off_is_completed_by_sending_it_again(store
 
 async def test_nothing_new_is_not_told(store: Store) -> None:
     lines = [line(number) for number in range(300)]
-    await import_lines(store, lines, wanted=WANTED, on_bad=ignore)
+    await import_rows(store, read_conversations(lines), wanted=WANTED, on_bad=ignore)
     before = await actions(store)
-    assert await import_lines(store, lines, wanted=WANTED, on_bad=ignore) == Imported(0, 300)
-    assert await import_lines(store, [], wanted=WANTED, on_bad=ignore) == Imported(0, 0)
+    assert await import_rows(store, read_conversations(lines), wanted=WANTED, on_bad=ignore) == Imported(0, 300)
+    assert await import_rows(store, read_conversations([]), wanted=WANTED, on_bad=ignore) == Imported(0, 0)
     assert await actions(store) == before
 
 
@@ -84,7 +86,7 @@ async def test_the_first_slices_are_durable_before_the_last_is_read(store: Store
             commits.append(store.commits)
 
     before = store.commits
-    await import_lines(store, lines(), wanted=WANTED, on_bad=ignore)
+    await import_rows(store, read_conversations(lines()), wanted=WANTED, on_bad=ignore)
     assert commits[-1] - before >= 2
 
 
