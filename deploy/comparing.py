@@ -16,13 +16,15 @@ from typing import Final, NamedTuple
 from collect import registry
 from collect.store import Store
 from deploy.exam import find_kept
-from deploy.orders import contestant, rules_of, sampling_of, suites_of
+from deploy.orders import contestant, judge_of, rules_of, sampling_of, suites_of
 from deploy.queue import Queue
 from deploy.rollout import Rollout
 from eval.answers import Contestant
 from eval.background import Background
 from eval.examine import examine
 from eval.findings import read_findings
+from eval.judge import JudgeOrder
+from eval.judge_file import read_judge
 from eval.page import write_page
 from eval.rules import GateRules
 from eval.suite.every import describe_suites
@@ -56,6 +58,8 @@ class Comparison:
     rules: GateRules
     suites: SuiteOrder | None
     """Asked behind the held-out rows."""
+    judge: JudgeOrder | None
+    """Who compares answers beside the gate, where the bot names somebody."""
     cache: Path
     """Where the bot's contestants' answers are kept."""
     folder: Path
@@ -105,7 +109,9 @@ async def plan_comparison(
     order, its_hash = await asyncio.to_thread(gather)
     hashes = [adapter.content_hash if adapter else "" for adapter in (first, second)]
     base = await asyncio.to_thread(identify_base, base_model)
-    asked = [source.dataset_hash or dataset.name, *hashes, base, asdict(sampling), asdict(rules), its_hash]
+    judge = judge_of(bot, base_model=base_model)
+    judged = judge.identity if judge else None
+    asked = [source.dataset_hash or dataset.name, *hashes, base, asdict(sampling), asdict(rules), its_hash, judged]
     return Comparison(
         bot=bot,
         candidate=first,
@@ -115,6 +121,7 @@ async def plan_comparison(
         sampling=sampling,
         rules=rules,
         suites=order if order.names else None,
+        judge=judge,
         cache=await find_kept(engine, home, bot=bot.bot_name, base_model=base_model),
         folder=home.report(bot.bot_name, hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]),
     )
@@ -139,6 +146,7 @@ async def compare(
             for adapter in comparison.asked:
                 await rollout.load(adapter)
             await asyncio.to_thread(_copy_core, bots_core, comparison.core)
+            await asyncio.to_thread(_clear_unjudged, comparison.evaluation)
             await examine(
                 engine,
                 dataset=comparison.dataset,
@@ -151,6 +159,7 @@ async def compare(
                 production_trained=comparison.trained,
                 core=comparison.core,
                 suites=comparison.suites,
+                judge=comparison.judge,
                 cache=comparison.cache,
             )
     await asyncio.to_thread(_write_page, comparison)
@@ -200,6 +209,12 @@ def _find_dataset(home: Home, adapter: Adapter) -> Path:
 def _copy_core(theirs: Path, ours: Path) -> None:
     if theirs.exists() and not ours.exists():
         write_atomic(ours, theirs.read_bytes())
+
+
+def _clear_unjudged(evaluation: Path) -> None:
+    """Where the judge could not be asked it is asked again; answers are kept, so the verdict stays."""
+    if (judged := read_judge(evaluation)) and judged.problem:
+        (evaluation / MANIFEST).unlink(missing_ok=True)
 
 
 def _write_page(comparison: Comparison) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from eval.answers import Answer, Contestant, Label
 from eval.judge_file import Agreement, JudgeFile, Share, Wins
-from eval.judge_prompt import Choice, pose, read_choice, settle
+from eval.judge_prompt import PROMPT_VERSION, Choice, pose, read_choice, settle
 from eval.kept import Kept, digest, kept_file
 from eval.suites import SuiteRow
 from eval.votes import witness_of
@@ -48,6 +48,11 @@ class JudgeOrder:
     most_s: float
     own: frozenset[str] = frozenset()
     """Further names of those who are judged: the bot's, the base model's."""
+
+    @property
+    def identity(self) -> tuple[str, str, int, int]:
+        """Who would judge, by which prompt, and how much: what its figures hang on."""
+        return self.url, self.model, PROMPT_VERSION, self.max_pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,19 +128,24 @@ class _Session:
                 max_tokens=MAX_TOKENS, pause=self.pause,
             )  # fmt: skip
         except NoAnswer as error:
-            return JudgeFile(model=order.model, problem=str(error))
+            return self._tell_problem(str(error))
         try:
             _refuse_itself(order, endpoint, contestants)
             won, agreed = self._rule(given, endpoint, kept), self._rule(known, endpoint, kept)
         except (NoAnswer, _Stopped) as error:
-            return JudgeFile(model=order.model, problem=str(error))
+            return self._tell_problem(str(error))
         finally:
             endpoint.close()
         if not won:
-            return JudgeFile(model=order.model, problem="it gave a verdict on no answer")
+            return self._tell_problem("it gave a verdict on no answer")
         return JudgeFile(
-            model=order.model, wins=_count_wins(won, rival), agreement=_compare_with_people(agreed), unread=self.unread
-        )
+            model=order.model, url=order.url, prompt_version=PROMPT_VERSION, wins=_count_wins(won, rival),
+            agreement=_compare_with_people(agreed), unread=self.unread,
+        )  # fmt: skip
+
+    def _tell_problem(self, problem: str) -> JudgeFile:
+        order = self.order
+        return JudgeFile(model=order.model, url=order.url, prompt_version=PROMPT_VERSION, problem=problem)
 
     def _rule(self, pairs: Iterable[Pair], endpoint: Endpoint, kept: Kept[Ruling]) -> list[_Judged]:
         """Those on which there is a verdict in both orders."""

@@ -52,6 +52,8 @@ class Agreement(_Part):
 class JudgeFile(_Part):
     schema_version: int = 1
     model: str
+    url: str = ""
+    prompt_version: int = 1
     problem: str = ""
     """Why it could not be asked; there are no figures then."""
     wins: Wins | None = None

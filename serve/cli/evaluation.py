@@ -57,6 +57,16 @@ def _rows(findings: Mapping[str, Any], labels: Sequence[str]) -> Iterator[dict[s
             "title": f"{figure['title']} (less is better)" if figure["better"] == "less" else figure["title"],
             **cells,
         }
+    if findings.get("judge"):
+        yield from _judged(JudgeFile.model_validate(findings["judge"]))
+
+
+def _judged(judge: JudgeFile) -> Iterator[dict[str, str]]:
+    """None where the judge could not be asked."""
+    if won := judge.wins:
+        yield {"title": f"judge: win rate over {won.rival}", "candidate": _cell(won.at_equal_length.model_dump())}
+    if found := judge.agreement:
+        yield {"title": "judge: agrees with people", "candidate": _cell(found.share.model_dump())}
 
 
 def _cell(measured: Mapping[str, float | None], *, sign: str = "") -> str:

@@ -1,7 +1,7 @@
 """`report` and `eval` against a real server: the engine is one of which each version knows more of the references."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from nightschool.files import publish
 from nightschool.records import Adapter, BotName, Outcome, utc_now
 from serve.parts import Parts
 
+from ...fake_endpoint import Endpoint, completion
 from ...pupils import REFERENCE, Pupils, Speaker
 from ...tables import write_table
 
@@ -193,6 +194,97 @@ class TestSuites:
         done = await nightschool("eval", "--adapter", "support@2", "--against", "support@1", *ROWS, "--json")
         assert done.json["figures"]["core_rows"] == 5
         assert core.read_bytes() == before
+
+
+@pytest.mark.usefixtures("versions")
+class TestJudge:
+    """The bot's judge, a little server that prefers whoever guesses less."""
+
+    ASKED = ("eval", "--adapter", "support@2", "--against", "support@1", *ROWS, "--json")
+
+    @pytest.fixture
+    def endpoint(self) -> Iterator[Endpoint]:
+        found = Endpoint()
+
+        def prefer_whoever_knows_more(number: int) -> Any:
+            asked = json.loads(found.asked[number]["body"]["messages"][-1]["content"])
+            first, second = (asked[name].count("guess") for name in ("answer_a", "answer_b"))
+            return completion("A" if first < second else "B")
+
+        found.replies = prefer_whoever_knows_more
+        yield found
+        found.close()
+
+    @pytest.fixture
+    def name_judge(self, parts: Parts, bots_folder: Path) -> Callable[..., None]:
+        file = bots_folder / "support.toml"
+        before = file.read_text()
+
+        def name(url: str, model: str = "big-one") -> None:
+            file.write_text(f'{before}\n[judge]\nurl = "{url}"\nmodel = "{model}"\nmax_pairs = 4\n')
+            parts.shelf.look()
+
+        return name
+
+    async def test_it_is_asked_and_table_json_and_page_say_what_it_thinks(
+        self, nightschool: Nightschool, parts: Parts, endpoint: Endpoint, name_judge: Callable[..., None]
+    ) -> None:
+        dataset = hold_out(parts, conversations=24)
+        prompt = [{"role": "user", "content": "how do refunds work 1"}]
+        pair = {"conversation_id": "p", "prompt": prompt, "chosen": "no guess", "rejected": "guess guess"}
+        write_table(dataset / "pairs_held_out.parquet", [pair])
+        name_judge(endpoint.url)
+        found = (await nightschool(*self.ASKED)).json
+        judge = found["findings"]["judge"]
+        assert (judge["model"], judge["url"], judge["prompt_version"]) == ("big-one", endpoint.url, 1)
+        assert (judge["wins"]["rival"], judge["wins"]["wins"], judge["agreement"]["agreed"]) == ("production", 4, 1)
+        shown = (await nightschool(*self.ASKED[:-1])).out
+        assert any(line.startswith("judge: win rate over production\t") and "[" in line for line in shown.splitlines())
+        assert any(line.startswith("judge: agrees with people\t") for line in shown.splitlines())
+        assert "The judge is big-one; the gate does not go by it." in (parts.home.root / found["html"]).read_text()
+        # Four answers and a pair in both orders, asked once.
+        assert len(endpoint.asked) == 2 * 4 + 2
+
+    async def test_another_judge_is_another_exam_and_none_moves_the_verdict(
+        self, nightschool: Nightschool, parts: Parts, endpoint: Endpoint, name_judge: Callable[..., None]
+    ) -> None:
+        hold_out(parts, conversations=24)
+        alone = (await nightschool(*self.ASKED)).json
+        name_judge(endpoint.url)
+        first = (await nightschool(*self.ASKED)).json
+        name_judge(endpoint.url, "bigger-one")
+        second = (await nightschool(*self.ASKED)).json
+        assert len({found["folder"] for found in (alone, first, second)}) == 3
+        assert alone["reasons"] == first["reasons"] == second["reasons"]
+        assert alone["figures"] == first["figures"] == second["figures"]
+
+    async def test_one_that_was_down_is_asked_by_the_next_exam(
+        self,
+        nightschool: Nightschool,
+        parts: Parts,
+        endpoint: Endpoint,
+        engine: Pupils,
+        name_judge: Callable[..., None],
+    ) -> None:
+        hold_out(parts, conversations=24)
+        name_judge(endpoint.url)
+        answering, endpoint.replies = endpoint.replies, lambda _: (401, {}, "not today")
+        broken = (await nightschool(*self.ASKED)).json
+        assert "the endpoint answered 401" in broken["findings"]["judge"]["problem"]
+        count, endpoint.replies = len(engine.asked), answering
+        mended = (await nightschool(*self.ASKED)).json
+        assert mended["findings"]["judge"]["wins"]["wins"] == 4
+        assert (mended["folder"], mended["reasons"], len(engine.asked)) == (broken["folder"], broken["reasons"], count)
+
+    async def test_no_model_judges_itself(
+        self, nightschool: Nightschool, parts: Parts, endpoint: Endpoint, name_judge: Callable[..., None]
+    ) -> None:
+        hold_out(parts, conversations=24)
+        name_judge(endpoint.url, "support@2")
+        shown = (await nightschool(*self.ASKED[:-1])).out
+        assert "The judge could not be asked: support@2 is among those who are judged" in shown
+        assert "judge: win rate" not in shown
+        assert endpoint.asked == []
 
 
 class TestOfANight:
