@@ -112,9 +112,7 @@ def test_what_is_taught_of_it(cursor: Cursor, tmp_path: Path) -> None:
             "scores": [{"name": "vote", "value": 1}]}  # fmt: skip
     take_in(cursor, pair, kto, unrated, call, TRACE)
     write_snapshot(cursor, bot=BOT, folder=tmp_path / "snapshot", at=AT)
-    built = build_dataset(
-        tmp_path / "snapshot", tmp_path / "sets", system_prompt="Be kind.", held_out_share=0.01, seed=1
-    )
+    built = build_dataset(tmp_path / "snapshot", tmp_path / "sets", system_prompt="Be kind.", held_out_share=0, seed=1)
     folder = tmp_path / "sets" / built.folder_name
     said = {row["messages"][-1]["content"] for row in read_table(folder / "sft_train.parquet")}
     assert said == {"Yes, by any."}

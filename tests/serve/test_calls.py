@@ -110,7 +110,7 @@ async def test_every_answer_of_such_a_chat_is_learnt_once(
         await client.post("/v1/feedback", json={"completion_id": answer, "vote": "up"})
     snapshot = tmp_path / "snapshot"
     await parts.store.read(partial(write_snapshot, bot=BOT, folder=snapshot, at=utc_now()))
-    built = build_dataset(snapshot, tmp_path / "sets", system_prompt="Be kind.", held_out_share=0.01, seed=17)
+    built = build_dataset(snapshot, tmp_path / "sets", system_prompt="Be kind.", held_out_share=0, seed=17)
     [row] = read_sft_rows(tmp_path / "sets" / built.folder_name / "sft_train.parquet")
     taught = [m["content"] for m in row.messages if m["role"] == "assistant" and m.get("weight", 1)]
     assert taught == [m["content"] for m in chat if m["role"] == "assistant"]

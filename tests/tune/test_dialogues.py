@@ -15,7 +15,7 @@ THREE = (*TWO, "And where to?", "To your door.")
 
 
 def built(record: Any, folder: Path, *, name: str = "snapshot", **options: Any) -> tuple[Path, list[dict[str, Any]]]:
-    given: dict[str, Any] = {"system_prompt": "Be kind.", "held_out_share": 0.01, "seed": 17} | options
+    given: dict[str, Any] = {"system_prompt": "Be kind.", "held_out_share": 0, "seed": 17} | options
     dataset = folder / "sets" / build_dataset(record.write(name), folder / "sets", **given).folder_name
     names = ("sft_train.parquet", "sft_held_out.parquet")
     return dataset, [row for name in names for row in read_table(dataset / name)]
