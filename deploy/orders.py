@@ -99,7 +99,7 @@ def grounding_of(bot: Bot) -> Grounding | None:
     return Grounding(
         missing_share=wanted.passages_missing,
         none_share=wanted.passages_none,
-        hand_over=bot.knowledge.hand_over,
+        hand_overs=(bot.knowledge.hand_over, *bot.knowledge.hand_over_also),
         seed=wanted.split_seed,
     )
 

@@ -30,6 +30,8 @@ class KnowledgePart(Section):
     """Where the guard holds, a passage this near is quoted below an answer that states none of its facts; 1: never."""
     hand_over: OperatorsText = "I do not know that for certain, but our team does: please ask them."
     """What is said where nothing else stands on the documents."""
+    hand_over_also: tuple[OperatorsText, ...] = Field(default=(), max_length=100)
+    """Other wordings of it, which training rows take in turn; with few of them few rows hand over."""
     glossary: tuple[OperatorsText, ...] = Field(default=(), max_length=1_000)
     """Names that count as facts, such as products and plans: said only where a document or a person says them."""
     verified_precision: float = Field(default=0.98, ge=0.5, lt=1)

@@ -29,6 +29,10 @@ SEEN: Final = "passages.parquet"
 RIGHT_SHARE: Final = 0.2
 """Of an answer's telling words, in a passage from which it can be answered, where they share no number."""
 TELLING_LETTERS: Final = 4
+WORDING_SHARE: Final = 0.01
+"""Of the rows to imitate, that may hand over in the same words. People's answers begin in many ways, each of them rare:
+with a tenth of the rows in one wording that was the likeliest answer by far to whatever was asked, and at a low
+temperature a small model, which cannot tell which passage is the right one, gave it to nearly every question."""
 KINDS: Final = {
     "right": "with the right one among them",
     "missing": "with others, where the answer hands over",
@@ -44,10 +48,11 @@ class Grounding(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     missing_share: float = Field(ge=0, le=1)
-    """Of rows whose right passage is taken out, so that the answer hands over."""
+    """Of rows whose right passage is taken out, so that the answer hands over; at most `WORDING_SHARE` a wording."""
     none_share: float = Field(ge=0, le=1)
     """Of rows without passages."""
-    hand_over: str
+    hand_overs: tuple[str, ...] = Field(min_length=1)
+    """Wordings, of which each row takes one by its hash."""
     seed: int
 
 
@@ -82,7 +87,7 @@ def describe_grounded(grounded: Grounded) -> Iterator[str]:
 
 def own_words(system_prompt: str, wanted: Grounding | None) -> str:
     """The bot's own texts in its rows."""
-    return f"{system_prompt}\n{wanted.hand_over}" if wanted else system_prompt
+    return "\n".join((system_prompt, *wanted.hand_overs)) if wanted else system_prompt
 
 
 def count_grounded(grounded: Grounded) -> dict[str, str | int | float | None]:
@@ -146,9 +151,10 @@ def _mixed(named: Named, found: tuple[Passage, ...], wanted: Grounding) -> tuple
     draw = _draw(named.item_id, wanted.seed)
     if draw < wanted.none_share or not found:
         return named, (), "none"
-    if right and draw < wanted.none_share + wanted.missing_share:
+    missing_share = min(wanted.missing_share, WORDING_SHARE * len(wanted.hand_overs))
+    if right and draw < wanted.none_share + missing_share:
         without = tuple(passage for passage in found if passage not in right)
-        handed = ChatMessage(**{**answer, "content": wanted.hand_over})
+        handed = ChatMessage(**{**answer, "content": _wording(named.item_id, wanted)})
         return replace(named, row=replace(row, messages=(*row.messages[:-1], handed))), without, "missing"
     return named, found, "right" if right else "other"
 
@@ -175,6 +181,10 @@ def _rendered(chat: Sequence[ChatMessage], found: Sequence[Passage]) -> tuple[Ch
         else m
         for at, m in enumerate(chat)
     )
+
+
+def _wording(item_id: str, wanted: Grounding) -> str:
+    return wanted.hand_overs[int(_draw(item_id, wanted.seed + 1) * len(wanted.hand_overs))]
 
 
 def _draw(item_id: str, seed: int) -> float:

@@ -1,5 +1,6 @@
 """Rows to learn from hold passages as serving puts them, in the shares that were asked for."""
 
+import hashlib
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,7 +19,7 @@ from .conftest import SnapshotBuilder
 RETURNS = Passage("a" * 16, "Returns", "", "You can send a planter back within 30 days, complete and clean.")
 PLANS = Passage("b" * 16, "Plans", "Grove", "Grove costs 4 euro a month.")
 SYSTEM = "You are Fern."
-HAND_OVER = "A person knows."
+HAND_OVERS = tuple(f"Person {number} knows." for number in range(20))
 
 
 def add_passages(snapshot: Path, seen: dict[str, list[Passage]]) -> Path:
@@ -41,7 +42,7 @@ def add_passages(snapshot: Path, seen: dict[str, list[Passage]]) -> Path:
 
 
 def grounding(*, missing: float = 0, none: float = 0) -> Grounding:
-    return Grounding(missing_share=missing, none_share=none, hand_over=HAND_OVER, seed=7)
+    return Grounding(missing_share=missing, none_share=none, hand_overs=HAND_OVERS, seed=7)
 
 
 def build(snapshot: Path, target: Path, wanted: Grounding | None) -> Path:
@@ -85,7 +86,7 @@ def test_some_rows_hand_over_and_some_hold_none_and_the_card_says_how_many(
     kinds = {"missing": 0, "none": 0, "right": 0}
     for *prompt, answer in rows(folder, "sft_train.parquet"):
         asked = prompt[-1]["content"]
-        if answer["content"] == HAND_OVER:
+        if answer["content"] in HAND_OVERS:
             assert "within 30 days" not in asked
             assert "Grove costs 4 euro" in asked
             kinds["missing"] += 1
@@ -127,3 +128,23 @@ def test_what_an_answer_says_stands_in_the_right_passage() -> None:
     assert is_right(RETURNS, "You have 30 days to send the planter back.")
     assert not is_right(PLANS, "You have 30 days to send the planter back.")
     assert not is_right(RETURNS, "Hi!")
+
+
+def test_no_wording_of_the_hand_over_becomes_the_likeliest_answer(record: SnapshotBuilder, tmp_path: Path) -> None:
+    seen = {}
+    for number in range(400):
+        own = " ".join(hashlib.sha256(f"{number} {word}".encode()).hexdigest()[:6] for word in range(8))
+        record.talk(f"c{number}", own, f"{own}: within 30 days.", held_out=False)
+        seen[key_of([own])] = [PLANS, RETURNS]
+    snapshot = add_passages(record.write(), seen)
+
+    def handed(*wordings: str) -> list[str]:
+        wanted = grounding(missing=0.3).model_copy(update={"hand_overs": wordings})
+        taught = rows(build(snapshot, tmp_path / "sets", wanted), "sft_train.parquet")
+        assert len(taught) == 400
+        return [answer["content"] for *_, answer in taught if answer["content"] in wordings]
+
+    assert 0 < len(handed("A person knows.")) <= 8
+    several = handed(*HAND_OVERS[:5])
+    assert set(several) == set(HAND_OVERS[:5])
+    assert max(map(several.count, several)) <= 8
