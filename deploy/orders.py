@@ -81,6 +81,9 @@ def bounds_of(bot: Bot) -> Bounds:
         train_share=wanted.person_train_share,
         exam_share=wanted.person_exam_share,
         votes_a_day=wanted.votes_a_day,
+        address_votes_a_day=wanted.address_votes_a_day,
+        burst_votes=wanted.burst_votes,
+        weighs_persons=wanted.weighs_persons,
         agreeing_persons=wanted.agreeing_persons,
     )
 

@@ -60,8 +60,15 @@ class RecipePart(Section):
     """Largest share of held-out rows that comes from one browser; five rows are never too many."""
     votes_a_day: int = Field(default=50, ge=1)
     """So many votes of one browser and day count, the first ones."""
+    address_votes_a_day: int = Field(default=200, ge=1)
+    """So many votes from one address and day count, the first ones."""
+    burst_votes: int = Field(default=15, ge=0)
+    """So many votes of one browser or address within ten minutes, most of them against what others say, are stopped; 0:
+    none."""
+    weighs_persons: bool = True
+    """Whether votes of those who contradict operators and others weigh less, down to nothing."""
     agreeing_persons: int = Field(default=0, ge=0)
-    """So many persons who suggest nearly the same let it into training (2 at least) without an operator; 0: never."""
+    """So many independent persons who suggest the same let it into training (2 at least) unreviewed; 0: never."""
     half_life_days: float = Field(default=30, ge=0, le=3650)
     """A thumb counts half as much after so many days, and below 1/64 not at all; 0: it does not age, as an operator's
     word never does."""

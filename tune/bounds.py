@@ -1,9 +1,10 @@
-"""How much one person can move: votes of a day, training rows, exam rows. The excess is left out and counted.
+"""How much one person can move, as a bot's file bounds it: training rows, exam rows. The excess is counted.
 
 A person is a browser, or whom an API caller names (`user`). Imports are nobody's, and an API key alone stands for an
 application with many people behind it: neither is bounded here, so whoever hands one out answers for its users. A
 training row of which an operator ruled on every answer counts for nobody; in the exam a person's conversations are
-bounded all the same, since they decide what is asked. The oldest rows stay: more of one person displace nothing.
+bounded all the same, since they decide what is asked. The oldest rows stay: more of one person displace nothing. Votes
+are screened before (`tune.screens`).
 """
 
 from collections import Counter
@@ -13,7 +14,6 @@ from typing import Final, NamedTuple
 
 from nightschool.owners import is_key
 from tune.rows import Named
-from tune.snapshot import Opinion, Snapshot
 from tune.split import IMPORT
 
 FEW_ROWS: Final = 5
@@ -27,6 +27,9 @@ class Bounds:
     train_share: float = 0.1
     exam_share: float = 0.1
     votes_a_day: int = 50
+    address_votes_a_day: int = 200
+    burst_votes: int = 15
+    weighs_persons: bool = True
     agreeing_persons: int = 0
 
 
@@ -37,27 +40,8 @@ class Bounded(NamedTuple):
     """Rows of the person who has most of them."""
 
 
-class PacedVotes(NamedTuple):
-    opinions: Mapping[str, tuple[Opinion, ...]]
-    left_out: int
-
-
 def is_person(owner: str) -> bool:
     return owner != IMPORT and not is_key(owner)
-
-
-def bound_votes(snapshot: Snapshot, *, votes_a_day: int) -> PacedVotes:
-    """The opinions by message, of each person the first `votes_a_day` of a day (UTC)."""
-    spent: Counter[tuple[str, str]] = Counter()
-    kept: dict[str, list[Opinion]] = {}
-    every = [opinion for opinions in snapshot.opinions.values() for opinion in opinions]
-    for opinion in sorted(every, key=lambda o: (o.voted_at, o.message_id, o.voter)):
-        day = (opinion.voter, opinion.voted_at.date().isoformat())
-        spent[day] += is_person(opinion.voter)
-        if spent[day] <= votes_a_day:
-            kept.setdefault(opinion.message_id, []).append(opinion)
-    found = {name: tuple(opinions) for name, opinions in kept.items()}
-    return PacedVotes(found, len(every) - sum(map(len, found.values())))
 
 
 def bound_training(rows: Sequence[Named], owners: Mapping[str, str], *, share: float) -> Bounded:

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict
 
 from nightschool.errors import InvalidInput
 from nightschool.files import publish, put_in_place, read_manifest
-from tune.bounds import Bounds, bound_votes, is_person
+from tune.bounds import Bounds, is_person
 from tune.card import Counts, Settings, describe_repetition, write_card
 from tune.decontaminate import suite_turns
 from tune.dialogues import join_dialogues
@@ -49,6 +49,7 @@ from tune.rows import (
     write_questions,
     write_sides,
 )
+from tune.screens import screen_opinions
 from tune.select import Lesson, Selection, select_rows
 from tune.snapshot import Snapshot, Talk, read_snapshot
 from tune.split import Side, split_conversations
@@ -130,13 +131,12 @@ def build_dataset(
     snapshot, or a suite, is not one.
     """
     said = join_dialogues(read_snapshot(snapshot, unjudged=questions))
-    paced = bound_votes(said, votes_a_day=bounds.votes_a_day)
-    taken = replace(said, opinions=paced.opinions)
+    screened = screen_opinions(said, bounds)
+    taken = replace(said, opinions=screened.opinions)
     selection = _select(
         taken, bounds, half_life_days=half_life_days, system_prompt=system_prompt, with_unanswered=questions > 0
     )
-    left_out = Counter(selection.left_out) + Counter({"votes beyond one person's day": paced.left_out})
-    selection = replace(selection, left_out=left_out)
+    selection = replace(selection, left_out=Counter(selection.left_out) + screened.counts)
     split = partial(
         split_conversations, taken.talks, held_out_share=held_out_share, seed=seed, trained_before=trained_before
     )
@@ -150,7 +150,7 @@ def build_dataset(
     draft = Path(tempfile.mkdtemp(dir=target, prefix=".draft-"))
     try:
         _write(draft, parts)
-        write_left_out(draft / LEFT_OUT, explain_votes(said, taken, selection, parts))
+        write_left_out(draft / LEFT_OUT, explain_votes(said, screened, selection, parts))
         settings = Settings(held_out_share, half_life_days, topic_ratio, len(asked), seed)
         told = (*describe_masked(masked), *describe_grounded(grounded))
         _write_card(draft, parts, write_card(counts, bounds, settings), told)

@@ -14,13 +14,13 @@ from pydantic import BaseModel, ConfigDict
 from nightschool.tables import write_rows
 from tune.parts import SIDES, Parts
 from tune.rows import Row
+from tune.screens import Screened
 from tune.select import Selection
 from tune.snapshot import Snapshot
 from tune.split import Side
 from tune.words import VoteRef
 
 LEFT_OUT: Final = "left_out.parquet"
-BEYOND_A_DAY: Final = "it is beyond one person's votes of a day"
 BETWEEN: Final = "nearly the same stands in the exam"
 SAME: Final = "another conversation says the same"
 
@@ -41,17 +41,16 @@ def write_left_out(file: Path, rows: Iterable[LeftOut]) -> None:
     write_rows(file, (row.model_dump() for row in rows), schema=_SCHEMA)
 
 
-def explain_votes(said: Snapshot, counted: Snapshot, selection: Selection, parts: Parts) -> list[LeftOut]:
+def explain_votes(said: Snapshot, screened: Screened, selection: Selection, parts: Parts) -> list[LeftOut]:
     """Of what was `said` each opinion without a row and the first reason that is known, if one is.
 
-    `counted` is the snapshot with the opinions that were counted, by which the selection was made.
+    `screened` is what the selection was made by.
     """
     used = {vote for side in SIDES for named in parts.of_side(side) for vote in named.row.lineage.votes}
-    paced = {VoteRef(o.message_id, o.voter) for opinions in counted.opinions.values() for o in opinions}
     lost = _lost_votes(selection, parts)
     rows: list[LeftOut] = []
     for vote in sorted(VoteRef(o.message_id, o.voter) for opinions in said.opinions.values() for o in opinions):
-        why = BEYOND_A_DAY if vote not in paced else lost.get(vote) or selection.why_not.get(vote.message_id)
+        why = screened.stopped.get(vote) or lost.get(vote) or selection.why_not.get(vote.message_id)
         if why and vote not in used:
             rows.append(LeftOut(message_id=vote.message_id, voter=vote.voter, reason=why))
     return rows

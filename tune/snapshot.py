@@ -4,7 +4,7 @@ The only module that knows the files' columns. Does not know what will be select
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -72,6 +72,12 @@ class Opinion:
     vote: str
     ideal_answer: str
     voted_at: datetime
+    address: str = ""
+    """A hash of where it came from; empty where that is not known."""
+    is_released: bool = False
+    """An operator looked at it and lets it count whatever a screen says."""
+    weight: float = 1.0
+    """0..1: how far its voter is trusted (`tune.raters`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,8 @@ class Snapshot:
     """By message id; votes that were taken back are left out."""
     rulings: Mapping[str, Ruling]
     """By message id; the latest one counts."""
+    known_since: Mapping[str, datetime] = field(default_factory=dict)
+    """When each person began their first conversation, of all that the record holds."""
 
 
 def read_snapshot(folder: Path, *, unjudged: int = 0) -> Snapshot:
@@ -132,7 +140,15 @@ def read_snapshot(folder: Path, *, unjudged: int = 0) -> Snapshot:
         },
         opinions={name: tuple(own) for name, own in _by(voted, lambda opinion: opinion.message_id).items()},
         rulings={ruling.message_id: ruling for ruling in ruled},
+        known_since=_first_seen(talks),
     )
+
+
+def _first_seen(talks: Iterable[Talk]) -> dict[str, datetime]:
+    since: dict[str, datetime] = {}
+    for talk in talks:
+        since[talk.owner] = min(since.get(talk.owner, talk.created_at), talk.created_at)
+    return since
 
 
 def _find_concerned(

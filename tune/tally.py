@@ -5,12 +5,16 @@ either side, neither does. A person has one voice for a text, its newest; an API
 has one for each answer. Does not know rulings, which come first.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from nightschool.owners import is_key
 from nightschool.text import fold
 from tune.places import Place
 from tune.snapshot import Opinion, Said, Snapshot
+
+DIGITS: Final = 4
 
 
 class Tally:
@@ -21,12 +25,18 @@ class Tally:
             said = answers[opinion.message_id]
             of = voices.setdefault((places[opinion.message_id], fold(said.content)), {})
             of[opinion.voter, opinion.message_id if is_key(opinion.voter) else ""] = opinion
-        self._nets = {text: sum(map(sign, heard.values())) for text, heard in voices.items()}
+        self._nets = {text: net_of(heard.values()) for text, heard in voices.items()}
 
-    def is_contradicted(self, place: Place, said: Said, *, net: int) -> bool:
+    def is_contradicted(self, place: Place, said: Said, *, net: float) -> bool:
         """Whether as many or more people think otherwise of this text than the `net` of votes on this answer says."""
         return net != 0 and self._nets[place, fold(said.content)] * net <= 0
 
 
-def sign(opinion: Opinion) -> int:
-    return 1 if opinion.vote == "up" else -1
+def sign(opinion: Opinion) -> float:
+    """How heavily it counts, below 0 where it is against."""
+    return opinion.weight if opinion.vote == "up" else -opinion.weight
+
+
+def net_of(opinions: Iterable[Opinion]) -> float:
+    """What is left where those for and those against are set off."""
+    return round(math.fsum(map(sign, opinions)), DIGITS)

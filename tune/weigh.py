@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from tune.snapshot import Opinion
-from tune.tally import sign
+from tune.tally import net_of, sign
 from tune.words import Judged, Word
 
 FORGOTTEN: Final = 1 / 64
@@ -50,7 +50,7 @@ def _voices_for(judged: Judged) -> list[Opinion]:
 
 
 def _agreement(judged: Judged) -> float:
-    """0..1: how far those who voted agree."""
+    """0..1: how far those who voted agree, and are trusted."""
     if judged.word is Word.AGREED:
         return 1.0
-    return abs(sum(map(sign, judged.opinions))) / len(judged.opinions)
+    return abs(net_of(judged.opinions)) / len(judged.opinions)

@@ -13,9 +13,10 @@ from enum import StrEnum
 from typing import Final, NamedTuple, Self
 
 from nightschool.text import fold, gist, is_same
+from tune.independent import count_independent
 from tune.places import Place, place_of
 from tune.snapshot import Opinion, Ruling, Said, Snapshot
-from tune.tally import Tally, sign
+from tune.tally import Tally, net_of
 
 WHOLE: Final = frozenset({None, "stop"})
 """How an answer ends that may be imitated: one cut off in mid-sentence would teach to stop there."""
@@ -178,6 +179,7 @@ class _Agreement:
 
     def __init__(self, snapshot: Snapshot, places: Mapping[str, Place], *, persons: int) -> None:
         self._persons = persons
+        self._known_since = snapshot.known_since
         self._places = places
         self._said: dict[Place, dict[str, dict[str, Opinion]]] = {}
         for name, opinions in snapshot.opinions.items() if persons > 1 else ():
@@ -201,7 +203,11 @@ class _Agreement:
         return bool(shared) and gist(content) not in shared
 
     def _shared(self, place: Place) -> dict[str, dict[str, Opinion]]:
-        return {text: voices for text, voices in self._said.get(place, {}).items() if len(voices) >= self._persons}
+        return {
+            text: voices
+            for text, voices in self._said.get(place, {}).items()
+            if count_independent(voices.values(), known_since=self._known_since) >= self._persons
+        }
 
 
 class _Sources(NamedTuple):
@@ -214,7 +220,7 @@ class _Sources(NamedTuple):
 
 def _judge(said: Said, place: Place, opinions: Sequence[Opinion], sources: _Sources) -> Judged:
     rulings, agreed, tally = sources
-    net = sum(map(sign, opinions))
+    net = net_of(opinions)
     judged = _Judgement(said, opinions, is_contradicted=tally.is_contradicted(place, said, net=net))
     ruled = rulings.find(place, said.content)
     # What an API's caller sent along, or an operator had let in before, was not made by us: it is context, and votes on
@@ -241,7 +247,7 @@ class _Judgement:
         self._said = said
         self._opinions = opinions
         self._is_contradicted = is_contradicted
-        self.net = 0 if is_contradicted else sum(map(sign, opinions))
+        self.net = 0 if is_contradicted else net_of(opinions)
         self.is_imported = said.source == "import" and said.weight != 0
         self.proposals = [o for o in opinions if o.ideal_answer and not is_same(o.ideal_answer, said.content)]
 

@@ -135,6 +135,12 @@ class SnapshotBuilder:
         )
         return message_id
 
+    def know(self, *owners: str) -> None:
+        """Let them have been here a day and a half before whatever comes next."""
+        for owner in owners:
+            self.talk(f"first of {owner}", "Hello?", "Hello.", owner=owner)
+        self.wait(days=1.5)
+
     def vote(self, message_id: str, vote: str, *, voter: str = "browser:v", ideal: str = "") -> None:
         self.rows["feedback"].append(
             {

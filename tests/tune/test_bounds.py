@@ -106,6 +106,7 @@ def test_a_person_has_so_many_votes_a_day(record: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("held_out", "taught"), [(False, 1), (True, 0)])
 def test_what_persons_agree_on_is_for_training_only(record: Any, tmp_path: Path, held_out: bool, taught: int) -> None:
+    record.know("browser:a", "browser:b", "browser:c")
     for voter in ("a", "b", "c"):
         _, answer = record.talk(f"c{voter}", f"Refund? {voter}", "Never.", owner=f"browser:{voter}", held_out=held_out)
         record.rows["messages"][-2]["content"] = "Refund?"

@@ -94,6 +94,7 @@ def test_a_like_beside_an_operators_correction_is_no_vote_to_learn_from(record: 
 
 
 def test_a_like_does_not_stand_beside_what_more_people_wrote(record: Any) -> None:
+    record.know("browser:a", "browser:b", "browser:c")
     for voter in "abc":
         said = ask(record, voter, "Never.")
         record.vote(said, "down", voter=f"browser:{voter}", ideal="30 days.")

@@ -259,6 +259,7 @@ class TestAgreement:
         return str(said)
 
     def test_enough_persons_let_their_words_in(self, record: Any) -> None:
+        record.know("browser:a", "browser:b", "browser:c")
         for voter, text in (("a", "Within 30 days."), ("b", "“within 30 days”"), ("c", "Within 30 days!")):
             self.suggest(record, f"browser:{voter}", text)
         self.suggest(record, "browser:d", "Call 0900-SCAM.")
@@ -267,13 +268,27 @@ class TestAgreement:
         assert origins(selection) == ["agreement"] * 3
         assert {vote.voter for vote in selection.lessons[0].lineage.votes} == {"browser:a", "browser:b", "browser:c"}
 
+    def test_newcomers_count_as_one_however_many_they_are(self, record: Any) -> None:
+        record.know("browser:a")
+        for number in range(40):
+            self.suggest(record, f"browser:new{number}", "Call 0900-SCAM.")
+        assert learnt(self.choose(record, persons=2)) == []
+
+    def test_a_second_person_lets_a_newcomers_words_in(self, record: Any) -> None:
+        record.know("browser:a")
+        self.suggest(record, "browser:a", "Within 30 days.")
+        self.suggest(record, "browser:new", "within 30 days")
+        assert learnt(self.choose(record, persons=2)) == ["within 30 days"] * 2
+
     def test_one_person_is_not_several(self, record: Any) -> None:
+        record.know("browser:a", "browser:b")
         for question in ("Refund?", "Refund??", "refund?"):
             self.suggest(record, "browser:a", "Within 30 days.", question=question)
         self.suggest(record, "browser:b", "Within 30 days.")
         assert learnt(self.choose(record)) == []
 
     def test_an_operators_word_is_more_than_many_persons(self, record: Any) -> None:
+        record.know("browser:a", "browser:b", "browser:c")
         answers = [self.suggest(record, f"browser:{voter}", "Within 30 days.") for voter in "abc"]
         record.review(answers[0], approved=True, corrected="Within 14 days.")
         assert learnt(self.choose(record)) == ["Within 14 days."] * 3

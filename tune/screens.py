@@ -1,0 +1,119 @@
+"""Screen what people said before anything is learnt from it: how much of a day, how fast, and by whom.
+
+What a screen stops stays in the record and is counted; an operator sees it and may release it, and then no screen looks
+at it again. An API key alone is no person, and an operator's ruling is no vote: neither is ever stopped. Suggested
+answers wait for an operator anyway, unless a bot's file lets people agree on them (`tune.words`). The same snapshot and
+settings stop the same. Does not know rows, nor who is told.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from tune.bounds import Bounds, is_person
+from tune.bursts import find_bursts
+from tune.raters import weigh_persons
+from tune.snapshot import Opinion, Snapshot
+from tune.tally import DIGITS
+from tune.voices import collect_voices
+from tune.words import VoteRef
+
+LEAST_WEIGHT: Final = 0.05
+"""Below it a voice teaches next to nothing and is stopped."""
+
+
+class Screen(StrEnum):
+    """Why a vote is stopped, in words for whoever cast it and for operators."""
+
+    BURST = "it is one of many within minutes, most of them against what others say"
+    CONTRADICTION = "whoever cast it mostly contradicts operators and others"
+    PERSON_DAY = "it is beyond one person's votes of a day"
+    ADDRESS_DAY = "it is beyond one address's votes of a day"
+
+    @property
+    def counted(self) -> str:
+        """What a card counts by it."""
+        return COUNTED[self]
+
+
+COUNTED: Final[Mapping[Screen, str]] = {
+    Screen.BURST: "votes of a burst against what others say",
+    Screen.CONTRADICTION: "votes of persons who contradict operators and others",
+    Screen.PERSON_DAY: "votes beyond one person's day",
+    Screen.ADDRESS_DAY: "votes beyond one address's day",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Screened:
+    opinions: Mapping[str, tuple[Opinion, ...]]
+    """What counts, by message, with how far its voter is trusted."""
+    stopped: Mapping[VoteRef, Screen]
+    lighter: int
+    """Persons whose votes count, but for less than others'."""
+
+    @property
+    def counts(self) -> Counter[str]:
+        return Counter(screen.counted for screen in self.stopped.values())
+
+
+def screen_opinions(snapshot: Snapshot, bounds: Bounds) -> Screened:
+    """What people said in `snapshot`, without what is stopped."""
+    stopped, weights = _stop_by_voice(snapshot, bounds)
+    stopped |= _stop_by_day(snapshot, bounds, stopped)
+    opinions = {
+        name: tuple(replace(o, weight=weights[ref]) if (ref := _ref(o)) in weights else o for o in kept)
+        for name, own in snapshot.opinions.items()
+        if (kept := [o for o in own if _ref(o) not in stopped])
+    }
+    lighter = {ref.voter for ref in weights if ref not in stopped}
+    return Screened(opinions, stopped, len(lighter))
+
+
+def _stop_by_voice(snapshot: Snapshot, bounds: Bounds) -> tuple[dict[VoteRef, Screen], dict[VoteRef, float]]:
+    """What is stopped for what it says beside all others; and weights below 1, of what is not too."""
+    stopped: dict[VoteRef, Screen] = {}
+    weights: dict[VoteRef, float] = {}
+    if not bounds.burst_votes and not bounds.weighs_persons:
+        return stopped, weights
+    voices = collect_voices(snapshot)
+    is_burst = find_bursts(voices, votes=bounds.burst_votes)
+    for opinion, is_found in zip(voices.opinions, is_burst.tolist(), strict=True):
+        if is_found and not opinion.is_released:
+            stopped[_ref(opinion)] = Screen.BURST
+    if bounds.weighs_persons:
+        others = voices.only(~is_burst)
+        for opinion, weight in zip(others.opinions, weigh_persons(others).tolist(), strict=True):
+            if weight < LEAST_WEIGHT and not opinion.is_released:
+                stopped[_ref(opinion)] = Screen.CONTRADICTION
+            elif weight < 1 and not opinion.is_released:
+                weights[_ref(opinion)] = round(weight, DIGITS)
+    return stopped, weights
+
+
+def _stop_by_day(snapshot: Snapshot, bounds: Bounds, stopped: Mapping[VoteRef, Screen]) -> dict[VoteRef, Screen]:
+    """Of what is left, all but the first votes of each person's and each address's day (UTC)."""
+    beyond: dict[VoteRef, Screen] = {}
+    spent: Counter[tuple[str, str]] = Counter()
+    for opinion in sorted(_persons_words(snapshot), key=lambda o: (o.voted_at, o.message_id, o.voter)):
+        if (ref := _ref(opinion)) not in stopped:
+            date = opinion.voted_at.date().isoformat()
+            own, house = (opinion.voter, date), (f"at {opinion.address}", date)
+            if spent[own] >= bounds.votes_a_day:
+                beyond[ref] = Screen.PERSON_DAY
+            elif opinion.address and spent[house] >= bounds.address_votes_a_day:
+                beyond[ref] = Screen.ADDRESS_DAY
+            else:
+                spent.update((own, house))
+    return beyond
+
+
+def _persons_words(snapshot: Snapshot) -> Iterator[Opinion]:
+    for opinions in snapshot.opinions.values():
+        yield from (o for o in opinions if is_person(o.voter) and not o.is_released)
+
+
+def _ref(opinion: Opinion) -> VoteRef:
+    return VoteRef(opinion.message_id, opinion.voter)
