@@ -21,6 +21,8 @@ from nightschool.files import copy_whole, free_bytes, put_in_place, read_manifes
 Reason = Literal["scheduled", "asked", "upgrade"]
 DRAFT: Final = "backup-"
 MIB: Final = 2**20
+ASIDE: Final = "%Y-%m-%dT%H-%M-%S-%f"
+"""Names the folder of a record that was put aside, by when."""
 SPARE_BYTES: Final = 64 * MIB
 """What a backup leaves free on the disk that it is written to."""
 
@@ -71,6 +73,22 @@ def keep_backup(draft: Path, folder: Path, *, keep: int) -> Backup:
     for old in of_a_kind[max(keep, 1) :]:
         shutil.rmtree(old.folder)
     return _describe(target)
+
+
+class Copies(NamedTuple):
+    """What holds the record of a moment, by their folders' names, and until when."""
+
+    names: tuple[str, ...]
+    until: datetime
+
+
+def copies_before(folder: Path, replaced: Path, *, at: datetime) -> list[Path]:
+    """The backups in `folder`, whatever they were made for, and the records put aside in `replaced`, of before `at`."""
+    aside = [path for path in replaced.iterdir() if path.is_dir()] if replaced.is_dir() else []
+    return [
+        *(backup.folder for backup in list_backups(folder) if backup.taken_at < at),
+        *(path for path in sorted(aside) if (of := _put_aside_at(path)) is not None and of < at),
+    ]
 
 
 def put_backup(source: Path, target: Path) -> None:
@@ -125,6 +143,14 @@ def _is_backup(path: Path) -> bool:
     except (ValueError, OSError):
         return False
     return manifest is not None and manifest.kind == KIND and "taken_at" in manifest.about
+
+
+def _put_aside_at(path: Path) -> datetime | None:
+    """By the folder's name; None for what is not ours."""
+    try:
+        return datetime.strptime(path.name, ASIDE).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _describe(folder: Path) -> Backup:

@@ -38,6 +38,7 @@ where c.bot = $bot and c.source <> 'import'
 group by m.conversation_id having max(m.created_at) < $before
 order by max(m.created_at), m.conversation_id limit $most
 """
+NEWEST: Final = "select max(erased_at) from erasures where erased_at <= $at"
 LAST_AGED: Final = "select max(erased_at) from erasures where kind = 'age' and list_contains(bots, $bot)"
 BOTS_OF: Final = "select distinct bot from conversations where conversation_id in (select unnest($ids::text[]))"
 MESSAGES_OF: Final = "select message_id from messages where conversation_id in (select unnest($ids::text[]))"
@@ -200,6 +201,12 @@ def find_erasure(cursor: Cursor, erasure_id: str) -> Erasure | None:
 def unfinished(cursor: Cursor) -> list[Erasure]:
     """Those of which files, or bytes in the record's file, are left; oldest first."""
     return [_erasure(row) for row in cursor.execute(UNFINISHED).fetchall()]
+
+
+def newest_erasure(cursor: Cursor, *, at: datetime) -> datetime | None:
+    """When something was last erased, up to a moment."""
+    [(found,)] = cursor.execute(NEWEST, {"at": at}).fetchall()
+    return found.astimezone(UTC) if found else None
 
 
 def finish(cursor: Cursor, *, erasure: Erasure, at: datetime) -> None:

@@ -3,11 +3,12 @@
 Whoever calls holds the data folder. A record that is damaged, or lacks a file, is replaced without being opened.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from collect.backups import Backup, check_room, draft_backup, keep_backup
+from collect.backups import ASIDE, Backup, check_room, draft_backup, keep_backup
 from collect.check import Found, examine_in_child
 from collect.integrity import check_files
 from collect.opening import connect_record
@@ -41,8 +42,13 @@ def back_up(file: Path, folder: Path, *, temp: Path, keep: int, at: datetime) ->
     return keep_backup(draft, folder, keep=keep)
 
 
-def bring_back(folder: Path, file: Path, *, temp: Path, replaced: Path, at: datetime) -> Restored:
-    """Put what the backup `folder` holds in the place of `file`, which is kept in a folder below `replaced`."""
+def bring_back(
+    folder: Path, file: Path, *, temp: Path, replaced: Path, at: datetime, settle: Callable[[Path], None]
+) -> Restored:
+    """Put what the backup `folder` holds in the place of `file`, which is kept in a folder below `replaced`.
+
+    `settle` is handed the file before it takes the other's place.
+    """
     finish_replacing(file)
     discard_draft(file)
     temp.mkdir(parents=True, exist_ok=True)
@@ -50,10 +56,11 @@ def bring_back(folder: Path, file: Path, *, temp: Path, replaced: Path, at: date
     check_room(file.parent, GROWTH * size)
     try:
         taken = build_record(folder, draft_of(file), temp=temp)
+        settle(draft_of(file))
     except BaseException:
         discard_draft(file)
         raise
-    aside = replaced / f"{at:%Y-%m-%dT%H-%M-%S-%f}" if file.exists() else None
+    aside = replaced / at.strftime(ASIDE) if file.exists() else None
     replace_record(file, aside=aside or replaced)
     return Restored(taken, aside)
 

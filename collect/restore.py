@@ -1,7 +1,8 @@
 """Take in again what an export of ours held: conversations under their own names, with all that was said of them.
 
-A conversation that is there already is left as it is. Under another bot than the exported one ids are made anew from
-the old ones, so that a second import finds them there. Does not know lines or files (`collect.formats.own`).
+A conversation that is there already is left as it is, and one that was erased here stays erased. Under another bot than
+the exported one ids are made anew from the old ones, so that a second import finds them there. Does not know lines or
+files (`collect.formats.own`).
 """
 
 import hashlib
@@ -43,6 +44,9 @@ select unnest($message_id::text[]), $bot, unnest($reviewer::text[]), unnest($app
 KNOWN_CONVERSATIONS: Final = """
 select conversation_id from conversations where conversation_id in (select unnest($names::text[]))
 """
+ERASED: Final = """
+select name from (select unnest(conversation_ids) as name from erasures) where name in (select unnest($names::text[]))
+"""
 KNOWN_MESSAGES: Final = "select message_id from messages where message_id in (select unnest($names::text[]))"
 # Behind all that is there: a person may go on with a conversation that came back.
 POSITIONS: Final = "select min(p) from (select nextval('message_positions') as p from range($count))"
@@ -59,7 +63,7 @@ class KeptTalk(NamedTuple):
 class Restored(NamedTuple):
     restored: int
     known: Mapping[str, str | None]
-    """Conversations that were there already, with the topic that their line names."""
+    """Conversations that were there already or were erased, with the topic that their line names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,12 @@ def restore_conversations(
     trees = _trees(bot, lines)
     known = known_names(cursor, KNOWN_CONVERSATIONS, trees)
     taken = known_names(cursor, KNOWN_MESSAGES, [name for tree in trees.values() for name in tree.nodes])
-    new = {name: tree for name, tree in trees.items() if name not in known and not taken & tree.nodes.keys()}
+    erased = known_names(cursor, ERASED, {tree.kept.conversation_id for tree in trees.values()})
+    new = {
+        name: tree
+        for name, tree in trees.items()
+        if name not in known and tree.kept.conversation_id not in erased and not taken & tree.nodes.keys()
+    }
     if new:
         messages = list(_message_rows(new, cursor))
         add_rows(cursor, ADD_CONVERSATIONS, [_conversation_row(*item, is_held_out) for item in new.items()], bot)

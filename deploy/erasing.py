@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from collect import cycles, erase, registry
+from collect.backups import Copies
 from collect.erase import Erasure, Kind, Wish
 from collect.scrub import scrub
 from collect.store import Store
@@ -35,6 +36,7 @@ from deploy.copies import (
 )
 from deploy.plan import NightFolder
 from deploy.rollout import Rollout
+from deploy.suppression import keep_wish
 from nightschool.bots import BotShelf
 from nightschool.errors import InvalidInput, NightschoolError
 from nightschool.files import write_atomic
@@ -73,6 +75,10 @@ class Certificate(BaseModel):
     files: tuple[Removed, ...]
     tainted: tuple[str, ...]
     """Adapters."""
+    copies: tuple[str, ...]
+    """Backups of before, and records that one replaced: they hold it still."""
+    copies_until: datetime
+    """By then they are gone."""
 
 
 class Asked(NamedTuple):
@@ -93,14 +99,16 @@ class Eraser:
         home: Home,
         *,
         shelf: BotShelf,
+        copies: Callable[[datetime], Copies],
         at_rest: Callable[[], AbstractAsyncContextManager[Any]],
         now: Callable[[], datetime],
     ) -> None:
-        """No night begins while `at_rest` is held."""
+        """`copies` finds those of the record from before a moment. No night begins while `at_rest` is held."""
         self._store = store
         self._rollout = rollout
         self._home = home
         self._shelf = shelf
+        self._find_copies = copies
         self._at_rest = at_rest
         self._now = now
         # Guards the walk over the files.
@@ -116,6 +124,7 @@ class Eraser:
         # Before the rows go, whose words are not known any more then.
         await asyncio.to_thread(blot_logs, self._logs(), texts)
         wish = Wish(new_id(), kind, subject, actor, reason, self._now())
+        await asyncio.to_thread(keep_wish, self._home.erasures, wish)
         erasure = await self._store.write(partial(erase.erase_rows, wish=wish))
         log.info("erasure=%s kind=%s rows are erased", erasure.erasure_id, kind)
         certificates = await self.finish() if at_once else []
@@ -218,6 +227,7 @@ class Eraser:
 
     async def _certify(self, erasure: Erasure) -> Certificate:
         journal, at = self._journal(erasure), self._now()
+        copies = await asyncio.to_thread(self._find_copies, erasure.erased_at)
         adapters = [
             adapter
             for bot in erasure.bots
@@ -236,6 +246,8 @@ class Eraser:
             rows=erasure.about["rows"],
             files=tuple(journal.read()),
             tainted=tuple(sorted(str(adapter.name) for adapter in adapters)),
+            copies=copies.names,
+            copies_until=copies.until,
         )
         file = self.certificate_file(erasure.erasure_id)
         await asyncio.to_thread(write_atomic, file, certificate.model_dump_json(indent=2) + "\n")

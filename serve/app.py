@@ -92,7 +92,7 @@ async def open_parts(
         turns = taking(base_model=await asyncio.to_thread(identify_base, base_model), now=now)
         runner = _runner(settings, store, engine, rollout, shelf, base_model=base_model, search=search, now=now)
         nights = await stack.enter_async_context(_nights(settings, store, engine, runner, shelf, now=now))
-        eraser = Eraser(store, rollout, home, shelf=shelf, at_rest=nights.at_rest, now=now)
+        eraser = Eraser(store, rollout, home, shelf=shelf, copies=backups.find_copies, at_rest=nights.at_rest, now=now)
         files = _callers_files(settings, store, base_model=base_model, now=now)
         at_work = open_jobs(settings, store, rollout, nights, files, base_model=base_model, now=now)
         jobs, tuned = await stack.enter_async_context(at_work), TunedModels(store, rollout, home)

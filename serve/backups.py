@@ -5,13 +5,15 @@ One at a time. Does not know what a backup holds (`collect.whole`).
 
 import asyncio
 import logging
+import shutil
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from collect.backups import Backup, Reason, draft_backup, keep_backup, scheduled_since
+from collect.backups import Backup, Copies, Reason, copies_before, draft_backup, keep_backup, scheduled_since
+from collect.erase import newest_erasure
 from collect.store import Store
 from nightschool.backup_part import BackupSettings
 from nightschool.errors import NightschoolError
@@ -55,6 +57,7 @@ class Backups:
         """Take each scheduled backup once it is due, also one that was missed; until cancelled."""
         while True:
             is_well = await self.take_due()
+            await self.drop_erased()
             await asyncio.sleep(LOOK_S if is_well else RETRY_S)
 
     async def take_due(self) -> bool:
@@ -67,6 +70,24 @@ class Backups:
             log.error("the scheduled backup could not be taken, and is tried again: %s", error)
             return False
         return True
+
+    def find_copies(self, at: datetime) -> Copies:
+        """What holds the record as it was before `at`, at which something was erased."""
+        names = tuple(copy.name for copy in copies_before(self.folder, self._home.replaced, at=at))
+        return Copies(names, at + timedelta(days=self._settings.erased_days))
+
+    async def drop_erased(self) -> None:
+        """Let go of copies that hold what was erased `erased_days` ago; what fails is told in the log."""
+        until = self._now() - timedelta(days=self._settings.erased_days)
+        try:
+            erased_at = await self._store.read(partial(newest_erasure, at=until))
+            if erased_at is None:
+                return
+            for copy in await asyncio.to_thread(copies_before, self.folder, self._home.replaced, at=erased_at):
+                await asyncio.to_thread(shutil.rmtree, copy)
+                log.info("backup=%s is gone: it held what was erased at %s", copy, erased_at)
+        except (NightschoolError, OSError) as error:
+            log.error("a copy that holds what was erased could not be removed, and is tried again: %s", error)
 
 
 def backups_folder(home: Home, settings: BackupSettings) -> Path:

@@ -12,6 +12,7 @@ import duckdb
 import pytest
 
 from collect.conversations import record_turn
+from collect.erase import Wish, erase_rows
 from collect.feedback import Opinion, record_opinion
 from collect.formats.read import BadLine, ParsedConversation, read_conversations
 from collect.formats.write import export_conversations
@@ -186,6 +187,19 @@ def test_it_comes_in_once_and_leaves_what_is_there_alone(given: Given, tmp_path:
         assert len(elsewhere["sft_train.parquet"] + elsewhere["sft_held_out.parquet"]) == len(
             before["sft_train.parquet"] + before["sft_held_out.parquet"]
         )
+
+
+def test_what_was_erased_does_not_come_in_again(given: Given) -> None:
+    lines, _ = given
+    names = {json.loads(line)["metadata"]["conversation_id"] for line in lines}
+    gone = min(names)
+    with record() as cursor:
+        import_conversations(cursor, bot=BOT, conversations=read(lines), is_held_out=None, at=LATER)
+        erase_rows(cursor, wish=Wish("e", "conversation", gone, "ada", "asked", LATER))
+        for bot in (BOT, BotName("reviewer")):
+            import_conversations(cursor, bot=bot, conversations=read(lines), is_held_out=None, at=LATER)
+            [(there,)] = cursor.execute("select count(*) from conversations where bot = ?", [bot]).fetchall()
+            assert there == len(names) - 1
 
 
 def test_to_others_only_what_is_worth_learning_has_weight(given: Given) -> None:

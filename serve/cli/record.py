@@ -1,7 +1,5 @@
 """Verbs for the record as a whole: backup, restore, check. Through the server where one runs, else on the files."""
 
-import json
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypedDict
 
@@ -141,35 +139,33 @@ def import_whole(context: typer.Context, folder: Path, *, as_json: bool) -> None
 
 def _bring_back(context: typer.Context, folder: Path, *, as_json: bool) -> None:
     from collect.offline import bring_back  # noqa: PLC0415
+    from deploy.suppression import erase_again  # noqa: PLC0415
     from nightschool.folder import hold_folder  # noqa: PLC0415
     from nightschool.records import utc_now  # noqa: PLC0415
 
     home = settings_of(context).settings.paths
+    again: list[str] = []
+
+    def settle(record: Path) -> None:
+        # The backup knows nothing of what was erased since.
+        again.extend(erase_again(record, temp=home.temp, folder=home.erasures, now=utc_now()))
+
     with hold_folder(home):
-        done = bring_back(folder.absolute(), home.store, temp=home.temp, replaced=home.replaced, at=utc_now())
+        done = bring_back(
+            folder.absolute(), home.store, temp=home.temp, replaced=home.replaced, at=utc_now(), settle=settle
+        )
     tables = done.taken.card.tables
     messages = tables["messages"].rows if "messages" in tables else 0
     aside = str(done.aside) if done.aside else None
     taken_at = done.taken.card.taken_at
-    undone = _undone_erasures(home, since=taken_at)
     if as_json:
-        give_json({"taken_at": taken_at.isoformat(), "messages": messages, "aside": aside, "undone_erasures": undone})
+        give_json({"taken_at": taken_at.isoformat(), "messages": messages, "aside": aside, "erased_again": again})
     else:
         give(f"{messages:,} messages are back, as of {taken_at:%Y-%m-%d %H:%M} UTC")
-    if undone:
-        say(f"WHAT WAS ERASED SINCE IS BACK TOO. Erase it again: {', '.join(undone)} (certificates in {home.erasures})")
+    if again:
+        say(f"What was erased since is erased again: {', '.join(again)}. Files made of it go once the server starts.")
     if aside:
         say(f"The record that stood there is in {aside}; delete it once you need it no more.")
-
-
-def _undone_erasures(home: "Home", *, since: datetime) -> list[str]:
-    """By certificate, since the backup knows nothing of them."""
-    found = []
-    for path in sorted(home.erasures.glob("*.json")):
-        certificate = json.loads(path.read_bytes())
-        if datetime.fromisoformat(certificate["rows_erased_at"]) > since:
-            found.append(certificate["erasure_id"])
-    return found
 
 
 def _back_up_files(settings: "Settings") -> BackupRow:

@@ -29,6 +29,10 @@ AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]
 
 
+def leave(_record: Path) -> None:
+    """Nothing was erased since."""
+
+
 async def take(store: Store, folder: Path, *, reason: Reason = "asked", at: datetime = AT, keep: int = 3) -> Backup:
     file = folder / "record.duckdb"
     draft = await store.read(partial(draft_backup, file=file, temp=folder / "temp", reason=reason, at=at))
@@ -120,7 +124,9 @@ def add_two(cursor: object, name: str) -> None:
 
 
 def restore(folder: Path, backup: Path) -> Path:
-    done = bring_back(backup, folder / "record.duckdb", temp=folder / "temp", replaced=folder / "replaced", at=AT)
+    done = bring_back(
+        backup, folder / "record.duckdb", temp=folder / "temp", replaced=folder / "replaced", at=AT, settle=leave
+    )
     assert done.aside is not None
     return done.aside
 
@@ -146,7 +152,9 @@ async def test_a_backup_takes_the_place_of_a_record_that_does_not_open(tmp_path:
     HARM[harm](tmp_path / "record.duckdb")
     with pytest.raises(NightschoolError):
         await messages_in(tmp_path)
-    bring_back(backup, tmp_path / "record.duckdb", temp=tmp_path / "temp", replaced=tmp_path / "replaced", at=AT)
+    bring_back(
+        backup, tmp_path / "record.duckdb", temp=tmp_path / "temp", replaced=tmp_path / "replaced", at=AT, settle=leave
+    )
     assert await messages_in(tmp_path) == 2
 
 

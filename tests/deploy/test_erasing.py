@@ -16,6 +16,7 @@ import pytest
 
 from bench.common.nightlab import SUPPORT, KnowingEngine, Trainer, fill, server_of
 from collect import erase, events, registry
+from collect.backups import Copies
 from collect.conversations import record_turn
 from collect.feedback import Opinion, record_opinion
 from collect.reviews import record_review
@@ -63,7 +64,10 @@ def eraser_of(store: Store, rollout: Rollout, home: Home, *, now: Callable[[], d
     async def at_rest() -> AsyncIterator[None]:
         yield
 
-    return Eraser(store, rollout, home, shelf=BotShelf(home.root / "bots"), at_rest=at_rest, now=now)
+    return Eraser(
+        store, rollout, home, shelf=BotShelf(home.root / "bots"), copies=lambda at: Copies((), at),
+        at_rest=at_rest, now=now,
+    )  # fmt: skip
 
 
 async def chat(store: Store, *, owner: str = PERSON) -> str:
@@ -148,6 +152,7 @@ async def test_after_an_erasure_no_byte_of_the_data_folder_holds_what_was_said(h
         assert told is not None
         assert (told.by, told.reason, told.tainted) == ("ada", "asked by letter", ("support@1",))
         assert {"messages", "conversations", "feedback", "reviews"} <= set(told.rows)
+        assert (told.copies, told.copies_until) == ((), told.rows_erased_at)
         assert {"dataset", "of a night", "cache of trainings"} <= {removed.what for removed in told.files}
         file = home.erasures / f"{told.erasure_id}.json"
         assert Certificate.model_validate_json(file.read_bytes()) == told

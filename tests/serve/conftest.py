@@ -285,7 +285,7 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
         search, verify = knowledge.search, verified.find_standing
         turns = Turns(store, engine, rollout, metrics=metrics, search=search, verify=verify)
         files = CallersFiles(store, home, settings.fine_tuning, base_model="echo", context_tokens=2048)
-        tuned = TunedModels(store, rollout, home)
+        tuned, backups = TunedModels(store, rollout, home), Backups(store, home, settings.backup)
         async with (
             run_nights(runner, store, shelf) as nights,
             open_jobs(settings, store, rollout, nights, files, base_model="echo", command=TRAINER) as jobs,
@@ -311,7 +311,15 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
                 votes=Votes(store, metrics=metrics, pace=Pace(settings.server.requests_per_minute)),
                 verified=verified,
                 nights=nights,
-                eraser=Eraser(store, rollout, home, shelf=shelf, at_rest=nights.at_rest, now=utc_now),
+                eraser=Eraser(
+                    store,
+                    rollout,
+                    home,
+                    shelf=shelf,
+                    copies=backups.find_copies,
+                    at_rest=nights.at_rest,
+                    now=utc_now,
+                ),
                 golden=GoldenCases(store, shelf, home),
                 knowledge=knowledge,
                 documents=OperatorsDocuments(store, shelf, knowledge),
@@ -319,7 +327,7 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
                 jobs=jobs,
                 tuned=tuned,
                 eval_runs=eval_runs,
-                backups=Backups(store, home, settings.backup),
+                backups=backups,
                 adding=Adding(store, rollout, home, base_model="echo", max_rank=16, command=READER),
                 metrics=metrics,
                 secrets=secrets.secrets,

@@ -1,20 +1,25 @@
 """backup, restore and check: through a running server, and on the files of one that is stopped."""
 
 import asyncio
+import json
 import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from collect.backups import list_backups
+from collect.backups import ASIDE, list_backups
+from collect.erase import unfinished
+from collect.store import open_store
 from collect.whole import read_whole
 from nightschool.backup_part import BackupSettings
 from nightschool.errors import Busy, InvalidInput, NotFound
 from nightschool.folder import hold_folder
+from nightschool.home import Home
 from nightschool.records import utc_now
 from nightschool.settings import Settings
 from serve.backups import Backups
@@ -53,7 +58,7 @@ async def test_a_running_server_is_backed_up_looked_over_and_restored_once_it_is
 
     elsewhere = str(tmp_path / "moved")
     back = speak("--home", elsewhere, "restore", made["folder"], "--json")
-    wanted = {"taken_at": made["taken_at"], "messages": made["messages"], "aside": None, "undone_erasures": []}
+    wanted = {"taken_at": made["taken_at"], "messages": made["messages"], "aside": None, "erased_again": []}
     assert back.json == wanted
     again = speak("--home", elsewhere, "restore", made["folder"])
     assert "replaced" in again.err
@@ -97,6 +102,37 @@ async def test_a_scheduled_backup_that_fails_is_told_and_tried_again(
     assert "could not be taken" in caplog.text
 
 
+async def test_copies_that_hold_what_was_erased_are_named_and_go_in_time(
+    nightschool: Nightschool, parts: Parts, tmp_path: Path
+) -> None:
+    turn = await parts.turns.begin_chat(
+        parts.shelf.find("support"), owner="browser:1", conversation_id=None, text="Hello?"
+    )
+    async with aclosing(parts.turns.answer(turn)) as deltas:
+        async for _ in deltas:
+            pass
+    before = await parts.backups.take()
+    aside = parts.home.replaced / utc_now().strftime(ASIDE)
+    aside.mkdir(parents=True)
+    (parts.home.replaced / "mine").mkdir()
+    await nightschool("erase", "--user", "browser:1", "--reason", "asked")
+    [file] = parts.home.erasures.glob("*.json")
+    told = json.loads(file.read_bytes())
+    assert told["copies"] == [before.folder.name, aside.name]
+    assert datetime.fromisoformat(told["copies_until"]) - datetime.fromisoformat(told["rows_erased_at"]) == timedelta(
+        days=30
+    )
+    after = await parts.backups.take()
+    for days, left in ((29, {before.folder, after.folder}), (31, {after.folder})):
+        at = utc_now() + timedelta(days=days)
+        later = Backups(
+            parts.store, parts.home, BackupSettings(), now=partial(datetime.fromtimestamp, at.timestamp(), UTC)
+        )
+        await later.drop_erased()
+        assert {backup.folder for backup in list_backups(later.folder)} == left
+    assert [path.name for path in parts.home.replaced.iterdir()] == ["mine"]
+
+
 def test_when_a_backup_is_due() -> None:
     at = datetime(2026, 3, 1, 12, tzinfo=UTC)
     assert not BackupSettings().is_due(since=at, now=at.replace(hour=13))
@@ -126,22 +162,32 @@ async def test_a_whole_record_moves_elsewhere_and_is_the_same(
         assert (unnamed.code, "--bot: is missing" in unnamed.err) == (InvalidInput.exit_code, True)
 
 
-async def test_what_was_erased_since_the_backup_is_named_when_it_comes_back(
+async def test_what_was_erased_since_the_backup_is_erased_again_when_it_comes_back(
     nightschool: Nightschool, parts: Parts, tmp_path: Path
 ) -> None:
-    made = (await nightschool("backup", str(tmp_path / "before"), "--json")).json
     bot = parts.shelf.find("support")
-    turn = await parts.turns.begin_chat(bot, owner="browser:1", conversation_id=None, text="Hello?")
-    async with aclosing(parts.turns.answer(turn)) as deltas:
-        async for _ in deltas:
-            pass
-    erased = await nightschool(
-        "erase", "--conversation", turn.conversation.conversation_id, "--reason", "asked", "--json"
-    )
-    assert erased.code == 0, erased.err
-    [certificate] = parts.home.erasures.glob("*.json")
+    names = []
+    for owner in ("browser:1", "browser:2", "browser:3"):
+        turn = await parts.turns.begin_chat(bot, owner=owner, conversation_id=None, text="Hello?")
+        async with aclosing(parts.turns.answer(turn)) as deltas:
+            async for _ in deltas:
+                pass
+        names.append(turn.conversation.conversation_id)
+    made = (await nightschool("backup", str(tmp_path / "before"), "--json")).json
+    for which in (("--conversation", names[0]), ("--user", "browser:2")):
+        erased = await nightschool("erase", *which, "--reason", "asked", "--json")
+        assert erased.code == 0, erased.err
+    certificates = {file.stem for file in parts.home.erasures.glob("*.json")}
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(parts.home.erasures, elsewhere / "erasures")
     elsewhere.chmod(0o700)
-    back = speak("--home", str(elsewhere), "restore", made["folder"])
-    assert (back.code, certificate.stem in back.err) == (0, True)
+    for _ in range(2):
+        back = speak("--home", str(elsewhere), "restore", made["folder"], "--json")
+        assert (back.code, set(back.json["erased_again"])) == (0, certificates)
+    assert "is erased again" in speak("--home", str(elsewhere), "restore", made["folder"]).err
+    store = Home(elsewhere).store
+    async with open_store(store, temp=elsewhere / "temp", memory_gib=0.5, threads=1) as record:
+        left = await record.read(lambda cursor: cursor.execute("select conversation_id from conversations").fetchall())
+        # Files that were made of it are there still, and go once the server starts.
+        waiting = {erasure.erasure_id for erasure in await record.read(unfinished)}
+    assert (left, waiting) == ([(names[2],)], certificates)

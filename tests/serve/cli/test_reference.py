@@ -47,7 +47,7 @@ What `--json` prints:
 |---|---|
 | `bots new` | `{"file", "documents", "starters"}` |
 | `backup` | `{"folder", "taken_at", "messages", "size_bytes", "content_hash"}` |
-| `restore` | `{"taken_at", "messages", "aside", "undone_erasures": [...]}` |
+| `restore` | `{"taken_at", "messages", "aside", "erased_again": [...]}` |
 | `check` | `{"tables": {"messages": 12, ...}, "faults": [...]}` |
 | `import` | `{"imported", "skipped", "moved", "votes", "corrections", "formats", "bad_lines": [...]}` |
 | `night` | `{"cycle", "candidate", "verdict": "promote"\\|"hold"\\|"reject"\\|"insufficient-data", ...` |

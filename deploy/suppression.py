@@ -1,0 +1,77 @@
+"""What was erased stays erased, also where an older record comes back: a list of erasures beside the record.
+
+A backup holds what was erased after it was taken, and knows nothing of that. So each erasure is kept as a file of ids
+too, never a word of anybody, and what a restored record brings back is erased again. Does not know what an erasure
+removes (`deploy.erasing`).
+"""
+
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from collect.erase import Wish, erase_rows, find_erasure
+from collect.opening import connect_record
+from collect.writer import Cursor
+from nightschool.errors import NotFound
+from nightschool.files import write_atomic
+
+ENDING: Final = ".wish"
+MEMORY_GIB: Final = 1.0
+THREADS: Final = 2
+AGAIN: Final = "again, since a backup from before it was restored"
+
+
+class _WishFile(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = 1
+    erasure_id: str
+    kind: Literal["conversation", "user"]
+    subject: str
+    actor: str
+    reason: str
+    at: datetime
+
+
+def keep_wish(folder: Path, wish: Wish) -> None:
+    """What goes for its age is not kept: the clock finds it again."""
+    if wish.kind == "age":
+        return
+    kept = _WishFile(
+        erasure_id=wish.erasure_id, kind=wish.kind, subject=wish.subject, actor=wish.actor, reason=wish.reason,
+        at=wish.at,
+    )  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / f"{wish.erasure_id}{ENDING}", kept.model_dump_json() + "\n")
+
+
+def erase_again(record: Path, *, temp: Path, folder: Path, now: datetime) -> list[str]:
+    """Erase from a record that was restored just now what the list in `folder` names and it does not know; the ids.
+
+    Not for one in use: whoever was forgotten may have come back, and has a right to what they said since.
+    """
+    connection = connect_record(record, temp=temp, memory_gib=MEMORY_GIB, threads=THREADS)
+    try:
+        connection.execute("set global TimeZone = 'UTC'")
+        connection.begin()
+        again = _erase(connection, folder=folder, now=now)
+        connection.commit()
+    finally:
+        connection.close()
+    return again
+
+
+def _erase(cursor: Cursor, *, folder: Path, now: datetime) -> list[str]:
+    found = [_WishFile.model_validate_json(file.read_bytes()) for file in folder.glob(f"*{ENDING}")]
+    again = []
+    for kept in sorted(found, key=lambda kept: (kept.at, kept.erasure_id)):
+        reason = f"{kept.reason} ({AGAIN})" if kept.reason else AGAIN
+        wish = Wish(kept.erasure_id, kept.kind, kept.subject, kept.actor, reason, now)
+        with suppress(NotFound):
+            if find_erasure(cursor, wish.erasure_id) is None:
+                erase_rows(cursor, wish=wish)
+                again.append(wish.erasure_id)
+    return again
