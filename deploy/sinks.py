@@ -1,27 +1,30 @@
-"""Send a night's report on: to a webhook as JSON, and into a folder as an e-mail that a mailer may send.
+"""Send something out of the machine: to a webhook as JSON, and into a folder as an e-mail that a mailer may send.
 
-Every failure is told, bounded in time and tries, and none is raised: the night is over whatever becomes of its report.
-Nothing that people wrote or models answered leaves by these ways; the cycle's id tells a report that came twice.
+Every failure is told, bounded in time and tries, and none is raised: what happened has happened, whatever becomes of
+what is told of it. A parcel's id tells one that came twice. With a key, what is posted is signed as Standard Webhooks
+has it. Does not know what is sent (`deploy.telling`, `deploy.escalating`).
 """
 
 import asyncio
+import base64
+import hashlib
+import hmac
 import json
-import logging
-from collections.abc import Sequence
+import os
+import time
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import httpx
 
 from nightschool.files import write_atomic
-from nightschool.morning_part import MorningPart
-from nightschool.records import Cycle
-
-log = logging.getLogger(__name__)
+from nightschool.sinks_part import SinksPart
 
 PAUSE_S: Final = 2.0
 """Before the second try, twice that before the third."""
@@ -29,57 +32,86 @@ PASSING_STATUS: Final = frozenset({408, 425, 429})
 """Refusals that may be none a moment later, as any of 500 and above."""
 
 
+ENCODED: Final = "whsec_"
+
+
+class Sink(StrEnum):
+    WEBHOOK = "webhook"
+    MAIL = "e-mail"
+
+
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """What is sent of one night."""
+class Parcel:
+    """The same thing in the form of each sink."""
 
-    cycle: Cycle
-    headline: str
-    live: str
-    """Who answers now."""
-    needs: tuple[str, ...]
-    """What wants a person."""
-    page: str
-    """The morning page, Markdown."""
-
-    def as_json(self) -> dict[str, Any]:
-        cycle = self.cycle
-        return {
-            "schema_version": 1,
-            "cycle": cycle.cycle_id,
-            "bot": cycle.bot,
-            "started_at": cycle.started_at.isoformat(),
-            "finished_at": cycle.finished_at.isoformat() if cycle.finished_at else None,
-            "state": cycle.state,
-            "outcome": cycle.outcome,
-            "candidate": f"{cycle.bot}@{cycle.candidate}" if cycle.candidate else None,
-            "live": self.live,
-            "headline": self.headline,
-            "reasons": list(cycle.reasons),
-            "needs_a_person": list(self.needs),
-            "figures": json.loads(cycle.figures_json),
-            "page": self.page,
-        }
+    parcel_id: str
+    at: datetime
+    content: Mapping[str, Any]
+    """As JSON."""
+    file_name: str
+    """Of the e-mail: the same parcel is the same file."""
+    subject: str
+    text: str
+    reply_to: str = ""
 
 
-async def send_on(part: MorningPart, letter: Letter, *, pause_s: float = PAUSE_S) -> Sequence[str]:
-    """Sentences on what could not be sent."""
-    problems = []
-    if part.webhook and (problem := await _post(part, letter, pause_s=pause_s)):
-        problems.append(f"The webhook did not take this report: {problem}.")
-    if part.mail_folder:
+class Missed(NamedTuple):
+    """A sink that did not take it, and why: the rest of a sentence about the sink."""
+
+    sink: Sink
+    why: str
+
+
+async def send(
+    part: SinksPart, parcel: Parcel, *, without: Collection[Sink] = (), pause_s: float = PAUSE_S
+) -> Sequence[Missed]:
+    """To each sink there is, but for those that have it already."""
+    missed = []
+    if part.webhook and Sink.WEBHOOK not in without and (why := await _post(part, parcel, pause_s=pause_s)):
+        missed.append(Missed(Sink.WEBHOOK, why))
+    if part.mail_folder and Sink.MAIL not in without:
         try:
-            await asyncio.to_thread(_drop, part, letter)
+            await asyncio.to_thread(_drop, part, parcel)
         except OSError as error:
-            problems.append(f"No e-mail could be left in {part.mail_folder}: {error.strerror or error}.")
-    for problem in problems:
-        log.warning("bot=%s cycle=%s %s", letter.cycle.bot, letter.cycle.cycle_id, problem)
-    return problems
+            missed.append(Missed(Sink.MAIL, f"cannot be left in {part.mail_folder}: {error.strerror or error}"))
+    return missed
 
 
-async def _post(part: MorningPart, letter: Letter, *, pause_s: float) -> str | None:
+def sinks_of(part: SinksPart) -> frozenset[Sink]:
+    named = {Sink.WEBHOOK: part.webhook, Sink.MAIL: part.mail_folder}
+    return frozenset(sink for sink, where in named.items() if where)
+
+
+def sign(parcel_id: str, *, sent_at_s: int, body: bytes, key: bytes) -> str:
+    """`webhook-signature` of Standard Webhooks, version 1: HMAC-SHA256 over id, time and body."""
+    signed = f"{parcel_id}.{sent_at_s}.".encode() + body
+    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+
+
+def read_key(variable: str) -> bytes:
+    """Empty where no variable is named. What begins with `whsec_` is base64 behind it; any other key counts as it
+    stands. Raises ValueError."""
+    if not variable:
+        return b""
+    key = os.environ.get(variable, "")
+    if not key:
+        raise ValueError(f"the environment variable {variable}, which is to hold its key, is not set")
+    if not key.startswith(ENCODED):
+        return key.encode()
+    try:
+        return base64.b64decode(key.removeprefix(ENCODED), validate=True)
+    except ValueError:
+        raise ValueError(f"the key in the environment variable {variable} is no base64 behind {ENCODED}") from None
+
+
+async def _post(part: SinksPart, parcel: Parcel, *, pause_s: float) -> str | None:
     """Why it was not taken by the last try; None where it was."""
-    problem: str | None = None
+    try:
+        key = read_key(part.key_variable)
+    except ValueError as error:
+        return f"was not asked: {error}"
+    body = json.dumps(parcel.content, ensure_ascii=False).encode()
+    why: str | None = None
     async with httpx.AsyncClient(timeout=part.timeout_s, follow_redirects=False) as http:
         for number in range(part.tries):
             if number:
@@ -87,27 +119,33 @@ async def _post(part: MorningPart, letter: Letter, *, pause_s: float) -> str | N
             try:
                 # httpx counts from byte to byte: an answer that trickles would never end.
                 async with asyncio.timeout(part.timeout_s):
-                    status = (await http.post(part.webhook, json=letter.as_json())).status_code
+                    headers = _headers(parcel.parcel_id, body, key=key)
+                    status = (await http.post(part.webhook, content=body, headers=headers)).status_code
             except (TimeoutError, httpx.HTTPError, httpx.InvalidURL) as error:
-                problem = f"{type(error).__name__} after {number + 1} tries"
+                why = f"did not answer ({type(error).__name__} after {number + 1} tries)"
                 continue
             if status < 300:
                 return None
-            problem = f"it answered {status}"
+            why = f"answered {status}"
             if status < 500 and status not in PASSING_STATUS:
                 break
-    return problem
+    return why
 
 
-def _drop(part: MorningPart, letter: Letter) -> None:
-    """The same night is the same file. Raises OSError."""
-    cycle = letter.cycle
-    ended: datetime = cycle.finished_at or cycle.started_at
+def _headers(parcel_id: str, body: bytes, *, key: bytes) -> dict[str, str]:
+    sent_at_s = int(time.time())
+    named = {"content-type": "application/json", "webhook-id": parcel_id, "webhook-timestamp": str(sent_at_s)}
+    return named | ({"webhook-signature": sign(parcel_id, sent_at_s=sent_at_s, body=body, key=key)} if key else {})
+
+
+def _drop(part: SinksPart, parcel: Parcel) -> None:
+    """Raises OSError."""
     mail = EmailMessage()
-    mail["Subject"] = f"{cycle.bot}: {cycle.outcome or cycle.state} in the night of {cycle.started_at:%Y-%m-%d}"
+    mail["Subject"] = parcel.subject
     mail["From"], mail["To"] = part.mail_from, part.mail_to
-    mail["Date"] = format_datetime(ended)
-    mail["Message-ID"] = f"<{cycle.cycle_id}@nightschool.invalid>"
-    mail.set_content(letter.page)
-    file = Path(part.mail_folder) / f"{cycle.bot}-{cycle.started_at:%Y-%m-%d}-{cycle.cycle_id}.eml"
-    write_atomic(file, mail.as_bytes())
+    if parcel.reply_to:
+        mail["Reply-To"] = parcel.reply_to
+    mail["Date"] = format_datetime(parcel.at)
+    mail["Message-ID"] = f"<{parcel.parcel_id}@nightschool.invalid>"
+    mail.set_content(parcel.text)
+    write_atomic(Path(part.mail_folder) / parcel.file_name, mail.as_bytes())

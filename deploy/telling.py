@@ -1,14 +1,16 @@
 """Tell of a night that is over: leave its pages in its folder, and send its report on to whom the bot's file names.
 
 Asks the record what waits for a person. Does not word the pages (`deploy.morning`, `eval.page`) nor know a way out of
-the machine (`deploy.sinks`).
+the machine (`deploy.sinks`). Nothing that people wrote or models answered is sent on.
 """
 
 import asyncio
+import json
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from collect import registry
 from collect.gaps import list_gaps
@@ -20,7 +22,7 @@ from deploy.morning import NAME, headline, morning_report
 from deploy.orders import in_production
 from deploy.page import MOST_NIGHTS, write_exam_page
 from deploy.plan import NightFolder
-from deploy.sinks import Letter, send_on
+from deploy.sinks import Parcel, send
 from eval.complaints import read_suites_asked
 from nightschool.bots import BotShelf
 from nightschool.errors import NightschoolError
@@ -31,6 +33,51 @@ log = logging.getLogger(__name__)
 
 MANY: Final = 100
 """Of what waits: beyond it the count says no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What is sent of one night."""
+
+    cycle: Cycle
+    headline: str
+    live: str
+    """Who answers now."""
+    needs: tuple[str, ...]
+    """What wants a person."""
+    page: str
+    """The morning page, Markdown."""
+
+    def as_parcel(self) -> Parcel:
+        """By the cycle's id."""
+        cycle = self.cycle
+        return Parcel(
+            parcel_id=cycle.cycle_id,
+            at=cycle.finished_at or cycle.started_at,
+            content=self._as_json(),
+            file_name=f"{cycle.bot}-{cycle.started_at:%Y-%m-%d}-{cycle.cycle_id}.eml",
+            subject=f"{cycle.bot}: {cycle.outcome or cycle.state} in the night of {cycle.started_at:%Y-%m-%d}",
+            text=self.page,
+        )
+
+    def _as_json(self) -> dict[str, Any]:
+        cycle = self.cycle
+        return {
+            "schema_version": 1,
+            "cycle": cycle.cycle_id,
+            "bot": cycle.bot,
+            "started_at": cycle.started_at.isoformat(),
+            "finished_at": cycle.finished_at.isoformat() if cycle.finished_at else None,
+            "state": cycle.state,
+            "outcome": cycle.outcome,
+            "candidate": f"{cycle.bot}@{cycle.candidate}" if cycle.candidate else None,
+            "live": self.live,
+            "headline": self.headline,
+            "reasons": list(cycle.reasons),
+            "needs_a_person": list(self.needs),
+            "figures": json.loads(cycle.figures_json),
+            "page": self.page,
+        }
 
 
 class _Known(NamedTuple):
@@ -57,9 +104,11 @@ async def send_letter(shelf: BotShelf, folder: NightFolder, letter: Letter | Non
     if letter is None:
         return
     try:
-        problems = await send_on(shelf.find(letter.cycle.bot).morning, letter)
-        if problems:
-            told = "".join(f"- {problem}\n" for problem in problems)
+        missed = await send(shelf.find(letter.cycle.bot).morning, letter.as_parcel())
+        for sink, why in missed:
+            log.warning("bot=%s cycle=%s report: the %s %s", letter.cycle.bot, letter.cycle.cycle_id, sink, why)
+        if missed:
+            told = "".join(f"- The {sink} {why}.\n" for sink, why in missed)
             await asyncio.to_thread(write_atomic, folder.root / NAME, f"{letter.page}\n## Not sent\n\n{told}")
     except Exception as error:
         log.error("cycle=%s its report was not sent on: %s", letter.cycle.cycle_id, error)

@@ -1,36 +1,7 @@
 """The section `[morning]` of a bot's file: to whom the report of each night is sent on. Does not send anything."""
 
-from typing import Annotated, Final
-
-from pydantic import AfterValidator, AnyHttpUrl, Field, TypeAdapter, ValidationError
-
-from nightschool.section import Section
-
-_HTTP_URL: Final = TypeAdapter(AnyHttpUrl)
-MAILBOX: Final = r"^[^\s<>,;@\"]+@[^\s<>,;@\"]+$"
+from nightschool.sinks_part import SinksPart
 
 
-def _hook(text: str) -> str:
-    if text:
-        try:
-            _HTTP_URL.validate_python(text)
-        except ValidationError as error:
-            raise ValueError(f"must be a URL such as http://chat-1/hooks/4 ({error.errors()[0]['msg']})") from None
-    return text
-
-
-class MorningPart(Section):
+class MorningPart(SinksPart):
     """Nothing of it keeps a night from ending as it did."""
-
-    webhook: Annotated[str, AfterValidator(_hook)] = ""
-    """Where each night's report is posted as JSON, for example http://chat-1/hooks/4. Empty: nowhere."""
-    timeout_s: float = Field(default=10, ge=0.1, le=120)
-    """How long one try at the webhook may take."""
-    tries: int = Field(default=3, ge=1, le=10)
-    """How often the webhook is tried where it does not answer or fails."""
-    mail_folder: str = ""
-    """Folder into which each night's report is dropped as an e-mail (.eml), for a mailer to send. Empty: none."""
-    mail_to: str = Field(default="operator@localhost", pattern=MAILBOX)
-    """To whom that e-mail is addressed."""
-    mail_from: str = Field(default="nightschool@localhost", pattern=MAILBOX)
-    """From whom it comes."""

@@ -16,8 +16,8 @@ import pytest
 from collect.holds import Hold, arm_hold
 from collect.store import Store
 from deploy.plan import NightFolder
-from deploy.sinks import Letter, send_on
-from deploy.telling import leave_pages, send_letter
+from deploy.sinks import Missed, Sink, read_key, send, sign
+from deploy.telling import Letter, leave_pages, send_letter
 from nightschool.bots import BotShelf
 from nightschool.morning_part import MorningPart
 from nightschool.records import BotName, Cycle, CycleState, Outcome
@@ -30,16 +30,21 @@ CYCLE = Cycle(
 LETTER = Letter(
     CYCLE, "It did not pass.", "support@2", ("2 suggested answers wait.",), "# Page\n\nWörter\n.\nFrom me\n"
 )
+PARCEL = LETTER.as_parcel()
 
 
 @asynccontextmanager
-async def hook(statuses: Sequence[int], bodies: list[bytes], *, hangs: bool = False) -> AsyncIterator[str]:
+async def hook(
+    statuses: Sequence[int], bodies: list[bytes], *, heads: list[str] | None = None, hangs: bool = False
+) -> AsyncIterator[str]:
     """A webhook that answers with each of `statuses` in turn, and keeps what it was sent."""
     left = iter(statuses)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-        length = int(head.split("content-length: ")[1].split("\r\n")[0])
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        if heads is not None:
+            heads.append(head)
+        length = int(head.lower().split("content-length: ")[1].split("\r\n")[0])
         bodies.append(await reader.readexactly(length))
         if not hangs:
             status = next(left)
@@ -58,7 +63,7 @@ async def hook(statuses: Sequence[int], bodies: list[bytes], *, hangs: bool = Fa
 async def test_the_webhook_gets_the_whole_report(tmp_path: Path) -> None:
     bodies: list[bytes] = []
     async with hook([204], bodies) as url:
-        assert await send_on(MorningPart(webhook=url), LETTER) == []
+        assert await send(MorningPart(webhook=url), PARCEL) == []
     [body] = map(json.loads, bodies)
     assert (body["cycle"], body["outcome"], body["candidate"], body["live"]) == (
         "c7", "reject", "support@3", "support@2",
@@ -72,34 +77,69 @@ async def test_the_webhook_gets_the_whole_report(tmp_path: Path) -> None:
     [
         ([500, 503, 200], 3, None),
         ([429, 204], 2, None),
-        ([500, 500, 500], 3, "it answered 500"),
-        ([404], 1, "it answered 404"),
-        ([302], 1, "it answered 302"),
+        ([500, 500, 500], 3, "answered 500"),
+        ([404], 1, "answered 404"),
+        ([302], 1, "answered 302"),
     ],
 )
 async def test_what_may_pass_is_tried_again_within_bounds(statuses: list[int], asked: int, told: str | None) -> None:
     bodies: list[bytes] = []
     async with hook(statuses, bodies) as url:
-        problems = await send_on(MorningPart(webhook=url), LETTER, pause_s=0)
+        missed = await send(MorningPart(webhook=url), PARCEL, pause_s=0)
     assert len(bodies) == asked
-    assert [told in problem for problem in problems if told] == [True] * bool(told)
-    assert bool(problems) == bool(told)
+    assert missed == ([Missed(Sink.WEBHOOK, told)] if told else [])
 
 
 async def test_a_webhook_that_hangs_or_is_gone_costs_its_timeout_and_no_more() -> None:
     bodies: list[bytes] = []
     async with hook([], bodies, hangs=True) as url:
-        [problem] = await send_on(MorningPart(webhook=url, timeout_s=0.1, tries=2), LETTER, pause_s=0)
-    assert "after 2 tries" in problem
+        [hung] = await send(MorningPart(webhook=url, timeout_s=0.1, tries=2), PARCEL, pause_s=0)
+    assert "after 2 tries" in hung.why
     assert len(bodies) == 2
-    [gone] = await send_on(MorningPart(webhook=url, tries=1), LETTER)
-    assert "ConnectError after 1 tries" in gone
+    [gone] = await send(MorningPart(webhook=url, tries=1), PARCEL)
+    assert "ConnectError after 1 tries" in gone.why
+
+
+async def test_what_is_posted_is_signed_as_standard_webhooks_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The published example of that specification.
+    monkeypatch.setenv("HOOK_KEY", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")
+    body = b'{"email":"test@example.com","username":"test_user"}'
+    signed = sign("msg_27UH4WbU6Z5A5EzD8u03UvzRbpk", sent_at_s=1649367553, body=body, key=read_key("HOOK_KEY"))
+    assert signed == "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw="
+    bodies: list[bytes] = []
+    heads: list[str] = []
+    async with hook([204], bodies, heads=heads) as url:
+        assert await send(MorningPart(webhook=url, key_variable="HOOK_KEY"), PARCEL) == []
+    sent = dict(line.split(": ", 1) for line in heads[0].splitlines()[1:] if line)
+    key = read_key("HOOK_KEY")
+    assert sent["webhook-id"] == "c7"
+    assert sent["webhook-signature"] == sign("c7", sent_at_s=int(sent["webhook-timestamp"]), body=bodies[0], key=key)
+
+
+@pytest.mark.parametrize(("key", "told"), [("", "is not set"), ("whsec_!", "is no base64")])
+async def test_a_webhook_is_not_asked_unsigned_where_it_is_to_be_signed(
+    monkeypatch: pytest.MonkeyPatch, key: str, told: str
+) -> None:
+    monkeypatch.setenv("HOOK_KEY", key)
+    bodies: list[bytes] = []
+    async with hook([], bodies) as url:
+        [missed] = await send(MorningPart(webhook=url, key_variable="HOOK_KEY"), PARCEL)
+    assert bodies == []
+    assert "HOOK_KEY" in missed.why
+    assert told in missed.why
+
+
+async def test_a_sink_that_has_it_already_is_passed_over(tmp_path: Path) -> None:
+    part = MorningPart(webhook="http://127.0.0.1:9/hook", mail_folder=str(tmp_path / "out"))
+    assert await send(part, PARCEL, without={Sink.WEBHOOK}) == []
+    assert len(list((tmp_path / "out").iterdir())) == 1
+    assert await send(part, PARCEL, without=set(Sink)) == []
 
 
 async def test_an_e_mail_is_left_once_and_a_mailer_can_read_it(tmp_path: Path) -> None:
     part = MorningPart(mail_folder=str(tmp_path / "out"), mail_to="boss@shop.example")
     for _ in range(2):
-        assert await send_on(part, LETTER) == []
+        assert await send(part, PARCEL) == []
     [file] = (tmp_path / "out").iterdir()
     assert file.name == "support-2026-03-10-c7.eml"
     mail = email.message_from_bytes(file.read_bytes(), policy=email.policy.default)
@@ -118,7 +158,7 @@ async def test_what_was_not_sent_stands_on_the_morning_page(tmp_path: Path) -> N
     await send_letter(BotShelf(tmp_path / "bots"), NightFolder(tmp_path), LETTER)
     page = (tmp_path / "morning.md").read_text()
     assert page.startswith(LETTER.page)
-    assert "## Not sent\n\n- No e-mail could be left in " in page
+    assert "## Not sent\n\n- The e-mail cannot be left in " in page
 
 
 async def test_the_morning_page_says_who_answers_and_what_wants_a_person(store: Store, tmp_path: Path) -> None:
