@@ -113,8 +113,8 @@ with telling as (
 texts as (
     select message_id, content from messages where message_id in (select follow_up_id from telling)
 )
-select t.message_id, t.kind, t.evidence, c.content
-from telling as t join texts as c on c.message_id = t.follow_up_id
+select t.message_id, t.kind, t.evidence, coalesce(c.content, '')
+from telling as t left join texts as c on c.message_id = t.follow_up_id
 order by t.strength, t.said_at, t.follow_up_id
 """
 
@@ -214,7 +214,8 @@ def _told(rows: Iterable[tuple[str, str, str, str]]) -> dict[str, _Told]:
     follow_ups: dict[str, str] = {}
     for message_id, kind, phrase, follow_up in rows:
         evidence.setdefault(message_id, {})[kind] = phrase
-        follow_ups[message_id] = follow_up
+        # Who asked for a person by the button said nothing.
+        follow_ups[message_id] = follow_up or follow_ups.get(message_id, "")
     return {name: _Told(evidence[name], follow_ups[name]) for name in evidence}
 
 

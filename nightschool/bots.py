@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from nightschool.distill_part import DistillPart
 from nightschool.errors import InvalidSettings, UnknownModel
+from nightschool.escalation_part import EscalationPart
 from nightschool.faults import describe_faults
 from nightschool.judge_part import JudgePart
 from nightschool.knowledge_part import KnowledgePart
@@ -121,6 +122,7 @@ class Bot(Section):
     suites: SuitesPart = SuitesPart()
     schedule: SchedulePart = SchedulePart()
     morning: MorningPart = MorningPart()
+    escalation: EscalationPart = EscalationPart()
 
     @property
     def bot_name(self) -> BotName:

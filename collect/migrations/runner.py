@@ -31,6 +31,7 @@ from collect.migrations.m019_audit_chain import AUDIT_CHAIN
 from collect.migrations.m020_originals import ORIGINALS
 from collect.migrations.m021_chat_settings import CHAT_SETTINGS
 from collect.migrations.m022_calls import CALLS
+from collect.migrations.m023_escalations import ESCALATIONS
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
@@ -64,6 +65,7 @@ MIGRATIONS: Final = (
     Migration("m020_originals", ORIGINALS),
     Migration("m021_chat_settings", CHAT_SETTINGS),
     Migration("m022_calls", CALLS),
+    Migration("m023_escalations", ESCALATIONS),
 )
 """Oldest first. A released one is never edited."""
 

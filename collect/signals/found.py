@@ -48,7 +48,10 @@ from next_turns as n
 join answers as a on a.message_id = n.parent_id
 join questions as q on q.message_id = a.parent_id
 """
-FORGET: Final = "delete from signals where kind <> $doubt"
+# What somebody asked for by a button was not found in words, and would not be found anew.
+FORGET: Final = """
+delete from signals where kind <> $doubt and follow_up_id not in (select escalation_id from escalations)
+"""
 FORGET_MARKS: Final = "delete from signal_marks where rules <> $rules"
 ADD: Final = """
 insert into signals (follow_up_id, kind, message_id, bot, evidence, strength, said_at)

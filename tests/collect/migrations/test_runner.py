@@ -41,6 +41,7 @@ RELEASED = {
     "m020_originals": "eb51edbcf39acd3e",
     "m021_chat_settings": "9d741c471436d213",
     "m022_calls": "f7def31cba5fb23e",
+    "m023_escalations": "c3b1b6ba17a02285",
 }
 
 
