@@ -1,4 +1,4 @@
-"""Hand conversations over to the team: keep the wish first, then send it to whom the bot's file names until they have it.
+"""Hand conversations over to the team: the wish is kept first, then sent to whom the bot's file names.
 
 A wish that is kept is sent at least once, whatever dies in between: what is unsent is looked for at the start and at
 intervals, and its id tells one that came twice. What is sent is the conversation as it stood then, word for word, with

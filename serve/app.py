@@ -20,6 +20,7 @@ from collect.store import Store, open_store
 from collect.verified.shelf import VerifiedShelf
 from deploy.cycle import NightLimits, NightRunner
 from deploy.erasing import Eraser
+from deploy.escalating import Escalations
 from deploy.jobs import Jobs
 from deploy.proof import Prover, prove_load, take_on_trust
 from deploy.retention import Keep, Retention
@@ -71,12 +72,7 @@ log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def open_parts(
-    settings: Settings,
-    *,
-    base_model: str,
-    template: Template,
-    secrets: Secrets,
-    now: Callable[[], datetime] = utc_now,
+    settings: Settings, *, base_model: str, template: Template, secrets: Secrets, now: Callable[[], datetime] = utc_now
 ) -> AsyncIterator[Parts]:
     """Every part of a server for the length of the block. `base_model` is a folder or a hub's id, and `template` what
     training knows of its chat template too (`tune.probe`). What people say and what nights do is dated by `now`."""
@@ -93,6 +89,7 @@ async def open_parts(
         runner = _runner(settings, store, engine, rollout, shelf, base_model=base_model, search=search, now=now)
         nights = await stack.enter_async_context(_nights(settings, store, engine, runner, shelf, now=now))
         eraser = Eraser(store, rollout, home, shelf=shelf, copies=backups.find_copies, at_rest=nights.at_rest, now=now)
+        escalations = Escalations(store, shelf, now=now)
         files = _callers_files(settings, store, base_model=base_model, now=now)
         at_work = open_jobs(settings, store, rollout, nights, files, base_model=base_model, now=now)
         jobs, tuned = await stack.enter_async_context(at_work), TunedModels(store, rollout, home)
@@ -100,8 +97,9 @@ async def open_parts(
         eval_runs = await stack.enter_async_context(grading(fit=fitted, are_people_waiting=turns.has_askers, now=now))
         on_ready = partial(_go_on, rollout, metrics, nights, jobs, eval_runs)
         keeper = keeper_of(settings, engine, socket, base_model, on_ready=on_ready)
-        settling = (rollout.keep_settled(), eraser.keep_going(), backups.keep_going())
-        for work in (keeper.run(), *settling, *_upkeep(settings, store, secrets, knowledge, verified)):
+        settling = [part.keep_going() for part in (eraser, backups, escalations)]
+        upkeep = _upkeep(settings, store, secrets, knowledge, verified)
+        for work in (keeper.run(), rollout.keep_settled(), *settling, *upkeep):
             await stack.enter_async_context(_owned_task(work))
         # Last in, first out: answers end and are recorded while engine and record are still there.
         stack.push_async_callback(turns.stop, grace_s=settings.server.drain_s)
@@ -117,6 +115,7 @@ async def open_parts(
             verified=verified,
             nights=nights,
             eraser=eraser,
+            escalations=escalations,
             knowledge=knowledge,
             documents=OperatorsDocuments(store, shelf, knowledge, now=now),
             golden=GoldenCases(store, shelf, home, now=now),

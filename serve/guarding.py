@@ -35,6 +35,11 @@ def guard_of(prompt: Prompt, request: ChatRequest, engine: Engine) -> Guard | No
     return Guard(rules.guard, prompt.grounds, passages, retry, rules.hand_over, rules.glossary, is_near, is_form)
 
 
+def hands_over(held: str) -> bool:
+    """Whether an answer of which this was held back, as the record keeps it, points to the team instead."""
+    return any(one["then"] == "hand-over" for one in json.loads(held)) if held else False
+
+
 def held_json(held: Sequence[Held]) -> str:
     """As the record keeps it; empty where nothing was held back."""
     return json.dumps([asdict(one) for one in held], ensure_ascii=False) if held else ""

@@ -10,6 +10,7 @@ from collect.knowledge.shelf import KnowledgeShelf
 from collect.store import Store
 from collect.verified.shelf import VerifiedShelf
 from deploy.erasing import Eraser
+from deploy.escalating import Escalations
 from deploy.jobs import Jobs
 from deploy.rollout import Rollout
 from deploy.schedule import Nights
@@ -44,6 +45,7 @@ class Parts:
     verified: VerifiedShelf
     nights: Nights
     eraser: Eraser
+    escalations: Escalations
     golden: GoldenCases
     knowledge: KnowledgeShelf
     documents: OperatorsDocuments

@@ -28,6 +28,7 @@ from serve.api.auth import Authority, Caller, require_operator
 from serve.api.backups import add_backups
 from serve.api.bodies import read_body
 from serve.api.erasures import add_erasures
+from serve.api.escalations import add_escalations
 from serve.api.eval_looks import add_evals
 from serve.api.evaluations import add_evaluations
 from serve.api.golden import add_golden
@@ -89,6 +90,7 @@ def operations_router(parts: Parts) -> APIRouter:
     add_audit(router, parts)
     add_transfer(router, parts, operator)
     add_erasures(router, parts, operator)
+    add_escalations(router, parts, operator)
     add_backups(router, parts, operator)
     add_evaluations(router, parts)
     add_golden(router, parts, operator)

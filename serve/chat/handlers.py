@@ -23,6 +23,7 @@ from nightschool.records import BotName, Feedback, Message, Vote, utc_now
 from serve.branches import Tree
 from serve.chat.sources import read_sources
 from serve.chat.views import ChatView, Line, Lists, Place, Rated
+from serve.guarding import hands_over
 from serve.pace import Pace
 from serve.turns import Turn, Turns
 from serve.verified import answered_by
@@ -256,6 +257,7 @@ def _line(message: Message, tree: Tree, votes: Mapping[str, Feedback], fates: Ma
         vote=voted.vote if voted else Vote.NONE,
         became=fate.why if fate else "",
         siblings=tree.siblings(message),
+        hands_over=hands_over(message.held_json),
     )
 
 

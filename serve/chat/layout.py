@@ -10,6 +10,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from serve.chat.handlers import REASONS
+from serve.chat.human import ChatHuman, build_card, build_human
 from serve.chat.side import ChatSide, build_side
 
 HOLD_BACK = "You are talking to an AI. Its answers can be wrong; please check what matters."
@@ -51,6 +52,7 @@ class ChatLayout(NamedTuple):
     send: gr.Button
     stop: gr.Button
     clock: gr.Timer
+    human: ChatHuman
 
 
 def build_chat(*, is_echo: bool) -> ChatLayout:
@@ -72,13 +74,16 @@ def build_chat(*, is_echo: bool) -> ChatLayout:
             notice = gr.HTML(padding=False, visible=False, elem_id="ns-notice")
             chat = _chatbot()
             card = _reason_card(explained)
+            human_card = build_card()
             trouble = gr.HTML(padding=False, elem_id="ns-trouble")
             gr.HTML(EDITING, padding=False, elem_id="ns-editing")
             with gr.Row(elem_id="ns-composer"):
                 box = _message_box()
                 send = gr.Button("Send", variant="primary", elem_id="ns-send", min_width=0, scale=0)
                 stop = gr.Button("Stop", elem_id="ns-stop", min_width=0, scale=0, visible=False)
-            gr.HTML(f'<p class="ns-fine ns-centre">{HOLD_BACK}</p>', padding=False)
+            with gr.Row(elem_id="ns-foot"):
+                gr.HTML(f'<p class="ns-fine ns-centre">{HOLD_BACK}</p>', padding=False)
+                human = build_human(human_card)
     clock = gr.Timer(3, active=False)
     return ChatLayout(
         bot,
@@ -99,6 +104,7 @@ def build_chat(*, is_echo: bool) -> ChatLayout:
         send,
         stop,
         clock,
+        human,
     )
 
 

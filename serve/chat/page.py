@@ -20,13 +20,16 @@ from nightschool.records import Vote
 from serve.chat import scripts
 from serve.chat.forgetting import Forgetting
 from serve.chat.given import Given, Updates, place_of, position_of, told
+from serve.chat.handing_over import HandingOver
 from serve.chat.handlers import ChatHandlers
+from serve.chat.human import HumanWires
 from serve.chat.layout import ChatLayout, build_chat
 from serve.chat.markup import draw_line, draw_title, greeting, thumbs
 from serve.chat.own_chats import OwnChats
 from serve.chat.side import SideWires, choices_of, draw_side
 from serve.chat.views import ChatView, Lists, Place, Rated
 from serve.chat.words import draw_trouble, plain
+from serve.pace import Pace
 from serve.parts import Parts
 
 
@@ -54,7 +57,9 @@ def chat_blocks(parts: Parts) -> gr.Blocks:
         layout = build_chat(is_echo=parts.settings.engine.kind == "echo")
         own, forgetting = OwnChats(parts.turns, parts.store), Forgetting(parts.turns, parts.eraser)
         side = SideWires(layout.side, own, forgetting, check_at_rest=handlers.check_at_rest)
-        _ChatWires(handlers, layout).connect(blocks, side)
+        handing = HandingOver(parts.escalations, pace=Pace(parts.settings.server.requests_per_minute))
+        human = HumanWires(layout.human, handing, look=handlers.open)
+        _ChatWires(handlers, layout, human).connect(blocks, side)
     blocks.queue(max_size=256, default_concurrency_limit=64)
     return blocks
 
@@ -62,9 +67,10 @@ def chat_blocks(parts: Parts) -> gr.Blocks:
 class _ChatWires:
     """Adapters between Gradio's events and the handlers."""
 
-    def __init__(self, handlers: ChatHandlers, layout: ChatLayout) -> None:
+    def __init__(self, handlers: ChatHandlers, layout: ChatLayout, human: HumanWires) -> None:
         self._handlers = handlers
         self._at = layout
+        self._human = human
 
     def connect(self, blocks: gr.Blocks, side: SideWires) -> None:
         at, beside = self._at, self._at.side
@@ -72,6 +78,7 @@ class _ChatWires:
         page = [
             *place,
             *beside.outputs(),
+            *at.human.outputs(),
             at.title,
             at.notice,
             at.chat,
@@ -99,6 +106,7 @@ class _ChatWires:
         at.clock.tick(self._tick, None, [at.notice, at.clock], **quiet)
         self._connect_answers(place, page, quiet)
         side.connect(place, page, opened=self._open, quiet=quiet)
+        self._human.connect(place, quiet)
         sought = [at.bot, at.conversation_id, beside.search]
         beside.search.change(self._search, sought, [beside.conversations], trigger_mode="always_last", **quiet)
 
@@ -136,7 +144,8 @@ class _ChatWires:
         place = place_of(request, bot, conversation_id, shown)
         with told():
             view = await self._handlers.open(place)
-            return self._page(view) | self._margins(view, await self._handlers.lists(place))
+            lists, human = await self._handlers.lists(place), await self._human.draw(view)
+            return self._page(view) | self._margins(view, lists) | human
 
     async def _open_bot(self, bot: str, request: gr.Request) -> Updates:
         return await self._open(bot, "", "", request)

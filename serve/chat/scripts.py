@@ -87,6 +87,15 @@ LISTEN: Final = """() => {
     .forEach((message) => message.removeAttribute('aria-label'));
   new MutationObserver(unlabel).observe(chat, {subtree: true, childList: true, attributeFilter: ['aria-label']});
   unlabel();
+  const handed = document.querySelector('#ns-human-state');
+  const onOwnClock = () => handed.querySelectorAll('time:not([data-own])').forEach((told) => {
+    const at = new Date(told.dateTime), clock = {hour: '2-digit', minute: '2-digit'};
+    const isToday = at.toDateString() === new Date().toDateString();
+    told.textContent = `${isToday ? 'at' : `on ${at.toLocaleDateString()} at`} ${at.toLocaleTimeString([], clock)}`;
+    told.dataset.own = '';
+  });
+  new MutationObserver(onOwnClock).observe(handed, {subtree: true, childList: true});
+  onOwnClock();
   const side = document.querySelector('#ns-side');
   side.addEventListener('click', stopEditing);
   const close = (event) => {

@@ -42,6 +42,8 @@ class Line:
     """Ids of all that was said in this place, this message's among them; empty while it is not recorded."""
     sources: tuple[Passage, ...] = ()
     """What of the bot's documents an answer stood on, as far as people are to see it."""
+    hands_over: bool = False
+    """An answer that says of a question that the team knows it, since nothing else stood on the bot's documents."""
     has_forgotten: bool = False
     """The first answer that was given without the oldest turns."""
 

@@ -20,6 +20,8 @@ def plain(error: Exception) -> str:
             return "The last answer is still being written. Wait for it or stop it."
         case ContextTooLong():
             return "This is more than the assistant can keep in mind. Shorten it, or start a new chat."
+        case InvalidInput(param="contact"):
+            return "This is no e-mail address. Write it as name@example.com, or leave it out."
         case InvalidInput():
             return "This cannot be sent as it is. Shorten it or write it in other words."
         case NotFound():

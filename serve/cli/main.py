@@ -16,6 +16,7 @@ from serve.cli.bots import bots_app
 from serve.cli.data import add_data_verbs
 from serve.cli.dataset import dataset_app
 from serve.cli.erase import add_erasing_verb
+from serve.cli.escalations import escalations_app
 from serve.cli.evals import evals_app
 from serve.cli.evaluate import add_judging_verbs
 from serve.cli.files import files_app
@@ -56,6 +57,7 @@ def make_app() -> typer.Typer:
     app.add_typer(audit_app(), name="audit")
     app.add_typer(bots_app(), name="bots")
     app.add_typer(dataset_app(), name="dataset")
+    app.add_typer(escalations_app(), name="escalations")
     app.add_typer(evals_app(), name="evals")
     app.add_typer(files_app(), name="files")
     app.add_typer(golden_app(), name="golden")

@@ -19,6 +19,7 @@ import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from collect import conversations, cycles, feedback, registry
+from collect.escalations import Escalation, escalation_of
 from collect.grounds import Grounds
 from collect.holds import find_hold
 from collect.signals.found import catch_up
@@ -111,7 +112,8 @@ def _bots(folder: Path) -> Path:
     copies = Path(shutil.copytree(BOTS, folder / "bots"))
     (copies / "notes").mkdir()
     support = copies / "support.toml"
-    support.write_text(support.read_text().replace('folder = "lumafern/knowledge"', 'folder = ""'))
+    order = support.read_text().replace('folder = "lumafern/knowledge"', 'folder = ""')
+    support.write_text(f'{order}\n[escalation]\nmail_folder = "{folder / "outbox"}"\n')
     reviewer = copies / "reviewer.toml"
     begin = reviewer.read_text().partition("[knowledge]")[0]
     reviewer.write_text(f'{begin}\n[knowledge]\nfolder = "notes"\n')
@@ -171,6 +173,18 @@ def messages(site: Site) -> Callable[[Page], list[Message]]:
         return site.read(partial(conversations.conversation_messages, conversation_id=shown))
 
     return read
+
+
+@pytest.fixture
+def outbox(site: Site) -> Path:
+    """Where the bot `support` leaves e-mails on conversations that are handed over."""
+    return site.parts.settings.bots.parent / "outbox"
+
+
+@pytest.fixture
+def escalated(site: Site) -> Callable[[Message], Escalation | None]:
+    """What the record says of the handing over of a message's conversation."""
+    return lambda message: site.read(partial(escalation_of, conversation_id=message.conversation_id))
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ from collect.store import open_store
 from collect.verified.shelf import VerifiedShelf
 from deploy.cycle import NightLimits, NightRunner
 from deploy.erasing import Eraser
+from deploy.escalating import Escalations
 from deploy.proof import take_on_trust
 from deploy.rollout import Rollout
 from deploy.schedule import run_nights
@@ -320,6 +321,7 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
                     at_rest=nights.at_rest,
                     now=utc_now,
                 ),
+                escalations=Escalations(store, shelf),
                 golden=GoldenCases(store, shelf, home),
                 knowledge=knowledge,
                 documents=OperatorsDocuments(store, shelf, knowledge),

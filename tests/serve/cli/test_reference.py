@@ -14,6 +14,7 @@ GROUPS = {
     "adapters": ("", "add"),
     "audit": ("list", "verify"),
     "bots": ("new",),
+    "escalations": ("list", "done"),
     "evals": ("list", "show"),
     "files": ("check",),
     "golden": ("list", "add", "remove", "check"),
@@ -65,6 +66,8 @@ What `--json` prints:
 | `trace` | `{"subject", "kind", "answer", "version", "trained", "datasets": [{"content_hash", "rows", ...}]}` |
 | `trace --at` | `{"bot", "at", "name", "content_hash", "since", "by", "reason"}` |
 | `hold`, `release` | `{"bot", "is_held"}` |
+| `escalations list` | `[{"escalation", "bot", "conversation", "contact", "taken_by", "sent_at", "done_at", ...}]` |
+| `escalations done` | one of these |
 | `evals list` | `[{"eval", "owner", "name", "graders", "runs": [{"run", "status", "rows", "passed", ...}], ...}]` |
 | `evals show` | one of these |
 | `files check` | `{"format", "rows", "tokens", "trained_tokens"}`; of evals the first two |
