@@ -50,6 +50,7 @@ select comment from {table} where {chosen} union all select ideal_answer from {t
 """
 CHOSEN: Final = "{column} in (select unnest($ids::text[]))"
 VOTES: Final = ("feedback", "feedback_history")
+ABOUT_VOTES: Final = ("quarantine", "releases")
 PROMPTS_OF: Final = """
 select distinct system_hash from messages
 where conversation_id in (select unnest($ids::text[])) and system_hash is not null
@@ -173,7 +174,7 @@ def erase_rows(cursor: Cursor, *, wish: Wish, aged: Sequence[str] = ()) -> Erasu
     for table, column in _named_by(cursor, NAMES_CONVERSATION):
         rows.take(cursor, table, CHOSEN.format(column=column), {"ids": list(doomed.conversation_ids)})
     if wish.kind == "user":
-        for table in VOTES:
+        for table in (*VOTES, *ABOUT_VOTES):
             rows.take(cursor, table, MINE, {"subject": wish.subject})
     cursor.execute(FORGET_PROMPTS, {"hashes": prompts})
     erasure = Erasure(

@@ -18,19 +18,19 @@ from nightschool.records import BotName, Feedback, Source, Vote
 from nightschool.text import clean_text, is_same
 
 ADD: Final = """
-insert into feedback (message_id, voter, bot, vote, reasons, comment, ideal_answer, voted_at)
+insert into feedback (message_id, voter, bot, vote, reasons, comment, ideal_answer, voted_at, address)
 select unnest($message_id::text[]), unnest($voter::text[]), unnest($bot::text[]), unnest($vote::text[]),
     unnest($reasons::text[][]), unnest($comment::text[]), unnest($ideal_answer::text[]),
-    unnest($voted_at::timestamptz[])
+    unnest($voted_at::timestamptz[]), unnest($address::text[])
 """
 # By row, since DuckDB would scan the table for message and voter.
 CHANGE: Final = """
 update feedback set vote = now.vote, reasons = now.reasons, comment = now.comment, ideal_answer = now.ideal_answer,
-    voted_at = now.voted_at
+    voted_at = now.voted_at, address = coalesce(now.address, feedback.address)
 from (
     select unnest($row::bigint[]) as row, unnest($vote::text[]) as vote, unnest($reasons::text[][]) as reasons,
         unnest($comment::text[]) as comment, unnest($ideal_answer::text[]) as ideal_answer,
-        unnest($voted_at::timestamptz[]) as voted_at
+        unnest($voted_at::timestamptz[]) as voted_at, unnest($address::text[]) as address
 ) as now
 where feedback.rowid = now.row
 """
@@ -86,6 +86,8 @@ left join questions as q on q.message_id = a.parent_id
 left join reviews as r on r.message_id = f.message_id
 order by f.voted_at desc, f.message_id, f.voter
 """
+Key = tuple[str, str]
+"""Of an opinion: the answer and its voter."""
 FIELDS: Final = tuple(field.name for field in fields(Feedback))
 VOTABLE: Final = frozenset({Source.CHAT, Source.API, Source.VERIFIED})
 
@@ -124,6 +126,8 @@ class Said:
     voter: str
     opinion: Opinion
     at: datetime
+    address: str = ""
+    """A hash of where it came from (`nightschool.owners.address_behind`); empty where that is not known."""
 
 
 class Heard(NamedTuple):
@@ -168,6 +172,7 @@ def record_opinions(cursor: Cursor, said: Sequence[Said]) -> list[Heard | Nights
     stored = _stored(cursor, message_ids=names)
     standing = {key: known.feedback for key, known in stored.items()}
     outcomes: list[Heard | NightschoolError] = []
+    addresses: dict[Key, str] = {}
     for one in said:
         try:
             before = standing.get((one.message_id, one.voter))
@@ -176,10 +181,12 @@ def record_opinions(cursor: Cursor, said: Sequence[Said]) -> list[Heard | Nights
             outcomes.append(refusal)
         else:
             standing[one.message_id, one.voter] = heard.feedback
+            if heard.is_new and one.address:
+                addresses[one.message_id, one.voter] = one.address
             outcomes.append(heard)
     new = [heard.feedback for heard in outcomes if isinstance(heard, Heard) and heard.is_new]
     if new:
-        _keep(cursor, new, stored)
+        _keep(cursor, new, stored, addresses)
     for feedback in new:
         if about[feedback.message_id].source == Source.VERIFIED:
             heed_vote(cursor, feedback=feedback)
@@ -247,18 +254,23 @@ def _hear(said: Said, about: _About | None, stored: Feedback | None, *, text: st
     return Heard(now, is_new=True)
 
 
-def _keep(cursor: Cursor, new: Sequence[Feedback], stored: Mapping[tuple[str, str], _Stored]) -> None:
+def _keep(cursor: Cursor, new: Sequence[Feedback], stored: Mapping[Key, _Stored], seen: Mapping[Key, str]) -> None:
     """Each change into the history, and of each voter's on an answer the last one as what stands."""
     standing = {(feedback.message_id, feedback.voter): feedback for feedback in new}
     added = [feedback for key, feedback in standing.items() if key not in stored]
     changed = [(stored[key].row, feedback) for key, feedback in standing.items() if key in stored]
     if added:
-        cursor.execute(ADD, _columns(added))
+        cursor.execute(ADD, _columns(added) | {"address": _of_each(added, seen)})
     if changed:
-        columns = _columns([feedback for _, feedback in changed])
-        given = {name: columns[name] for name in ("vote", "reasons", "comment", "ideal_answer", "voted_at")}
+        changes = [feedback for _, feedback in changed]
+        columns = _columns(changes) | {"address": _of_each(changes, seen)}
+        given = {name: columns[name] for name in ("vote", "reasons", "comment", "ideal_answer", "voted_at", "address")}
         cursor.execute(CHANGE, given | {"row": [row for row, _ in changed]})
     cursor.execute(REMEMBER, _columns(new))
+
+
+def _of_each(rows: Sequence[Feedback], addresses: Mapping[Key, str]) -> list[str | None]:
+    return [addresses.get((row.message_id, row.voter)) for row in rows]
 
 
 def _columns(rows: Sequence[Feedback]) -> dict[str, list[Any]]:

@@ -29,9 +29,12 @@ from messages where bot = $bot and created_at <= $at and conversation_id not in 
 order by conversation_id, position
 """,
     "feedback": f"""
-select message_id, voter, vote, reasons, comment, ideal_answer, voted_at
-from feedback where bot = $bot and voted_at <= $at and message_id not in ({UNTAUGHT})
-order by voted_at, message_id, voter
+select f.message_id, f.voter, f.vote, f.reasons, f.comment, f.ideal_answer, f.voted_at,
+    coalesce(f.address, '') as address, r.released_at is not null as is_released
+from feedback as f left join releases as r
+    on r.message_id = f.message_id and r.voter = f.voter and r.released_at >= f.voted_at and r.released_at <= $at
+where f.bot = $bot and f.voted_at <= $at and f.message_id not in ({UNTAUGHT})
+order by f.voted_at, f.message_id, f.voter
 """,
     "reviews": f"""
 select message_id, reviewer, approved, corrected_answer, tags, reviewed_at

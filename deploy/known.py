@@ -14,6 +14,7 @@ from typing import Final, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from collect import registry
+from collect.quarantine import Stopped, keep_stopped
 from collect.sides import keep_sides
 from collect.store import Store
 from deploy.orders import recipe_of
@@ -23,6 +24,7 @@ from nightschool.home import Home
 from nightschool.identity import identify_base
 from nightschool.records import BotName, Stage
 from tune.dataset import read_items, read_sides, read_trained
+from tune.left_out import read_stopped
 
 ORDER: Final = "order.json"
 WITHOUT_EFFECT: Final = frozenset(
@@ -95,8 +97,10 @@ async def find_trained(store: Store, home: Home, *, bot: BotName) -> frozenset[s
 
 
 async def keep_decided(store: Store, dataset: Path, *, bot: BotName, at: datetime) -> None:
-    """Keep the sides that a dataset decided, for good."""
+    """Keep the sides that a dataset decided, for good, and which votes it was built without."""
     await store.write(partial(keep_sides, bot=bot, sides=read_sides(dataset), at=at))
+    stopped = [Stopped(row.message_id, row.voter, row.reason) for row in read_stopped(dataset)]
+    await store.write(partial(keep_stopped, bot=bot, stopped=stopped, at=at))
 
 
 async def find_changes(store: Store, home: Home, *, bot: Bot, base_model: str) -> str | None:

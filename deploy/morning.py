@@ -53,6 +53,9 @@ def morning_report(folder: NightFolder, cycle: Cycle, *, live: str = "", needs: 
             f"{data.held_out_conversations} conversations to compare on. {data.repetition}",
             "",
         ]
+        if data.stopped:
+            seen = f"`nightschool quarantine --bot {cycle.bot}` shows them and lets them count."
+            lines += [f"{data.stopped} votes were stopped before anything was learnt from them: {seen}", ""]
     if f"candidate_{ROWS[0][1]}" in figures:
         lines += ["| | base | production | candidate |", "|---|---|---|---|"]
         lines += [_row(title, key, digits, figures) for title, key, digits in ROWS]

@@ -6,6 +6,7 @@ Does not know who may do what.
 
 import hashlib
 import hmac
+import ipaddress
 from typing import Final
 
 KEY: Final = "key:"
@@ -26,6 +27,25 @@ def person_behind(owner: str, user: str, *, secret: str) -> str:
         return owner
     digest = hmac.new(secret.encode(), f"{owner}\0{user.strip()}".encode(), hashlib.sha256).hexdigest()
     return f"{owner}{PERSON}{digest[:DIGITS]}"
+
+
+def address_behind(host: str, *, secret: str) -> str:
+    """A keyed hash of the network address `host`, by which votes from one place are told from votes from several.
+
+    Empty for what is no address of the internet: behind a proxy that is not trusted, or inside of a house, all share
+    one, and it says nothing. Of IPv6 the first 64 bits count, of which a household has all the rest to choose from.
+    """
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return ""
+    if isinstance(address, ipaddress.IPv6Address):
+        address = address.ipv4_mapped or address
+    if not address.is_global:
+        return ""
+    length = 64 if address.version == 6 else 32
+    network = ipaddress.ip_network((address, length), strict=False).network_address
+    return hmac.new(secret.encode(), f"address\0{network}".encode(), hashlib.sha256).hexdigest()[:DIGITS]
 
 
 def is_key(owner: str) -> bool:

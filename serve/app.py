@@ -111,7 +111,7 @@ async def open_parts(
             engine=engine,
             rollout=rollout,
             turns=turns,
-            votes=Votes(store, metrics=metrics, pace=Pace(settings.server.requests_per_minute), now=now),
+            votes=_votes(settings, store, secrets, metrics=metrics, now=now),
             verified=verified,
             nights=nights,
             eraser=eraser,
@@ -169,6 +169,13 @@ def _callers_files(settings: Settings, store: Store, *, base_model: str, now: Ca
     return CallersFiles(
         store, settings.paths, settings.fine_tuning, base_model=base_model, context_tokens=context_tokens, now=now
     )
+
+
+def _votes(
+    settings: Settings, store: Store, secrets: Secrets, *, metrics: Metrics, now: Callable[[], datetime]
+) -> Votes:
+    pace = Pace(settings.server.requests_per_minute)
+    return Votes(store, metrics=metrics, pace=pace, secret=secrets.cookie_key, now=now)
 
 
 def _rollout(settings: Settings, store: Store, engine: Engine, *, bots: int, now: Callable[[], datetime]) -> Rollout:

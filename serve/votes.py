@@ -13,7 +13,7 @@ from collect import conversations, feedback
 from collect.feedback import Opinion, Said
 from collect.store import Store
 from nightschool.errors import InvalidInput, NotFound
-from nightschool.owners import belongs_to
+from nightschool.owners import address_behind, belongs_to
 from nightschool.records import Feedback, utc_now
 from serve.metrics import Metrics
 from serve.pace import Pace
@@ -28,21 +28,29 @@ MAX_REASON_CHARS: Final = 200
 class Votes:
     """Takes and shows votes. `pace` is a budget of its own beside that for answers."""
 
-    def __init__(self, store: Store, *, metrics: Metrics, pace: Pace, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self, store: Store, *, metrics: Metrics, pace: Pace, secret: str, now: Callable[[], datetime] = utc_now
+    ) -> None:
+        """`secret` is the key by which an address is hashed."""
         self._store = store
         self._metrics = metrics
         self._pace = pace
+        self._secret = secret
         self._now = now
 
-    async def cast(self, message_id: str, opinion: Opinion, *, owner: str, is_operator: bool = False) -> Feedback:
-        """The stored row, once it is durable; an opinion that stands already counts once.
+    async def cast(
+        self, message_id: str, opinion: Opinion, *, owner: str, is_operator: bool = False, address: str = ""
+    ) -> Feedback:
+        """The stored row, once it is durable; an opinion that stands already counts once. Of the `address` that it
+        came from only a hash is kept.
 
         Raises NotFound (also for somebody else's answer), InvalidInput, TooManyRequests.
         """
         _check(opinion)
         self._pace.spend(owner)
         voter = await self._voter(message_id, owner=owner, is_operator=is_operator)
-        said = Said(message_id, voter, opinion, self._now())
+        came_from = address_behind(address, secret=self._secret)
+        said = Said(message_id, voter, opinion, self._now(), came_from)
         heard = await self._store.write_row(feedback.record_opinions, said)
         if heard.is_new:
             self._metrics.voted(heard.feedback)

@@ -49,7 +49,7 @@ from tune.rows import (
     write_questions,
     write_sides,
 )
-from tune.screens import screen_opinions
+from tune.screens import count_screened, describe_screened, screen_opinions
 from tune.select import Lesson, Selection, select_rows
 from tune.snapshot import Snapshot, Talk, read_snapshot
 from tune.split import Side, split_conversations
@@ -81,6 +81,8 @@ class DatasetSummary(BaseModel):
     """Conversations in the largest group of near-duplicates."""
     questions: int = 0
     """Without a good answer, where methods that make one asked for them."""
+    stopped: int = 0
+    """Votes that screens stopped."""
 
     @property
     def repetition(self) -> str:
@@ -152,13 +154,14 @@ def build_dataset(
         _write(draft, parts)
         write_left_out(draft / LEFT_OUT, explain_votes(said, screened, selection, parts))
         settings = Settings(held_out_share, half_life_days, topic_ratio, len(asked), seed)
-        told = (*describe_masked(masked), *describe_grounded(grounded))
+        told = (*describe_screened(screened), *describe_masked(masked), *describe_grounded(grounded))
         _write_card(draft, parts, write_card(counts, bounds, settings), told)
         about = _about(taken, parts, counts) | asdict(settings) | masked | count_grounded(grounded)
+        about |= count_screened(screened)
         if questions:
             about |= {"questions": questions, "rows.questions_train": len(parts.questions)}
         content_hash = publish(draft, kind=KIND, about=about).content_hash
-        summary = _summarise(content_hash, parts, counts, known_items=known_items)
+        summary = _summarise(content_hash, parts, counts, known_items=known_items, stopped=len(screened.stopped))
         folder = target / summary.folder_name
         _settle(draft, folder)
     finally:
@@ -178,7 +181,9 @@ def _select(
     )
 
 
-def _summarise(content_hash: str, parts: Parts, counts: Counts, *, known_items: frozenset[str]) -> DatasetSummary:
+def _summarise(
+    content_hash: str, parts: Parts, counts: Counts, *, known_items: frozenset[str], stopped: int
+) -> DatasetSummary:
     return DatasetSummary(
         content_hash=content_hash,
         train_rows=counts.train_rows,
@@ -192,6 +197,7 @@ def _summarise(content_hash: str, parts: Parts, counts: Counts, *, known_items: 
         conversations=counts.conversations,
         largest_group=counts.largest_group,
         questions=len(parts.questions),
+        stopped=stopped,
     )
 
 

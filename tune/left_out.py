@@ -11,10 +11,10 @@ from typing import Final
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
-from nightschool.tables import write_rows
+from nightschool.tables import read_rows, write_rows
 from tune.parts import SIDES, Parts
 from tune.rows import Row
-from tune.screens import Screened
+from tune.screens import Screen, Screened
 from tune.select import Selection
 from tune.snapshot import Snapshot
 from tune.split import Side
@@ -39,6 +39,14 @@ class LeftOut(BaseModel):
 
 def write_left_out(file: Path, rows: Iterable[LeftOut]) -> None:
     write_rows(file, (row.model_dump() for row in rows), schema=_SCHEMA)
+
+
+def read_stopped(dataset: Path) -> list[LeftOut]:
+    """The votes that screens stopped; none of a dataset of before there were screens. Raises InvalidInput."""
+    file = dataset / LEFT_OUT
+    screens = frozenset(screen.value for screen in Screen)
+    found = read_rows(file, LeftOut, row="a vote left out") if file.exists() else ()
+    return [row for row in found if row.reason in screens]
 
 
 def explain_votes(said: Snapshot, screened: Screened, selection: Selection, parts: Parts) -> list[LeftOut]:

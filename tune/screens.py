@@ -59,6 +59,26 @@ class Screened:
         return Counter(screen.counted for screen in self.stopped.values())
 
 
+def describe_screened(screened: Screened) -> list[str]:
+    """For the card, behind what was left out."""
+    if not screened.stopped and not screened.lighter:
+        return []
+    persons = len({vote.voter for vote in screened.stopped})
+    return [
+        "## Screens",
+        "",
+        f"Stopped: {len(screened.stopped)} votes of {persons} persons, for the reasons above; they stay in the record, "
+        f"and an operator may let them count. Votes of {screened.lighter} persons who contradicted operators or others "
+        "now and then weigh less.",
+        "",
+    ]
+
+
+def count_screened(screened: Screened) -> dict[str, int]:
+    """For the manifest."""
+    return {"screens.stopped_votes": len(screened.stopped), "screens.lighter_persons": screened.lighter}
+
+
 def screen_opinions(snapshot: Snapshot, bounds: Bounds) -> Screened:
     """What people said in `snapshot`, without what is stopped."""
     stopped, weights = _stop_by_voice(snapshot, bounds)

@@ -24,7 +24,7 @@ TALK: Final = ("conversation_id", "owner", "source", "created_at", "is_held_out"
 SAID: Final = (
     "message_id", "conversation_id", "parent_id", "role", "content", "source", "created_at", "finish", "weight",
 )  # fmt: skip
-OPINION: Final = ("message_id", "voter", "vote", "ideal_answer", "voted_at")
+OPINION: Final = ("message_id", "voter", "vote", "ideal_answer", "voted_at", "address", "is_released")
 RULING: Final = ("message_id", "reviewer", "approved", "corrected_answer", "reviewed_at")
 """Columns, in the order of the rows' fields."""
 ROWS_AT_ONCE: Final = 50_000
@@ -220,8 +220,8 @@ def _said(row: tuple[Any, ...]) -> Said:
 
 
 def _opinion(row: tuple[Any, ...]) -> Opinion:
-    message_id, voter, vote, ideal_answer, voted_at = row
-    return Opinion(message_id, voter, vote, (ideal_answer or "").strip(), voted_at)
+    message_id, voter, vote, ideal_answer, *rest = row
+    return Opinion(message_id, voter, vote, (ideal_answer or "").strip(), *rest)
 
 
 def _ruling(row: tuple[Any, ...]) -> Ruling:

@@ -32,6 +32,7 @@ from collect.migrations.m020_originals import ORIGINALS
 from collect.migrations.m021_chat_settings import CHAT_SETTINGS
 from collect.migrations.m022_calls import CALLS
 from collect.migrations.m023_escalations import ESCALATIONS
+from collect.migrations.m024_screens import SCREENS
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
@@ -66,6 +67,7 @@ MIGRATIONS: Final = (
     Migration("m021_chat_settings", CHAT_SETTINGS),
     Migration("m022_calls", CALLS),
     Migration("m023_escalations", ESCALATIONS),
+    Migration("m024_screens", SCREENS),
 )
 """Oldest first. A released one is never edited."""
 

@@ -34,6 +34,7 @@ from serve.api.evaluations import add_evaluations
 from serve.api.golden import add_golden
 from serve.api.jobs import add_jobs
 from serve.api.knowledge import add_knowledge
+from serve.api.quarantine import add_quarantine
 from serve.api.trace import add_trace
 from serve.api.transfer import add_transfer
 from serve.api.verified import add_verified
@@ -96,6 +97,7 @@ def operations_router(parts: Parts) -> APIRouter:
     add_golden(router, parts, operator)
     add_knowledge(router, parts)
     add_verified(router, parts, operator)
+    add_quarantine(router, parts, operator)
     add_jobs(router, parts, operator)
     add_evals(router, parts)
     add_trace(router, parts)

@@ -18,7 +18,8 @@ Given = Mapping[Any, Any]
 
 def place_of(request: gr.Request, bot: str, conversation_id: str, shown: str) -> Place:
     ids = tuple("" if word == "-" else word for word in (shown or "").split())
-    return Place(f"browser:{request.username}", bot or "", conversation_id or "", ids)
+    address = request.client.host if request.client else ""
+    return Place(f"browser:{request.username}", bot or "", conversation_id or "", ids, address)
 
 
 def position_of(liked: gr.LikeData) -> int:

@@ -131,7 +131,7 @@ class ChatHandlers:
     async def vote(self, place: Place, position: int, vote: Vote) -> Rated:
         """Record the thumb on the message at `position` of the page; NONE takes it back with all that was said."""
         said = Opinion(vote=vote) if vote is Vote.DOWN else Opinion(vote, reasons=(), comment="", ideal_answer="")
-        stored = await self._votes.cast(_message_at(place, position), said, owner=place.owner)
+        stored = await self._votes.cast(_message_at(place, position), said, owner=place.owner, address=place.address)
         return Rated(await self._lines(place, await self._tree(place), place.newest), stored)
 
     async def explain(
@@ -139,7 +139,7 @@ class ChatHandlers:
     ) -> None:
         """Add to a dislike why, and what would have been better."""
         opinion = Opinion(Vote.DOWN, tuple(reasons), comment.strip(), ideal_answer.strip())
-        await self._votes.cast(message_id, opinion, owner=place.owner)
+        await self._votes.cast(message_id, opinion, owner=place.owner, address=place.address)
 
     def check_at_rest(self, place: Place) -> None:
         """Raises Busy while an answer to this browser is written: its record would bring back what is deleted now."""

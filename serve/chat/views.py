@@ -19,6 +19,8 @@ class Place:
     conversation_id: str = ""
     shown: tuple[str, ...] = ()
     """Ids of the messages on the page, in order; empty for one that is not recorded yet."""
+    address: str = ""
+    """From where it asks; never kept as it is."""
 
     @property
     def newest(self) -> str | None:

@@ -47,6 +47,8 @@ COLUMNS = {
         "comment": "string",
         "ideal_answer": "string",
         "voted_at": TIME,
+        "address": "string",
+        "is_released": "bool",
     },
     "reviews": {
         "message_id": "string",

@@ -9,6 +9,7 @@ from deploy.learnt import describe_run
 from deploy.morning import morning_report
 from deploy.plan import NightFolder
 from nightschool.records import BotName, Cycle, CycleState, utc_now
+from tune.dataset import DatasetSummary
 from tune.lessons import ENCODING
 from tune.pace import PACE, Bend
 from tune.stages import STAGES, StageLine, write_stages
@@ -70,3 +71,16 @@ def test_a_torn_file_does_not_cost_the_page(run: Path, file: str) -> None:
     (run / file).write_bytes(b'{"rows": 9\0')
     night = Cycle("c1", BotName("support"), "schedule", None, CycleState.FAILED, "train", 0.5, utc_now())
     assert "The night failed at step train" in morning_report(NightFolder(run.parent), night)
+
+
+def test_votes_that_were_stopped_are_told_with_where_they_are(tmp_path: Path) -> None:
+    night, cycle = (
+        NightFolder(tmp_path),
+        Cycle("c1", BotName("support"), "schedule", None, CycleState.DONE, "finished", 1, utc_now()),
+    )
+    counts = {"train_rows": 9, "held_out_rows": 2, "held_out_conversations": 2, "pairs": 0, "votes": 9, "new_rows": 9}
+    night.write_dataset(DatasetSummary(content_hash="d", **counts))
+    assert "stopped" not in morning_report(night, cycle)
+    night.write_dataset(DatasetSummary(content_hash="d", stopped=12, **counts))
+    page = morning_report(night, cycle)
+    assert "12 votes were stopped before anything was learnt from them: `nightschool quarantine --bot support`" in page

@@ -52,6 +52,8 @@ SCHEMAS = {
             ("comment", pa.string()),
             ("ideal_answer", pa.string()),
             ("voted_at", TIME),
+            ("address", pa.string()),
+            ("is_released", pa.bool_()),
         ]
     ),
     "reviews": pa.schema(
@@ -141,7 +143,16 @@ class SnapshotBuilder:
             self.talk(f"first of {owner}", "Hello?", "Hello.", owner=owner)
         self.wait(days=1.5)
 
-    def vote(self, message_id: str, vote: str, *, voter: str = "browser:v", ideal: str = "") -> None:
+    def vote(
+        self,
+        message_id: str,
+        vote: str,
+        *,
+        voter: str = "browser:v",
+        ideal: str = "",
+        address: str = "",
+        released: bool = False,
+    ) -> None:
         self.rows["feedback"].append(
             {
                 "message_id": message_id,
@@ -151,6 +162,8 @@ class SnapshotBuilder:
                 "comment": "",
                 "ideal_answer": ideal,
                 "voted_at": self._now(),
+                "address": address,
+                "is_released": released,
             }
         )
 

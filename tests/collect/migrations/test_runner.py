@@ -42,6 +42,7 @@ RELEASED = {
     "m021_chat_settings": "9d741c471436d213",
     "m022_calls": "f7def31cba5fb23e",
     "m023_escalations": "c3b1b6ba17a02285",
+    "m024_screens": "d8af5c883a667b23",
 }
 
 
