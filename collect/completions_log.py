@@ -1,5 +1,7 @@
 """What a key's callers asked and were answered, as rows to grade: each answer with all that stood before it.
 
+One that rests on what a caller's tool found is none: whoever is graded has no tools.
+
 Does not know what is done with them.
 """
 
@@ -18,7 +20,10 @@ select m.message_id, m.conversation_id, m.bot, m.content, m.finish, m.version, m
     m.completion_tokens, m.created_at, m.parent_id, m.position
 from messages as m join conversations as c using (conversation_id)
 where {belonging("c.owner", "owner")} and c.source = 'api' and m.role = 'assistant' and m.source in ('api', 'verified')
-    and m.finish in ('stop', 'length')
+    and m.finish in ('stop', 'length') and not exists (
+        select 1 from messages as called where called.conversation_id = m.conversation_id
+            and called.position < m.position and called.tools_json is not null
+    )
 """.strip()
 NEWEST: Final = f"""
 {LOGGED}

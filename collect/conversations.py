@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from collect.calls import CallPath, keep_paths
 from collect.grounds import NO_GROUNDS, Grounds, keep_grounds
 from collect.lookup import find_rows
 from collect.store import Cursor
 from nightschool.errors import InvalidInput, NightschoolError, NotAllowed, NotFound
-from nightschool.records import BotName, Conversation, Finish, Message, Source
+from nightschool.records import BotName, Conversation, Finish, Message, Role, Source
 
 ADD_CONVERSATIONS: Final = """
 insert into conversations (conversation_id, bot, owner, source, title, created_at, is_held_out)
@@ -28,7 +28,7 @@ from conversations where conversation_id in ({names})
 COLUMNS: Final = """
 message_id, conversation_id, bot, parent_id, role, content, source, created_at, version, adapter_hash, finish,
     prompt_tokens, completion_tokens, first_token_s, duration_s, sampling_json, passage_ids, index_hash, system_hash,
-    held_json, turns_left_out, base_model, metadata_json
+    held_json, turns_left_out, base_model, metadata_json, tools_json
 """.strip()
 """Of a message, in the order of its fields."""
 # Lists, since one statement takes 1.3 ms for any number of messages; "on conflict" would make that 8 ms.
@@ -41,7 +41,7 @@ select unnest($message_id::text[]), unnest($conversation_id::text[]), unnest($bo
     unnest($first_token_s::double[]), unnest($duration_s::double[]), unnest($sampling_json::text[]),
     unnest($passage_ids::text[][]), unnest($index_hash::text[]), unnest($system_hash::text[]),
     unnest($held_json::text[]), unnest($turns_left_out::integer[]), unnest($base_model::text[]),
-    unnest($metadata_json::text[]),
+    unnest($metadata_json::text[]), nullif(unnest($tools_json::text[]), ''),
     nextval('message_positions')
 """
 IDS_OF: Final = """
@@ -225,7 +225,7 @@ def _conversation(row: tuple[Any, ...]) -> Conversation:
 
 
 def _message(row: tuple[Any, ...]) -> Message:
-    role: Literal["system", "user", "assistant"] = row[4]
+    role: Role = row[4]
     return Message(
         message_id=row[0],
         conversation_id=row[1],
@@ -250,4 +250,5 @@ def _message(row: tuple[Any, ...]) -> Message:
         turns_left_out=row[20] or 0,
         base_model=row[21] or "",
         metadata_json=row[22] or "",
+        tools_json=row[23] or "",
     )

@@ -16,6 +16,14 @@ ROWS_AT_ONCE: Final = 50_000
 """So much is in the server's memory, however long the record."""
 UNTAUGHT: Final = f"select message_id from messages where conversation_id in ({PRIVATE})"
 """Of conversations from which their people want nothing learnt."""
+RESTS_ON_TOOL: Final = """
+select m.message_id from messages as m join (
+    select conversation_id, min(position) as first from messages
+    where bot = $bot and tools_json is not null group by conversation_id
+) as called using (conversation_id)
+where m.position >= called.first
+"""
+"""From the first call of a tool on: a model that learnt such an answer without what the tool said would invent it."""
 TABLES: Final = {
     "conversations": f"""
 select c.conversation_id, c.owner, c.source, c.created_at, c.is_held_out, c.topic, s.side
@@ -26,6 +34,7 @@ order by c.created_at, c.conversation_id
     "messages": f"""
 select message_id, conversation_id, parent_id, role, content, source, created_at, version, adapter_hash, finish, weight
 from messages where bot = $bot and created_at <= $at and conversation_id not in ({PRIVATE})
+    and message_id not in ({RESTS_ON_TOOL})
 order by conversation_id, position
 """,
     "feedback": f"""
@@ -33,12 +42,12 @@ select f.message_id, f.voter, f.vote, f.reasons, f.comment, f.ideal_answer, f.vo
     coalesce(f.address, '') as address, r.released_at is not null as is_released
 from feedback as f left join releases as r
     on r.message_id = f.message_id and r.voter = f.voter and r.released_at >= f.voted_at and r.released_at <= $at
-where f.bot = $bot and f.voted_at <= $at and f.message_id not in ({UNTAUGHT})
+where f.bot = $bot and f.voted_at <= $at and f.message_id not in ({UNTAUGHT} union all {RESTS_ON_TOOL})
 order by f.voted_at, f.message_id, f.voter
 """,
     "reviews": f"""
 select message_id, reviewer, approved, corrected_answer, tags, reviewed_at
-from reviews where bot = $bot and reviewed_at <= $at and message_id not in ({UNTAUGHT})
+from reviews where bot = $bot and reviewed_at <= $at and message_id not in ({UNTAUGHT} union all {RESTS_ON_TOOL})
 order by reviewed_at, message_id
 """,
 }

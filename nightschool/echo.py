@@ -12,11 +12,12 @@ from pathlib import Path
 from nightschool.engine import ChatRequest, Delta, LikelyToken, TokenizedChat, TokenLogprob, Wishes
 from nightschool.errors import Busy, InvalidInput, UnknownModel
 from nightschool.records import BASE, ChatMessage, Finish
+from nightschool.tools import CallPiece, Tool
 
 
 class EchoEngine:
     """Repeats the last question word by word, prefixed by the model's name; as `{"answer": ...}` where JSON is wished
-    for. `delay_s` is the pause between words."""
+    for. Calls the tool that it must, or whose name stands in the question. `delay_s` is the pause between words."""
 
     def __init__(self, *, delay_s: float = 0.0) -> None:
         self._delay_s = delay_s
@@ -33,6 +34,17 @@ class EchoEngine:
         if request.model != BASE and request.model not in self._loaded:
             raise UnknownModel("is not loaded", subject=request.model, remedy="Load the adapter first.")
         asked = request.messages[-1]["content"]
+        prompt_tokens = sum(len(m["content"].split()) for m in request.messages)
+        if name := _tool_to_call(request):
+            for piece in (
+                CallPiece(0, "", f"call_{request.request_id}", name),
+                CallPiece(0, '{"asked": '),
+                CallPiece(0, f"{json.dumps(asked)}}}"),
+            ):
+                await asyncio.sleep(self._delay_s)
+                yield Delta("", calls=(piece,))
+            yield Delta("", Finish.TOOL_CALLS, prompt_tokens, 3)
+            return
         words = _in_form(f"[echo {request.model}] {asked}", request.wishes).split(" ")
         finish = Finish.STOP if len(words) <= request.sampling.max_tokens else Finish.LENGTH
         said = words[: request.sampling.max_tokens]
@@ -40,7 +52,6 @@ class EchoEngine:
             await asyncio.sleep(self._delay_s)
             text = word if position == 0 else f" {word}"
             yield Delta(text, logprobs=_logprobs(text, request.wishes.top_logprobs))
-        prompt_tokens = sum(len(m["content"].split()) for m in request.messages)
         yield Delta("", finish=finish, prompt_tokens=prompt_tokens, completion_tokens=len(said))
 
     async def tokenize(self, messages: Sequence[ChatMessage], *, answer: str) -> TokenizedChat:
@@ -49,8 +60,8 @@ class EchoEngine:
 
         return TokenizedChat((*(i for m in messages for i in ids(m["content"])), 1), (*ids(answer), 2))
 
-    async def count_tokens(self, messages: Sequence[ChatMessage]) -> int:
-        return len((await self.tokenize(messages, answer="")).prompt_ids)
+    async def count_tokens(self, messages: Sequence[ChatMessage], tools: Sequence[Tool] = ()) -> int:
+        return len((await self.tokenize(messages, answer="")).prompt_ids) + len(json.dumps(tools).split())
 
     async def token_logprobs(self, model: str, token_ids: Sequence[int]) -> tuple[float, ...]:
         shift = sum(model.encode()) % 7
@@ -68,6 +79,20 @@ class EchoEngine:
 
     async def check_ready(self) -> None:
         return None
+
+
+def _tool_to_call(request: ChatRequest) -> str:
+    """Empty for none: where none must be called, and what was found last is to be told."""
+    wishes, last = request.wishes, request.messages[-1]
+    names = [str(tool["function"]["name"]) for tool in wishes.tools]
+    match wishes.tool_choice:
+        case "none":
+            return ""
+        case {"function": {"name": str(name)}}:
+            return name
+        case "required":
+            return names[0]
+    return next((name for name in names if last["role"] == "user" and name in last["content"]), "")
 
 
 def _in_form(text: str, wishes: Wishes) -> str:

@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
 from nightschool.records import ChatMessage, Finish, Sampling
+from nightschool.tools import CallPiece, Tool
+
+TOLD_AT_ZERO: Final = frozenset({"top_logprobs", "parallel_tool_calls"})
+"""Wishes that say something where they are 0 or false."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +29,22 @@ class Wishes:
     """Each token comes with its log-probability, and with that of so many likely ones in its place; None: without."""
     response_format: Mapping[str, Any] | None = None
     """OpenAI's object, where the answer must be JSON."""
+    tools: tuple[Tool, ...] = ()
+    """Which the answer may call, or must."""
+    tool_choice: str | Mapping[str, Any] | None = None
+    """OpenAI's word or object for that."""
+    parallel_tool_calls: bool | None = None
+    """False: one call at most."""
 
     @property
     def changes_form(self) -> bool:
         """Whether an answer that no engine made, or that was made for somebody else, cannot meet them."""
-        return bool(self.logit_bias) or self.top_logprobs is not None or self.response_format is not None
+        return bool(self.logit_bias or self.tools) or self.top_logprobs is not None or self.response_format is not None
 
     def told(self) -> dict[str, Any]:
         """Those that are set, for the record."""
         given = {one.name: getattr(self, one.name) for one in fields(self)}
-        return {name: value for name, value in given.items() if value or (value == 0 and name == "top_logprobs")}
+        return {name: value for name, value in given.items() if value or (value is not None and name in TOLD_AT_ZERO)}
 
 
 PLAIN: Final = Wishes()
@@ -73,6 +83,8 @@ class Delta:
     """Where they were wished for: of the tokens of `text`."""
     is_refusal: bool = False
     """In place of an answer in the form that was wished for: words for a person."""
+    calls: tuple[CallPiece, ...] = ()
+    """Of tools, where some were offered."""
 
 
 class TokenizedChat(NamedTuple):
@@ -104,8 +116,8 @@ class Engine(Protocol):
         """Token ids of a chat and of an answer to it, by the model's own template."""
         ...
 
-    async def count_tokens(self, messages: Sequence[ChatMessage]) -> int:
-        """Of a prompt, with all that the model's own template puts around it."""
+    async def count_tokens(self, messages: Sequence[ChatMessage], tools: Sequence[Tool] = ()) -> int:
+        """Of a prompt and the tools that it offers, with all that the model's own template puts around them."""
         ...
 
     async def token_logprobs(self, model: str, token_ids: Sequence[int]) -> tuple[float, ...]:

@@ -85,13 +85,14 @@ def with_one_passage_less(content: str) -> str | None:
 def render(system_prompt: str, said: Sequence[ChatMessage], passages: Sequence[Passage] = ()) -> list[ChatMessage]:
     """A whole prompt: the bot's system prompt, the history, and the last question with its passages.
 
-    `said` ends with the question and holds no system message.
+    `said` holds no system message, and nothing behind the question but calls of tools and what they found.
     """
-    *history, question = said
+    last = max(place for place, turn in enumerate(said) if turn["role"] == "user")
     return [
         ChatMessage(role="system", content=system_prompt),
-        *(ChatMessage(role=turn["role"], content=_as_said(turn)) for turn in history),
-        ChatMessage(role="user", content=with_passages(question["content"], passages)),
+        *map(_as_said, said[:last]),
+        ChatMessage(role="user", content=with_passages(said[last]["content"], passages)),
+        *map(_as_said, said[last + 1 :]),
     ]
 
 
@@ -100,8 +101,15 @@ def unframed(text: str) -> str:
     return FRAME.sub(rf"\1\2{JOINER}", text)
 
 
-def _as_said(turn: ChatMessage) -> str:
-    return unframed(turn["content"]) if turn["role"] == "user" else turn["content"]
+def _as_said(turn: ChatMessage) -> ChatMessage:
+    said = ChatMessage(
+        role=turn["role"], content=unframed(turn["content"]) if turn["role"] == "user" else turn["content"]
+    )
+    if "tool_calls" in turn:
+        said["tool_calls"] = turn["tool_calls"]
+    if "tool_call_id" in turn:
+        said["tool_call_id"] = turn["tool_call_id"]
+    return said
 
 
 def _line(passage: Passage) -> str:

@@ -10,9 +10,10 @@ text may hold.
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from nightschool.records import ChatMessage
+from nightschool.tools import Tool
 
 JOINER: Final = "\u2060"
 KNOWN: Final = (
@@ -69,8 +70,26 @@ class Neutraliser:
         return self._begins.sub(rf"\1{JOINER}", text)
 
     def chat(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
-        """The messages with neutral contents; all else of them stays."""
-        return [ChatMessage(**{**message, "content": self.text(message["content"])}) for message in messages]
+        """The messages with neutral contents and calls; all else of them stays."""
+        neutral = [ChatMessage(**{**message, "content": self.text(message["content"])}) for message in messages]
+        for message in neutral:
+            if calls := message.get("tool_calls"):
+                message["tool_calls"] = self._within(calls)
+        return neutral
+
+    def tools(self, tools: Sequence[Tool]) -> list[Tool]:
+        """Tools with neutral words in them."""
+        return [self._within(tool) for tool in tools]
+
+    def _within(self, value: Any) -> Any:
+        match value:
+            case str():
+                return self.text(value)
+            case dict():
+                return {name: self._within(one) for name, one in value.items()}
+            case list() | tuple():
+                return [self._within(one) for one in value]
+        return value
 
 
 def merge_system(messages: Sequence[ChatMessage]) -> list[ChatMessage]:

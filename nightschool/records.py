@@ -16,9 +16,13 @@ from uuid import uuid4
 # Not typing's: pydantic needs this one below Python 3.12.
 from typing_extensions import TypedDict
 
+from nightschool.tools import ToolCall
+
 BotName = NewType("BotName", str)
 BOT_NAME_PATTERN: Final = r"^[a-z][a-z0-9-]{0,39}$"
 BASE: Final = "base"
+Role = Literal["system", "user", "assistant", "tool"]
+"""Of a message; `tool` is what a caller's program found where an answer called a tool of its own."""
 
 Figures = Mapping[str, float]
 
@@ -32,15 +36,18 @@ def new_id() -> str:
 
 
 class ChatMessage(TypedDict):
-    """OpenAI's chat message. `weight` 0 keeps an assistant message out of the loss (OpenAI fine-tuning format).
+    """OpenAI's chat message, with the calls of tools that it makes or the one that it answers.
 
+    `weight` 0 keeps an assistant message out of the loss (OpenAI fine-tuning format).
     `origin` says in a dataset's rows by whose word an answer is learnt (`tune.words.Word`).
     """
 
-    role: Literal["system", "user", "assistant"]
+    role: Role
     content: str
     weight: NotRequired[int]
     origin: NotRequired[str]
+    tool_calls: NotRequired[tuple[ToolCall, ...]]
+    tool_call_id: NotRequired[str]
 
 
 class Vote(StrEnum):
@@ -70,10 +77,12 @@ class Outcome(StrEnum):
 
 
 class Finish(StrEnum):
-    """Why an answer ended. PARTIAL: stopped by the person, a closed tab or a shutdown; ERROR: the engine failed."""
+    """Why an answer ended. PARTIAL: stopped by the person, a closed tab or a shutdown; ERROR: the engine failed.
+    TOOL_CALLS: the caller's program is to run tools and to send what they found."""
 
     STOP = "stop"
     LENGTH = "length"
+    TOOL_CALLS = "tool_calls"
     PARTIAL = "partial"
     ERROR = "error"
 
@@ -140,7 +149,7 @@ class Message:
     conversation_id: str
     bot: BotName
     parent_id: str | None
-    role: Literal["system", "user", "assistant"]
+    role: Role
     content: str
     source: Source
     created_at: datetime
@@ -167,6 +176,8 @@ class Message:
     """On which it was given, by `nightschool.identity.identify_base`; empty where that is not known."""
     metadata_json: str = ""
     """What its caller noted beside the question (OpenAI's `metadata`); empty where there was none."""
+    tools_json: str = ""
+    """What of it is no text (`nightschool.tools`): its calls of tools, or which call it answers; empty where all is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,9 @@ class EngineSettings(Section):
     """How long the engine may take to start."""
     request_timeout_s: float = Field(default=300, ge=1, le=DAY_S)
     """How long one answer may take."""
+    tool_parser: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,60}$")
+    """vLLM's `--tool-call-parser` for the base model, such as hermes: then callers may offer tools. A server behind
+    `engine.url` must have been started with it."""
     merged_slots: bool = True
     """On CPU, serve adapters from merged weights (right and fast). Off only to measure what it does."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from nightschool.engine import Delta
 from nightschool.records import Finish
+from nightschool.tools import CallPiece
 from serve.guard import Held
 
 
@@ -23,6 +24,7 @@ class Answering:
     finish: Finish = Finish.PARTIAL
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    calls: list[CallPiece] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
     """What its guard kept back."""
     is_over: bool = False
@@ -33,6 +35,7 @@ class Answering:
             if self.first_token_s is None:
                 self.first_token_s = self.duration_s
             self.pieces.append(delta.text)
+        self.calls.extend(delta.calls)
         if delta.finish is not None:
             self.finish = delta.finish
             self.prompt_tokens, self.completion_tokens = delta.prompt_tokens, delta.completion_tokens

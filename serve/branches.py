@@ -1,7 +1,8 @@
 """A conversation as the tree it is: which branch a page shows, what else there is, and what of it an engine may see.
 
 Retries and questions asked twice (in two tabs, or anew after a failure) are siblings. An answer that failed or holds
-nothing is a torso: it is shown where nothing better stands beside it, and never becomes part of a prompt.
+nothing, not even a call, is a torso: it is shown where nothing better stands beside it, and never becomes part of a
+prompt.
 """
 
 from collections import defaultdict
@@ -55,7 +56,9 @@ class Tree:
 
 
 def is_torso(message: Message) -> bool:
-    return message.role == "assistant" and (message.finish is Finish.ERROR or not message.content.strip())
+    return message.role == "assistant" and (
+        message.finish is Finish.ERROR or not (message.content.strip() or message.tools_json)
+    )
 
 
 def without_torsos(path: Sequence[Message]) -> list[Message]:

@@ -1,11 +1,12 @@
 """Make a prompt and its answer fit what the model can look back on.
 
-Passages go first, the worst before the better; then the oldest turns, each question with its answer; then the answer is
-shortened. Never the system prompt nor the question: where these alone are too long, the engine says so. Counted in two
-steps: by bytes, since a token has at least one, and where that might not fit by the engine's own tokenizer. Does not
-know what passages are about, nor how a prompt is rendered.
+Passages go first, the worst before the better; then the oldest turns, each question with its answer and all calls of
+tools between them; then the answer is shortened. Never the system prompt nor the question: where these alone are too
+long, the engine says so. Counted in two steps: by bytes, since a token has at least one, and where that might not fit
+by the engine's own tokenizer. Does not know what passages are about, nor how a prompt is rendered.
 """
 
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
@@ -13,16 +14,19 @@ from typing import Final, NamedTuple
 from nightschool.errors import NightschoolError
 from nightschool.knowledge import Found
 from nightschool.records import ChatMessage, Sampling
+from nightschool.tools import Tool, note_tools
 from serve.prompting import Prompt
 
 FRAME_TOKENS: Final = 128
 """What a chat template writes by itself, at most: roles, and a preface with the date (Llama 3 has 25)."""
 TURN_TOKENS: Final = 12
 """Likewise around each message."""
+TOOLS_TOKENS: Final = 512
+"""What it writes to explain tools (Hermes 3 has some 300)."""
 ANSWER_SHARE: Final = 4
 """An answer has a quarter of the context where it asks for as much: more is given once all else has its place."""
 
-Count = Callable[[Sequence[ChatMessage]], Awaitable[int]]
+Count = Callable[[Sequence[ChatMessage], Sequence[Tool]], Awaitable[int]]
 
 
 class Fitted(NamedTuple):
@@ -47,9 +51,9 @@ async def fit(prompt: Prompt, sampling: Sampling, *, context_tokens: int, count:
 
     async def fits(place: int) -> bool:
         messages = forms[place].messages
-        sizes[place] = at_most(messages)
+        sizes[place] = at_most(messages, prompt.tools)
         if sizes[place] + wanted > context_tokens:
-            sizes[place] = await count(messages)
+            sizes[place] = await count(messages, prompt.tools)
         return sizes[place] <= room
 
     try:
@@ -63,9 +67,12 @@ async def fit(prompt: Prompt, sampling: Sampling, *, context_tokens: int, count:
     return Fitted(forms[chosen], replace(sampling, max_tokens=min(wanted, left)) if left > 0 else sampling)
 
 
-def at_most(messages: Sequence[ChatMessage]) -> int:
-    """Tokens that a prompt cannot exceed."""
-    return FRAME_TOKENS + sum(len(message["content"].encode()) + TURN_TOKENS for message in messages)
+def at_most(messages: Sequence[ChatMessage], tools: Sequence[Tool] = ()) -> int:
+    """Tokens that a prompt cannot exceed: a template may tell of tools at length."""
+    said = sum(len(message["content"].encode()) + TURN_TOKENS for message in messages)
+    called = sum(len(note_tools(message).encode()) for message in messages)
+    offered = TOOLS_TOKENS + len(json.dumps(tools, ensure_ascii=False, indent=4).encode()) if tools else 0
+    return FRAME_TOKENS + said + called + offered
 
 
 def _shorter(prompt: Prompt) -> list[Prompt]:

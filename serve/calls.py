@@ -18,6 +18,7 @@ from collect.store import Store
 from nightschool.bots import Bot
 from nightschool.errors import NotFound
 from nightschool.records import ChatMessage, Conversation, Message, Source
+from nightschool.tools import note_tools, same_tools
 from serve.drafts import draft_conversation, draft_history
 
 
@@ -31,7 +32,7 @@ class Call:
 
 
 async def place_call(store: Store, bot: Bot, *, owner: str, messages: Sequence[ChatMessage], at: datetime) -> Call:
-    """`messages` end with a question."""
+    """`messages` end with a question, or with what tools found."""
     paths = _paths(bot, owner, messages)
     spoken = [message for message in messages if message["role"] != "system"]
     answers = [path for path, message in zip(paths, spoken, strict=True) if message["role"] == "assistant"]
@@ -56,7 +57,7 @@ def paths_of(path: str, answer: Message) -> tuple[CallPath, ...]:
     """To the question and to its answer, once that is known; none where `path` is that of no call."""
     if not path or answer.parent_id is None:
         return ()
-    step = _step(path, answer.role, answer.content)
+    step = _step(path, answer.role, answer.content, answer.tools_json)
     return (
         CallPath(path, answer.parent_id, answer.conversation_id),
         CallPath(step, answer.message_id, answer.conversation_id),
@@ -65,7 +66,7 @@ def paths_of(path: str, answer: Message) -> tuple[CallPath, ...]:
 
 async def begin_call(bot: Bot, *, owner: str, messages: Sequence[ChatMessage], at: datetime) -> Call:
     """In a conversation of its own, whatever is known."""
-    question = messages[-1]["content"]
+    question = next(message["content"] for message in reversed(messages) if message["role"] == "user")
     conversation = draft_conversation(bot, owner=owner, source=Source.API, question=question, at=at)
     return Call(
         conversation, draft_history(conversation, messages, below=None, at=at), _paths(bot, owner, messages)[-1]
@@ -81,11 +82,13 @@ def _paths(bot: Bot, owner: str, messages: Sequence[ChatMessage]) -> list[str]:
     found = []
     for message in messages:
         if message["role"] != "system":
-            path = _step(path, message["role"], message["content"])
+            path = _step(path, message["role"], message["content"], note_tools(message))
             found.append(path)
     return found
 
 
-def _step(path: str, role: str, content: str) -> str:
+def _step(path: str, role: str, content: str, tools_json: str = "") -> str:
     text = content.strip()
+    if tools_json:
+        text += f"\0{same_tools(tools_json)}"
     return hashlib.sha256(f"{path}\0{role}\0{len(text)}\0{text}".encode()).hexdigest()[:32]

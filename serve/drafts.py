@@ -3,16 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Literal
 
 from collect.grounds import hash_prompt
 from nightschool.bots import Bot
-from nightschool.records import ChatMessage, Conversation, Message, Source, new_id
+from nightschool.records import ChatMessage, Conversation, Message, Role, Source, new_id
+from nightschool.tools import join_calls, note_tools
 from serve.answering import Answering
 from serve.prompting import Prompt
 from serve.questions import title_of
-
-Role = Literal["system", "user", "assistant"]
 
 
 def draft_conversation(bot: Bot, *, owner: str, source: Source, question: str, at: datetime) -> Conversation:
@@ -34,7 +32,8 @@ def draft_history(
         source = Source.API if position == len(said) else Source.CLIENT
         parent = drafted[-1].message_id if drafted else below
         role, content = message["role"], message["content"]
-        drafted.append(draft_message(conversation, role, content, source=source, parent_id=parent, at=at))
+        one = draft_message(conversation, role, content, source=source, parent_id=parent, at=at)
+        drafted.append(replace(one, tools_json=note_tools(message)))
     return tuple(drafted)
 
 
@@ -49,6 +48,7 @@ def draft_answer(
         finish=answering.finish,
         first_token_s=answering.first_token_s,
         duration_s=answering.duration_s,
+        tools_json=note_tools({"tool_calls": join_calls(answering.calls)}),
     )
 
 

@@ -65,8 +65,17 @@ class GoldenCases:
     async def add_from_answer(
         self, message_id: str, *, must_say: Sequence[str], must_not_say: Sequence[str], actor: str
     ) -> GoldenCase:
-        """A case that asks what led to an answer, with what was said before. Raises NotFound, and as `add` does."""
+        """A case that asks what led to an answer, with what was said before.
+
+        Raises NotFound, InvalidInput where a caller's tools were called, and as `add` does.
+        """
         path = await self._store.read(partial(path_to, message_id=message_id))
+        if any(turn.tools_json for turn in path):
+            raise InvalidInput(
+                "rests on what a caller's tool found, and an exam has no tools",
+                subject="answer",
+                remedy="Write the case by hand.",
+            )
         *before, question = without_torsos([turn for turn in path[:-1] if turn.role != "system"])
         said = [
             {"user": asked.content, "assistant": answer.content}

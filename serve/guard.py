@@ -5,7 +5,8 @@ question and no system prompt. Words in which no fact can begin pass at once; fr
 sentence waits for its end. What is held back is replaced by a second try from the passage that fits best, else by that
 passage itself with its source, else by the bot's word that a person knows; then the answer ends, since whatever would
 follow would follow from what was not said. An answer that states nothing of a passage that is very near, as small
-models often do, gets it quoted below. Does not know engines nor who reads.
+models often do, gets it quoted below. Calls of tools are a program's to read: they are not checked, come behind the
+words, and not at all where words were held back. Does not know engines nor who reads.
 """
 
 import json
@@ -19,6 +20,7 @@ from nightschool.engine import Delta
 from nightschool.knowledge import Passage
 from nightschool.records import Finish
 from nightschool.text import UNSPACED
+from nightschool.tools import CallPiece
 from serve.sentences import end_of_sentence
 
 MAY_BEGIN: Final = re.compile(
@@ -84,8 +86,10 @@ class Guard:
                 yield piece
             return
         waiting, said, is_waiting, is_begun = "", "", False, False
+        calls: list[CallPiece] = []
         async for delta in deltas:
             waiting += delta.text
+            calls += delta.calls
             is_last = delta.finish is not None
             while (end := self._end(waiting, is_last=is_last)) is not None:
                 sentence, waiting = waiting[:end], waiting[end:]
@@ -113,18 +117,20 @@ class Guard:
             if is_last:
                 if delta.finish is Finish.STOP and self._leaves_out(said):
                     yield Delta(f"\n\n{_quote(self.passages[0])}")
-                yield Delta("", delta.finish, delta.prompt_tokens, delta.completion_tokens)
+                yield Delta("", delta.finish, delta.prompt_tokens, delta.completion_tokens, calls=tuple(calls))
 
     async def _watch_form(self, deltas: AsyncGenerator[Delta, None]) -> AsyncGenerator[Delta, None]:
         """The answer whole once it is checked; a second one in the same form; else the bot's word as a refusal."""
         text, last = "", Delta("")
+        calls: list[CallPiece] = []
         async for last in deltas:
             text += last.text
+            calls += last.calls
         strange = self._strange(values_in(text))
         if not strange or self.mode == "mark":
             if strange:
                 self.held.append(Held(text, _names(strange), "marked"))
-            yield Delta(text)
+            yield Delta(text, calls=tuple(calls))
             yield Delta("", last.finish, last.prompt_tokens, last.completion_tokens)
             return
         second = await self.retry(self.passages[0]) if self.passages else Second("")

@@ -22,7 +22,8 @@ def guard_of(prompt: Prompt, request: ChatRequest, engine: Engine) -> Guard | No
         return None
 
     async def retry(passage: Passage) -> Second:
-        again = replace(request, messages=prompt.standing_on([passage]), request_id=new_id())
+        wishes = replace(request.wishes, tool_choice="none") if request.wishes.tools else request.wishes
+        again = replace(request, messages=prompt.standing_on([passage]), request_id=new_id(), wishes=wishes)
         text, last = "", None
         async with aclosing(engine.stream(again)) as deltas:
             async for last in deltas:

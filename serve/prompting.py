@@ -13,6 +13,7 @@ from nightschool.errors import InvalidInput
 from nightschool.knowledge import Found, Passage, Search, render
 from nightschool.knowledge_part import KnowledgePart
 from nightschool.records import ChatMessage
+from nightschool.tools import Tool
 from serve.questions import check_question
 
 NOTHING: Final = Found()
@@ -23,12 +24,14 @@ class Prompt:
     system: str
     """Empty where there is none."""
     said: tuple[ChatMessage, ...]
-    """The conversation; its last message is the question."""
+    """The conversation; its last message is the question, or what a tool found for it."""
     rules: KnowledgePart
     found: Found = NOTHING
     """What stands in it of the bot's documents."""
     turns_left_out: int = 0
     """The oldest, for which there was no room (`serve.budget`)."""
+    tools: tuple[Tool, ...] = ()
+    """Which the engine is offered beside it, since they take room."""
 
     @property
     def messages(self) -> tuple[ChatMessage, ...]:
@@ -37,8 +40,8 @@ class Prompt:
 
     @property
     def grounds(self) -> list[str]:
-        """In what an answer's fact may stand: the bot's own texts, the passages, and what people asked."""
-        asked = [turn["content"] for turn in self.said if turn["role"] == "user"]
+        """In what an answer's fact may stand: the bot's own texts, the passages, what people asked and tools found."""
+        asked = [turn["content"] for turn in self.said if turn["role"] in {"user", "tool"}]
         return [self.system, self.rules.hand_over, *(f"{one.place} {one.text}" for one in self.found.passages), *asked]
 
     def standing_on(self, passages: Sequence[Passage]) -> tuple[ChatMessage, ...]:
@@ -53,13 +56,14 @@ class Prompt:
 def compose_call(bot: Bot, messages: Sequence[ChatMessage], *, search: Search) -> Prompt:
     """The prompt for what a caller sent along: system messages stand behind the bot's own prompt.
 
-    Raises InvalidInput where the last message is no question.
+    Raises InvalidInput where the last message is no question, nor what a tool found for one.
     """
-    if not messages or messages[-1]["role"] != "user":
+    asked = [message["content"] for message in messages if message["role"] == "user"]
+    if not asked or messages[-1]["role"] not in {"user", "tool"}:
         raise InvalidInput(
             "must end with a user message", subject="messages", remedy="Put the question last.", param="messages"
         )
-    check_question(messages[-1]["content"])
+    check_question(asked[-1])
     extra = [message["content"] for message in messages if message["role"] == "system"]
     said = [message for message in messages if message["role"] != "system"]
     return compose(bot, said, search=search, extra=extra)

@@ -125,9 +125,10 @@ class Turns:
         """A turn whose history the caller sent along; what of that is recorded is not recorded again (`serve.calls`).
 
         A caller's system message is put after the bot's own. One of several answers (not `is_alone`) begins anew with
-        all its history, as the others do. Raises InvalidInput where the last message is no question.
+        all its history, as the others do. Raises InvalidInput where the last message is neither a question nor what a
+        tool found for one.
         """
-        prompt = compose_call(bot, messages, search=self._search)
+        prompt = replace(compose_call(bot, messages, search=self._search), tools=wishes.tools)
         place = partial(place_call, self._store) if is_alone else begin_call
         call = await place(bot, owner=owner, messages=messages, at=self._now())
         turn = Turn(
@@ -213,8 +214,8 @@ class Turns:
                 async with aclosing(self._engine.stream(request)) as deltas:
                     async for delta in guard.watch(deltas) if guard else deltas:
                         answering.note(delta)
-                        if delta.text or delta.logprobs:
-                            pieces.put_nowait(Delta(delta.text, logprobs=delta.logprobs, is_refusal=delta.is_refusal))
+                        if delta.text or delta.logprobs or delta.calls:
+                            pieces.put_nowait(replace(delta, finish=None, prompt_tokens=0, completion_tokens=0))
             except asyncio.CancelledError:
                 # `Answering.end`: nobody wants more. What was said stays recorded, as partial.
                 answering.finish = Finish.PARTIAL

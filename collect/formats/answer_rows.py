@@ -14,7 +14,8 @@ from collect.store import Cursor
 from nightschool.records import BotName
 
 Form = Literal["parquet", "jsonl", "kto"]
-# Each answer climbs to the first message above it; what a failed engine left as nothing is no answer.
+# Each answer climbs to the first message above it; what a failed engine left as nothing is no answer. One that rests on
+# what a caller's tool found is no row.
 ANSWERS: Final = """
 with recursive voted as (
     select message_id, sum(case vote when 'up' then 1 when 'down' then -1 else 0 end)::integer as net_vote,
@@ -44,7 +45,8 @@ rows_ as (
     select a.conversation_id, a.message_id, p.prompt, a.answer, a.version, a.adapter_hash, a.created_at, a.net_vote,
         a.likes, a.dislikes, a.approved, a.corrected_answer, a.tags
     from chosen as a join climbing as p on p.answer_id = a.message_id
-    where p.parent_id is null or p.parent_id not in (select message_id from messages where bot = $bot)
+    where (p.parent_id is null or p.parent_id not in (select message_id from messages where bot = $bot))
+        and not list_contains([said.role for said in p.prompt], 'tool')
 )
 """
 PICK: Final[dict[Form, str]] = {

@@ -14,6 +14,7 @@ from collect.formats.own import KEY, Kept, KeptMessage, KeptReview, KeptVote
 from collect.store import Cursor
 from nightschool.records import BotName, Finish, Source, Vote
 from nightschool.text import is_same
+from nightschool.tools import read_tools
 
 CONVERSATIONS: Final = f"""
 select c.conversation_id, c.owner, c.source, c.title, c.is_held_out, s.side, c.created_at, c.topic
@@ -21,7 +22,8 @@ from conversations as c left join sides as s using (conversation_id)
 where c.bot = $bot and c.conversation_id not in ({PRIVATE}) order by c.created_at, c.conversation_id
 """
 MESSAGES: Final = f"""
-select conversation_id, message_id, parent_id, role, content, weight, source, created_at, version, adapter_hash, finish
+select conversation_id, message_id, parent_id, role, content, weight, source, created_at, version, adapter_hash, finish,
+    tools_json
 from messages where bot = $bot and conversation_id not in ({PRIVATE}) order by conversation_id, position
 """
 VOTES: Final = """
@@ -44,6 +46,7 @@ class _Said(NamedTuple):
     version: int | None
     adapter_hash: str
     finish: str | None
+    tools_json: str | None
     votes: tuple[KeptVote, ...]
     review: KeptReview | None
 
@@ -51,7 +54,7 @@ class _Said(NamedTuple):
     def is_answer(self) -> bool:
         """False for the nothing that a failed engine said, unless an operator wrote what it should have been."""
         is_corrected = self.review is not None and bool(self.review.corrected_answer)
-        return self.role == "assistant" and (bool(self.content.strip()) or is_corrected)
+        return self.role == "assistant" and (bool(self.content.strip() or self.tools_json) or is_corrected)
 
     @property
     def newest_vote(self) -> Vote | None:
@@ -165,7 +168,7 @@ def _line(bot: BotName, talk: _Talk, heard: Sequence[_Said]) -> dict[str, Any]:
 
 
 def _message(said: _Said) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": said.role, "content": said.content}
+    message: dict[str, Any] = {"role": said.role, "content": said.content, **read_tools(said.tools_json or "")}
     return message if said.role != "assistant" or said.is_target else message | {"weight": 0}
 
 

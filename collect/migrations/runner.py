@@ -33,6 +33,7 @@ from collect.migrations.m021_chat_settings import CHAT_SETTINGS
 from collect.migrations.m022_calls import CALLS
 from collect.migrations.m023_escalations import ESCALATIONS
 from collect.migrations.m024_screens import SCREENS
+from collect.migrations.m025_tools import TOOLS
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
@@ -68,6 +69,7 @@ MIGRATIONS: Final = (
     Migration("m022_calls", CALLS),
     Migration("m023_escalations", ESCALATIONS),
     Migration("m024_screens", SCREENS),
+    Migration("m025_tools", TOOLS),
 )
 """Oldest first. A released one is never edited."""
 

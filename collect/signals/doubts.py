@@ -24,6 +24,7 @@ with answers as (
 select n.message_id, n.content, n.created_at, a.message_id, a.content
 from messages as n join answers as a on a.message_id = n.parent_id
 where n.bot = $bot and n.role = 'user' and n.source in ('chat', 'api')
+    and n.conversation_id not in (select conversation_id from messages where bot = $bot and tools_json is not null)
     and n.message_id not in (select follow_up_id from signals where kind = 'doubt' and bot = $bot)
 order by n.position desc limit $limit
 """

@@ -25,6 +25,7 @@ from serve.api.faults import BadParameter
 from serve.api.models import find_model
 from serve.api.parameters import ChatBody
 from serve.api.replies import DONE, FINISHES, Reply, event
+from serve.api.tool_body import ToolBody
 from serve.choices import Heard, copies, hear_all
 from serve.pace import Pace
 from serve.parts import Parts
@@ -41,10 +42,11 @@ UNFIT_FOR_HEADERS: Final = re.compile(r"[^A-Za-z0-9_.\[\]-]")
 def completions_router(parts: Parts) -> APIRouter:
     router = APIRouter()
     limit = Pace(parts.settings.server.requests_per_minute)
+    kind = ToolBody if parts.settings.engine.tool_parser else ChatBody
 
     @router.post("/v1/chat/completions")
     async def complete(request: Request, caller: Caller = Depends(require_key(parts))) -> Response:
-        body = await read_body(request, ChatBody, max_bytes=parts.settings.server.max_body_bytes)
+        body = await read_body(request, kind, max_bytes=parts.settings.server.max_body_bytes)
         dropped = body.check_extras(is_lenient=parts.settings.server.lenient)
         wishes, count = body.to_wishes(), body.n or 1
         for _ in range(count):

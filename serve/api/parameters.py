@@ -6,13 +6,13 @@ Served, harmless, or refused by name: nothing is passed over that would change t
 import json
 from collections.abc import Mapping, Set
 from itertools import islice
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from nightschool.bots import SamplingPart
-from nightschool.records import ChatMessage, Sampling
+from nightschool.records import ChatMessage, Role, Sampling
 from nightschool.text import PeoplesText
 from serve.api.faults import BadParameter
 from serve.api.wishes import WishedBody
@@ -51,6 +51,8 @@ INERT: Final[Mapping[str, tuple[object, ...]]] = {
     "web_search_options": (None,),
 }
 """Parameters of OpenAI's that are not served, with the values that ask for nothing."""
+NO_PARSER: Final = "Leave it out, or set engine.tool_parser to the base model's."
+REMEDIES: Final[Mapping[str, str]] = {"tools": NO_PARSER, "tool_choice": NO_PARSER}
 TOLD_BEFORE: Final = frozenset({"annotations", "function_call", "refusal", "tool_calls"})
 """Of an assistant's turn in the history."""
 INERT_IN_MESSAGE: Final[Mapping[str, tuple[object, ...]]] = {
@@ -99,12 +101,21 @@ class ChatPart(BaseModel):
 
 
 class ChatTurn(ChatPart):
-    role: Literal["system", "developer", "user", "assistant"]
-    """`developer` is read as `system`."""
+    takes_tools: ClassVar[bool] = False
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    """`developer` is read as `system`; `tool` needs an engine with a parser of tools (`serve.api.tool_body`)."""
     content: Annotated[PeoplesText, BeforeValidator(_joined_text)]
     """A text or a list of text parts, without what nobody sees in it."""
     name: str | None = None
     """Accepted and not used."""
+
+    @field_validator("role")
+    @classmethod
+    def _needs_parser(cls, role: str) -> str:
+        if role == "tool" and not cls.takes_tools:
+            raise PydanticCustomError("tools_off", "is served where engine.tool_parser is set, which it is not")
+        return role
 
     @model_validator(mode="before")
     @classmethod
@@ -117,7 +128,7 @@ class ChatTurn(ChatPart):
         return given
 
     def to_message(self) -> ChatMessage:
-        role = "system" if self.role == "developer" else self.role
+        role: Role = "system" if self.role == "developer" else self.role
         return ChatMessage(role=role, content=self.content)
 
 
@@ -226,7 +237,10 @@ def _extras(
         elif value not in inert[name]:
             faults.append(
                 BadParameter(
-                    "is not supported", param=param, openai_code="unsupported_parameter", remedy="Leave it out."
+                    "is not supported",
+                    param=param,
+                    openai_code="unsupported_parameter",
+                    remedy=REMEDIES.get(name, "Leave it out."),
                 )
             )
     return faults

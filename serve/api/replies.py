@@ -10,11 +10,12 @@ from typing import Any, Final, TypedDict
 
 from nightschool.engine import Delta, LikelyToken, TokenLogprob
 from nightschool.records import Finish
+from nightschool.tools import CallPiece, join_calls
 
 DONE: Final = b"data: [DONE]\n\n"
 _TO_JSON: Final = json.JSONEncoder(separators=(",", ":")).encode
 """One encoder for all chunks: `json.dumps` with separators of one's own makes a new one each time."""
-FINISHES: Final[Mapping[Finish, str]] = {Finish.STOP: "stop", Finish.LENGTH: "length"}
+FINISHES: Final[Mapping[Finish, str]] = {Finish.STOP: "stop", Finish.LENGTH: "length", Finish.TOOL_CALLS: "tool_calls"}
 """Ends of a whole answer; one that was cut off has no word at OpenAI and is an error (`serve.api.completions`)."""
 
 
@@ -44,7 +45,9 @@ class Reply:
         return self._chunk(index, {"role": "assistant", "content": ""})
 
     def text_chunk(self, index: int, delta: Delta) -> dict[str, Any]:
-        said = {"refusal": delta.text} if delta.is_refusal else {"content": delta.text}
+        said: dict[str, Any] = {"refusal": delta.text} if delta.is_refusal else {"content": delta.text}
+        if delta.calls:
+            said = ({"content": delta.text} if delta.text else {}) | {"tool_calls": list(map(_piece, delta.calls))}
         return self._chunk(index, said, logprobs=_logprobs(delta.logprobs))
 
     def finish_chunk(self, index: int, last: Delta, *, is_last: bool) -> dict[str, Any]:
@@ -59,7 +62,7 @@ class Reply:
         return {"nightschool": dict(self.own)} if self.own else {}
 
     def _chunk(
-        self, index: int, delta: Mapping[str, str], *, finish: str | None = None, logprobs: object = None
+        self, index: int, delta: Mapping[str, Any], *, finish: str | None = None, logprobs: object = None
     ) -> dict[str, Any]:
         choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
         return self._frame("chat.completion.chunk") | {"choices": [choice]}
@@ -93,16 +96,24 @@ def usage_of(lasts: Sequence[Delta]) -> Usage:
 def _choice(index: int, answer: Sequence[Delta]) -> dict[str, Any]:
     text = "".join(delta.text for delta in answer)
     is_refusal = any(delta.is_refusal for delta in answer)
+    calls = join_calls(piece for delta in answer for piece in delta.calls)
     return {
         "index": index,
         "message": {
             "role": "assistant",
-            "content": None if is_refusal else text,
+            "content": None if is_refusal or (calls and not text) else text,
             "refusal": text if is_refusal else None,
+            **({"tool_calls": list(calls)} if calls else {}),
         },
         "logprobs": _logprobs([token for delta in answer for token in delta.logprobs]),
         "finish_reason": _finish(answer[-1]),
     }
+
+
+def _piece(piece: CallPiece) -> dict[str, Any]:
+    function = ({"name": piece.name} if piece.name else {}) | {"arguments": piece.arguments}
+    begun = {"id": piece.call_id, "type": "function"} if piece.call_id else {}
+    return {"index": piece.place, **begun, "function": function}
 
 
 def _logprobs(tokens: Sequence[TokenLogprob]) -> dict[str, Any] | None:

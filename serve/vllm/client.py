@@ -19,6 +19,7 @@ from nightschool.engine import ChatRequest, Delta, TokenizedChat, Wishes
 from nightschool.errors import Busy, EngineError
 from nightschool.prompt import Neutraliser, Template, merge_system
 from nightschool.records import BASE, ChatMessage, Finish, Sampling
+from nightschool.tools import Tool
 from serve.vllm.replies import (
     FINISHES,
     Event,
@@ -40,6 +41,8 @@ log = logging.getLogger(__name__)
 
 _BLANKS: Final = " \n\u010a\u0120\u2581"
 """Blank and line break, and how byte-level and SentencePiece tokenizers write them."""
+SENT: Final = ("role", "content", "tool_calls", "tool_call_id")
+"""What of a message the engine is told."""
 IDLE_S: Final = 2.0
 """An unused connection is dropped after this, well before vLLM's server closes it (5 s): a question that meets a
 closing connection would be lost."""
@@ -78,18 +81,22 @@ class VllmEngine:
         """See `Engine`. A stream that ends without the engine's word on how, or too late, is an EngineError."""
         deadline_s = asyncio.get_running_loop().time() + self._answer_timeout_s
         finish: Finish | None = None
+        has_called = False
         usage = Usage(prompt_tokens=0, completion_tokens=0)
         async with aclosing(self._events(request)) as events:
             while (event := await self._before(deadline_s, anext(events, None), subject=request.model)) is not None:
                 for choice in event.choices:
                     if choice.finish_reason is not None:
                         finish = FINISHES.get(choice.finish_reason)
-                    if choice.delta.content or choice.token_logprobs:
-                        yield Delta(choice.delta.content or "", logprobs=choice.token_logprobs)
+                    has_called = has_called or bool(choice.calls)
+                    if choice.delta.content or choice.token_logprobs or choice.calls:
+                        yield Delta(choice.delta.content or "", logprobs=choice.token_logprobs, calls=choice.calls)
                 usage = event.usage or usage
         if finish is None:
             log.warning("engine broke off: model=%s request=%s", request.model, request.request_id)
             raise EngineError("broke the answer off", subject="engine", remedy="Try again in a moment.")
+        # Its word for a call that had to be made is "stop".
+        finish = Finish.TOOL_CALLS if has_called and finish is Finish.STOP else finish
         yield Delta("", finish, usage.prompt_tokens, usage.completion_tokens)
 
     async def _events(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
@@ -99,7 +106,7 @@ class VllmEngine:
             "stream": True,
             "stream_options": {"include_usage": True},
             **self._sampling(request.sampling),
-            **_wished(request.wishes),
+            **self._wished(request.wishes),
         }
         headers = {"X-Request-Id": request.request_id}
         try:
@@ -136,6 +143,12 @@ class VllmEngine:
             wanted.pop("seed", None)
         return wanted
 
+    def _wished(self, wishes: Wishes) -> dict[str, Any]:
+        wanted = wishes.told()
+        if wishes.tools:
+            wanted["tools"] = self._neutral.tools(wishes.tools)
+        return wanted if wishes.top_logprobs is None else wanted | {"logprobs": True}
+
     async def tokenize(self, messages: Sequence[ChatMessage], *, answer: str) -> TokenizedChat:
         answered = self._as_openai([*messages, ChatMessage(role="assistant", content=answer)])
         asked = {"model": BASE, "messages": answered[:-1], "add_generation_prompt": True}
@@ -151,8 +164,10 @@ class VllmEngine:
             )
         return TokenizedChat(prompt.tokens, whole_ids[len(prompt.tokens) :])
 
-    async def count_tokens(self, messages: Sequence[ChatMessage]) -> int:
+    async def count_tokens(self, messages: Sequence[ChatMessage], tools: Sequence[Tool] = ()) -> int:
         asked = {"model": BASE, "messages": self._as_openai(messages), "add_generation_prompt": True}
+        if tools:
+            asked["tools"] = self._neutral.tools(tools)
         return len(read_reply(await self._post("/tokenize", asked), Tokens).tokens)
 
     async def token_logprobs(self, model: str, token_ids: Sequence[int]) -> tuple[float, ...]:
@@ -196,11 +211,11 @@ class VllmEngine:
         if read_reply(await self._post("/v1/completions", body), Probe).usage.completion_tokens < 1:
             raise EngineError("answered without a token", subject="engine", remedy="The server's log says more.")
 
-    def _as_openai(self, messages: Sequence[ChatMessage]) -> list[dict[str, str]]:
+    def _as_openai(self, messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
         """vLLM tokenises control tokens in a message as such, so what people wrote goes out without any."""
         neutral = self._neutral.chat(messages)
         chat = neutral if self._takes_system else merge_system(neutral)
-        return [{"role": m["role"], "content": m["content"]} for m in chat]
+        return [{name: m[name] for name in SENT if name in m} for m in chat]
 
     async def _move(self, verb: str, body: Mapping[str, str]) -> None:
         """Load or unload. Only operators and nights come here, so the engine's own words help and harm nobody."""
@@ -249,11 +264,6 @@ async def connect_engine(
         base_url=url or "http://engine", headers=headers, transport=transport, timeout=timeout_s, limits=limits
     ) as http:
         yield VllmEngine(http, takes_seeds=takes_seeds, template=template, answer_timeout_s=timeout_s)
-
-
-def _wished(wishes: Wishes) -> dict[str, Any]:
-    wanted = wishes.told()
-    return wanted if wishes.top_logprobs is None else wanted | {"logprobs": True}
 
 
 def _end_of_turn(token_strs: Sequence[str]) -> int:

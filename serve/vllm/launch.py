@@ -38,6 +38,7 @@ def engine_command(
     dtype: str,
     shutdown_timeout_s: int = 3,
     gpu_memory_share: float | None = None,
+    tool_parser: str | None = None,
     extra: Sequence[str] = (),
 ) -> list[str]:
     """The command line; exactly one of `socket` and `port` says where it listens. `max_loras` 0 is a bare base."""
@@ -52,6 +53,8 @@ def engine_command(
     if gpu_memory_share is not None:
         # Left to itself the engine takes nearly the whole card, and a trainer on it finds no room.
         command += ["--gpu-memory-utilization", str(gpu_memory_share)]
+    if tool_parser is not None:
+        command += ["--enable-auto-tool-choice", "--tool-call-parser", tool_parser]
     if max_loras:
         command += ["--enable-lora", "--max-loras", str(max_loras), "--max-lora-rank", str(max_lora_rank)]
         command += ["--max-cpu-loras", str(max_loras + STALE_ADAPTERS), "--lora-target-modules"]

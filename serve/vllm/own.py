@@ -31,6 +31,7 @@ def supervise(
             max_model_len=wanted.max_model_len,
             dtype="bfloat16" if flavor == "gpu" else cpu_dtype(read_cpu_flags()),
             gpu_memory_share=wanted.gpu_memory_share if flavor == "gpu" else None,
+            tool_parser=wanted.tool_parser,
         ),
         environment=engine_environment(
             os.environ,

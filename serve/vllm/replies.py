@@ -16,10 +16,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from nightschool.engine import LikelyToken, TokenLogprob
 from nightschool.errors import ContextTooLong, EngineError, InvalidInput, NightschoolError, UnknownModel
 from nightschool.records import BASE, Finish
+from nightschool.tools import CallPiece
 
 log = logging.getLogger(__name__)
 
-FINISHES: Final[Mapping[str, Finish]] = MappingProxyType({"stop": Finish.STOP, "length": Finish.LENGTH})
+FINISHES: Final[Mapping[str, Finish]] = MappingProxyType(
+    {"stop": Finish.STOP, "length": Finish.LENGTH, "tool_calls": Finish.TOOL_CALLS}
+)
 """Ends of a whole answer; its other words ("abort", "error") mean that the engine broke off."""
 MAX_EVENT_BYTES: Final = 4_000_000
 """No event of a chat is near this; a stream without line breaks must not fill the memory."""
@@ -37,6 +40,8 @@ _PARAMETERS: Final = frozenset(
         "seed",
         "stop",
         "temperature",
+        "tool_choice",
+        "tools",
         "top_logprobs",
         "top_p",
     }
@@ -53,8 +58,23 @@ class Usage(_Said):
     completion_tokens: int = Field(ge=0)
 
 
+class _CalledFunction(_Said):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _CallPiece(_Said):
+    index: int = Field(ge=0)
+    id: str | None = None
+    function: _CalledFunction = _CalledFunction()
+
+    def to_piece(self) -> CallPiece:
+        return CallPiece(self.index, self.function.arguments or "", self.id or "", self.function.name or "")
+
+
 class _Piece(_Said):
     content: str | None = None
+    tool_calls: tuple[_CallPiece, ...] | None = None
 
 
 class _Likely(_Said):
@@ -78,6 +98,10 @@ class _Choice(_Said):
     delta: _Piece
     finish_reason: str | None = None
     logprobs: _Logprobs | None = None
+
+    @property
+    def calls(self) -> tuple[CallPiece, ...]:
+        return tuple(piece.to_piece() for piece in self.delta.tool_calls or ())
 
     @property
     def token_logprobs(self) -> tuple[TokenLogprob, ...]:

@@ -4,6 +4,7 @@ import pytest
 
 from nightschool.knowledge import Passage, render, unframed, with_passages
 from nightschool.records import ChatMessage
+from nightschool.tools import CalledFunction, ToolCall
 
 REFUNDS = Passage("0" * 16, "Returns", "Refund time", "Within 5 business days\nafter the parcel is back.")
 
@@ -45,3 +46,14 @@ def test_passages_stand_at_the_last_question_and_the_history_stays_as_it_was() -
     assert with_one[1]["content"] == "Hello"
     assert with_one[2] == said[1]
     assert with_one[3]["content"].endswith("Question: When?")
+
+
+def test_passages_stand_at_the_question_also_where_tools_were_called_for_it() -> None:
+    call = ToolCall(id="c0", type="function", function=CalledFunction(name="find", arguments="{}"))
+    called = ChatMessage(role="assistant", content="", tool_calls=(call,))
+    found = ChatMessage(role="tool", content="in Leipzig", tool_call_id="c0")
+    passage = Passage("p1", "Plans", "", "Grove costs 4 euro.")
+    prompt = render("You are Fern.", (ChatMessage(role="user", content="Where?"), called, found), [passage])
+    assert [turn["role"] for turn in prompt] == ["system", "user", "assistant", "tool"]
+    assert "Grove costs 4 euro." in prompt[1]["content"]
+    assert prompt[2:] == [called, found]

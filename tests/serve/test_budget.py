@@ -11,6 +11,7 @@ from nightschool.errors import EngineError
 from nightschool.knowledge import Found, Passage
 from nightschool.knowledge_part import KnowledgePart
 from nightschool.records import ChatMessage, Sampling
+from nightschool.tools import CalledFunction, Tool, ToolCall
 from serve.budget import Fitted, at_most, fit
 from serve.chat.markup import FORGOTTEN, draw_answer
 from serve.chat.views import Place
@@ -38,8 +39,8 @@ def prompt_of(*, turns: int = 3, found: Found = FOUND) -> Prompt:
     return Prompt("You are Fern.", talk(turns), KnowledgePart(folder="pages"), found)
 
 
-async def count_words(messages: Sequence[ChatMessage]) -> int:
-    return sum(len(message["content"].split()) for message in messages)
+async def count_words(messages: Sequence[ChatMessage], tools: Sequence[Tool] = ()) -> int:
+    return sum(len(message["content"].split()) for message in messages) + 10 * len(tools)
 
 
 async def fit_into(context_tokens: int, prompt: Prompt, *, max_tokens: int = 40) -> Fitted:
@@ -48,7 +49,7 @@ async def fit_into(context_tokens: int, prompt: Prompt, *, max_tokens: int = 40)
 
 
 async def test_what_fits_stays_as_it_is_and_is_not_even_counted() -> None:
-    async def never(_messages: Sequence[ChatMessage]) -> int:
+    async def never(_messages: Sequence[ChatMessage], _tools: Sequence[Tool]) -> int:
         raise AssertionError
 
     prompt = prompt_of()
@@ -86,8 +87,25 @@ async def test_a_question_that_is_too_long_by_itself_is_left_to_the_engine() -> 
     assert fitted == Fitted(prompt, Sampling(max_tokens=40))
 
 
+async def test_a_call_and_what_it_found_stay_together_with_their_question() -> None:
+    call = ToolCall(id="c1", type="function", function=CalledFunction(name="look", arguments='{"a": 1}'))
+    called: list[ChatMessage] = [
+        ChatMessage(role="assistant", content="", tool_calls=(call,)),
+        ChatMessage(role="tool", content="found " * 30, tool_call_id="c1"),
+    ]
+    old = [ChatMessage(role="user", content="old " * 30), *called, ChatMessage(role="assistant", content="told " * 30)]
+    said = (*old, ChatMessage(role="user", content="new " * 30), *called)
+    prompt = Prompt("You are Fern.", said, KnowledgePart(), tools=({"type": "function"},))
+    for room in range(90, 260, 10):
+        kept = (await fit_into(room, prompt, max_tokens=10)).prompt.said
+        assert kept in (said, said[4:])
+    # What a tool found, what was called and which tools there are take room, each.
+    assert at_most(called) > at_most([ChatMessage(role="tool", content="found " * 30)]) + len('{"a": 1}')
+    assert at_most(called, prompt.tools) > at_most(called) + len('{"type": "function"}')
+
+
 async def test_an_engine_that_is_away_says_so_when_it_is_asked() -> None:
-    async def fail(_messages: Sequence[ChatMessage]) -> int:
+    async def fail(_messages: Sequence[ChatMessage], _tools: Sequence[Tool]) -> int:
         raise EngineError("is away", subject="engine", remedy="Wait.")
 
     prompt = prompt_of()

@@ -8,6 +8,7 @@ import pytest
 from nightschool.engine import Delta
 from nightschool.knowledge import Passage
 from nightschool.records import Finish
+from nightschool.tools import CallPiece
 from serve.guard import LONGEST_CHARS, Guard, Second
 from serve.sentences import end_of_sentence
 
@@ -222,3 +223,20 @@ async def test_a_marked_answer_for_a_program_stays_as_it_is() -> None:
     checking.is_form = True
     assert text(await said(checking, Answering(['{"price": "9 euro"}']))) == '{"price": "9 euro"}'
     assert [held.then for held in checking.held] == ["marked"]
+
+
+@pytest.mark.parametrize(("words", "calls"), [
+    ("It costs 4 euros.", 1),
+    # What stands nowhere is replaced, and the answer ends there: a call beside it is not made.
+    ("It costs 9 euros.", 0),
+    ("", 1),
+])  # fmt: skip
+async def test_a_call_comes_behind_words_that_stand_and_is_not_checked_itself(words: str, calls: int) -> None:
+    async def stream() -> AsyncGenerator[Delta, None]:
+        yield Delta("", calls=(CallPiece(0, '{"euros": 9}', "c0", "pay"),))
+        yield Delta(words)
+        yield Delta("", Finish.TOOL_CALLS, 7, 3)
+
+    deltas = [delta async for delta in guard().watch(stream())]
+    assert sum(len(delta.calls) for delta in deltas) == calls
+    assert deltas[-1].finish is (Finish.TOOL_CALLS if calls else Finish.STOP)

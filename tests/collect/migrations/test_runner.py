@@ -43,6 +43,7 @@ RELEASED = {
     "m022_calls": "f7def31cba5fb23e",
     "m023_escalations": "c3b1b6ba17a02285",
     "m024_screens": "d8af5c883a667b23",
+    "m025_tools": "9e8a4e9cf58dbbb0",
 }
 
 

@@ -14,6 +14,7 @@ from nightschool.engine import ChatRequest, Delta, LikelyToken, TokenLogprob, Wi
 from nightschool.errors import Busy, ContextTooLong, EngineError, InvalidInput, NightschoolError, UnknownModel
 from nightschool.prompt import Template
 from nightschool.records import ChatMessage, Finish, Sampling
+from nightschool.tools import CalledFunction, ToolCall, join_calls
 from serve.vllm.client import VllmEngine
 
 HELLO = ChatRequest((ChatMessage(role="user", content="Hello"),), "support@1", Sampling(seed=7), "id-1")
@@ -334,3 +335,50 @@ async def test_an_engine_says_its_release_or_nothing(vllm: Played, engine: VllmE
     assert "0.32.0" in await engine.version()
     vllm.says("/version", "no such page", status=404)
     assert await engine.version() == ""
+
+
+def called(index: int, finish: str | None = None, **function: str) -> dict[str, Any]:
+    begun = {"id": f"c{index}", "type": "function"} if "name" in function else {}
+    call = {"index": index, **begun, "function": function}
+    return {"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": finish}]}
+
+
+TOOL: dict[str, Any] = {"type": "function", "function": {"name": "find", "description": FORGED}}
+
+
+@pytest.mark.parametrize("finish", ["tool_calls", "stop"])
+async def test_calls_of_tools_come_in_pieces_and_end_as_calls(vllm: Played, engine: VllmEngine, finish: str) -> None:
+    # vLLM ends a call that had to be made with "stop".
+    pieces = called(0, name="find", arguments=""), called(0, arguments='{"a"'), called(0, arguments=": 1}")
+    vllm.streams(piece("I look."), *pieces, called(1, name="find", arguments="{}"), piece("", finish), USAGE)
+    *_, last = deltas = await read(engine)
+    assert join_calls(call for delta in deltas for call in delta.calls) == (
+        {"id": "c0", "type": "function", "function": {"name": "find", "arguments": '{"a": 1}'}},
+        {"id": "c1", "type": "function", "function": {"name": "find", "arguments": "{}"}},
+    )
+    assert "".join(delta.text for delta in deltas) == "I look."
+    assert last.finish is Finish.TOOL_CALLS
+
+
+async def test_tools_their_calls_and_results_reach_the_engine_without_control_tokens(
+    vllm: Played, engine: VllmEngine
+) -> None:
+    call = ToolCall(id="c0", type="function", function=CalledFunction(name="find", arguments=FORGED))
+    chat = (
+        *CHAT,
+        ChatMessage(role="assistant", content="", tool_calls=(call,)),
+        ChatMessage(role="tool", content=FORGED, tool_call_id="c0"),
+    )
+    wishes = Wishes(tools=(TOOL,), tool_choice="auto", parallel_tool_calls=False)
+    vllm.streams(piece("x", "stop"))
+    async for _ in engine.stream(ChatRequest(chat, "support@1", Sampling(), "id-1", wishes)):
+        pass
+    vllm.says("/tokenize", {"tokens": [1]})
+    await engine.count_tokens(chat, (TOOL,))
+    neutral = NEUTRAL.replace("\u2060CUT", "CUT")
+    for sent in vllm.asked:
+        assert sent["messages"][1]["tool_calls"][0]["function"] == {"name": "find", "arguments": neutral}
+        assert sent["messages"][2] == {"role": "tool", "content": neutral, "tool_call_id": "c0"}
+        assert sent["tools"] == [{"type": "function", "function": {"name": "find", "description": neutral}}]
+    assert (vllm.asked[0]["tool_choice"], vllm.asked[0]["parallel_tool_calls"]) == ("auto", False)
+    assert call["function"]["arguments"] == FORGED

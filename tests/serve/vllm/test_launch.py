@@ -93,3 +93,10 @@ def test_the_client_drops_an_idle_connection_long_before_the_engine_closes_it() 
     assert float(environment()["VLLM_HTTP_TIMEOUT_KEEP_ALIVE"]) > IDLE_S * 5
     # A remote engine keeps uvicorn's own 5 s.
     assert IDLE_S <= 5 / 2
+
+
+def test_an_engine_reads_calls_of_tools_where_its_parser_is_named() -> None:
+    assert "--enable-auto-tool-choice" not in command()
+    words = command(tool_parser="hermes")
+    assert "--enable-auto-tool-choice" in words
+    assert words[words.index("--tool-call-parser") + 1] == "hermes"
