@@ -3,7 +3,7 @@
 The last answers of Lumafern's held-out conversations, greedily, through a real vLLM: how many of the reference's facts
 an answer states (recall), how many of its own facts stand in its passages, the question or the system prompt (support),
 perplexity of the reference, ROUGE-L, token F1, tokens of the prompt, and the time to the first token. The adapter is
-one SFT training of `tune.train` on rows that carry their passages. As served: with the guard (`serve.guard`), which
+one SFT training of `tune.train` on rows that carry their passages. As served: with the guard (`eval.guard`), which
 holds back what stands nowhere; its delay is what it adds before the first visible words. Verified answers are measured
 on public questions (`bench/verified.py`), the search on Lumafern's labelled questions, on a public handbook and on
 10,000 passages.
@@ -42,6 +42,7 @@ from collect.store import open_store
 from deploy.orders import grounding_of, recipe_of
 from eval.answers import Contestant, answer_suite
 from eval.facts import fact_recall, fact_support
+from eval.guard import Held
 from eval.metrics.perplexity import corpus_perplexity
 from eval.metrics.text import rouge_l, token_f1
 from eval.suites import SuiteRow, hash_row
@@ -51,7 +52,6 @@ from nightschool.engine import ChatRequest, Delta, Engine
 from nightschool.files import hash_file
 from nightschool.knowledge import Found
 from nightschool.records import BASE, AdapterName, BotName, ChatMessage, Sampling, new_id
-from serve.guard import Held
 from serve.guarding import guard_of
 from serve.prompting import Prompt, compose
 from tune.dataset import build_dataset

@@ -169,7 +169,7 @@ class Message:
     system_hash: str = ""
     """Of the system prompt that it was given; empty where none is known."""
     held_json: str = ""
-    """What was not said since it stood on nothing (`serve.guard.Held`), a list; empty where there is none."""
+    """What was not said since it stood on nothing (`eval.guard.Held`), a list; empty where there is none."""
     turns_left_out: int = 0
     """The oldest of its conversation, for which its prompt had no room."""
     base_model: str = ""

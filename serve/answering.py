@@ -8,10 +8,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from eval.guard import Held
 from nightschool.engine import Delta
 from nightschool.records import Finish
 from nightschool.tools import CallPiece
-from serve.guard import Held
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
 """The guard of one turn: by its bot's rules, on what its prompt stands on, with the engine for a second try.
 
-Does not know how facts are checked (`serve.guard`), nor who reads the answer.
+Does not know how facts are checked (`eval.guard`), nor who reads the answer.
 """
 
 import json
@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import asdict, replace
 
+from eval.guard import Guard, Held, Second
 from nightschool.engine import ChatRequest, Engine
 from nightschool.knowledge import Passage
 from nightschool.records import new_id
-from serve.guard import Guard, Held, Second
 from serve.prompting import Prompt
 
 

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from eval.facts import Fact, find_facts, unsupported
+from eval.sentences import end_of_sentence
 from nightschool.engine import Delta
 from nightschool.knowledge import Passage
 from nightschool.records import Finish
 from nightschool.text import UNSPACED
 from nightschool.tools import CallPiece
-from serve.sentences import end_of_sentence
 
 MAY_BEGIN: Final = re.compile(
     r"[\d@€$£¥₹%]|https?|www|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thir\w*|four\w*|fif\w*|"

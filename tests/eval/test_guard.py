@@ -5,12 +5,12 @@ from contextlib import aclosing
 
 import pytest
 
+from eval.guard import LONGEST_CHARS, Guard, Second
+from eval.sentences import end_of_sentence
 from nightschool.engine import Delta
 from nightschool.knowledge import Passage
 from nightschool.records import Finish
 from nightschool.tools import CallPiece
-from serve.guard import LONGEST_CHARS, Guard, Second
-from serve.sentences import end_of_sentence
 
 PLANS = Passage("a" * 16, "Plans", "", "Grove costs 4 euro a month.")
 HAND_OVER = "A person knows."
