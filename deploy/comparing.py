@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from collect import registry
 from collect.store import Store
 from deploy.exam import find_kept
-from deploy.orders import contestant, judge_of, rules_of, sampling_of, suites_of
+from deploy.orders import contestant, guard_of, judge_of, rules_of, sampling_of, suites_of
 from deploy.queue import Queue
 from deploy.rollout import Rollout
 from eval.answers import Contestant
@@ -27,6 +27,7 @@ from eval.judge import JudgeOrder
 from eval.judge_file import read_judge
 from eval.page import write_page
 from eval.rules import GateRules
+from eval.shown import GuardOrder
 from eval.suite.every import describe_suites
 from eval.suite.registry import SuiteOrder, gather_suites
 from eval.verdict import VerdictFile, read_verdict
@@ -59,6 +60,7 @@ class Comparison:
     suites: SuiteOrder | None
     """Asked behind the held-out rows."""
     judge: JudgeOrder | None
+    guard: GuardOrder | None
     """Who compares answers beside the gate, where the bot names somebody."""
     cache: Path
     """Where the bot's contestants' answers are kept."""
@@ -111,7 +113,11 @@ async def plan_comparison(
     base = await asyncio.to_thread(identify_base, base_model)
     judge = judge_of(bot, base_model=base_model)
     judged = judge.identity if judge else None
-    asked = [source.dataset_hash or dataset.name, *hashes, base, asdict(sampling), asdict(rules), its_hash, judged]
+    guard = guard_of(bot, search=search)
+    asked = [
+        source.dataset_hash or dataset.name, *hashes, base, asdict(sampling), asdict(rules), its_hash, judged,
+        guard and guard.identity,
+    ]  # fmt: skip
     return Comparison(
         bot=bot,
         candidate=first,
@@ -122,6 +128,7 @@ async def plan_comparison(
         rules=rules,
         suites=order if order.names else None,
         judge=judge,
+        guard=guard,
         cache=await find_kept(engine, home, bot=bot.bot_name, base_model=base_model),
         folder=home.report(bot.bot_name, hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]),
     )
@@ -160,6 +167,7 @@ async def compare(
                 core=comparison.core,
                 suites=comparison.suites,
                 judge=comparison.judge,
+                guard=comparison.guard,
                 cache=comparison.cache,
             )
     await asyncio.to_thread(_write_page, comparison)

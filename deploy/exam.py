@@ -15,7 +15,16 @@ from collect import registry
 from collect.comparisons import comparisons
 from collect.events import moves_of_production
 from collect.store import Store
-from deploy.orders import anchor_of, contestants, hash_in_production, judge_of, rules_of, sampling_of, suites_of
+from deploy.orders import (
+    anchor_of,
+    contestants,
+    guard_of,
+    hash_in_production,
+    judge_of,
+    rules_of,
+    sampling_of,
+    suites_of,
+)
 from deploy.rollout import Rollout
 from eval.exam import find_row_ids
 from eval.examine import examine
@@ -104,6 +113,7 @@ async def examine_candidate(
             core=home.exam_core(bot.bot_name),
             suites=suites,
             judge=judge_of(bot, base_model=base_model),
+            guard=guard_of(bot, search=search),
             cache=cache,
         )
         await asyncio.to_thread(lambda: tidy_kept(cache, row_ids=find_row_ids(dataset) | find_questions(suites)))

@@ -16,6 +16,7 @@ from deploy.rollout import Route
 from eval.answers import Contestant, Label
 from eval.judge import JudgeOrder
 from eval.rules import GateRules
+from eval.shown import GuardOrder
 from eval.suite.registry import SuiteOrder
 from eval.suites import count_witnesses, read_suite
 from eval.votes import choose_votes, read_held_votes
@@ -105,6 +106,15 @@ def grounding_of(bot: Bot) -> Grounding | None:
         hand_overs=(bot.knowledge.hand_over, *bot.knowledge.hand_over_also),
         seed=wanted.split_seed,
     )
+
+
+def guard_of(bot: Bot, *, search: Search) -> GuardOrder | None:
+    """How the exam holds back what a chat would; None for a bot that holds nothing back."""
+    wanted = bot.knowledge
+    if not wanted.folder or wanted.guard != "hold":
+        return None
+    find = partial(search, bot.bot_name)
+    return GuardOrder(wanted.hand_over, wanted.glossary, wanted.quote_score, find)
 
 
 def rules_of(bot: Bot, *, alpha: float | None = None) -> GateRules:

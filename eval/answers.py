@@ -104,7 +104,7 @@ async def answer_suite(
 
 async def ask(engine: Engine, row: SuiteRow, *, model: str, sampling: Sampling) -> Answer:
     """One answer. Raises EvaluationFailed where it ended early or could not be scored, and what the engine raises."""
-    request = ChatRequest(row.messages, model, _seeded(sampling, row), f"eval-{new_id()}")
+    request = ChatRequest(row.messages, model, seeded(sampling, row), f"eval-{new_id()}")
     said = await hear(engine, request, what=f"the answer to row {row.row_id}")
     score = await score_reference(engine, row, model=model)
     oddity = await score_own_answer(engine, row, text=said.text)
@@ -176,7 +176,7 @@ async def _score(
     return logprobs[-len(answer_ids) :]
 
 
-def _seeded(sampling: Sampling, row: SuiteRow) -> Sampling:
+def seeded(sampling: Sampling, row: SuiteRow) -> Sampling:
     """A seed for each row, the same for every contestant: with one for all, like answers would share their luck."""
     if sampling.seed is None:
         return sampling

@@ -141,6 +141,7 @@ def _summary(side: ScoreColumns) -> dict[str, float]:
         "repetition": float(side.repetition.mean()),
         "empty_share": float(side.is_empty.mean()),
         **_facts(side),
+        **_unguarded(side),
         **{f"fault_{fault}": sum(fault in faults for faults in side.faults) / len(side.faults) for fault in Fault},
     }
 
@@ -152,6 +153,13 @@ def _facts(side: ScoreColumns) -> dict[str, float]:
         "fact_support": (side.facts_stated - side.facts_invented, side.facts_stated),
     }
     return {name: float(some.sum() / every.sum()) for name, (some, every) in counts.items() if every.any()}
+
+
+def _unguarded(side: ScoreColumns) -> dict[str, float]:
+    """How often the bot's guard held something back, and how good the own words were; left out where it never did."""
+    if not side.is_held.any():
+        return {}
+    return {"held_share": float(side.is_held.mean()), "own_token_f1": float(side.own_token_f1.mean())}
 
 
 def _judge(candidate: ScoreColumns, votes: Votes, opponent: Opponent, *, rules: GateRules) -> Gains:

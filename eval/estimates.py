@@ -33,6 +33,8 @@ PLAIN_METRICS: Final = (
     Metric("empty_share", "empty answers", "less"),
     Metric("fact_recall", "facts of the references stated", "more"),
     Metric("fact_support", "facts stated that stand somewhere", "more"),
+    Metric("held_share", "held back by the guard", "less"),
+    Metric("own_token_f1", "token F1 without the guard", "more"),
 )
 """As the verdict has them."""
 

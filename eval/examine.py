@@ -7,7 +7,6 @@ Does not know cycles, bots or what a verdict leads to.
 """
 
 import asyncio
-import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,10 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from eval.answers import Answer, Contestant, Label, answer_suite
+from eval.answers_file import ANSWERS, write_answers
 from eval.exam import Exam, ExamFacts, read_exam
 from eval.gate import Verdict, decide
 from eval.judge import JudgeOrder, judge_answers
@@ -26,11 +23,12 @@ from eval.judge_file import JudgeFile, write_judge
 from eval.report import Sample, write_report
 from eval.rules import GateRules
 from eval.scores import score_answer, write_scores
+from eval.shown import GuardOrder, Shown, show_answers
 from eval.suite.every import ask_suites
 from eval.suite.registry import SuiteOrder
 from eval.suite.results import SuitesFile, write_suites
 from eval.suites import SuiteRow
-from eval.verdict import ANSWERS, SCORES, Question, read_verdict, write_verdict
+from eval.verdict import SCORES, Question, read_verdict, write_verdict
 from eval.vetoes.find import learn_examiner
 from eval.vote_scores import VOTES, VoteScore, write_votes
 from eval.votes import HeldVotes, score_votes, vote_scores
@@ -43,8 +41,6 @@ logger = logging.getLogger(__name__)
 
 LABELS: Final[tuple[Label, ...]] = ("base", "anchor", "production", "candidate")
 KIND: Final = "evaluation"
-_TEXT_COLUMNS: Final = ("contestant", "row_id", "conversation_id", "messages_json", "reference", "text", "finish")
-_ANSWERS: Final = pa.schema([*((name, pa.string()) for name in _TEXT_COLUMNS), ("completion_tokens", pa.int64())])
 OnStep = Callable[[float, str], None]
 """Told after each row: share done 0..1, and what in words."""
 
@@ -57,8 +53,18 @@ class _Examined:
     skipped_rows: tuple[str, ...]
     facts: ExamFacts
     votes: Sequence[VoteScore]
+    shown: Mapping[Label, Mapping[str, Shown]]
+    """What people would be shown of the answers, by row id; nobody where the bot has no guard."""
     work: Mapping[str, int]
     """How many answers were asked and how many read, and how many rated texts were scored."""
+
+    def shown_of(self, label: Label, row: SuiteRow) -> Shown | None:
+        return self.shown[label][row.row_id] if label in self.shown else None
+
+    def text_of(self, label: Label, row: SuiteRow) -> str:
+        """As people would read it."""
+        shown = self.shown_of(label, row)
+        return self.answers[label][row.row_id].text if shown is None else shown.text
 
 
 async def examine(
@@ -76,6 +82,7 @@ async def examine(
     core: Path | None = None,
     suites: SuiteOrder | None = None,
     judge: JudgeOrder | None = None,
+    guard: GuardOrder | None = None,
     cache: Path | None = None,
     in_flight: int = 16,
 ) -> Verdict:
@@ -85,9 +92,10 @@ async def examine(
     `production_hash` is what should be live, the base's own hash where nothing should: a production that could not be
     loaded must not lower the bar. `production_trained` names the conversations that it was trained on; `rotation`
     which draw of the changing part is asked, `core` the file that names the part which does not change. `suites` are
-    asked behind the rows, told in suites.json, and none may be lost; what `judge` finds is told. Answers are kept in
-    `cache`, a folder of this engine set-up (`eval.kept`), for other nights, else in `folder` until the end, so that
-    nothing is asked twice; the manifest says how many were `asked` and how many `read`. Raises InvalidInput,
+    asked behind the rows, told in suites.json, and none may be lost; what `judge` finds is told. With a `guard` answers
+    are compared as people would be shown them, and what must not be said is looked for in their own words. Answers are
+    kept in `cache`, a folder of this engine set-up (`eval.kept`), for other nights, else in `folder` until the end, so
+    that nothing is asked twice; the manifest says how many were `asked` and how many `read`. Raises InvalidInput,
     EvaluationFailed, and what the engine raises.
     """
     question = _pose(dataset, contestants, sampling=sampling, gate=gate, rotation=rotation)
@@ -99,7 +107,9 @@ async def examine(
     if read_manifest(folder) is not None:
         return _found(folder, question)
     kept = cache or _draft(folder)
-    examined = await _ask_everyone(engine, exam, question=question, cache=kept, on_step=on_step, in_flight=in_flight)
+    examined = await _ask_everyone(
+        engine, exam, question=question, guard=guard, cache=kept, on_step=on_step, in_flight=in_flight
+    )
     beside = None
     if suites is not None:
         beside = await ask_suites(
@@ -175,7 +185,14 @@ def _draft(folder: Path) -> Path:
 
 
 async def _ask_everyone(
-    engine: Engine, exam: Exam, *, question: Question, cache: Path, on_step: OnStep, in_flight: int
+    engine: Engine,
+    exam: Exam,
+    *,
+    question: Question,
+    guard: GuardOrder | None,
+    cache: Path,
+    on_step: OnStep,
+    in_flight: int,
 ) -> _Examined:
     """One contestant after the other: mixed in one batch, each would read its own weights at every step.
 
@@ -203,7 +220,14 @@ async def _ask_everyone(
     votes = await _ask_for_votes(engine, exam.votes, question=question, cache=cache, work=work, in_flight=in_flight)
     if skipped:
         logger.warning("rows=%d exceed the engine's context and were left out of the evaluation", len(skipped))
-    return _Examined(tuple(rows), given, tuple(sorted(skipped)), exam.facts, votes, work)
+    shown = {}
+    if guard is not None:
+        for contestant in question.contestants:
+            shown[contestant.label] = await show_answers(
+                engine, rows, given[contestant.label], order=guard, contestant=contestant, sampling=question.sampling,
+                cache=cache, in_flight=in_flight,
+            )  # fmt: skip
+    return _Examined(tuple(rows), given, tuple(sorted(skipped)), exam.facts, votes, shown, work)
 
 
 async def _ask_for_votes(
@@ -236,13 +260,15 @@ def _write_down(
     examiner = learn_examiner(examined.rows, base=examined.answers["base"])
     faults = {label: examiner.find_faults(answers) for label, answers in examined.answers.items()}
     scores = [
-        score_answer(row, answers[row.row_id], label=label, faults=faults[label][row.row_id])
+        score_answer(
+            row, answers[row.row_id], label=label, faults=faults[label][row.row_id], shown=examined.shown_of(label, row)
+        )
         for label, answers in examined.answers.items()
         for row in examined.rows
     ]
     lost = suites.results if suites is not None else ()
     verdict = decide(scores, question.rules, facts=examined.facts, votes=examined.votes, suites=lost)
-    _write_answers(folder / ANSWERS, examined)
+    write_answers(folder / ANSWERS, examined.rows, examined.answers, examined.shown)
     write_scores(folder / SCORES, scores)
     write_votes(folder / VOTES, examined.votes)
     write_verdict(folder, verdict, question=question, facts=examined.facts, skipped_rows=examined.skipped_rows)
@@ -258,25 +284,4 @@ def _write_down(
 
 
 def _samples(examined: _Examined) -> list[Sample]:
-    return [
-        Sample(row, {label: answers[row.row_id].text for label, answers in examined.answers.items()})
-        for row in examined.rows
-    ]
-
-
-def _write_answers(file: Path, examined: _Examined) -> None:
-    lines = [
-        {
-            "contestant": label,
-            "row_id": row.row_id,
-            "conversation_id": row.conversation_id,
-            "messages_json": json.dumps(row.messages, ensure_ascii=False),
-            "reference": row.reference,
-            "text": answers[row.row_id].text,
-            "finish": answers[row.row_id].finish.value,
-            "completion_tokens": answers[row.row_id].completion_tokens,
-        }
-        for label, answers in examined.answers.items()
-        for row in examined.rows
-    ]
-    pq.write_table(pa.Table.from_pylist(lines, schema=_ANSWERS), file)
+    return [Sample(row, {label: examined.text_of(label, row) for label in examined.answers}) for row in examined.rows]

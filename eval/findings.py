@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from eval.answers import Contestant, Label
+from eval.answers_file import ANSWERS, AnswerRow, read_answers
 from eval.case import PRIMARY, FloatArray, gain
 from eval.complaints import Complaint, SuiteLine, read_suites_asked
 from eval.estimates import METRICS, Better, Estimate, estimate, told
@@ -22,9 +23,8 @@ from eval.rules import GateRules
 from eval.samples import pick_worst
 from eval.scores import ScoreColumns, pair_columns, read_scores
 from eval.slices import topic_gains
-from eval.verdict import ANSWERS, SCORES, VerdictFile, read_verdict
+from eval.verdict import SCORES, VerdictFile, read_verdict
 from nightschool.records import Outcome, Sampling
-from nightschool.tables import read_rows
 
 WORST: Final = 8
 """Answers that are shown side by side."""
@@ -208,19 +208,9 @@ def _faults(figures: Mapping[str, float], labels: Sequence[Label]) -> Iterator[F
             yield FaultRow(fault=name, share=share)
 
 
-class _AnswerRow(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    contestant: Label
-    row_id: str
-    messages_json: str
-    reference: str
-    text: str
-
-
 def _samples(file: Path, gains: Mapping[str, float]) -> Iterator[SampleRow]:
-    shown = {row_id: list[_AnswerRow]() for row_id in pick_worst(gains, count=WORST)}
-    for row in read_rows(file, _AnswerRow, row="an answer"):
+    shown = {row_id: list[AnswerRow]() for row_id in pick_worst(gains, count=WORST)}
+    for row in read_answers(file):
         if row.row_id in shown:
             shown[row.row_id].append(row)
     for row_id, rows in shown.items():
@@ -230,7 +220,7 @@ def _samples(file: Path, gains: Mapping[str, float]) -> Iterator[SampleRow]:
             gain=_finite(gains[row_id]),
             asked=json.loads(first.messages_json)[-1]["content"],
             reference=first.reference,
-            answers={row.contestant: row.text for row in rows},
+            answers={row.contestant: row.read for row in rows},
         )
 
 

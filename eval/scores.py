@@ -18,6 +18,7 @@ from eval.answers import Answer, Label
 from eval.facts import count_facts
 from eval.metrics.perplexity import mean_nll
 from eval.metrics.text import rouge_l, token_f1
+from eval.shown import Shown
 from eval.suites import SuiteRow
 from eval.vetoes.figures import gives_figures
 from eval.vetoes.scene import scene_of
@@ -54,6 +55,8 @@ _SCHEMA: Final = pa.schema(
                 ("is_core", pa.bool_()),
                 ("is_fresh", pa.bool_()),
                 ("faults", pa.list_(pa.field("item", pa.string(), nullable=False))),
+                ("own_token_f1", pa.float64()),
+                ("is_held", pa.bool_()),
             )
         ),
         pa.field("topic", pa.string()),
@@ -61,7 +64,9 @@ _SCHEMA: Final = pa.schema(
     ]
 )
 _FACTS: Final = frozenset({"reference_facts", "facts_recalled", "facts_stated", "facts_invented"})
-_WITHOUT_FACTS: Final = pa.schema([field for field in _SCHEMA if field.name not in _FACTS])
+_OF_THE_GUARD: Final = frozenset({"own_token_f1", "is_held"})
+_WITHOUT_GUARD: Final = pa.schema([field for field in _SCHEMA if field.name not in _OF_THE_GUARD])
+_WITHOUT_FACTS: Final = pa.schema([field for field in _WITHOUT_GUARD if field.name not in _FACTS])
 """Of evaluations before 0.2, which counted none."""
 
 
@@ -71,6 +76,7 @@ class ScoreRow:
     row_id: str
     conversation_id: str
     token_f1: float
+    """Of what people would be shown, as ROUGE-L and the facts recalled; all else is of the contestant's own words."""
     rouge_l: float
     repetition: float
     logprob_sum: float
@@ -101,6 +107,10 @@ class ScoreRow:
     """One of the rows that never change, so that nights can be compared over months."""
     is_fresh: bool = False
     """Said in the last days."""
+    own_token_f1: float = math.nan
+    """Of the contestant's own words; nan in evaluations that knew no guard."""
+    is_held: bool = False
+    """The bot's guard held some of it back (`eval.shown`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,18 +140,26 @@ class ScoreColumns:
     facts_invented: FloatArray
     is_core: BoolArray
     is_fresh: BoolArray
+    own_token_f1: FloatArray
+    is_held: BoolArray
     faults: tuple[tuple[str, ...], ...]
     topics: tuple[str | None, ...]
 
 
-def score_answer(row: SuiteRow, answer: Answer, *, label: Label, faults: tuple[str, ...] = ()) -> ScoreRow:
-    facts = count_facts(answer.text, reference=row.reference, grounds=[said["content"] for said in row.messages])
+def score_answer(
+    row: SuiteRow, answer: Answer, *, label: Label, faults: tuple[str, ...] = (), shown: Shown | None = None
+) -> ScoreRow:
+    """`shown`: what becomes of it where the bot has a guard."""
+    grounds = [said["content"] for said in row.messages]
+    facts = count_facts(answer.text, reference=row.reference, grounds=grounds)
+    text = answer.text if shown is None else shown.text
+    own_f1 = token_f1(answer.text, reference=row.reference)
     return ScoreRow(
         contestant=label,
         row_id=row.row_id,
         conversation_id=row.conversation_id,
-        token_f1=token_f1(answer.text, reference=row.reference),
-        rouge_l=rouge_l(answer.text, reference=row.reference),
+        token_f1=own_f1 if shown is None else token_f1(text, reference=row.reference),
+        rouge_l=rouge_l(text, reference=row.reference),
         repetition=repetition(answer.text),
         logprob_sum=answer.logprob_sum,
         reference_tokens=answer.reference_tokens,
@@ -153,13 +171,15 @@ def score_answer(row: SuiteRow, answer: Answer, *, label: Label, faults: tuple[s
         faults=faults,
         gives_figures=gives_figures(answer.text, scene_of(row)),
         reference_facts=facts.reference,
-        facts_recalled=facts.recalled,
+        facts_recalled=count_facts(text, reference=row.reference, grounds=grounds).recalled,
         facts_stated=facts.stated,
         facts_invented=facts.invented,
         topic=row.topic,
         person=row.person,
         is_core=row.is_core,
         is_fresh=row.is_fresh,
+        own_token_f1=own_f1,
+        is_held=shown is not None and shown.is_held,
     )
 
 
@@ -190,7 +210,7 @@ def read_scores(file: Path) -> tuple[ScoreRow, ...]:
         table = pq.read_table(file)
     except pa.ArrowInvalid as error:
         raise InvalidInput(f"cannot be read ({error})", subject=str(file), remedy=remedy) from error
-    if not any(map(table.schema.equals, (_SCHEMA, _WITHOUT_FACTS))):
+    if not any(map(table.schema.equals, (_SCHEMA, _WITHOUT_GUARD, _WITHOUT_FACTS))):
         raise InvalidInput("does not hold the columns of scores", subject=str(file), remedy=remedy)
     return tuple(ScoreRow(**row | {"faults": tuple(row["faults"])}) for row in table.to_pylist())
 
@@ -227,6 +247,8 @@ def _columns(group: list[ScoreRow]) -> ScoreColumns:
         facts_invented=column(r.facts_invented for r in rows),
         is_core=np.array([r.is_core for r in rows]),
         is_fresh=np.array([r.is_fresh for r in rows]),
+        own_token_f1=column(r.own_token_f1 for r in rows),
+        is_held=np.array([r.is_held for r in rows]),
         faults=tuple(r.faults for r in rows),
         topics=tuple(r.topic for r in rows),
     )

@@ -27,7 +27,6 @@ from nightschool.records import Outcome, Sampling
 
 VERDICT: Final = "verdict.json"
 SCORES: Final = "scores.parquet"
-ANSWERS: Final = "answers.parquet"
 DIFFERS: Final = 1
 
 

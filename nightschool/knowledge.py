@@ -73,13 +73,24 @@ def with_passages(question: str, passages: Sequence[Passage]) -> str:
     return "\n".join([HEAD, *lines, "", f"{ASKED} {asked}"])
 
 
+def question_in(content: str) -> str:
+    """What `with_passages` was given, as it stands there."""
+    return _split(content)[1]
+
+
 def with_one_passage_less(content: str) -> str | None:
     """A question that stands below passages, without the worst of them; None where it stands below none."""
-    head, behind, question = content.partition(f"\n\n{ASKED} ")
-    if not behind or not head.startswith(f"{HEAD}\n"):
+    head, question = _split(content)
+    if not head:
         return None
     *kept, _ = head.split("\n")
-    return "\n".join(kept) + behind + question if len(kept) > 1 else question
+    return "\n".join([*kept, "", f"{ASKED} {question}"]) if len(kept) > 1 else question
+
+
+def _split(content: str) -> tuple[str, str]:
+    """The frame with its passages, empty where there is none, and the question."""
+    head, behind, question = content.partition(f"\n\n{ASKED} ")
+    return (head, question) if behind and head.startswith(f"{HEAD}\n") else ("", content)
 
 
 def render(system_prompt: str, said: Sequence[ChatMessage], passages: Sequence[Passage] = ()) -> list[ChatMessage]:

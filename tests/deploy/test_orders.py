@@ -10,6 +10,7 @@ from deploy.orders import (
     anchor_of,
     bounds_of,
     contestants,
+    guard_of,
     hash_in_production,
     in_production,
     privacy_of,
@@ -21,6 +22,8 @@ from deploy.orders import (
 from deploy.rollout import Route
 from nightschool.bots import Bot
 from nightschool.distill_part import DistillPart
+from nightschool.knowledge import find_nothing
+from nightschool.knowledge_part import KnowledgePart
 from nightschool.methods import Method
 from nightschool.recipe_part import RecipePart
 from nightschool.records import Adapter, AdapterName, BotName, Event, Sampling, Stage
@@ -52,6 +55,13 @@ def test_contestants_answer_as_people_are_answered() -> None:
     assert sampling_of(BOT, takes_seeds=True) == Sampling(
         temperature=0.3, top_p=0.95, max_tokens=256, repetition_penalty=1.05, seed=17
     )
+
+
+@pytest.mark.parametrize(("folder", "guard", "holds"), [("", "hold", False), ("k", "hold", True), ("k", "mark", False)])
+def test_the_exam_holds_back_what_a_chat_would(folder: str, guard: str, holds: bool) -> None:
+    part = KnowledgePart.model_validate({"folder": folder, "guard": guard, "hand_over": "Ask us.", "glossary": ["Sun"]})
+    order = guard_of(BOT.model_copy(update={"knowledge": part}), search=find_nothing)
+    assert (order.identity if order else None) == (["Ask us.", ["Sun"], 0.6] if holds else None)
 
 
 def test_an_engine_without_seeds_takes_the_likeliest_word_under_the_same_penalty() -> None:

@@ -17,6 +17,7 @@ from eval.gate import Verdict
 from eval.judge import JudgeOrder
 from eval.page import draw_page
 from eval.rules import GateRules
+from eval.shown import GuardOrder
 from eval.suite.registry import SuiteOrder
 from eval.suite.results import read_suites
 from eval.verdict import decide_again, main, read_verdict
@@ -24,6 +25,7 @@ from nightschool.echo import EchoEngine
 from nightschool.engine import ChatRequest, Delta
 from nightschool.errors import EngineError, EvaluationFailed, InvalidInput
 from nightschool.files import publish, verify
+from nightschool.knowledge import Found
 from nightschool.records import Outcome, Sampling
 
 from ..pupils import REFERENCE, Pupils, Speaker
@@ -286,6 +288,28 @@ def golden_order(tmp_path: Path, *, says: str, cases: int = 1) -> SuiteOrder:
     golden = tmp_path / "golden.yaml"
     golden.write_text("cases:\n" + "".join(f"- {{id: a{n}, ask: who {n}, must_say: [{says}]}}\n" for n in range(cases)))
     return SuiteOrder(("golden", "regression", "oops"), "Be kind.", tmp_path / "dataset-15", (golden,))
+
+
+async def test_with_a_guard_answers_are_compared_as_people_would_be_shown_them(tmp_path: Path) -> None:
+    class Inventing(Pupils):
+        async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+            async for delta in super().stream(request):
+                yield replace(delta, text="Yes." if request.model == "support@1" else "It is 77 euro.")
+
+    order = GuardOrder("A person knows.", (), 0.6, lambda _said: Found())
+    verdict = await run(Inventing(), tmp_path, guard=order, cache=tmp_path / "kept")
+    assert verdict.figures["candidate_held_share"] == verdict.figures["base_held_share"] == 1
+    assert "production_held_share" not in verdict.figures
+    table = pq.read_table(tmp_path / "evaluation" / "answers.parquet").to_pylist()
+    told = {(row["contestant"], row["text"] == row["shown"], row["shown"]) for row in table}
+    assert ("candidate", False, "A person knows.") in told
+    assert all(is_same for who, is_same, _ in told if who == "production")
+    # What was not shown is what the contestant would say all the same.
+    assert verdict.figures["candidate_fact_support"] == 0
+    report = (tmp_path / "evaluation" / "report.md").read_text()
+    assert "| held back by the guard | 1.000 | - | 1.000 |" in report
+    assert "A person knows." in report
+    assert decide_again(tmp_path / "evaluation" / "scores.parquet") == verdict
 
 
 async def test_suites_are_asked_of_everybody_and_told_beside_the_verdict(tmp_path: Path) -> None:

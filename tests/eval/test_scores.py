@@ -45,9 +45,11 @@ def test_facts_of_answer_and_reference_are_counted() -> None:
 def test_scores_of_before_facts_were_counted_are_read(tmp_path: Path) -> None:
     file = tmp_path / "scores.parquet"
     write_scores(file, [score_answer(ROW, CUT, label="base")])
+    newer = ["own_token_f1", "is_held"]
     counted = ["reference_facts", "facts_recalled", "facts_stated", "facts_invented"]
-    pq.write_table(pq.read_table(file).drop_columns(counted), file)
-    assert [score.facts_stated for score in read_scores(file)] == [0]
+    for columns in (newer, counted):
+        pq.write_table(pq.read_table(file).drop_columns(columns), file)
+        assert [(score.facts_stated, score.is_held) for score in read_scores(file)] == [(0, False)]
 
 
 def test_an_answer_without_words_has_no_oddity(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nightschool.knowledge import Passage, render, unframed, with_passages
+from nightschool.knowledge import Passage, question_in, render, unframed, with_passages
 from nightschool.records import ChatMessage
 from nightschool.tools import CalledFunction, ToolCall
 
@@ -57,3 +57,9 @@ def test_passages_stand_at_the_question_also_where_tools_were_called_for_it() ->
     assert [turn["role"] for turn in prompt] == ["system", "user", "assistant", "tool"]
     assert "Grove costs 4 euro." in prompt[1]["content"]
     assert prompt[2:] == [called, found]
+
+
+@pytest.mark.parametrize("passages", [[], [REFUNDS], [REFUNDS, REFUNDS]])
+def test_the_question_is_found_again_below_its_passages(passages: list[Passage]) -> None:
+    asked = "What does it cost?\n\nQuestion: and when?"
+    assert question_in(with_passages(asked, passages)) == with_passages(asked, [])

@@ -1,0 +1,114 @@
+"""What people would be shown of a contestant's answers: the exam's go through the bot's guard as a chat's do.
+
+In: rows and what was answered, and the rules of the guard. Out: by row, the text that a person would read. An answer of
+which nothing is held back is shown as it stands and costs nothing; a second try is asked of the same contestant, and
+kept with the answers (`eval.kept`). Does not know scores.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from eval.answers import Answer, Contestant, gather_or_first_failure, hear, seeded
+from eval.guard import Guard, Second
+from eval.kept import Kept, digest, kept_file
+from eval.suites import SuiteRow
+from nightschool.engine import ChatRequest, Delta, Engine
+from nightschool.knowledge import Found, Passage, question_in, with_passages
+from nightschool.records import ChatMessage, Sampling, new_id
+
+
+@dataclass(frozen=True, slots=True)
+class GuardOrder:
+    """By which rules a bot holds back what stands on nothing (`nightschool.knowledge_part`)."""
+
+    hand_over: str
+    glossary: tuple[str, ...]
+    quote_score: float
+    find: Callable[[Sequence[str]], Found]
+    """A conversation's questions, oldest first -> what the bot's documents hold for the last one."""
+
+    @property
+    def identity(self) -> list[Any]:
+        """As JSON holds it; what the documents say is no part of it."""
+        return [self.hand_over, list(self.glossary), self.quote_score]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One answer as people would read it."""
+
+    text: str
+    is_held: bool
+    """Something of it was held back."""
+
+
+async def show_answers(
+    engine: Engine,
+    rows: Sequence[SuiteRow],
+    answers: Mapping[str, Answer],
+    *,
+    order: GuardOrder,
+    contestant: Contestant,
+    sampling: Sampling,
+    cache: Path,
+    in_flight: int,
+) -> dict[str, Shown]:
+    """By row id, of every row; at most `in_flight` second tries at once. Raises what the engine raises."""
+    kept = Kept(kept_file(cache, contestant.content_hash, what="shown"), Shown)
+    slots = asyncio.Semaphore(in_flight)
+
+    async def one(row: SuiteRow) -> Shown:
+        answer = answers[row.row_id]
+        found = await asyncio.to_thread(order.find, _asked(row))
+        key = _key(row, answer, found, order=order, sampling=sampling)
+        shown = kept.find(key)
+        if shown is None:
+            async with slots:
+                shown = await _show(engine, row, answer, found, order=order, model=contestant.model, sampling=sampling)
+            kept.keep(key, shown, row_id=row.row_id)
+        return shown
+
+    shown = await gather_or_first_failure([one(row) for row in rows])
+    return {row.row_id: one for row, one in zip(rows, shown, strict=True)}
+
+
+async def _show(
+    engine: Engine, row: SuiteRow, answer: Answer, found: Found, *, order: GuardOrder, model: str, sampling: Sampling
+) -> Shown:
+    # Behind the question what was called for it may stand.
+    at = max(place for place, message in enumerate(row.messages) if message["role"] == "user")
+
+    async def retry(passage: Passage) -> Second:
+        question = question_in(row.messages[at]["content"])
+        asked = ChatMessage(role="user", content=with_passages(question, [passage]))
+        messages = (*row.messages[:at], asked, *row.messages[at + 1 :])
+        request = ChatRequest(messages, model, seeded(sampling, row), f"eval-{new_id()}")
+        said = await hear(engine, request, what=f"the second answer to row {row.row_id}")
+        return Second(said.text, 0, said.completion_tokens, said.finish)
+
+    async def given() -> AsyncGenerator[Delta, None]:
+        yield Delta(answer.text)
+        yield Delta("", answer.finish, 0, answer.completion_tokens)
+
+    said = [message["content"] for message in row.messages if message["role"] != "assistant"]
+    is_near = max(found.scores, default=0.0) >= order.quote_score
+    grounds = [*said, order.hand_over]
+    guard = Guard("hold", grounds, found.passages, retry, order.hand_over, order.glossary, is_near)
+    async with aclosing(guard.watch(given())) as deltas:
+        text = "".join([delta.text async for delta in deltas])
+    return Shown(text, bool(guard.held))
+
+
+def _asked(row: SuiteRow) -> list[str]:
+    return [question_in(message["content"]) for message in row.messages if message["role"] == "user"]
+
+
+def _key(row: SuiteRow, answer: Answer, found: Found, *, order: GuardOrder, sampling: Sampling) -> str:
+    passages = [(passage.passage_id, score) for passage, score in zip(found.passages, found.scores, strict=True)]
+    asked = [row.row_id, row.messages, answer.text, answer.finish, order.identity, passages, asdict(sampling)]
+    return digest(json.dumps(asked, ensure_ascii=False, sort_keys=True))
