@@ -21,6 +21,17 @@ HALVES: Final = re.compile("[\ud800-\udfff]")
 UNSPACED: Final = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 """Of a regular expression: scripts that write no blanks (Thai, Lao, Burmese, Khmer, Japanese, Chinese), of which each
 character counts as a word."""
+LONG_WORD: Final = 6
+"""Letters; shorter words change their meaning with one of them."""
+DOUBLED: Final = re.compile(r"(.)\1")
+FILLERS: Final = frozenset(
+    (
+        *("a", "an", "the", "please", "kindly", "just", "simply", "hi", "hello", "thanks"),
+        *("bitte", "der", "das", "ein", "eine", "einen", "einem", "einer", "hallo", "danke"),
+        *("le", "la", "les", "un", "une", "merci", "el", "los", "las", "una", "gracias", "il", "uma", "het", "een"),
+    )
+)
+"""Words of some languages that say nothing about the matter."""
 NO_NAME: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode's categories of what cannot be seen, or not told apart, in a name."""
 EDGES: Final = ".,;:!?¿¡。、，！？：；…\"'“”„‘’«»()[]"  # noqa: RUF001
@@ -82,6 +93,16 @@ def is_same(one: str, other: str) -> bool:
 
 
 def gist(text: str) -> str:
-    """As `fold`, and without the marks around words: what people who write nearly the same have in common."""
-    words = (word.strip(EDGES) for word in fold(text).split())
-    return " ".join(word for word in words if word)
+    """What people who write nearly the same have in common: as `fold`, without the marks around words, and without
+    articles, courtesies and what is often spelt in two ways. Every word that says something stays: one that is another
+    makes another text."""
+    words = [word for marked in fold(text).split() if (word := marked.strip(EDGES))]
+    telling = [_spelt(word) for word in words if word not in FILLERS]
+    return " ".join(telling or words)
+
+
+def _spelt(word: str) -> str:
+    """One form for words that differ by a doubled letter or an s behind them; short ones and figures as they are."""
+    if len(word) < LONG_WORD or not word.isalpha():
+        return word
+    return DOUBLED.sub(r"\1", word).removesuffix("s")

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, NamedTuple, Self
 
+from nightschool.independent import Voice, count_independent, is_known
 from nightschool.text import fold, gist, is_same
-from tune.independent import count_independent
 from tune.places import Place, place_of
 from tune.snapshot import Opinion, Ruling, Said, Snapshot
 from tune.tally import Tally, net_of
@@ -206,8 +206,13 @@ class _Agreement:
         return {
             text: voices
             for text, voices in self._said.get(place, {}).items()
-            if count_independent(voices.values(), known_since=self._known_since) >= self._persons
+            if count_independent(map(self._voice, voices.values())) >= self._persons
         }
+
+    def _voice(self, opinion: Opinion) -> Voice:
+        since = self._known_since.get(opinion.voter)
+        is_old = opinion.is_released or is_known(since=since, at=opinion.voted_at)
+        return Voice(opinion.voter, opinion.address, is_old)
 
 
 class _Sources(NamedTuple):

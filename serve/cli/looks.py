@@ -63,11 +63,12 @@ def waiting(
 ) -> None:
     """Show what people suggested and no operator has ruled on.
 
-    What most persons agree on comes first, then the oldest. Nothing of it is learnt before an operator takes it up.
+    What most independent persons agree on comes first, then the oldest: newcomers, and those of one address, are one.
+    Nothing of it is learnt before an operator takes it up.
     """
     columns = {
-        "when": "since", "persons": "persons", "bot": "bot", "question": "question", "answer": "answer",
-        "proposal": "suggested",
+        "when": "since", "persons": "persons", "independent": "independent", "bot": "bot", "question": "question",
+        "answer": "answer", "proposal": "suggested",
     }  # fmt: skip
     with server_of(context) as server:
         rows = server.get("/ops/waiting", bot=bot, limit=limit)

@@ -45,7 +45,9 @@ def test_a_suggestion_waits_with_all_that_an_operator_needs(cursor: Cursor, sugg
     ]
 
 
-def test_what_most_agree_on_comes_first_and_then_the_oldest(cursor: Cursor, suggest: Suggest) -> None:
+def test_what_most_agree_on_comes_first_and_then_the_oldest(cursor: Cursor, tell: Tell, suggest: Suggest) -> None:
+    for voter in ("browser:b", "browser:c"):
+        tell(owner=voter, at=AT - timedelta(days=2))
     suggest("Perhaps.", question="Shipping?")
     suggest("Within 30 days.")
     suggest("Call us.", voter="browser:b")
@@ -53,6 +55,17 @@ def test_what_most_agree_on_comes_first_and_then_the_oldest(cursor: Cursor, sugg
     suggest("Within 30 days!", voter="browser:c", question="refund?")
     assert proposals(cursor) == [("Within 30 days!", 2), ("Perhaps.", 1), ("Call us.", 1)]
     assert proposals(cursor, limit=1) == [("Within 30 days!", 2)]
+
+
+def test_forty_newcomers_lift_their_words_no_higher_than_one(cursor: Cursor, tell: Tell, suggest: Suggest) -> None:
+    suggest("Perhaps.", question="Shipping?")
+    for number in range(40):
+        suggest("Call 0900-SCAM.", voter=f"browser:{number}")
+    tell(owner="browser:known", at=AT - timedelta(days=2))
+    suggest("Within 30 days.", voter="browser:known")
+    suggest("within 30 days", voter="browser:new")
+    found = [(one.proposal, one.persons, one.independent) for one in list_waiting(cursor)]
+    assert found == [("within 30 days", 2, 2), ("Perhaps.", 1, 1), ("Call 0900-SCAM.", 40, 1)]
 
 
 @pytest.mark.parametrize("corrected", ["Within 30 days.", ""])

@@ -65,3 +65,24 @@ def test_marks_around_words_do_not_change_what_was_said() -> None:
     assert gist("“Within 30 days!”") == gist("within 30 days")
     assert gist("It costs -3.50 €.") != gist("It costs 3.50 €")
     assert gist("3.5") != gist("35")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_near"),
+    [
+        ("Please just cancel the order.", "Cancel order", True),
+        ("Orders can be cancelled within 14 days", "The orders can be canceled within 14 days.", True),
+        ("Die Bestellung ist kostenlos", "die bestellung ist kostenlos, bitte", True),
+        ("Within 30 days", "Within 14 days", False),
+        ("You can return it", "You can not return it", False),
+        ("Before you pay", "After you pay", False),
+        ("It is unable", "It is enable", False),
+        ("Model A55", "Model A5", False),
+        ("The", "A", False),
+        ("退货需要十四天", "退货需要三十天", False),
+    ],
+)
+def test_who_writes_nearly_the_same_says_the_same_and_a_telling_word_makes_another(
+    one: str, other: str, is_near: bool
+) -> None:
+    assert (gist(one) == gist(other)) is is_near

@@ -83,7 +83,7 @@ What `--json` prints:
 | `keys list` | `[{"name", "scope", "created_at", "revoked_at"}]` |
 | `status` | `{"version", "engine", "bots": [{"bot", "live", "next_night", "held", "running", ...}]}` |
 | `quarantine` | `[{"bot", "message_id", "voter", "reason", "vote", ...}]`, `{"bot", "released"}` |
-| `waiting` | `[{"message_id", "bot", "question", "answer", "proposal", "persons", "first_at"}]` |
+| `waiting` | `[{"message_id", "bot", "question", "answer", "proposal", "persons", "first_at", ...}]` |
 | `gaps` | `[{"bot", "question", "times", "last_at", "message_id", "answer", "coverage", ...}]` |
 | `audit verify` | `{"lines", "before", "head", "faults": [{"number", "problem"}]}` |
 | `events`, `audit list` | `[{"at", "bot", "actor", "action", "subject", "reason"}]` |
