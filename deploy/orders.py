@@ -81,6 +81,7 @@ def bounds_of(bot: Bot) -> Bounds:
     return Bounds(
         train_share=wanted.person_train_share,
         exam_share=wanted.person_exam_share,
+        address_train_share=wanted.address_train_share,
         votes_a_day=wanted.votes_a_day,
         address_votes_a_day=wanted.address_votes_a_day,
         burst_votes=wanted.burst_votes,

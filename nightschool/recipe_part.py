@@ -55,7 +55,9 @@ class RecipePart(Section):
     held_out_share: float = Field(default=0.15, gt=0, lt=1)
     """Share of conversations kept for evaluation, where an import did not say."""
     person_train_share: float = Field(default=0.1, gt=0, le=1)
-    """Largest share of training rows that comes from one browser; five rows are never too many."""
+    """Largest share of training rows, and of their weight, that one browser has; five rows are never too many."""
+    address_train_share: float = Field(default=0.25, gt=0, le=1)
+    """Largest share of the weight of training rows that comes from one address; five rows are never too many."""
     person_exam_share: float = Field(default=0.1, gt=0, le=1)
     """Largest share of held-out rows that comes from one browser; five rows are never too many."""
     votes_a_day: int = Field(default=50, ge=1)

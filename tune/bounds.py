@@ -26,6 +26,7 @@ class Bounds:
 
     train_share: float = 0.1
     exam_share: float = 0.1
+    address_train_share: float = 0.25
     votes_a_day: int = 50
     address_votes_a_day: int = 200
     burst_votes: int = 15
@@ -46,15 +47,16 @@ def is_person(owner: str) -> bool:
 
 def bound_training(rows: Sequence[Named], owners: Mapping[str, str], *, share: float) -> Bounded:
     """`rows` without what is too much of one owner or voter; what an operator let in is nobody's."""
+    return _bound(rows, lambda named: persons_behind(named, owners), share=share)
 
-    def persons(named: Named) -> frozenset[str]:
-        lineage = named.row.lineage
-        if lineage.is_let_in:
-            return frozenset()
-        voters = (vote.voter for vote in lineage.votes)
-        return frozenset(filter(is_person, (owners[named.row.conversation_id], *voters)))
 
-    return _bound(rows, persons, share=share)
+def persons_behind(named: Named, owners: Mapping[str, str]) -> frozenset[str]:
+    """Whose conversation and votes a row is made of; nobody's where an operator ruled on all of it."""
+    lineage = named.row.lineage
+    if lineage.is_let_in:
+        return frozenset()
+    voters = (vote.voter for vote in lineage.votes)
+    return frozenset(filter(is_person, (owners[named.row.conversation_id], *voters)))
 
 
 def bound_exam(rows: Sequence[Named], owners: Mapping[str, str], *, share: float) -> Bounded:

@@ -31,6 +31,8 @@ class Counts:
     """By reason."""
     most_of_one_person: tuple[int, int]
     """Rows of training and of examination."""
+    influence: Mapping[str, float]
+    """By kind of training rows: the largest share of weight that one person, and one address, has."""
     questions: Mapping[str, int] = field(default_factory=dict)
     """Without a good answer, by what they lack; to be answered by a machine."""
 
@@ -66,6 +68,8 @@ def write_card(counts: Counts, bounds: Bounds, settings: Settings) -> str:
         f"{counts.most_of_one_person[0]}), {bounds.exam_share:.0%} of the exam rows (the largest has "
         f"{counts.most_of_one_person[1]}), {bounds.votes_a_day} votes a day; imports and API keys are no persons. "
         + _agreement(bounds.agreeing_persons),
+        "",
+        _influence(counts.influence, bounds),
         "",
         _aging(settings.half_life_days) + _balance(settings.topic_ratio),
         "",
@@ -104,6 +108,18 @@ def describe_repetition(*, largest_group: int, conversations: int) -> str:
     return (
         f"The largest group of near-duplicates holds {largest_group} of {conversations} conversations "
         f"({largest_group / conversations:.0%})."
+    )
+
+
+def _influence(of: Mapping[str, float], bounds: Bounds) -> str:
+    kinds = (("sft", "rows to imitate"), ("pairs", "pairs"), ("votes", "votes"))
+    told = ", ".join(
+        f"{of[f'{kind}.person']:.0%} of the {words} ({of[f'{kind}.address']:.0%} from one address)"
+        for kind, words in kinds
+    )
+    return (
+        f"Largest influence of one person, by weight: {told}. Allowed are {bounds.train_share:.0%}"
+        f" of the training rows, of an address {bounds.address_train_share:.0%}, and five rows in any case."
     )
 
 

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict
 
 from nightschool.errors import InvalidInput
 from nightschool.files import publish, put_in_place, read_manifest
+from tune.addresses import forget_gateways
 from tune.bounds import Bounds, is_person
 from tune.card import Counts, Settings, describe_repetition, write_card
 from tune.decontaminate import suite_turns
@@ -132,7 +133,7 @@ def build_dataset(
     personal data was; with `grounding` passages of the snapshot stand in the prompts. Raises InvalidInput where the
     snapshot, or a suite, is not one.
     """
-    said = join_dialogues(read_snapshot(snapshot, unjudged=questions))
+    said = forget_gateways(join_dialogues(read_snapshot(snapshot, unjudged=questions)))
     screened = screen_opinions(said, bounds)
     taken = replace(said, opinions=screened.opinions)
     selection = _select(
@@ -292,6 +293,7 @@ def _about(snapshot: Snapshot, parts: Parts, counts: Counts) -> dict[str, str | 
         "conversations": counts.conversations,
         "largest_group": counts.largest_group,
         **{f"rows.{name}": count for name, count in rows.items()},
+        **{f"influence.{name}": share for name, share in counts.influence.items()},
         **{f"left_out.{reason}": count for reason, count in sorted(counts.left_out.items())},
         **{f"source.{name}": count for name, count in sorted(sources.items())},
     }

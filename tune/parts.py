@@ -16,6 +16,7 @@ from tune.bounds import Bounded, Bounds, bound_exam, bound_training
 from tune.card import Counts
 from tune.decontaminate import Turn, asked_turns, find_leaks
 from tune.duplicates import Spoken, group_duplicates
+from tune.influence import limit_parts
 from tune.rows import Kind, Named, Row, name_row
 from tune.select import Lesson, Pair, Rated, Selection, Unanswered
 from tune.snapshot import Snapshot, Talk
@@ -53,6 +54,8 @@ class Parts:
     """Of the training side, without an answer."""
     lost: Mapping[Loss, tuple[Named, ...]] = field(default_factory=dict)
     """What was selected, stands on a side, and is in no row all the same."""
+    influence: Mapping[str, float] = field(default_factory=dict)
+    """Of the training rows of each kind the largest share of weight that one person, and one address, has."""
 
     def of_side(self, side: Side) -> tuple[Named, ...]:
         rows = tuple(named for kind in KINDS for named in self.rows[kind, side])
@@ -106,13 +109,13 @@ def part_rows(
         "beyond one person's share of training": len(taught["sft"].left_out),
         "beyond one person's share of the exam": len(asked["sft"].left_out),
     }
-    topics = {name: talk.topic for name, talk in snapshot.talks.items()}
+    limited = limit_parts(_balance(taught, snapshot.talks, ratio=topic_ratio), snapshot, bounds)
     return Parts(
         rows={
-            **{(kind, Side.TRAIN): some.rows for kind, some in taught.items()},
+            **{(kind, Side.TRAIN): rows for kind, rows in limited.rows.items()},
             **{(kind, Side.HELD_OUT): some.rows for kind, some in asked.items()},
-            ("sft", Side.TRAIN): _balance(taught["sft"].rows, topics, ratio=topic_ratio),
         },
+        influence=limited.influence,
         groups=groups,
         sides=sides,
         talks=snapshot.talks,
@@ -148,6 +151,7 @@ def count_parts(parts: Parts) -> Counts:
         largest_group=max(Counter(parts.groups.values()).values(), default=0),
         left_out=parts.left_out,
         most_of_one_person=parts.most_of_one_person,
+        influence=parts.influence,
         questions=Counter(named.row.lack.value for named in parts.questions if isinstance(named.row, Unanswered)),
     )
 
@@ -166,16 +170,21 @@ def _by_kind(selection: Selection) -> dict[Kind, Sequence[Row]]:
     return {"sft": selection.lessons, "pairs": selection.pairs, "votes": selection.rated}
 
 
-def _balance(rows: tuple[Named, ...], topics: Mapping[str, str | None], *, ratio: float) -> tuple[Named, ...]:
-    """The rows, those of rare topics with more weight where `ratio` is above 1."""
-    counts = Counter(topic for named in rows if (topic := topics[named.row.conversation_id]))
+def _balance(
+    taught: Mapping[Kind, Bounded], talks: Mapping[str, Talk], *, ratio: float
+) -> dict[Kind, tuple[Named, ...]]:
+    """The rows, those to imitate of rare topics with more weight where `ratio` is above 1."""
+    rows = {kind: some.rows for kind, some in taught.items()}
+    counts = Counter(topic for named in rows["sft"] if (topic := talks[named.row.conversation_id].topic))
     factors = balance_topics(counts, ratio=ratio) if ratio > 1 else {}
 
     def weighed(row: Row) -> Row:
-        factor = factors.get(topics[row.conversation_id] or "", 1.0)
+        factor = factors.get(talks[row.conversation_id].topic or "", 1.0)
         return replace(row, weight=round(row.weight * factor, DIGITS))
 
-    return tuple(Named(named.item_id, weighed(named.row)) for named in rows) if factors else rows
+    if factors:
+        rows["sft"] = tuple(Named(named.item_id, weighed(named.row)) for named in rows["sft"])
+    return rows
 
 
 def _is_agreed(named: Named) -> bool:

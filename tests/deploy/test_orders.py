@@ -165,12 +165,12 @@ def test_what_a_person_took_down_again_is_no_anchor() -> None:
 def test_a_bots_file_says_how_much_one_person_can_move() -> None:
     recipe = RecipePart(
         person_train_share=0.2, person_exam_share=0.3, votes_a_day=4, address_votes_a_day=6, burst_votes=7,
-        weighs_persons=False, agreeing_persons=5,
+        weighs_persons=False, agreeing_persons=5, address_train_share=0.4,
     )  # fmt: skip
     bot = Bot(name="support", title="Fern", system_prompt="Be kind.", recipe=recipe)
     assert bounds_of(bot) == Bounds(
         train_share=0.2, exam_share=0.3, votes_a_day=4, address_votes_a_day=6, burst_votes=7, weighs_persons=False,
-        agreeing_persons=5,
+        agreeing_persons=5, address_train_share=0.4,
     )  # fmt: skip
 
 
