@@ -18,6 +18,7 @@ from collect.store import Store
 from deploy.exam import find_kept
 from deploy.orders import contestant, guard_of, judge_of, rules_of, sampling_of, suites_of
 from deploy.queue import Queue
+from deploy.rewarding import reward_of
 from deploy.rollout import Rollout
 from eval.answers import Contestant
 from eval.background import Background
@@ -26,6 +27,7 @@ from eval.findings import read_findings
 from eval.judge import JudgeOrder
 from eval.judge_file import read_judge
 from eval.page import write_page
+from eval.reward import RewardOrder
 from eval.rules import GateRules
 from eval.shown import GuardOrder
 from eval.suite.every import describe_suites
@@ -38,7 +40,7 @@ from nightschool.files import MANIFEST, read_manifest, write_atomic
 from nightschool.home import Home
 from nightschool.identity import identify_base
 from nightschool.knowledge import Search, find_nothing
-from nightschool.records import Adapter, AdapterName, Sampling, Stage
+from nightschool.records import Adapter, AdapterName, Sampling, Stage, new_id
 from tune.dataset import read_trained
 
 EVALUATION: Final = "evaluation"
@@ -60,8 +62,11 @@ class Comparison:
     suites: SuiteOrder | None
     """Asked behind the held-out rows."""
     judge: JudgeOrder | None
-    guard: GuardOrder | None
     """Who compares answers beside the gate, where the bot names somebody."""
+    guard: GuardOrder | None
+    """What holds answers back before people see them, where the bot has it."""
+    reward: RewardOrder | None
+    """The reward model of the night whose dataset is asked, where the bot's gate wants one."""
     cache: Path
     """Where the bot's contestants' answers are kept."""
     folder: Path
@@ -112,7 +117,9 @@ async def plan_comparison(
     hashes = [adapter.content_hash if adapter else "" for adapter in (first, second)]
     base = await asyncio.to_thread(identify_base, base_model)
     judge = judge_of(bot, base_model=base_model)
-    judged = judge.identity if judge else None
+    folder = home.report(bot.bot_name, f"reward-{new_id()}")
+    reward = await asyncio.to_thread(partial(reward_of, bot, home, source, folder=folder))
+    judged = [judge.identity if judge else None, reward.model_hash if reward else None]
     guard = guard_of(bot, search=search)
     asked = [
         source.dataset_hash or dataset.name, *hashes, base, asdict(sampling), asdict(rules), its_hash, judged,
@@ -129,6 +136,7 @@ async def plan_comparison(
         suites=order if order.names else None,
         judge=judge,
         guard=guard,
+        reward=reward,
         cache=await find_kept(engine, home, bot=bot.bot_name, base_model=base_model),
         folder=home.report(bot.bot_name, hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]),
     )
@@ -168,6 +176,7 @@ async def compare(
                 suites=comparison.suites,
                 judge=comparison.judge,
                 guard=comparison.guard,
+                reward=comparison.reward,
                 cache=comparison.cache,
             )
     await asyncio.to_thread(_write_page, comparison)
@@ -220,9 +229,12 @@ def _copy_core(theirs: Path, ours: Path) -> None:
 
 
 def _clear_unjudged(evaluation: Path) -> None:
-    """Where the judge could not be asked it is asked again; answers are kept, so the verdict stays."""
-    if (judged := read_judge(evaluation)) and judged.problem:
-        (evaluation / MANIFEST).unlink(missing_ok=True)
+    """Where the judge or the reward model could not be asked it is asked again; what contestants said is kept."""
+    if read_manifest(evaluation) is None:
+        return
+    judged, rewarded = read_judge(evaluation), read_verdict(evaluation).facts.reward
+    if (judged and judged.problem) or (rewarded and rewarded.problem):
+        (evaluation / MANIFEST).unlink()
 
 
 def _write_page(comparison: Comparison) -> None:

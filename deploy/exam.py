@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
 from collect import registry
 from collect.comparisons import comparisons
@@ -25,6 +26,7 @@ from deploy.orders import (
     sampling_of,
     suites_of,
 )
+from deploy.rewarding import reward_of
 from deploy.rollout import Rollout
 from eval.exam import find_row_ids
 from eval.examine import examine
@@ -39,6 +41,9 @@ from nightschool.home import Home
 from nightschool.identity import identify_base
 from nightschool.knowledge import Search
 from nightschool.records import Adapter, BotName
+
+WORK: Final = ".reward"
+"""Below an evaluation's folder, where a reward model's process works."""
 
 
 async def find_anchor(store: Store, bot: BotName) -> Adapter | None:
@@ -114,6 +119,7 @@ async def examine_candidate(
             suites=suites,
             judge=judge_of(bot, base_model=base_model),
             guard=guard_of(bot, search=search),
+            reward=reward_of(bot, home, candidate, folder=folder / WORK),
             cache=cache,
         )
         await asyncio.to_thread(lambda: tidy_kept(cache, row_ids=find_row_ids(dataset) | find_questions(suites)))

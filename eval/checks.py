@@ -12,6 +12,7 @@ import numpy as np
 from eval.case import PRIMARY, Case, Opponent
 from eval.metrics.perplexity import corpus_perplexity
 from eval.paired import midp_mcnemar
+from eval.reward_facts import RewardFacts
 from eval.rules import GateRules
 from eval.statistics import MOST_TIMES
 
@@ -160,6 +161,19 @@ def finiteness(case: Case) -> Check:
     if broken:
         return Check(False, f"these figures are not finite numbers: {', '.join(broken)}.")
     return Check(True, f"all {len(case.figures)} figures are finite numbers.")
+
+
+def preference(found: RewardFacts | None, rules: GateRules) -> Iterator[Check]:
+    """Only a reward model that is surely enough of people's mind may stop a candidate, and only for a loss that was
+    shown: a gain in its eyes is none in people's, since a night may have trained for it."""
+    if found is None or not found.is_believed(least=rules.reward_min_agreement):
+        return
+    has_passed = found.high >= 0.5
+    yield Check(
+        has_passed,
+        f"by the reward model ({found.describe_agreement()}), {found.describe()}, which is "
+        f"{'not shown to be' if has_passed else 'shown to be'} a loss (one-sided {rules.alpha:g}).",
+    )
 
 
 def crowd(figures: Mapping[str, float]) -> str:

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from eval.core import keep_core
+from eval.reward_facts import RewardFacts
 from eval.rules import GateRules, Primary
 from eval.suites import HELD_OUT, SuiteRow, choose_rows, count_witnesses, read_held_out
 from eval.topics import name_topics
@@ -33,6 +34,8 @@ class ExamFacts:
     """Whether enough people rated answers on either side for `vote_margin`."""
     primary_why: str = ""
     """Why this is the primary metric, where the data chose it."""
+    reward: RewardFacts | None = None
+    """What a trained reward model found, where the bot has one asked."""
 
 
 class Exam(NamedTuple):

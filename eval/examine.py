@@ -21,6 +21,7 @@ from eval.gate import Verdict, decide
 from eval.judge import JudgeOrder, judge_answers
 from eval.judge_file import JudgeFile, write_judge
 from eval.report import Sample, write_report
+from eval.reward import RewardOrder, score_by_reward
 from eval.rules import GateRules
 from eval.scores import score_answer, write_scores
 from eval.shown import GuardOrder, Shown, show_answers
@@ -83,6 +84,7 @@ async def examine(
     suites: SuiteOrder | None = None,
     judge: JudgeOrder | None = None,
     guard: GuardOrder | None = None,
+    reward: RewardOrder | None = None,
     cache: Path | None = None,
     in_flight: int = 16,
 ) -> Verdict:
@@ -92,11 +94,11 @@ async def examine(
     `production_hash` is what should be live, the base's own hash where nothing should: a production that could not be
     loaded must not lower the bar. `production_trained` names the conversations that it was trained on; `rotation`
     which draw of the changing part is asked, `core` the file that names the part which does not change. `suites` are
-    asked behind the rows, told in suites.json, and none may be lost; what `judge` finds is told. With a `guard` answers
-    are compared as people would be shown them, and what must not be said is looked for in their own words. Answers are
-    kept in `cache`, a folder of this engine set-up (`eval.kept`), for other nights, else in `folder` until the end, so
-    that nothing is asked twice; the manifest says how many were `asked` and how many `read`. Raises InvalidInput,
-    EvaluationFailed, and what the engine raises.
+    asked behind the rows, told in suites.json, and none may be lost; what `judge` finds is told, what `reward` finds
+    may be gone by. With a `guard` answers are compared as people would be shown them, and what must not be said is
+    looked for in their own words. Answers are kept in `cache`, a folder of this engine set-up (`eval.kept`), for other
+    nights, else in `folder` until the end, so that nothing is asked twice; the manifest says how many were `asked` and
+    how many `read`. Raises InvalidInput, EvaluationFailed, and what the engine raises.
     """
     question = _pose(dataset, contestants, sampling=sampling, gate=gate, rotation=rotation)
     _check_production(contestants, production_hash=production_hash)
@@ -115,6 +117,9 @@ async def examine(
         beside = await ask_suites(
             suites, engine, question.contestants, sampling=sampling, cache=kept, in_flight=in_flight
         )
+    if reward is not None:
+        found = await score_by_reward(reward, examined.rows, examined.answers, rules=question.rules, cache=kept)
+        examined = replace(examined, facts=replace(examined.facts, reward=found))
     heard = None
     if judge is not None:
         heard = await judge_answers(
@@ -274,7 +279,7 @@ def _write_down(
     write_verdict(folder, verdict, question=question, facts=examined.facts, skipped_rows=examined.skipped_rows)
     write_report(
         folder, verdict, scores=scores, rules=question.rules, samples=_samples(examined),
-        skipped_rows=len(examined.skipped_rows), judge=judge,
+        skipped_rows=len(examined.skipped_rows), judge=judge, reward=examined.facts.reward,
     )  # fmt: skip
     asked = {"outcome": verdict.outcome.value, "dataset_hash": question.dataset_hash}
     publish(folder, kind=KIND, about={**asked, **examined.work})

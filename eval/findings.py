@@ -19,6 +19,7 @@ from eval.case import PRIMARY, FloatArray, gain
 from eval.complaints import Complaint, SuiteLine, read_suites_asked
 from eval.estimates import METRICS, Better, Estimate, estimate, told
 from eval.judge_file import JudgeFile, read_judge
+from eval.reward_facts import RewardFacts
 from eval.rules import GateRules
 from eval.samples import pick_worst
 from eval.scores import ScoreColumns, pair_columns, read_scores
@@ -113,6 +114,10 @@ class Findings(_Part):
     """Open ones first."""
     judge: JudgeFile | None = None
     """What a larger model thinks, where the bot names one."""
+    reward: RewardFacts | None = None
+    """What the trained reward model found, where the bot has it asked."""
+    reward_told: tuple[str, ...] = ()
+    """The same in sentences."""
 
 
 class _Scored(NamedTuple):
@@ -156,7 +161,14 @@ def read_findings(folder: Path) -> Findings:
         suite_problems=asked.problems,
         complaints=asked.complaints,
         judge=read_judge(folder),
+        reward=stored.facts.reward,
+        reward_told=tuple(_tell_reward(stored)),
     )
+
+
+def _tell_reward(stored: VerdictFile) -> Iterator[str]:
+    if reward := stored.facts.reward:
+        yield from reward.tell(least=stored.question.rules.reward_min_agreement)
 
 
 def _score(columns: Mapping[Label, ScoreColumns], rival: Label, *, stored: VerdictFile) -> _Scored:

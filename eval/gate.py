@@ -59,11 +59,13 @@ def decide(
     elif case.figures["held_out_witnesses"] < rules.min_conversations:
         return _too_few(rules, case.figures)
     lost = tuple(suite_checks(suites, rules))
-    checked = (*_check(case), *lost, *([Check(True, facts.primary_why)] if facts.primary_why else []))
+    preferred = checks.preference(facts.reward, rules)
+    checked = (*_check(case), *preferred, *lost, *([Check(True, facts.primary_why)] if facts.primary_why else []))
     outcome = Outcome.PROMOTE if all(check.has_passed for check in checked) else Outcome.REJECT
     reasons = tuple(f"{'passed' if check.has_passed else 'failed'}: {check.sentence}" for check in checked)
     failed = {"failed_checks": _count_failed(checked), "failed_suites": _count_failed(lost)}
-    return Verdict(outcome, reasons, _finite({**case.figures, **suite_figures(suites), **failed}))
+    reward = facts.reward.figures if facts.reward else {}
+    return Verdict(outcome, reasons, _finite({**case.figures, **suite_figures(suites), **reward, **failed}))
 
 
 def _check(case: Case) -> Iterator[Check]:

@@ -5,7 +5,7 @@ text in it.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -97,8 +97,9 @@ def _measured(findings: Findings) -> Iterator[str]:
     if findings.figures:
         yield _part("Figures", _cards(list(draw_figures(findings.figures, level=level))))
     if findings.judge:
-        told = "".join(f"<p>{text(sentence)}</p>" for sentence in findings.judge.tell())
-        yield _part("The judge", f'<div class="card">{told}</div>')
+        yield _part("The judge", _sentences(findings.judge.tell()))
+    if findings.reward_told:
+        yield _part("The reward model", _sentences(findings.reward_told))
     if findings.faults:
         yield _part("Faults", draw_faults(findings.faults))
 
@@ -112,6 +113,10 @@ def _asked_again(findings: Findings) -> Iterator[str]:
 
 def _part(title: str, drawn: str) -> str:
     return f"<h2>{text(title)}</h2>{drawn}"
+
+
+def _sentences(told: Iterable[str]) -> str:
+    return f'<div class="card">{"".join(f"<p>{text(sentence)}</p>" for sentence in told)}</div>'
 
 
 def _cards(drawn: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ Writes report.md and report.png. Decides nothing: what it shows was decided befo
 
 import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ from eval.estimates import METRICS, Metric, estimate, told
 from eval.gate import Verdict
 from eval.judge_file import JudgeFile
 from eval.plot import Bar, draw_report
+from eval.reward_facts import RewardFacts
 from eval.rules import GateRules
 from eval.samples import pick_samples
 from eval.scores import ScoreColumns, ScoreRow, pair_columns
@@ -43,6 +44,7 @@ def write_report(
     samples: Sequence[Sample],
     skipped_rows: int,
     judge: JudgeFile | None = None,
+    reward: RewardFacts | None = None,
 ) -> None:
     """Write report.md and report.png; `samples` holds every row's answers, of which a few are shown."""
     columns = pair_columns(scores)
@@ -56,7 +58,8 @@ def write_report(
         draw_report(folder / PICTURE, gains, gain_title=gain_title, metrics=metrics, title=title)
         lines += _table(columns, metrics, verdict=verdict)
         lines += _topics(topic_gains(columns["candidate"], gains, rules=rules), rival=rival)
-        lines += _judged(judge) if judge else ()
+        lines += _told("The judge", judge.tell()) if judge else ()
+        lines += _told("The reward model", reward.tell(least=rules.reward_min_agreement)) if reward else ()
         by_row = dict(zip(columns["candidate"].row_ids, gains.tolist(), strict=True))
         lines += _side_by_side(samples, by_row, rival=rival)
     write_atomic(folder / REPORT, "\n".join(lines) + "\n")
@@ -107,9 +110,9 @@ def _topics(gains: Sequence[TopicGain], *, rival: Label) -> Iterator[str]:
         yield f"| {name} | {topic.rows} | {topic.mean:+.4f} | {topic.high:+.4f} |"
 
 
-def _judged(judge: JudgeFile) -> Iterator[str]:
-    yield from ("", "## The judge")
-    for sentence in judge.tell():
+def _told(title: str, sentences: Iterable[str]) -> Iterator[str]:
+    yield from ("", f"## {title}")
+    for sentence in sentences:
         yield ""
         yield from _quote(sentence)
 

@@ -43,4 +43,8 @@ class GateRules:
     """How much less of a suite the candidate may pass before it must be shown not to have lost it; share of cases."""
     suite_alpha: float = 0.05
     """Of a false alarm on any suite, against anybody."""
+    reward_model: bool = False
+    """Whether a trained reward model compares answers too."""
+    reward_min_agreement: float = 0.6
+    """Nothing goes by one whose agreement with people on held-out pairs may, with 95 % certainty, be lower."""
     seed: int = 17

@@ -12,8 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from scipy.special import expit, ndtri
 
-from eval.case import FloatArray
-from eval.statistics import IntArray
+from eval.statistics import FloatArray, IntArray
 
 STEPS: Final = 50
 

@@ -90,6 +90,10 @@ class GatePart(Section):
     """Share of answers that may keep less than a third of the token F1 that production has on the same row."""
     suite_margin: float = Field(default=0.1, ge=0, le=1)
     """A suite of which the candidate is shown to pass less stops it where that is more than this share of the cases."""
+    reward_model: bool = False
+    """Have the night's reward model compare answers too; recipe.methods must hold "reward"."""
+    reward_min_agreement: float = Field(default=0.6, ge=0.5, lt=1)
+    """It stops a candidate only where its held-out agreement with people is, with 95 % certainty, not lower."""
 
     @field_validator("length_ratio")
     @classmethod
@@ -134,6 +138,8 @@ class Bot(Section):
             raise ValueError("recipe.micro_batch_size is larger than recipe.batch_size; lower it")
         if self.recipe.adapter == "full" and self.recipe.layers_share < 1:
             raise ValueError("recipe.layers_share is for adapters, and recipe.adapter is full; leave one of them out")
+        if self.gate.reward_model and "reward" not in self.recipe.methods:
+            raise ValueError('gate.reward_model wants a model that a night trains; add "reward" to recipe.methods')
         return self
 
     @model_validator(mode="after")

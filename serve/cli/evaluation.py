@@ -36,6 +36,8 @@ def give_evaluation(found: Mapping[str, Any], *, root: Path) -> None:
     if findings and findings.get("judge"):
         for sentence in JudgeFile.model_validate(findings["judge"]).tell():
             give(f"  {sentence}")
+    for sentence in findings.get("reward_told", ()) if findings else ():
+        give(f"  {sentence}")
     where = found["html"] or found["folder"]
     give(f"\n{'page' if found['html'] else 'files'}: {root / where}")
 
@@ -57,6 +59,9 @@ def _rows(findings: Mapping[str, Any], labels: Sequence[str]) -> Iterator[dict[s
             "title": f"{figure['title']} (less is better)" if figure["better"] == "less" else figure["title"],
             **cells,
         }
+    if (reward := findings.get("reward")) and not reward["problem"]:
+        rate = {"value": reward["win_rate"], "low": reward["low"], "high": reward["high"]}
+        yield {"title": f"reward model: win rate over {reward['rival']}", "candidate": _cell(rate)}
     if findings.get("judge"):
         yield from _judged(JudgeFile.model_validate(findings["judge"]))
 

@@ -16,6 +16,7 @@ from eval.findings import read_findings
 from eval.gate import Verdict
 from eval.judge import JudgeOrder
 from eval.page import draw_page
+from eval.reward import Answered, RewardOrder
 from eval.rules import GateRules
 from eval.shown import GuardOrder
 from eval.suite.registry import SuiteOrder
@@ -396,3 +397,25 @@ async def test_a_judge_that_is_down_ends_no_exam_and_moves_no_verdict(tmp_path: 
     assert told in (tmp_path / "evaluation" / "report.md").read_text()
     assert told in draw_page(read_findings(tmp_path / "evaluation"))
     assert decide_again(tmp_path / "evaluation" / "scores.parquet") == without
+
+
+async def test_a_reward_model_that_is_believed_stops_a_candidate_and_every_report_says_so(tmp_path: Path) -> None:
+    """It likes answers the better the more of them is guessed, which the candidate does least."""
+
+    async def score(texts: Sequence[Answered]) -> list[float | None]:
+        return [float(text.answer.count("guess")) for text in texts]
+
+    rules = replace(RULES, reward_model=True)
+    for right, outcome in (60, Outcome.PROMOTE), (95, Outcome.REJECT):
+        name = f"evaluation-{right}"
+        order = RewardOrder("model-1", 100, right, score)
+        verdict = await run(Pupils(), tmp_path, folder=name, gate=rules, reward=order)
+        assert verdict.outcome == outcome
+        assert verdict.figures["reward_win_rate"] == 0.0
+        findings = read_findings(tmp_path / name)
+        told = "the gate goes by it" if right == 95 else "it decides nothing"
+        for words in (" ".join(findings.reward_told), draw_page(findings), (tmp_path / name / "report.md").read_text()):
+            assert told in " ".join(words.split())
+        # The verdict's file rebuilds the decision.
+        assert decide_again(tmp_path / name / "scores.parquet") == verdict
+    assert any("failed: by the reward model" in reason for reason in verdict.reasons)

@@ -14,13 +14,14 @@ from typing import Final, TypeVar
 
 from nightschool.errors import TrainingFailed
 from nightschool.methods import CHAIN, MAKING, RUNS
+from tune.agreement import distrust
 from tune.decontaminate import Turn, exam_turns
 from tune.distill import Distillation
 from tune.lessons import Lessons, Reader
 from tune.made import Made, read_made
 from tune.methods.chain import count_rows, line_of, plan
 from tune.methods.rejection import Rejection
-from tune.methods.reward import RewardStage, distrust
+from tune.methods.reward import RewardStage
 from tune.recipe import Recipe
 from tune.rows import TRAIN, read_sft_rows
 from tune.sound import House

@@ -17,6 +17,7 @@ import torch
 from nightschool.errors import InvalidInput, TrainingFailed
 from nightschool.identity import identify_base
 from nightschool.methods import CHAIN, METHODS, RUNS, Method
+from tune.agreement import distrust
 from tune.batches import Plan, plan_order
 from tune.encode import Encoded
 from tune.learner import LearningModel, hash_weights, load_learner
@@ -28,7 +29,6 @@ from tune.methods.kto import Kto, all_mismatches
 from tune.methods.memory import Appetite
 from tune.methods.prove import Keeping, choose_arithmetic
 from tune.methods.reference import Ask, ask_reference, one_by_one
-from tune.methods.reward import distrust
 from tune.methods.sft import Sft
 from tune.methods.shelf import Shelf
 from tune.methods.steps import Objective, take_steps

@@ -6,10 +6,9 @@ training pairs and held-out ones. Out: `reward/` in the run folder, whose manife
 agreed with people; `Judge` is the model once it is there.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, cast
 
 from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
 from safetensors.torch import load_file
@@ -19,6 +18,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 
 from nightschool.files import publish, read_manifest, verify
 from tune import model as models
+from tune.agreement import FOLDER, Agreement, read_agreement
 from tune.encode import Encoded
 from tune.lessons import Compared, Lessons
 from tune.methods.arithmetic import Plain, Unit, pad_rows
@@ -28,36 +28,6 @@ from tune.methods.memory import Appetite
 from tune.methods.steps import Share, StepLoss, take_steps
 from tune.recipe import Recipe
 from tune.team import Team
-
-FOLDER: Final = "reward"
-Z: Final = 1.96
-"""Of a 95 % interval."""
-
-
-class Agreement(NamedTuple):
-    """On held-out pairs."""
-
-    pairs: int
-    right: int
-    bar: float = 0.0
-    """Half way between the scores of what people preferred and of what they turned down, each in the middle."""
-
-    @property
-    def share(self) -> float:
-        return self.right / self.pairs
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """Wilson's 95 % interval."""
-        n, p = self.pairs, self.share
-        middle, spread = p + Z**2 / (2 * n), Z * math.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
-        return (middle - spread) / (1 + Z**2 / n), (middle + spread) / (1 + Z**2 / n)
-
-    def describe(self) -> str:
-        if not self.pairs:
-            return "no held-out pair says how good it is"
-        low, high = self.bounds
-        return f"ranks {self.share:.0%} ({low:.0%} to {high:.0%}) of {self.pairs} held-out pairs as people did"
 
 
 class RewardStage:
@@ -99,28 +69,6 @@ class RewardStage:
             "bar": found.bar,
         }
         publish(folder, kind="reward", about=about)
-
-
-def read_agreement(run: Path) -> Agreement | None:
-    """None where the run has no reward model."""
-    manifest = read_manifest(run / FOLDER)
-    if manifest is None:
-        return None
-    pairs, right, bar = (manifest.about.get(key) or 0 for key in ("held_out_pairs", "held_out_right", "bar"))
-    return Agreement(int(pairs), int(right), float(bar))
-
-
-def distrust(run: Path, recipe: Recipe) -> str:
-    """Why nothing is to go by the run's reward model; empty where it may."""
-    agreement = read_agreement(run)
-    if agreement is None:
-        return "no reward model was trained this night"
-    if agreement.pairs and agreement.bounds[0] >= recipe.reward_min_agreement:
-        return ""
-    return (
-        f"the reward model {agreement.describe()}; recipe.reward_min_agreement asks for "
-        f"{recipe.reward_min_agreement:.0%} as the lower end"
-    )
 
 
 class Judge:

@@ -8,9 +8,11 @@ import pytest
 
 from nightschool.files import publish, read_manifest
 from nightschool.records import ChatMessage
+from tune.agreement import Agreement
 from tune.progress import read_steps
 from tune.recipe import Recipe, write_recipe
 from tune.rows import Heading, name_row, write_kind
+from tune.score_texts import Text, TextsFile, main, read_scores
 from tune.select import Pair
 from tune.split import Side
 from tune.stages import read_stages
@@ -76,6 +78,18 @@ def test_it_ranks_held_out_pairs_as_people_did_and_says_so(
         run / "adapter" / "adapter_model.safetensors"
     ).read_bytes()
 
+    # An exam's answers are scored as pairs were; what is too long has no score.
+    pairs = [pair(number) for number in range(200, 220)]
+    texts = [Text(messages=one.prompt, answer=said) for one in pairs for said in (one.chosen, one.rejected)]
+    texts.append(Text(messages=pairs[0].prompt, answer="long " * 5_000))
+    (tmp_path / "asked").mkdir()
+    (tmp_path / "asked" / "texts.json").write_text(TextsFile(run=str(run), texts=tuple(texts)).model_dump_json())
+    assert main([str(tmp_path / "asked")]) == 0
+    *scores, too_long = read_scores(tmp_path / "asked")
+    assert too_long is None
+    ranked = zip(scores[::2], scores[1::2], strict=True)
+    assert sum(better is not None and worse is not None and better > worse for better, worse in ranked) >= 14
+
     class Killed(BaseException):
         pass
 
@@ -102,10 +116,15 @@ def test_it_ranks_held_out_pairs_as_people_did_and_says_so(
     assert (again.about["held_out_right"], again.about["bar"]) == (right, manifest.about["bar"])
 
 
+def test_texts_that_are_none_are_refused_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path)]) == 2
+    (tmp_path / "texts.json").write_text('{"run": 1}')
+    assert main([str(tmp_path)]) == 2
+    assert "holds no texts to score" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("pairs", "right", "bounds"), [(30, 24, (0.627, 0.905)), (10, 10, (0.722, 1.0))])
 def test_the_interval_is_wilsons(pairs: int, right: int, bounds: tuple[float, float]) -> None:
-    from tune.methods.reward import Agreement
-
     assert Agreement(pairs, right).bounds == pytest.approx(bounds, abs=1e-3)
     assert Agreement(0, 0).describe() == "no held-out pair says how good it is"
 
