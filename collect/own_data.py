@@ -1,5 +1,5 @@
 """All that the record holds of one person's chats, for them to take along: what was said, by whom, their votes,
-and what they handed over to the team.
+whether it solved what they came for, and what they handed over to the team.
 
 Does not know who asks for it, nor what of it was learnt.
 """
@@ -25,6 +25,10 @@ VOTES: Final = """
 select message_id, vote, reasons, comment, ideal_answer, voted_at
 from feedback where voter = $owner order by voted_at, message_id
 """
+OUTCOMES: Final = """
+select conversation_id, message_id, is_resolved, said_at from outcomes
+where conversation_id in (select conversation_id from conversations where owner = $owner) order by said_at
+"""
 ESCALATIONS: Final = """
 select e.conversation_id, e.contact, e.asked_at, e.sent_at, e.done_at
 from escalations as e join conversations as c using (conversation_id)
@@ -38,8 +42,11 @@ def own_data(cursor: Cursor, *, owner: str) -> dict[str, Any]:
     for row in _rows(cursor, SAID, owner):
         said[row.pop("conversation_id")].append(row)
     chats = [{**row, "messages": said[row["conversation_id"]]} for row in _rows(cursor, CHATS, owner)]
-    asked = _rows(cursor, ESCALATIONS, owner)
-    return {"schema_version": 1, "conversations": chats, "votes": _rows(cursor, VOTES, owner), "escalations": asked}
+    found = {
+        name: _rows(cursor, question, owner)
+        for name, question in (("votes", VOTES), ("outcomes", OUTCOMES), ("escalations", ESCALATIONS))
+    }
+    return {"schema_version": 1, "conversations": chats} | found
 
 
 def _rows(cursor: Cursor, question: str, owner: str) -> list[dict[str, Any]]:

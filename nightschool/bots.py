@@ -19,6 +19,7 @@ from nightschool.distill_part import DistillPart
 from nightschool.errors import InvalidSettings, UnknownModel
 from nightschool.escalation_part import EscalationPart
 from nightschool.faults import describe_faults
+from nightschool.feedback_part import FeedbackPart
 from nightschool.judge_part import JudgePart
 from nightschool.knowledge_part import KnowledgePart
 from nightschool.morning_part import MorningPart
@@ -127,6 +128,7 @@ class Bot(Section):
     schedule: SchedulePart = SchedulePart()
     morning: MorningPart = MorningPart()
     escalation: EscalationPart = EscalationPart()
+    feedback: FeedbackPart = FeedbackPart()
 
     @property
     def bot_name(self) -> BotName:

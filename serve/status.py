@@ -9,8 +9,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from collect import cycles, holds, registry, status
+from collect.outcomes import count_outcomes
 from nightschool.bots import Bot
-from nightschool.records import BASE, AdapterName, Cycle, CycleState, Outcome, Stage
+from nightschool.records import BASE, AdapterName, Cycle, CycleState, Outcome, Stage, utc_now
 from serve.disk import DiskView, look_at_disk
 from serve.job_queue import QueueRow, read_queue
 from serve.parts import Parts
@@ -106,6 +107,8 @@ class BotView(_Part):
     votes_up: int
     votes_down: int
     reviews: int
+    outcomes: dict[str, int] = {}
+    """How many chats are `confirmed`, `assumed`, `reopened`, `not-resolved` and `open` (`collect.outcomes`)."""
     held_back: dict[str, HeldBackView] = {}
     """By version; those of which nothing was are left out."""
 
@@ -146,6 +149,8 @@ async def _bot_view(parts: Parts, bot: Bot) -> BotView:
     counts = await parts.store.read(partial(status.count, bot=name))
     stopped = await parts.store.read(partial(status.count_held, bot=name))
     hold = await parts.store.read(partial(holds.find_hold, bot=name))
+    standing = partial(count_outcomes, bot=name, assumed_hours=bot.feedback.assumed_hours, now=utc_now())
+    outcomes = await parts.store.read(standing)
     views = tuple(view_cycle(parts, cycle) for cycle in recent)
     return BotView(
         bot=name,
@@ -163,6 +168,7 @@ async def _bot_view(parts: Parts, bot: Bot) -> BotView:
         votes_up=counts.votes_up,
         votes_down=counts.votes_down,
         reviews=counts.reviews,
+        outcomes={state.value: number for state, number in outcomes.items()},
         held_back={
             str(AdapterName(name, one.version)): HeldBackView(held=one.held, answers=one.answers) for one in stopped
         },

@@ -34,6 +34,7 @@ from collect.migrations.m022_calls import CALLS
 from collect.migrations.m023_escalations import ESCALATIONS
 from collect.migrations.m024_screens import SCREENS
 from collect.migrations.m025_tools import TOOLS
+from collect.migrations.m026_outcomes import OUTCOMES
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
@@ -70,6 +71,7 @@ MIGRATIONS: Final = (
     Migration("m023_escalations", ESCALATIONS),
     Migration("m024_screens", SCREENS),
     Migration("m025_tools", TOOLS),
+    Migration("m026_outcomes", OUTCOMES),
 )
 """Oldest first. A released one is never edited."""
 

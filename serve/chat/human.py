@@ -5,7 +5,6 @@ line is drawn anew every few seconds.
 """
 
 import html
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -15,7 +14,7 @@ from gradio.blocks import Block
 from collect.escalations import Escalation
 from serve.chat.given import Updates, place_of, told
 from serve.chat.handing_over import MAX_CONTACT_CHARS, HandingOver, Offer
-from serve.chat.views import ChatView, Place
+from serve.chat.views import ChatView, Look
 
 LOOK_S: Final = 5
 ASKED: Final = "<p>Our team gets this conversation as it stands, and answers by e-mail if you leave an address.</p>"
@@ -23,8 +22,6 @@ ON_ITS_WAY: Final = "Your wish is kept and on its way to our team."
 NOT_YET: Final = "Our team could not be reached yet. Your wish is kept, and it is tried again by itself."
 FOCUS: Final = "() => setTimeout(() => document.querySelector('#ns-contact :is(input, textarea)')?.focus(), 100)"
 """Once the card is there: who goes by keys goes on in it."""
-
-Look = Callable[[Place], Awaitable[ChatView]]
 
 
 class HumanCard(NamedTuple):
@@ -116,6 +113,9 @@ class HumanWires:
         for happened in (at.give.click, at.contact.submit):
             happened(self._hand_over, [*place, at.contact], [*at.outputs(), at.contact], **quiet)
         at.clock.tick(self._draw_again, place, [at.state, at.ask, at.clock], **quiet)
+
+    def outputs(self) -> list[Block]:
+        return self._at.outputs()
 
     async def draw(self, view: ChatView) -> Updates:
         return draw_human(self._at, await self._handing.look(view))

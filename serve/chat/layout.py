@@ -12,6 +12,7 @@ import gradio as gr
 from serve.chat.handlers import REASONS
 from serve.chat.human import ChatHuman, build_card, build_human
 from serve.chat.side import ChatSide, build_side
+from serve.chat.solved import ChatSolved, build_solved
 
 HOLD_BACK = "You are talking to an AI. Its answers can be wrong; please check what matters."
 FAKE = (
@@ -53,6 +54,7 @@ class ChatLayout(NamedTuple):
     stop: gr.Button
     clock: gr.Timer
     human: ChatHuman
+    solved: ChatSolved
 
 
 def build_chat(*, is_echo: bool) -> ChatLayout:
@@ -74,6 +76,7 @@ def build_chat(*, is_echo: bool) -> ChatLayout:
             notice = gr.HTML(padding=False, visible=False, elem_id="ns-notice")
             chat = _chatbot()
             card = _reason_card(explained)
+            solved = build_solved()
             human_card = build_card()
             trouble = gr.HTML(padding=False, elem_id="ns-trouble")
             gr.HTML(EDITING, padding=False, elem_id="ns-editing")
@@ -105,6 +108,7 @@ def build_chat(*, is_echo: bool) -> ChatLayout:
         stop,
         clock,
         human,
+        solved,
     )
 
 

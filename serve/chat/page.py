@@ -7,9 +7,10 @@ else changes is changed by the browser before, and read from the record after. A
 """
 
 import html
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
 import gradio as gr
 from gradio.blocks import Block
@@ -25,8 +26,10 @@ from serve.chat.handlers import ChatHandlers
 from serve.chat.human import HumanWires
 from serve.chat.layout import ChatLayout, build_chat
 from serve.chat.markup import draw_line, draw_title, greeting, thumbs
+from serve.chat.outcomes import Outcomes
 from serve.chat.own_chats import OwnChats
 from serve.chat.side import SideWires, choices_of, draw_side
+from serve.chat.solved import SolvedWires
 from serve.chat.views import ChatView, Lists, Place, Rated
 from serve.chat.words import draw_trouble, plain
 from serve.pace import Pace
@@ -43,6 +46,7 @@ class Answer(NamedTuple):
 
 def chat_blocks(parts: Parts) -> gr.Blocks:
     """The page at `/`."""
+    pace = partial(Pace, parts.settings.server.requests_per_minute)
     handlers = ChatHandlers(
         turns=parts.turns,
         votes=parts.votes,
@@ -57,20 +61,33 @@ def chat_blocks(parts: Parts) -> gr.Blocks:
         layout = build_chat(is_echo=parts.settings.engine.kind == "echo")
         own, forgetting = OwnChats(parts.turns, parts.store), Forgetting(parts.turns, parts.eraser)
         side = SideWires(layout.side, own, forgetting, check_at_rest=handlers.check_at_rest)
-        handing = HandingOver(parts.escalations, pace=Pace(parts.settings.server.requests_per_minute))
-        human = HumanWires(layout.human, handing, look=handlers.open)
-        _ChatWires(handlers, layout, human).connect(blocks, side)
+        handing, outcomes = HandingOver(parts.escalations, pace=pace()), Outcomes(parts.store, pace=pace())
+        below: tuple[Below, ...] = (
+            HumanWires(layout.human, handing, look=handlers.open),
+            SolvedWires(layout.solved, outcomes, look=handlers.open),
+        )
+        _ChatWires(handlers, layout, below).connect(blocks, side)
     blocks.queue(max_size=256, default_concurrency_limit=64)
     return blocks
+
+
+class Below(Protocol):
+    """What stands below the talk and is drawn anew with it."""
+
+    def outputs(self) -> list[Block]: ...
+
+    def connect(self, place: list[gr.Textbox], quiet: dict[str, Any]) -> None: ...
+
+    async def draw(self, view: ChatView) -> Updates: ...
 
 
 class _ChatWires:
     """Adapters between Gradio's events and the handlers."""
 
-    def __init__(self, handlers: ChatHandlers, layout: ChatLayout, human: HumanWires) -> None:
+    def __init__(self, handlers: ChatHandlers, layout: ChatLayout, below: Sequence[Below]) -> None:
         self._handlers = handlers
         self._at = layout
-        self._human = human
+        self._below = below
 
     def connect(self, blocks: gr.Blocks, side: SideWires) -> None:
         at, beside = self._at, self._at.side
@@ -78,7 +95,7 @@ class _ChatWires:
         page = [
             *place,
             *beside.outputs(),
-            *at.human.outputs(),
+            *(output for part in self._below for output in part.outputs()),
             at.title,
             at.notice,
             at.chat,
@@ -106,7 +123,8 @@ class _ChatWires:
         at.clock.tick(self._tick, None, [at.notice, at.clock], **quiet)
         self._connect_answers(place, page, quiet)
         side.connect(place, page, opened=self._open, quiet=quiet)
-        self._human.connect(place, quiet)
+        for part in self._below:
+            part.connect(place, quiet)
         sought = [at.bot, at.conversation_id, beside.search]
         beside.search.change(self._search, sought, [beside.conversations], trigger_mode="always_last", **quiet)
 
@@ -144,8 +162,10 @@ class _ChatWires:
         place = place_of(request, bot, conversation_id, shown)
         with told():
             view = await self._handlers.open(place)
-            lists, human = await self._handlers.lists(place), await self._human.draw(view)
-            return self._page(view) | self._margins(view, lists) | human
+            drawn = self._page(view) | self._margins(view, await self._handlers.lists(place))
+            for part in self._below:
+                drawn |= await part.draw(view)
+            return drawn
 
     async def _open_bot(self, bot: str, request: gr.Request) -> Updates:
         return await self._open(bot, "", "", request)

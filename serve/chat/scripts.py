@@ -28,19 +28,24 @@ TURN: Final = "(bot, conversation, shown) => [bot, conversation, shown, document
 
 _SHOWN: Final = "(is_shown) => ({__type__: 'update', visible: is_shown})"
 _IS_ANSWERING: Final = "document.querySelector('#ns-stop')?.offsetParent"
+_IS_BUSY: Final = "document.querySelector('#ns-app').dispatchEvent(new Event('ns-busy'))"
+QUIET_MS: Final = 25_000
+"""After so long without a word or a key the page asks what came of the talk."""
 
 SEND: Final = f"""(text) => {{
   if (!text.trim() || {_IS_ANSWERING}) throw new Error('nothing is sent');
   const shown = {_SHOWN};
+  {_IS_BUSY};
   return [text, document.querySelector('#ns-app').dataset.edited ?? '', '', '', shown(false), shown(true)];
 }}"""
 """box -> asked, edited, box, trouble, send, stop. What is thrown ends the chain of events."""
-BEGIN: Final = f"() => {{ const shown = {_SHOWN}; return ['', '', shown(false), shown(true)]; }}"
+BEGIN: Final = f"() => {{ const shown = {_SHOWN}; {_IS_BUSY}; return ['', '', shown(false), shown(true)]; }}"
 """-> asked, trouble, send, stop: an answer comes to something that is not in the box."""
-END: Final = """(asked, trouble, box) => {
+END: Final = f"""(asked, trouble, box) => {{
+  {_IS_BUSY};
   if (!trouble) delete document.querySelector('#ns-app').dataset.edited;
   return ['', trouble ? [asked, box].filter(Boolean).join('\\n') : box, trouble];
-}"""
+}}"""
 """asked, trouble, box -> asked, box, trouble: what could not be answered is back in the box."""
 FAIL: Final = f"(asked, trouble, box) => ({END})(asked, trouble || `{draw_trouble(UNKNOWN)}`, box)"
 """The same after a failure that the server could not tell of."""
@@ -81,6 +86,15 @@ LISTEN: Final = """() => {
       document.querySelector(button.matches('.ns-branch') ? '#ns-fork' : '#ns-turn').click();
     }
   });
+  let quiet;
+  const isBusy = () => {
+    delete app.dataset.quiet;
+    clearTimeout(quiet);
+    quiet = setTimeout(() => { app.dataset.quiet = ''; }, QUIET_MS);
+  };
+  app.addEventListener('ns-busy', isBusy);
+  box.addEventListener('input', isBusy);
+  isBusy();
   document.querySelector('#ns-editing .ns-cancel').addEventListener('click', stopEditing);
   // Gradio labels each message with its source, which would be read out in place of the message.
   const unlabel = () => chat.querySelectorAll('[data-testid][aria-label*="message: "]')
@@ -104,5 +118,5 @@ LISTEN: Final = """() => {
   };
   document.addEventListener('click', close);
   document.addEventListener('keydown', close);
-}"""
+}""".replace("QUIET_MS", str(QUIET_MS))
 """Once, when the page is there: what can be done with a message, what screen readers hear, ways out of the drawer."""

@@ -1,5 +1,6 @@
 """What the chat page shows and remembers, as plain values. Knows no component, and not where the values come from."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -57,6 +58,10 @@ class ChatView:
     bot: Bot
     conversation_id: str
     lines: tuple[Line, ...]
+
+
+Look = Callable[[Place], Awaitable[ChatView]]
+"""The conversation as its owner sees it; an empty view for anybody else."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,10 @@ def _bot(bot: BotView) -> str:
         ("Votes", f"{text(bot.votes_up)} liked, {text(bot.votes_down)} disliked"),
         ("Reviews", text(bot.reviews)),
     ]
+    if any(bot.outcomes.values()):
+        pairs.append(
+            ("Outcomes of chats", text(", ".join(f"{count} {state}" for state, count in bot.outcomes.items())))
+        )
     if bot.held_back:
         pairs.append(("Facts held back", "<br>".join(_held_back(name, seen) for name, seen in bot.held_back.items())))
     last = next((cycle for cycle in bot.recent if cycle is not bot.running and cycle.finished_at), None)

@@ -22,6 +22,7 @@ from collect import conversations, cycles, feedback, registry
 from collect.escalations import Escalation, escalation_of
 from collect.grounds import Grounds
 from collect.holds import find_hold
+from collect.outcomes import Said, outcome_of
 from collect.signals.found import catch_up
 from collect.signals.phrases import read_phrases
 from collect.snapshot import write_snapshot
@@ -185,6 +186,12 @@ def outbox(site: Site) -> Path:
 def escalated(site: Site) -> Callable[[Message], Escalation | None]:
     """What the record says of the handing over of a message's conversation."""
     return lambda message: site.read(partial(escalation_of, conversation_id=message.conversation_id))
+
+
+@pytest.fixture
+def outcome(site: Site) -> Callable[[Message], Said | None]:
+    """What the person of a message's conversation said last of whether it is solved."""
+    return lambda message: site.read(partial(outcome_of, conversation_id=message.conversation_id, bot=message.bot))
 
 
 @pytest.fixture

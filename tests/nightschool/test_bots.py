@@ -64,13 +64,18 @@ def test_faults_are_named(tmp_path: Path, extra: str, expected: str) -> None:
     assert "support.toml" in str(caught.value)
 
 
+SWITCHES = (
+    "schedule.enabled", "knowledge.show_sources", "recipe.weighs_persons", "feedback.outcomes",
+)  # fmt: skip
+
+
 @pytest.mark.parametrize("key", [key for key in dotted_keys(Bot) if key != "name"])
 @pytest.mark.parametrize("value", ["true", "nan", "-inf", "-1", "{ x = 1 }", "[true, 2]", "1979-05-27", '"\\u0000"'])
 def test_what_cannot_be_a_value_is_told_when_the_file_is_read(key: str, value: str, tmp_path: Path) -> None:
     section, _, name = key.rpartition(".")
     line = f"{name} = {value}\n"
     plain = "".join(kept for kept in MINIMAL.splitlines(keepends=True) if not kept.startswith(f"{key} "))
-    if value == "true" and key in ("schedule.enabled", "knowledge.show_sources", "recipe.weighs_persons"):
+    if value == "true" and key in SWITCHES:
         return
     write(tmp_path, f"{plain}[{section}]\n{line}" if section else line + plain)
     with pytest.raises(InvalidSettings, match=f"support.toml: {key}") as caught:

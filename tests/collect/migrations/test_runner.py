@@ -44,6 +44,7 @@ RELEASED = {
     "m023_escalations": "c3b1b6ba17a02285",
     "m024_screens": "d8af5c883a667b23",
     "m025_tools": "9e8a4e9cf58dbbb0",
+    "m026_outcomes": "fd7ae37a313f99d4",
 }
 
 

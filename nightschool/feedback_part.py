@@ -1,0 +1,12 @@
+"""The section `[feedback]` of a bot's file: what the people who use it are asked, and when silence says something."""
+
+from pydantic import Field
+
+from nightschool.section import Section
+
+
+class FeedbackPart(Section):
+    outcomes: bool = True
+    """Whether the chat page asks whether a conversation solved it."""
+    assumed_hours: float = Field(default=24, gt=0, le=8760)
+    """After so many silent hours a conversation counts as solved, as an assumption that is never kept."""
