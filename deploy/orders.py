@@ -128,7 +128,16 @@ def suites_of(bot: Bot, *, dataset: Path, own: Path, search: Search = find_nothi
     find = partial(search, bot.bot_name) if bot.knowledge.folder else None
     wanted = bot.suites
     folder = Path(wanted.folder).absolute() if wanted.folder else None
-    return SuiteOrder(wanted.run, bot.system_prompt, dataset, golden_of(bot, own=own), wanted.max_cases, folder, find)
+    return SuiteOrder(
+        names=wanted.run,
+        system_prompt=bot.system_prompt,
+        dataset=dataset,
+        golden=golden_of(bot, own=own),
+        max_cases=wanted.max_cases,
+        folder=folder,
+        guard=guard_of(bot, search=search),
+        find=find,
+    )
 
 
 def golden_of(bot: Bot, *, own: Path) -> tuple[Path, ...]:

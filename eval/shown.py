@@ -9,11 +9,11 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eval.answers import Answer, Contestant, gather_or_first_failure, hear, seeded
+from eval.answers import Answer, Contestant, Said, gather_or_first_failure, hear, seeded
 from eval.guard import Guard, Second
 from eval.kept import Kept, digest, kept_file
 from eval.suites import SuiteRow
@@ -64,12 +64,14 @@ async def show_answers(
 
     async def one(row: SuiteRow) -> Shown:
         answer = answers[row.row_id]
-        found = await asyncio.to_thread(order.find, _asked(row))
+        found = await asyncio.to_thread(order.find, asked_in(row.messages))
         key = _key(row, answer, found, order=order, sampling=sampling)
         shown = kept.find(key)
         if shown is None:
             async with slots:
-                shown = await _show(engine, row, answer, found, order=order, model=contestant.model, sampling=sampling)
+                said = Said(answer.text, answer.finish, answer.completion_tokens)
+                request = ChatRequest(row.messages, contestant.model, seeded(sampling, row), f"eval-{new_id()}")
+                shown = await show(engine, request, said, found, order=order)
             kept.keep(key, shown, row_id=row.row_id)
         return shown
 
@@ -77,35 +79,33 @@ async def show_answers(
     return {row.row_id: one for row, one in zip(rows, shown, strict=True)}
 
 
-async def _show(
-    engine: Engine, row: SuiteRow, answer: Answer, found: Found, *, order: GuardOrder, model: str, sampling: Sampling
-) -> Shown:
+async def show(engine: Engine, request: ChatRequest, said: Said, found: Found, *, order: GuardOrder) -> Shown:
+    """What people would read where `said` was answered to `request`. Raises what the engine raises."""
+    messages = request.messages
     # Behind the question what was called for it may stand.
-    at = max(place for place, message in enumerate(row.messages) if message["role"] == "user")
+    at = max(place for place, message in enumerate(messages) if message["role"] == "user")
 
     async def retry(passage: Passage) -> Second:
-        question = question_in(row.messages[at]["content"])
-        asked = ChatMessage(role="user", content=with_passages(question, [passage]))
-        messages = (*row.messages[:at], asked, *row.messages[at + 1 :])
-        request = ChatRequest(messages, model, seeded(sampling, row), f"eval-{new_id()}")
-        said = await hear(engine, request, what=f"the second answer to row {row.row_id}")
-        return Second(said.text, 0, said.completion_tokens, said.finish)
+        asked = ChatMessage(role="user", content=with_passages(question_in(messages[at]["content"]), [passage]))
+        again = replace(request, messages=(*messages[:at], asked, *messages[at + 1 :]), request_id=f"eval-{new_id()}")
+        second = await hear(engine, again, what="the second answer")
+        return Second(second.text, 0, second.completion_tokens, second.finish)
 
     async def given() -> AsyncGenerator[Delta, None]:
-        yield Delta(answer.text)
-        yield Delta("", answer.finish, 0, answer.completion_tokens)
+        yield Delta(said.text)
+        yield Delta("", said.finish, 0, said.completion_tokens)
 
-    said = [message["content"] for message in row.messages if message["role"] != "assistant"]
     is_near = max(found.scores, default=0.0) >= order.quote_score
-    grounds = [*said, order.hand_over]
+    grounds = [*(message["content"] for message in messages if message["role"] != "assistant"), order.hand_over]
     guard = Guard("hold", grounds, found.passages, retry, order.hand_over, order.glossary, is_near)
     async with aclosing(guard.watch(given())) as deltas:
         text = "".join([delta.text async for delta in deltas])
     return Shown(text, bool(guard.held))
 
 
-def _asked(row: SuiteRow) -> list[str]:
-    return [question_in(message["content"]) for message in row.messages if message["role"] == "user"]
+def asked_in(messages: Sequence[ChatMessage]) -> list[str]:
+    """The questions of a prompt, oldest first, without the passages below which the last one stands."""
+    return [question_in(message["content"]) for message in messages if message["role"] == "user"]
 
 
 def _key(row: SuiteRow, answer: Answer, found: Found, *, order: GuardOrder, sampling: Sampling) -> str:

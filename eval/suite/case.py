@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from eval.answers import Label
+from eval.shown import GuardOrder
 from nightschool.records import ChatMessage, Finish
 
 Status = Literal["passed", "failed", "void", "measured"]
@@ -65,6 +66,8 @@ class Suite:
     """Longest answer, where the bot's own is not shorter; 0 asks for none and only scores the references."""
     labels: tuple[str, ...] = ()
     """Of a task whose answers are one of these."""
+    guard: GuardOrder | None = None
+    """By which single answers are looked at as people would be shown them; None: in the contestant's own words."""
     scores_references: bool = False
     """Whether contestants also say how likely they find the references: perplexity."""
 

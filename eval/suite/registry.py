@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from eval.shown import GuardOrder
 from eval.suite.case import Suite, SuiteCase
 from eval.suite.golden import read_golden
 from eval.suite.public import PUBLIC, read_public
@@ -42,6 +43,8 @@ class SuiteOrder:
     """Of each suite, the first ones of its order."""
     folder: Path | None = None
     """Where the user has public sets, each in a folder of its name."""
+    guard: GuardOrder | None = None
+    """How the bot holds back what stands on nothing: its golden cases are looked at as people would be shown them."""
     find: Find | None = None
     """The bot's documents, where it has any: its golden cases and manners are asked below what is found there."""
 
@@ -83,7 +86,7 @@ def _known(order: SuiteOrder) -> Iterator[tuple[str, Callable[[], Suite]]]:
     for name in PUBLIC:
         yield name, partial(read_public, name, order.folder)
     yield REGRESSION, lambda: Suite(REGRESSION, read_regression(order.dataset, max_cases=order.max_cases))
-    yield GOLDEN, partial(_read, GOLDEN, order.golden, order.system_prompt, order.find)
+    yield GOLDEN, lambda: replace(_read(GOLDEN, order.golden, order.system_prompt, order.find), guard=order.guard)
 
 
 def _offered(point: EntryPoint, system_prompt: str) -> Suite:

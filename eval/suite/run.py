@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from eval.answers import Contestant, gather_or_first_failure, hear, score_reference
 from eval.kept import Kept, digest, kept_file
+from eval.shown import GuardOrder, asked_in, show
 from eval.suite.case import CaseResult, Reply, Status, Suite, SuiteCase, SuiteResult
 from eval.suite.figures import measure
 from eval.suites import SuiteRow
@@ -58,7 +59,7 @@ async def run_suite(
     Raises what the engine raises while it is down, and UnknownModel where it does not serve the contestant.
     """
     bounded = replace(sampling, max_tokens=min(sampling.max_tokens, suite.max_tokens))
-    asker = _Asker(engine, contestant, sampling=bounded, scores=suite.scores_references, clock=clock)
+    asker = _Asker(engine, contestant, sampling=bounded, scores=suite.scores_references, guard=suite.guard, clock=clock)
     kept = Kept(kept_file(cache, contestant.content_hash, what="suites"), Reply)
     slots = asyncio.Semaphore(in_flight)
     done = asked = 0
@@ -112,16 +113,25 @@ class _Asker:
     """One contestant, asked under one sampling."""
 
     def __init__(
-        self, engine: Engine, contestant: Contestant, *, sampling: Sampling, scores: bool, clock: Clock
+        self,
+        engine: Engine,
+        contestant: Contestant,
+        *,
+        sampling: Sampling,
+        scores: bool,
+        guard: GuardOrder | None,
+        clock: Clock,
     ) -> None:
         self._engine = engine
         self._contestant = contestant
         self._sampling = sampling
         self._scores = scores
+        self._guard = guard
         self._clock = clock
 
     def key(self, question: str) -> str:
-        asked = [self._contestant.content_hash, question, asdict(self._sampling)]
+        guarded = self._guard.identity if self._guard else None
+        asked = [self._contestant.content_hash, question, asdict(self._sampling), guarded]
         return digest(json.dumps(asked, ensure_ascii=True, sort_keys=True))
 
     async def ask(self, case: SuiteCase) -> Reply | Void:
@@ -136,7 +146,7 @@ class _Asker:
 
     async def _ask(self, case: SuiteCase) -> Reply:
         said = list(case.messages)
-        reply = await self._say(tuple(said))
+        reply = await self._say(tuple(said), guard=None if case.then else self._guard)
         for word in case.then:
             said += [ChatMessage(role="assistant", content=reply.text), ChatMessage(role="user", content=word)]
             reply = await self._say(tuple(said))
@@ -144,12 +154,15 @@ class _Asker:
             return reply
         return await self._score(case, case.reference, reply)
 
-    async def _say(self, messages: tuple[ChatMessage, ...]) -> Reply:
+    async def _say(self, messages: tuple[ChatMessage, ...], *, guard: GuardOrder | None = None) -> Reply:
         if self._sampling.max_tokens == 0:
             return Reply("", Finish.STOP, 0, 0.0)
         began = self._clock()
         request = ChatRequest(messages, self._contestant.model, self._seeded(messages), f"suite-{new_id()}")
         said = await hear(self._engine, request, what="the answer")
+        if guard is not None:
+            found = await asyncio.to_thread(guard.find, asked_in(messages))
+            said = said._replace(text=(await show(self._engine, request, said, found, order=guard)).text)
         # Half of a surrogate pair can be neither kept nor shown.
         text = said.text.encode("utf-8", "replace").decode()
         return Reply(text, said.finish, said.completion_tokens, self._clock() - began)

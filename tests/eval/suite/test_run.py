@@ -1,17 +1,20 @@
 """A suite is asked once, judged case by case, and no answer of an engine's can end it."""
 
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from eval.answers import Contestant
+from eval.shown import GuardOrder
 from eval.suite.case import Check, Reply, Suite, SuiteCase, SuiteResult
 from eval.suite.results import SuitesFile, read_suites, write_suites
 from eval.suite.run import run_suite
 from nightschool.echo import EchoEngine
 from nightschool.engine import ChatRequest, Delta
 from nightschool.errors import EngineError, InvalidInput, UnknownModel
+from nightschool.knowledge import Found
 from nightschool.records import ChatMessage, Finish, Sampling
 
 BASE = Contestant("base", "base", "hash-0")
@@ -152,3 +155,18 @@ def test_an_evaluation_without_suites_has_none_and_a_damaged_file_is_told(tmp_pa
     (tmp_path / "suites.json").write_text("{}}")
     with pytest.raises(InvalidInput, match="holds no results"):
         read_suites(tmp_path)
+
+
+async def test_with_a_guard_single_answers_are_looked_at_as_people_would_be_shown_them(tmp_path: Path) -> None:
+    order = GuardOrder("A person knows.", (), 0.6, lambda _said: Found())
+    invents = Oracle(lambda _question: "It costs 7 euro.")
+    cases = (case("a", "what does it cost?", says("7 euro")), case("b", "and?", says("7 euro"), then=("really?",)))
+    suite = Suite("golden", cases, guard=order)
+    for _ in range(2):
+        result = await run(suite, invents, tmp_path)
+        # A conversation goes on behind the contestant's own words, and its last answer is looked at as it stands.
+        assert [(c.status, c.text) for c in result.cases] == [
+            ("failed", "A person knows."),
+            ("passed", "It costs 7 euro."),
+        ]
+    assert (await run(replace(suite, guard=None), invents, tmp_path)).passed == 2
