@@ -104,9 +104,10 @@ async def answer_suite(
 
 async def ask(engine: Engine, row: SuiteRow, *, model: str, sampling: Sampling) -> Answer:
     """One answer. Raises EvaluationFailed where it ended early or could not be scored, and what the engine raises."""
+    # First: a score reads no prompt that an engine keeps but leaves it kept, and the answer begins behind it.
+    score = await score_reference(engine, row, model=model)
     request = ChatRequest(row.messages, model, seeded(sampling, row), f"eval-{new_id()}")
     said = await hear(engine, request, what=f"the answer to row {row.row_id}")
-    score = await score_reference(engine, row, model=model)
     oddity = await score_own_answer(engine, row, text=said.text)
     return Answer(row.row_id, *said, score.logprob_sum, score.tokens, oddity)
 

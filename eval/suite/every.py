@@ -1,4 +1,4 @@
-"""Every suite of an order put to every contestant, one after the other, as an evaluation does.
+"""Every suite of an order put to every contestant, one contestant after the other, as an evaluation does.
 
 Does not know held-out rows, nor what results lead to.
 """
@@ -9,9 +9,9 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from eval.answers import Contestant
+from eval.answers import Contestant, gather_or_first_failure
 from eval.kept import digest
-from eval.suite.case import Suite
+from eval.suite.case import Suite, SuiteResult
 from eval.suite.registry import SuiteOrder, gather_suites
 from eval.suite.results import SuitesFile
 from eval.suite.run import hash_question, run_suite
@@ -49,13 +49,16 @@ async def ask_suites(
     cache: Path,
     in_flight: int = 16,
 ) -> SuitesFile:
-    """What came of each; replies are kept in the folder `cache`. Raises what `run_suite` raises."""
+    """What came of each; replies are kept in the folder `cache`. Raises what `run_suite` raises.
+
+    One contestant after the other, and each one's suites at once: the last answers of one would leave the engine idle.
+    """
     suites, problems = await asyncio.to_thread(gather_suites, order)
     for problem in problems:
         log.warning("a suite was left out of the exam: %s", problem)
-    results = [
-        await run_suite(suite, engine, contestant, sampling=sampling, cache=cache, in_flight=in_flight)
-        for contestant in contestants
-        for suite in suites
-    ]
+    slots = asyncio.Semaphore(in_flight)
+    results: list[SuiteResult] = []
+    for contestant in contestants:
+        asked = [run_suite(suite, engine, contestant, sampling=sampling, cache=cache, slots=slots) for suite in suites]
+        results += await gather_or_first_failure(asked)
     return SuitesFile(results=tuple(results), problems=problems)

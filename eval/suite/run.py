@@ -50,18 +50,18 @@ async def run_suite(
     *,
     sampling: Sampling,
     cache: Path,
+    slots: asyncio.Semaphore,
     on_step: OnStep = lambda _done, _total: None,
-    in_flight: int = 16,
     clock: Clock = time.monotonic,
 ) -> SuiteResult:
-    """What the contestant makes of the suite, with replies from the folder `cache` where it gave them before.
+    """What the contestant makes of the suite, with replies from the folder `cache` where it gave them before; `slots`
+    bounds what is asked at once, of other suites too.
 
     Raises what the engine raises while it is down, and UnknownModel where it does not serve the contestant.
     """
     bounded = replace(sampling, max_tokens=min(sampling.max_tokens, suite.max_tokens))
     asker = _Asker(engine, contestant, sampling=bounded, scores=suite.scores_references, guard=suite.guard, clock=clock)
     kept = Kept(kept_file(cache, contestant.content_hash, what="suites"), Reply)
-    slots = asyncio.Semaphore(in_flight)
     done = asked = 0
 
     async def one(case: SuiteCase) -> Reply | Void:

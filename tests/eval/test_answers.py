@@ -106,6 +106,26 @@ async def test_no_more_than_in_flight_are_asked_at_once(tmp_path: Path, in_fligh
     assert engine.most_at_once == in_flight
 
 
+async def test_a_prompt_is_scored_before_it_is_answered_and_the_answer_last(tmp_path: Path) -> None:
+    """An engine keeps a prompt that it scored, and begins to answer behind it; the other way round it reads nothing."""
+    done: list[str] = []
+
+    class Telling(EchoEngine):
+        async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+            done.append(f"answered by {request.model}")
+            async for delta in super().stream(request):
+                yield delta
+
+        async def token_logprobs(self, model: str, token_ids: Sequence[int]) -> tuple[float, ...]:
+            done.append(f"scored by {model}")
+            return await super().token_logprobs(model, token_ids)
+
+    engine = Telling()
+    await engine.load_adapter("support@2", tmp_path)
+    await answer(engine, make_rows(1), tmp_path / "kept", contestant=Contestant("candidate", "support@2", "h"))
+    assert done == ["scored by support@2", "answered by support@2", "scored by base"]
+
+
 async def test_an_interrupted_evaluation_asks_only_what_is_left(tmp_path: Path) -> None:
     rows = make_rows(6)
     broken = Counting(fail_on="question 4", error=EngineError("went away", subject="engine", remedy="Restart it."))

@@ -1,12 +1,17 @@
 """Replies to suites are kept for other nights, and what a person had erased is not."""
 
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 
 from eval.answers import Contestant
 from eval.kept import tidy_kept
+from eval.suite.case import SuiteResult
 from eval.suite.every import ask_suites, find_questions
 from eval.suite.registry import SuiteOrder
 from nightschool.echo import EchoEngine
+from nightschool.engine import ChatRequest, Delta
 from nightschool.records import Sampling
 
 from ...tables import write_table
@@ -40,3 +45,49 @@ async def test_a_complaint_that_was_erased_leaves_what_is_kept(tmp_path: Path) -
     # A suite that is not asked any more is of no exam.
     tidy_kept(kept, row_ids=find_questions(SuiteOrder(("golden",), "", tmp_path / "2")))
     assert not file.exists()
+
+
+class Together(EchoEngine):
+    """Answers nobody before `least` questions wait; remembers how many waited at most, and of whom."""
+
+    def __init__(self, least: int) -> None:
+        super().__init__()
+        self.least, self.waiting, self.most = least, list[str](), list[str]()
+        self.enough = asyncio.Event()
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        self.waiting.append(request.model)
+        self.most = max(self.most, list(self.waiting), key=len)
+        if len(self.waiting) == self.least:
+            self.enough.set()
+        await self.enough.wait()
+        try:
+            async for delta in super().stream(request):
+                yield delta
+        finally:
+            self.waiting.remove(request.model)
+
+
+async def test_a_contestants_suites_are_asked_at_once_within_one_bound_and_give_the_same(tmp_path: Path) -> None:
+    """One after the other, the last answers of a suite leave an engine idle."""
+    order = SuiteOrder(("regression", "retention"), "", complain(tmp_path / "1", "one?", "two?"), max_cases=3)
+    candidate = Contestant("candidate", "support@2", "h2")
+
+    async def ask(engine: EchoEngine, kept: str, *, in_flight: int) -> list[SuiteResult]:
+        await engine.load_adapter(candidate.model, tmp_path)
+        found = await ask_suites(
+            order, engine, [BASE, candidate], sampling=Sampling(), cache=tmp_path / kept, in_flight=in_flight
+        )
+        # How long an answer took is told of those that were not kept.
+        return [replace(result, figures={}) for result in found.results]
+
+    engine = Together(4)
+    async with asyncio.timeout(5):
+        found = await ask(engine, "kept", in_flight=4)
+    assert engine.most == [engine.most[0]] * 4
+    told = [(result.name, result.contestant) for result in found]
+    assert told == [(name, label) for label in ("base", "candidate") for name in ("regression", "retention")]
+    assert await ask(EchoEngine(), "other", in_flight=1) == found
+    idle = Together(99)
+    assert await ask(idle, "kept", in_flight=4) == found
+    assert idle.most == []

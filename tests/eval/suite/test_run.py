@@ -1,5 +1,6 @@
 """A suite is asked once, judged case by case, and no answer of an engine's can end it."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -53,7 +54,7 @@ class Oracle(EchoEngine):
 
 
 async def run(suite: Suite, engine: EchoEngine, cache: Path, contestant: Contestant = BASE) -> SuiteResult:
-    return await run_suite(suite, engine, contestant, sampling=SAMPLING, cache=cache)
+    return await run_suite(suite, engine, contestant, sampling=SAMPLING, cache=cache, slots=asyncio.Semaphore(16))
 
 
 async def test_every_case_is_asked_once_and_its_checks_are_named(tmp_path: Path) -> None:
