@@ -29,6 +29,10 @@ OUTCOMES: Final = """
 select conversation_id, message_id, is_resolved, said_at from outcomes
 where conversation_id in (select conversation_id from conversations where owner = $owner) order by said_at
 """
+PREFERENCES: Final = """
+select conversation_id, older_id, newer_id, is_older_left, choice, chosen_at
+from preferences where voter = $owner order by chosen_at
+"""
 ESCALATIONS: Final = """
 select e.conversation_id, e.contact, e.asked_at, e.sent_at, e.done_at
 from escalations as e join conversations as c using (conversation_id)
@@ -42,10 +46,8 @@ def own_data(cursor: Cursor, *, owner: str) -> dict[str, Any]:
     for row in _rows(cursor, SAID, owner):
         said[row.pop("conversation_id")].append(row)
     chats = [{**row, "messages": said[row["conversation_id"]]} for row in _rows(cursor, CHATS, owner)]
-    found = {
-        name: _rows(cursor, question, owner)
-        for name, question in (("votes", VOTES), ("outcomes", OUTCOMES), ("escalations", ESCALATIONS))
-    }
+    beside = {"votes": VOTES, "outcomes": OUTCOMES, "comparisons": PREFERENCES, "escalations": ESCALATIONS}
+    found = {name: _rows(cursor, question, owner) for name, question in beside.items()}
     return {"schema_version": 1, "conversations": chats} | found
 
 

@@ -50,6 +50,18 @@ select message_id, reviewer, approved, corrected_answer, tags, reviewed_at
 from reviews where bot = $bot and reviewed_at <= $at and message_id not in ({UNTAUGHT} union all {RESTS_ON_TOOL})
 order by reviewed_at, message_id
 """,
+    "preferences": f"""
+with newest as (
+    select conversation_id, older_id, newer_id, voter, arg_max(choice, chosen_at) as choice,
+        arg_max(is_older_left, chosen_at) as is_older_left, max(chosen_at) as chosen_at
+    from preferences where bot = $bot and chosen_at <= $at and conversation_id not in ({PRIVATE})
+    group by conversation_id, older_id, newer_id, voter
+)
+select conversation_id, voter, chosen_at,
+    case when (choice = 'left') = is_older_left then older_id else newer_id end as better_id,
+    case when (choice = 'left') = is_older_left then newer_id else older_id end as worse_id
+from newest where choice in ('left', 'right') order by chosen_at, conversation_id, better_id, voter
+""",
 }
 
 

@@ -8,5 +8,7 @@ from nightschool.section import Section
 class FeedbackPart(Section):
     outcomes: bool = True
     """Whether the chat page asks whether a conversation solved it."""
+    comparisons: bool = True
+    """Whether the chat page asks after a retry which answer is better."""
     assumed_hours: float = Field(default=24, gt=0, le=8760)
     """After so many silent hours a conversation counts as solved, as an assumption that is never kept."""

@@ -36,6 +36,11 @@ def draw_text(text: str, *, css_class: str) -> str:
     return as_block(html.escape(text), css_class=css_class)
 
 
+def without_template(inert: str) -> str:
+    """Inert HTML for Gradio's HTML component, which reads `$` and `{` as a template."""
+    return inert.replace("$", "&#36;").replace("{", "&#123;")
+
+
 def as_block(inner: str, *, css_class: str) -> str:
     """HTML of ours as one block that no Markdown parser looks into: it would end at a blank line, and has no line."""
     line = inner.replace("\r\n", "\n").replace("\r", "\n").strip("\n").replace("\n", "&#10;")

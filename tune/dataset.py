@@ -50,7 +50,7 @@ from tune.rows import (
     write_questions,
     write_sides,
 )
-from tune.screens import count_screened, describe_screened, screen_opinions
+from tune.screens import count_screened, describe_screened, screen_opinions, screen_preferences
 from tune.select import Lesson, Selection, select_rows
 from tune.snapshot import Snapshot, Talk, read_snapshot
 from tune.split import Side, split_conversations
@@ -135,7 +135,7 @@ def build_dataset(
     """
     said = forget_gateways(join_dialogues(read_snapshot(snapshot, unjudged=questions)))
     screened = screen_opinions(said, bounds)
-    taken = replace(said, opinions=screened.opinions)
+    taken = replace(said, opinions=screened.opinions, preferences=screen_preferences(said, bounds, screened))
     selection = _select(
         taken, bounds, half_life_days=half_life_days, system_prompt=system_prompt, with_unanswered=questions > 0
     )

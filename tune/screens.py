@@ -15,7 +15,7 @@ from typing import Final
 from tune.bounds import Bounds, is_person
 from tune.bursts import find_bursts
 from tune.raters import weigh_persons
-from tune.snapshot import Opinion, Snapshot
+from tune.snapshot import Opinion, Preferred, Snapshot
 from tune.tally import DIGITS
 from tune.voices import collect_voices
 from tune.words import VoteRef
@@ -90,6 +90,20 @@ def screen_opinions(snapshot: Snapshot, bounds: Bounds) -> Screened:
     }
     lighter = {ref.voter for ref in weights if ref not in stopped}
     return Screened(opinions, stopped, len(lighter))
+
+
+def screen_preferences(snapshot: Snapshot, bounds: Bounds, screened: Screened) -> tuple[Preferred, ...]:
+    """Comparisons, but for those of whoever had a vote stopped for what it says, and those beyond a person's votes of a
+    day (UTC)."""
+    distrusted = {vote.voter for vote, why in screened.stopped.items() if why in {Screen.BURST, Screen.CONTRADICTION}}
+    spent: Counter[tuple[str, str]] = Counter()
+    kept = []
+    for preferred in snapshot.preferences:
+        own = (preferred.voter, preferred.chosen_at.date().isoformat())
+        if preferred.voter not in distrusted and spent[own] < bounds.votes_a_day:
+            spent[own] += 1
+            kept.append(preferred)
+    return tuple(kept)
 
 
 def _stop_by_voice(snapshot: Snapshot, bounds: Bounds) -> tuple[dict[VoteRef, Screen], dict[VoteRef, float]]:

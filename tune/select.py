@@ -8,14 +8,16 @@ falls, nor how it is trained.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from nightschool.records import ChatMessage
+from tune.compared import by_conversation, may_be_compared
+from tune.heard import alternates, heard
 from tune.lack import Lack, find_lack
 from tune.places import place_at_end
 from tune.settle import Preference, settle
-from tune.snapshot import Said, Snapshot
+from tune.snapshot import Preferred, Said, Snapshot
 from tune.weigh import DIGITS, weigh_words
 from tune.words import BORROWED, WHOLE, Judged, VoteRef, Word, judge_answers
 
@@ -105,24 +107,26 @@ def select_rows(
     """Every row that the snapshot holds, oldest conversation first."""
     words = judge_answers(snapshot, agreeing_persons=agreeing_persons)
     judged = weigh_words(words, taken_at=snapshot.taken_at, half_life_days=half_life_days)
+    compared = by_conversation(snapshot.preferences)
     trees = [
-        _Tree(name, snapshot.messages.get(name, ()), judged, system_prompt=system_prompt) for name in snapshot.talks
+        _Tree(name, snapshot.messages.get(name, ()), judged, compared.get(name, ()), system_prompt=system_prompt)
+        for name in snapshot.talks
     ]
     not_imitated = {name: a.reason for tree in trees for name, a in tree.judged.items() if a.reason}
     left_out = Counter(not_imitated.values())
     lessons = [lesson for tree in trees for lesson in tree.lessons()]
-    sound = tuple(lesson for lesson in lessons if _alternates(lesson.messages))
+    sound = tuple(lesson for lesson in lessons if alternates(lesson.messages))
     left_out["roles do not alternate"] = len(lessons) - len(sound)
-    pairs = [pair for tree in trees for pair in tree.pairs() if _alternates(pair.prompt)]
+    pairs = [pair for tree in trees for pair in tree.pairs() if alternates(pair.prompt)]
     why_not = settle([_preference(pair) for pair in pairs])
     left_out.update(filter(None, why_not))
     unanswered = [asked for tree in trees for asked in tree.unanswered()] if with_unanswered else []
     return Selection(
         lessons=sound,
         pairs=tuple(pair for pair, why in zip(pairs, why_not, strict=True) if not why),
-        rated=tuple(rated for tree in trees for rated in tree.rated() if _alternates(rated.prompt)),
+        rated=tuple(rated for tree in trees for rated in tree.rated() if alternates(rated.prompt)),
         left_out=+left_out,
-        unanswered=tuple(asked for asked in unanswered if _alternates(asked.prompt)),
+        unanswered=tuple(asked for asked in unanswered if alternates(asked.prompt)),
         why_not=not_imitated,
     )
 
@@ -135,9 +139,16 @@ class _Tree:
     """One conversation: who answered whom, and which of its answers are targets."""
 
     def __init__(
-        self, conversation_id: str, messages: Sequence[Said], judged: Mapping[str, Judged], *, system_prompt: str
+        self,
+        conversation_id: str,
+        messages: Sequence[Said],
+        judged: Mapping[str, Judged],
+        compared: Sequence[Preferred],
+        *,
+        system_prompt: str,
     ) -> None:
         self._conversation_id = conversation_id
+        self._compared = compared
         self._system_prompt = system_prompt
         self._messages = {m.message_id: m for m in messages}
         self._parents = {m.parent_id for m in messages}
@@ -180,6 +191,19 @@ class _Tree:
                             rejected=worse.said.content,
                             because=[better, worse],
                         )
+        yield from self._compared_pairs()
+
+    def _compared_pairs(self) -> Iterator[Pair]:
+        """What people found better of two that they saw, but for what an operator or more people say otherwise."""
+        for preferred in self._compared:
+            better, worse = (self.judged.get(name) for name in (preferred.better_id, preferred.worse_id))
+            if better and worse and may_be_compared(better, worse):
+                pair = self._pair(
+                    better, chosen=better.said.content, rejected=worse.said.content, because=[better, worse]
+                )
+                votes = (*pair.lineage.votes, VoteRef(preferred.better_id, preferred.voter))
+                lineage = pair.lineage._replace(votes=tuple(sorted(set(votes))), is_let_in=False)
+                yield replace(pair, lineage=lineage, word=Word.COMPARED)
 
     def rated(self) -> Iterator[Rated]:
         for judged in self.judged.values():
@@ -243,24 +267,12 @@ class _Tree:
         extra = [m.content for m in path if m.role == "system" and m.content.strip() != self._system_prompt.strip()]
         chat = [ChatMessage(role="system", content="\n\n".join([self._system_prompt, *extra]))]
         lessons = {judged.said.message_id: judged for judged in taught}
-        for message in _heard(path):
+        for message in heard(path):
             if message.role == "assistant":
                 chat.append(_answer(message, lessons.get(message.message_id)))
             else:
                 chat.append(ChatMessage(role=message.role, content=message.content))
         return tuple(chat)
-
-
-def _heard(path: Sequence[Said]) -> list[Said]:
-    """`path` without what a failing engine left: an empty answer, and the question that never got one."""
-    heard: list[Said] = []
-    for message in path[:-1]:
-        if message.role == "assistant" and not message.content.strip():
-            while heard and heard[-1].role == "user":
-                heard.pop()
-        elif message.role != "system":
-            heard.append(message)
-    return [*heard, path[-1]]
 
 
 def _answer(message: Said, lesson: Judged | None) -> ChatMessage:
@@ -276,12 +288,4 @@ def _merge(path: Sequence[Said], because: Sequence[Judged]) -> Lineage:
         tuple(sorted({vote for judged in because for vote in judged.votes})),
         tuple(sorted({review for judged in because for review in judged.reviews})),
         all(judged.is_let_in for judged in because),
-    )
-
-
-def _alternates(messages: Sequence[ChatMessage]) -> bool:
-    """System, then user and assistant in turn: what chat templates accept."""
-    roles = [message["role"] for message in messages[1:]]
-    return bool(roles) and all(
-        role == ("user" if position % 2 == 0 else "assistant") for position, role in enumerate(roles)
     )

@@ -25,6 +25,7 @@ SAID: Final = (
     "message_id", "conversation_id", "parent_id", "role", "content", "source", "created_at", "finish", "weight",
 )  # fmt: skip
 OPINION: Final = ("message_id", "voter", "vote", "ideal_answer", "voted_at", "address", "is_released")
+PREFERRED: Final = ("conversation_id", "voter", "chosen_at", "better_id", "worse_id")
 RULING: Final = ("message_id", "reviewer", "approved", "corrected_answer", "reviewed_at")
 """Columns, in the order of the rows' fields."""
 ROWS_AT_ONCE: Final = 50_000
@@ -81,6 +82,17 @@ class Opinion:
 
 
 @dataclass(frozen=True, slots=True)
+class Preferred:
+    """Which of two answers to one question a person found better."""
+
+    conversation_id: str
+    voter: str
+    chosen_at: datetime
+    better_id: str
+    worse_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ruling:
     """An operator's word on one answer."""
 
@@ -104,6 +116,8 @@ class Snapshot:
     """By message id; votes that were taken back are left out."""
     rulings: Mapping[str, Ruling]
     """By message id; the latest one counts."""
+    preferences: tuple[Preferred, ...] = ()
+    """Oldest first; none where it was taken before people were asked."""
     known_since: Mapping[str, datetime] = field(default_factory=dict)
     """When each person began their first conversation, of all that the record holds."""
 
@@ -118,11 +132,13 @@ def read_snapshot(folder: Path, *, unjudged: int = 0) -> Snapshot:
     if manifest is None or manifest.kind != "snapshot":
         raise InvalidInput("is not a finished snapshot", subject=str(folder), remedy="Take the snapshot again.")
     opinions = [_opinion(row) for row in _rows(folder / "feedback.parquet", OPINION)]
+    preferences = tuple(_preferences(folder / "preferences.parquet"))
     rulings = [_ruling(row) for row in _rows(folder / "reviews.parquet", RULING)]
     voted = sorted((o for o in opinions if o.vote != "none"), key=lambda o: (o.voted_at, o.voter))
     ruled = sorted(rulings, key=lambda r: (r.reviewed_at, r.reviewer))
     talks = [Talk(*row) for row in _rows(folder / "conversations.parquet", TALK)]
     names = _find_concerned(folder / MESSAGES, talks, voted, ruled)
+    names |= {preferred.conversation_id for preferred in preferences}
     if unjudged:
         others = [talk for talk in talks if talk.source == "chat" and talk.conversation_id not in names]
         newest = sorted(others, key=lambda talk: (talk.created_at, talk.conversation_id))[-unjudged:]
@@ -140,6 +156,7 @@ def read_snapshot(folder: Path, *, unjudged: int = 0) -> Snapshot:
         },
         opinions={name: tuple(own) for name, own in _by(voted, lambda opinion: opinion.message_id).items()},
         rulings={ruling.message_id: ruling for ruling in ruled},
+        preferences=preferences,
         known_since=_first_seen(talks),
     )
 
@@ -222,6 +239,11 @@ def _said(row: tuple[Any, ...]) -> Said:
 def _opinion(row: tuple[Any, ...]) -> Opinion:
     message_id, voter, vote, ideal_answer, *rest = row
     return Opinion(message_id, voter, vote, (ideal_answer or "").strip(), *rest)
+
+
+def _preferences(file: Path) -> Iterator[Preferred]:
+    if file.exists():
+        yield from (Preferred(*row) for row in _rows(file, PREFERRED))
 
 
 def _ruling(row: tuple[Any, ...]) -> Ruling:

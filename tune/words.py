@@ -34,6 +34,8 @@ class Word(StrEnum):
     """Enough people wrote the same in its place. For training only, never for examination."""
     LIKED = "like"
     REFUSED = "refused"
+    COMPARED = "comparison"
+    """Of pairs alone: somebody saw both answers and said which is better."""
     NONE = "none"
 
     @property
@@ -43,9 +45,10 @@ class Word(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Where two words contradict each other the higher one stands. The record keeps no blind comparison; one would
-        stand between what many wrote alike and a thumb."""
-        return 3 if self.is_operators else 2 if self is Word.AGREED else 1
+        """Where two words contradict each other the higher one stands. Who saw both answers said more than a thumb."""
+        if self.is_operators:
+            return 4
+        return {Word.AGREED: 3, Word.COMPARED: 2}.get(self, 1)
 
 
 class VoteRef(NamedTuple):

@@ -35,6 +35,7 @@ from collect.migrations.m023_escalations import ESCALATIONS
 from collect.migrations.m024_screens import SCREENS
 from collect.migrations.m025_tools import TOOLS
 from collect.migrations.m026_outcomes import OUTCOMES
+from collect.migrations.m027_preferences import PREFERENCES
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
@@ -72,6 +73,7 @@ MIGRATIONS: Final = (
     Migration("m024_screens", SCREENS),
     Migration("m025_tools", TOOLS),
     Migration("m026_outcomes", OUTCOMES),
+    Migration("m027_preferences", PREFERENCES),
 )
 """Oldest first. A released one is never edited."""
 

@@ -2,18 +2,29 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import gradio as gr
+from gradio.blocks import Block
 
 from nightschool.errors import NightschoolError
-from serve.chat.views import Place
+from serve.chat.views import ChatView, Place
 from serve.chat.words import plain
 
 Updates = dict[Any, Any]
 """Gradio's own shape: component -> new value."""
 Given = Mapping[Any, Any]
 """The same for what comes from the page."""
+
+
+class Below(Protocol):
+    """What stands below the talk and is drawn anew with it."""
+
+    def outputs(self) -> list[Block]: ...
+
+    def connect(self, place: list[gr.Textbox], quiet: dict[str, Any]) -> None: ...
+
+    async def draw(self, view: ChatView, /) -> Updates: ...
 
 
 def place_of(request: gr.Request, bot: str, conversation_id: str, shown: str) -> Place:

@@ -15,6 +15,7 @@ from collect.escalations import Escalation
 from serve.chat.given import Updates, place_of, told
 from serve.chat.handing_over import MAX_CONTACT_CHARS, HandingOver, Offer
 from serve.chat.views import ChatView, Look
+from serve.markup import without_template
 
 LOOK_S: Final = 5
 ASKED: Final = "<p>Our team gets this conversation as it stands, and answers by e-mail if you leave an address.</p>"
@@ -82,7 +83,7 @@ def draw_human(at: ChatHuman, offer: Offer) -> Updates:
 
 
 def draw_state(escalation: Escalation) -> str:
-    contact = html.escape(escalation.wish.contact)
+    contact = without_template(html.escape(escalation.wish.contact))
     if escalation.done_at:
         said = f"Our team has dealt with this {_moment(escalation.done_at)}."
     elif escalation.sent_at:

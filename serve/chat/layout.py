@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import gradio as gr
 
+from serve.chat.compare import ChatCompare, build_compare
 from serve.chat.handlers import REASONS
 from serve.chat.human import ChatHuman, build_card, build_human
 from serve.chat.side import ChatSide, build_side
@@ -55,13 +56,14 @@ class ChatLayout(NamedTuple):
     clock: gr.Timer
     human: ChatHuman
     solved: ChatSolved
+    compare: ChatCompare
 
 
 def build_chat(*, is_echo: bool) -> ChatLayout:
     """Call inside `gr.Blocks`."""
-    bot, conversation_id, shown, asked, edited, explained = (
+    bot, conversation_id, shown, asked, edited, explained, before = (
         gr.Textbox(visible="hidden", elem_id=f"ns-{name}", container=False)
-        for name in ("bot-name", "conversation", "shown", "asked", "edited", "explained")
+        for name in ("bot-name", "conversation", "shown", "asked", "edited", "explained", "before")
     )
     turn = gr.Button(visible="hidden", elem_id="ns-turn")
     branch = gr.Button(visible="hidden", elem_id="ns-fork")
@@ -76,6 +78,7 @@ def build_chat(*, is_echo: bool) -> ChatLayout:
             notice = gr.HTML(padding=False, visible=False, elem_id="ns-notice")
             chat = _chatbot()
             card = _reason_card(explained)
+            compare = build_compare(before)
             solved = build_solved()
             human_card = build_card()
             trouble = gr.HTML(padding=False, elem_id="ns-trouble")
@@ -109,6 +112,7 @@ def build_chat(*, is_echo: bool) -> ChatLayout:
         clock,
         human,
         solved,
+        compare,
     )
 
 

@@ -10,7 +10,7 @@ import html
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import gradio as gr
 from gradio.blocks import Block
@@ -19,8 +19,10 @@ from deploy.fates import Fates
 from nightschool.errors import NightschoolError
 from nightschool.records import Vote
 from serve.chat import scripts
+from serve.chat.compare import REMEMBER, CompareWires
+from serve.chat.comparing import Comparing
 from serve.chat.forgetting import Forgetting
-from serve.chat.given import Given, Updates, place_of, position_of, told
+from serve.chat.given import Below, Given, Updates, place_of, position_of, told
 from serve.chat.handing_over import HandingOver
 from serve.chat.handlers import ChatHandlers
 from serve.chat.human import HumanWires
@@ -65,20 +67,11 @@ def chat_blocks(parts: Parts) -> gr.Blocks:
         below: tuple[Below, ...] = (
             HumanWires(layout.human, handing, look=handlers.open),
             SolvedWires(layout.solved, outcomes, look=handlers.open),
+            CompareWires(layout.compare, Comparing(parts.store, pace=pace()), look=handlers.open),
         )
         _ChatWires(handlers, layout, below).connect(blocks, side)
     blocks.queue(max_size=256, default_concurrency_limit=64)
     return blocks
-
-
-class Below(Protocol):
-    """What stands below the talk and is drawn anew with it."""
-
-    def outputs(self) -> list[Block]: ...
-
-    def connect(self, place: list[gr.Textbox], quiet: dict[str, Any]) -> None: ...
-
-    async def draw(self, view: ChatView) -> Updates: ...
 
 
 class _ChatWires:
@@ -144,6 +137,7 @@ class _ChatWires:
         answer, buttons = [at.chat, at.conversation_id, at.trouble], [at.send, at.stop]
         for happened in (at.chat.example_select, at.chat.retry):
             happened(None, None, [at.asked, at.trouble, *buttons], js=scripts.BEGIN)
+        at.chat.retry(None, [at.shown], [at.compare.before], js=REMEMBER)
         leaving = [at.asked, at.edited, at.box, at.trouble, *buttons]
         sent = gr.on([at.box.submit, at.send.click], None, [at.box], leaving, js=scripts.SEND)
         asked = sent.then(self._ask, {*place, at.asked, at.edited, at.side.is_private}, answer, **answers)

@@ -10,7 +10,7 @@ from collect.holds import Hold
 from deploy.plan import Step
 from nightschool.records import Adapter, AdapterName, Cycle, CycleState, Event, Outcome
 from serve.console.handlers import AdapterRow
-from serve.markup import draw_markdown
+from serve.markup import draw_markdown, without_template
 
 STEPS: Final = tuple(step for step in Step if step not in {Step.BEGIN, Step.FINISHED})
 NOTHING: Final = "none"
@@ -20,7 +20,7 @@ METRICS: Final = {"perplexity": "Perplexity (lower is better)", "rouge_l": "ROUG
 
 def text(value: object) -> str:
     """`value` as inert HTML; `$` and `{` too, since Gradio's HTML component reads them as a template."""
-    return _without_template(html.escape(str(value)))
+    return without_template(html.escape(str(value)))
 
 
 def when(at: datetime | None) -> str:
@@ -117,7 +117,7 @@ def draw_figures(figures_json: str) -> str:
 
 def draw_report(markdown: str) -> str:
     """A report's words: they quote what people wrote and models answered, so nothing in them is alive."""
-    return _without_template(draw_markdown(markdown, css_class="ns-words"))
+    return without_template(draw_markdown(markdown, css_class="ns-words"))
 
 
 def draw_hold(hold: Hold | None) -> str:
@@ -178,7 +178,3 @@ def _figure(value: float | None) -> str:
     if value is None:
         return NOTHING
     return f"{value:,.0f}" if float(value).is_integer() and abs(value) >= 1 else f"{value:,.3f}"
-
-
-def _without_template(inert: str) -> str:
-    return inert.replace("$", "&#36;").replace("{", "&#123;")

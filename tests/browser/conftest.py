@@ -23,6 +23,7 @@ from collect.escalations import Escalation, escalation_of
 from collect.grounds import Grounds
 from collect.holds import find_hold
 from collect.outcomes import Said, outcome_of
+from collect.preferences import PreferenceCounts, count_preferences
 from collect.signals.found import catch_up
 from collect.signals.phrases import read_phrases
 from collect.snapshot import write_snapshot
@@ -40,6 +41,7 @@ from nightschool.records import (
     CycleState,
     Event,
     Feedback,
+    Finish,
     Message,
     Stage,
     new_id,
@@ -195,6 +197,12 @@ def outcome(site: Site) -> Callable[[Message], Said | None]:
 
 
 @pytest.fixture
+def compared(site: Site) -> Callable[[], PreferenceCounts]:
+    """What people found better with the bot `support`."""
+    return lambda: site.read(partial(count_preferences, bot=BOT))
+
+
+@pytest.fixture
 def taught(site: Site, tmp_path: Path) -> Callable[[], set[str]]:
     """Ids of the messages that a night of the bot `support` would be given now."""
 
@@ -316,10 +324,14 @@ def look_through(site: Site) -> Callable[[], None]:
 
 @pytest.fixture
 def engine_is(site: Site, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """How the engine does from now on: `dead` before its first word, `broken` after three, or `well`."""
+    """How the engine does from now on: `dead` before its first word, `broken` after three, `other` says
+    something else, or `well`."""
 
     def set_to(state: str) -> None:
         async def fail(request: ChatRequest) -> AsyncGenerator[Delta, None]:
+            if state == "other":
+                yield Delta("Another **answer** of ${1 + 1} `words`.", finish=Finish.STOP)
+                return
             if state == "broken":
                 yield Delta("It is in")
             raise EngineError("boom /secret", subject="base", remedy="See logs/engine.log.")

@@ -345,5 +345,6 @@ def test_people_take_their_chats_along_and_delete_all_of_them(page: Page, messag
         "conversations": [],
         "votes": [],
         "outcomes": [],
+        "comparisons": [],
         "escalations": [],
     }

@@ -65,7 +65,7 @@ def test_faults_are_named(tmp_path: Path, extra: str, expected: str) -> None:
 
 
 SWITCHES = (
-    "schedule.enabled", "knowledge.show_sources", "recipe.weighs_persons", "feedback.outcomes",
+    "schedule.enabled", "knowledge.show_sources", "recipe.weighs_persons", "feedback.outcomes", "feedback.comparisons",
 )  # fmt: skip
 
 

@@ -16,6 +16,15 @@ from .school import write_school
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TIME = pa.timestamp("us", tz="UTC")
+PREFERENCES = pa.schema(
+    [
+        ("conversation_id", pa.string()),
+        ("voter", pa.string()),
+        ("chosen_at", TIME),
+        ("better_id", pa.string()),
+        ("worse_id", pa.string()),
+    ]
+)
 SCHEMAS = {
     "conversations": pa.schema(
         [
@@ -75,6 +84,7 @@ class SnapshotBuilder:
 
     folder: Path
     rows: dict[str, list[dict[str, object]]] = field(default_factory=lambda: {name: [] for name in SCHEMAS})
+    preferences: list[dict[str, object]] = field(default_factory=list)
     minutes: int = 0
 
     def talk(
@@ -167,6 +177,19 @@ class SnapshotBuilder:
             }
         )
 
+    def prefer(self, better: str, worse: str, *, voter: str = "browser:v") -> None:
+        """Of two answers of a conversation."""
+        name = better.partition("/")[0]
+        self.preferences.append(
+            {
+                "conversation_id": name,
+                "voter": voter,
+                "chosen_at": self._now(),
+                "better_id": better,
+                "worse_id": worse,
+            }
+        )
+
     def review(self, message_id: str, *, approved: bool, corrected: str = "") -> None:
         self.rows["reviews"].append(
             {
@@ -184,6 +207,8 @@ class SnapshotBuilder:
         target.mkdir()
         for table, schema in SCHEMAS.items():
             pq.write_table(pa.Table.from_pylist(self.rows[table], schema=schema), target / f"{table}.parquet")
+        if self.preferences:
+            pq.write_table(pa.Table.from_pylist(self.preferences, schema=PREFERENCES), target / "preferences.parquet")
         publish(target, kind="snapshot", about={"taken_at": (START + timedelta(minutes=self.minutes)).isoformat()})
         return target
 

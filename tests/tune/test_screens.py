@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from tune.bounds import Bounds
-from tune.screens import Screen, Screened, screen_opinions
+from tune.screens import Screen, Screened, screen_opinions, screen_preferences
 from tune.snapshot import Snapshot, read_snapshot
+from tune.words import VoteRef
 
 from ..tables import read_table
 from .test_bounds import NOUNS
@@ -274,3 +275,23 @@ def test_what_is_stopped_is_counted_on_the_card_and_told_to_whoever_voted(record
     assert "| votes of a burst against what others say | 10 |" in (built.folder / "card.md").read_text()
     told = {row["reason"] for row in read_table(built.folder / "left_out.parquet") if row["voter"] == EVE}
     assert told == {Screen.BURST.value}
+
+
+def test_comparisons_are_bounded_by_the_day_as_votes_are(record: Any) -> None:
+    for number in range(4):
+        question, older = record.talk(f"c{number}", f"Question {number}?", "Never.", owner="browser:a")
+        newer = record.say(f"c{number}", "Within 30 days.", role="assistant", parent=question)
+        record.prefer(newer, older, voter="browser:a")
+    snapshot, bounds = read_snapshot(record.write()), Bounds(votes_a_day=3)
+    kept = screen_preferences(snapshot, bounds, screen_opinions(snapshot, bounds))
+    assert [preferred.conversation_id for preferred in kept] == ["c0", "c1", "c2"]
+
+
+def test_nothing_is_compared_by_whom_a_screen_stopped_for_what_they_say(record: Any) -> None:
+    question, older = record.talk("c", "Refund?", "Never.", owner="browser:a")
+    newer = record.say("c", "Within 30 days.", role="assistant", parent=question)
+    record.prefer(newer, older, voter="browser:liar")
+    snapshot, bounds = read_snapshot(record.write()), Bounds()
+    for why, kept in ((Screen.CONTRADICTION, ()), (Screen.PERSON_DAY, snapshot.preferences)):
+        screened = Screened({}, {VoteRef("elsewhere", "browser:liar"): why}, 0)
+        assert screen_preferences(snapshot, bounds, screened) == kept

@@ -370,3 +370,52 @@ def test_a_disliked_verified_answer_is_no_worse_answer_to_learn_from(record: Any
     record.vote(served, "down", ideal="20 days.")
     selection = select_rows(read_snapshot(record.write()), system_prompt=PROMPT, with_unanswered=True)
     assert (selection.lessons, selection.pairs, selection.rated, selection.unanswered) == ((), (), (), ())
+
+
+def two_answers(record: Any, *, owner: str = "browser:a") -> tuple[str, str]:
+    question, older = record.talk("c", "Refund?", "Never.", owner=owner)
+    return older, record.say("c", "Within 30 days.", role="assistant", parent=question)
+
+
+def compared(record: Any) -> list[tuple[str, str]]:
+    return [(pair.chosen, pair.rejected) for pair in select(record).pairs]
+
+
+def test_who_saw_both_answers_makes_a_pair_of_them_and_a_retry_alone_makes_none(record: Any) -> None:
+    older, newer = two_answers(record)
+    record.prefer(newer, older, voter="browser:a")
+    selected = select(record)
+    (pair,) = selected.pairs
+    assert (pair.chosen, pair.rejected) == ("Within 30 days.", "Never.")
+    assert pair.lineage.votes == ((newer, "browser:a"),)
+    assert not pair.lineage.is_let_in
+    # To be the better one of two is no reason to be imitated.
+    assert learnt(selected) == []
+
+
+def test_two_who_contradict_each_other_make_no_pair(record: Any) -> None:
+    older, newer = two_answers(record)
+    record.prefer(newer, older, voter="browser:a")
+    record.prefer(older, newer, voter="browser:b")
+    assert compared(record) == []
+
+
+def test_a_comparison_stands_above_a_thumb(record: Any) -> None:
+    older, newer = two_answers(record)
+    record.vote(newer, "up", voter="browser:b")
+    record.prefer(older, newer)
+    assert compared(record) == [("Never.", "Within 30 days.")]
+
+
+def test_a_comparison_stands_below_an_operator(record: Any) -> None:
+    older, newer = two_answers(record)
+    record.prefer(older, newer)
+    record.review(newer, approved=True)
+    assert compared(record) == [("Within 30 days.", "Never.")]
+
+
+def test_what_was_voted_down_or_turned_down_is_no_better_answer(record: Any) -> None:
+    older, newer = two_answers(record)
+    record.prefer(older, newer)
+    record.vote(older, "down", voter="browser:b")
+    assert compared(record) == []

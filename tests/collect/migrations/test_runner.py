@@ -45,6 +45,7 @@ RELEASED = {
     "m024_screens": "d8af5c883a667b23",
     "m025_tools": "9e8a4e9cf58dbbb0",
     "m026_outcomes": "fd7ae37a313f99d4",
+    "m027_preferences": "acd809a093697158",
 }
 
 

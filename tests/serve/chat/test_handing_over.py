@@ -120,6 +120,12 @@ async def test_the_button_stands_out_where_the_bot_points_to_the_team(parts: Par
     assert not hands_over("")
 
 
+async def test_an_address_is_shown_letter_for_letter_and_is_no_template(parts: Parts, handing: HandingOver) -> None:
+    place = await ask(handlers_of(parts), ANNA, "Where?")
+    sent = await handing.hand_over(place, await handlers_of(parts).open(place), "${x}&{{y}}@b.c")
+    assert "They answer to &#36;&#123;x}&amp;&#123;&#123;y}}@b.c." in draw_state(sent)
+
+
 @pytest.mark.parametrize(
     "address", ["ada", "ada@", "@x", "a b@c.de", "a@b,c@d", "a@b\nBcc: x@y", "<a@b>", "a@" + "b" * 253]
 )

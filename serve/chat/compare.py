@@ -1,0 +1,104 @@
+"""The card that asks after a retry which of two answers is better. Lays out and wires; what happens is
+`serve.chat.comparing`'s.
+
+`before` remembers for which answer another one was asked, from the click until the card was shown and answered.
+"""
+
+import html
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, NamedTuple
+
+import gradio as gr
+from gradio.blocks import Block
+
+from collect.preferences import Choice
+from serve.chat.comparing import Compared, Comparing
+from serve.chat.given import Updates, place_of, told
+from serve.chat.views import ChatView, Look
+from serve.markup import draw_markdown, without_template
+
+NAMES: Final = {
+    Choice.LEFT: "A is better",
+    Choice.RIGHT: "B is better",
+    Choice.SAME: "About the same",
+    Choice.BOTH_BAD: "Both are bad",
+}
+REMEMBER: Final = "(shown) => shown.trim().split(' ').at(-1) ?? ''"
+WHERE_RETRIED: Final = """(bot, conversation, shown, before) => {
+  const newest = shown.trim().split(' ').at(-1);
+  if (!before || !newest || newest === '-' || newest === before) throw new Error('nothing to compare');
+  return [bot, conversation, shown, before];
+}"""
+"""What is thrown ends the event: a page that shows no second answer asks the server for nothing."""
+
+
+class ChatCompare(NamedTuple):
+    before: gr.Textbox
+    card: gr.Column
+    answers: gr.HTML
+    buttons: dict[Choice, gr.Button]
+    close: gr.Button
+
+
+def build_compare(before: gr.Textbox) -> ChatCompare:
+    """Call inside `gr.Blocks`; `before` is a hidden field that stands outside of what is shown and hidden."""
+    with gr.Column(visible=False, elem_id="ns-compare", elem_classes="ns-asking") as card:
+        gr.HTML('<h2 class="ns-card-title">Which answer is better?</h2>', padding=False)
+        answers = gr.HTML(padding=False, elem_id="ns-compared")
+        with gr.Row(elem_classes="ns-card-buttons"):
+            buttons = {choice: gr.Button(name, size="sm", min_width=0) for choice, name in NAMES.items()}
+            close = gr.Button("Not now", size="sm", min_width=0, elem_classes="ns-quiet")
+    return ChatCompare(before, card, answers, buttons, close)
+
+
+def draw_compared(compared: Compared) -> str:
+    """Both answers, with nothing alive in them, and not who gave them."""
+    shown = (
+        f'<section aria-label="Answer {name}"><h3>{html.escape(name)}</h3>'
+        f"{without_template(draw_markdown(answer.content, css_class='ns-answer'))}</section>"
+        for name, answer in zip("AB", compared.sides, strict=True)
+    )
+    return f'<div class="ns-compared">{"".join(shown)}</div>'
+
+
+class CompareWires:
+    """Adapters between the card's events and what they are about."""
+
+    def __init__(self, at: ChatCompare, comparing: Comparing, *, look: Look) -> None:
+        self._at = at
+        self._comparing = comparing
+        self._look = look
+
+    def outputs(self) -> list[Block]:
+        return [self._at.card]
+
+    def connect(self, place: list[gr.Textbox], quiet: dict[str, Any]) -> None:
+        at, given = self._at, [*place, self._at.before]
+        shown = place[-1]
+        shown.change(self._offer, given, [at.card, at.answers], js=WHERE_RETRIED, **quiet)
+        for choice, button in at.buttons.items():
+            button.click(self._chooser(choice), given, [at.card, at.before], **quiet)
+        at.close.click(lambda: (gr.update(visible=False), ""), None, [at.card, at.before], **quiet)
+
+    async def draw(self, _: ChatView) -> Updates:
+        """Closed, until the page says that it shows an answer that was asked for in place of another."""
+        return {self._at.card: gr.update(visible=False)}
+
+    async def _offer(self, bot: str, conversation_id: str, shown: str, before: str, request: gr.Request) -> Updates:
+        with told():
+            view = await self._look(place_of(request, bot, conversation_id, shown))
+            found = await self._comparing.look(view, before)
+        drawn = draw_compared(found) if found else ""
+        return {self._at.card: gr.update(visible=found is not None), self._at.answers: drawn}
+
+    def _chooser(self, choice: Choice) -> Callable[..., Awaitable[Updates]]:
+        at = self._at
+
+        async def choose(bot: str, conversation_id: str, shown: str, before: str, request: gr.Request) -> Updates:
+            place = place_of(request, bot, conversation_id, shown)
+            with told():
+                await self._comparing.choose(place, await self._look(place), before, choice)
+            gr.Info("Thank you. It is kept beside both answers.", title="Comparison saved", duration=4)
+            return {at.card: gr.update(visible=False), at.before: ""}
+
+        return choose
