@@ -9,6 +9,7 @@ from collect.calls import CallPath, keep_paths
 from collect.grounds import NO_GROUNDS, Grounds, keep_grounds
 from collect.lookup import find_rows
 from collect.store import Cursor
+from collect.stored_completions import Listing, keep_listing
 from nightschool.errors import InvalidInput, NightschoolError, NotAllowed, NotFound
 from nightschool.records import BotName, Conversation, Finish, Message, Role, Source
 
@@ -87,6 +88,8 @@ class Told:
     grounds: Grounds = NO_GROUNDS
     paths: Sequence[CallPath] = ()
     """Of an API call: where it can be found again."""
+    listing: Listing | None = None
+    """Where its caller asked for that."""
 
 
 def record_turn(
@@ -96,13 +99,14 @@ def record_turn(
     messages: Sequence[Message],
     grounds: Grounds = NO_GROUNDS,
     paths: Sequence[CallPath] = (),
+    listing: Listing | None = None,
 ) -> None:
     """Keep a turn, and what its answer stood on; keeping it twice is keeping it once.
 
     Raises NotAllowed where the conversation is somebody else's, InvalidInput where a message or its parent is of
     another one.
     """
-    [refusal] = record_turns(cursor, [Told(conversation, messages, grounds, paths)])
+    [refusal] = record_turns(cursor, [Told(conversation, messages, grounds, paths, listing)])
     if refusal is not None:
         raise refusal
 
@@ -115,6 +119,7 @@ def record_turns(cursor: Cursor, turns: Sequence[Told]) -> list[NightschoolError
     added: list[Message] = []
     grounds: list[Grounds] = []
     paths: list[CallPath] = []
+    listings: list[Listing] = []
     outcomes: list[NightschoolError | None] = []
     for turn in turns:
         name = turn.conversation.conversation_id
@@ -135,12 +140,15 @@ def record_turns(cursor: Cursor, turns: Sequence[Told]) -> list[NightschoolError
             paths.extend(path for path in turn.paths if path.message_id in ids)
             added.extend(fresh)
             grounds.append(turn.grounds)
+            listings += [turn.listing] if turn.listing is not None else []
     if begun:
         cursor.execute(ADD_CONVERSATIONS, {name: [getattr(one, name) for one in begun] for name in CONVERSATION_FIELDS})
     if added:
         cursor.execute(ADD_MESSAGES, {name: [getattr(message, name) for message in added] for name in MESSAGE_FIELDS})
         keep_grounds(cursor, grounds)
         keep_paths(cursor, paths)
+    for listing in listings:
+        keep_listing(cursor, listing)
     return outcomes
 
 

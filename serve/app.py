@@ -48,6 +48,7 @@ from serve.api.health import health_router
 from serve.api.legacy import legacy_router
 from serve.api.models import models_router
 from serve.api.operations import operations_router
+from serve.api.stored_completions import stored_completions_router
 from serve.audited import follow_passwords
 from serve.backups import Backups, backups_folder
 from serve.budget import Fit, fit
@@ -246,6 +247,7 @@ def build_app(parts: Parts) -> FastAPI:
         health_router,
         models_router,
         completions_router,
+        stored_completions_router,
         feedback_router,
         files_router,
         fine_tuning_router,

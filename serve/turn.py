@@ -1,7 +1,9 @@
 """A question that is ready to be answered, whoever asked it. Does not know how it is answered (`serve.turns`)."""
 
+import json
 from dataclasses import dataclass
 
+from collect.stored_completions import Listing
 from collect.verified.pairs import Hit
 from deploy.rollout import Route
 from nightschool.engine import PLAIN, Wishes
@@ -29,3 +31,10 @@ class Turn:
     path: str = ""
     """Of an API call, by which the next one finds it."""
     metadata_json: str = ""
+    stored_as: str = ""
+    """The model's name under which its caller has it listed; empty: it is not."""
+
+    @property
+    def listing(self) -> Listing | None:
+        metadata = json.loads(self.metadata_json) if self.metadata_json else {}
+        return Listing(self.answer_id, self.stored_as, metadata) if self.stored_as else None

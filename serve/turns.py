@@ -120,6 +120,7 @@ class Turns:
         wishes: Wishes = PLAIN,
         route: Route | None = None,
         metadata_json: str = "",
+        stored_as: str = "",
         is_alone: bool = True,
     ) -> Turn:
         """A turn whose history the caller sent along; what of that is recorded is not recorded again (`serve.calls`).
@@ -142,6 +143,7 @@ class Turns:
             route=route,
             path=call.path,
             metadata_json=metadata_json,
+            stored_as=stored_as,
         )
         return await self._verified(bot, turn)
 
@@ -240,7 +242,7 @@ class Turns:
         answer = self._draft_answer(turn, answering, source=Source.VERIFIED)
         messages, paths = (*turn.asked, answer), paths_of(turn.path, answer)
         keep = partial(record_verified_turn, conversation=turn.conversation, messages=messages, hit=hit, paths=paths)
-        await self._store.write(keep)
+        await self._store.write(partial(keep, listing=turn.listing))
         self._metrics.quoted(answer)
         return answering.last_delta
 
@@ -266,7 +268,7 @@ class Turns:
             base_model=self._base_model,
         )
         grounds = Grounds(turn.prompt.system, turn.prompt.found.passages)
-        told = Told(turn.conversation, (*turn.asked, answer), grounds, paths_of(turn.path, answer))
+        told = Told(turn.conversation, (*turn.asked, answer), grounds, paths_of(turn.path, answer), turn.listing)
         await self._store.write_row(conversations.record_turns, told)
         self._metrics.answered(route.name, answer)
 

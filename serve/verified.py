@@ -7,6 +7,7 @@ answer as the bot gives it. Does not know how near is near enough (`collect.veri
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+from collect.stored_completions import StoredCompletion
 from collect.verified.pairs import Hit
 from nightschool.records import AdapterName, BotName, Message, Sampling, Source
 
@@ -32,7 +33,7 @@ def may_be_verified(asked: Sequence[Message], sampling: Sampling, *, usual: Samp
     )
 
 
-def answered_by(answer: Message) -> str:
+def answered_by(answer: Message | StoredCompletion) -> str:
     """`support@3`, or `support@verified`."""
     if answer.source is Source.VERIFIED:
         return f"{answer.bot}@{VERIFIED}"

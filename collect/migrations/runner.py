@@ -36,6 +36,7 @@ from collect.migrations.m024_screens import SCREENS
 from collect.migrations.m025_tools import TOOLS
 from collect.migrations.m026_outcomes import OUTCOMES
 from collect.migrations.m027_preferences import PREFERENCES
+from collect.migrations.m028_stored_completions import STORED_COMPLETIONS
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
@@ -74,6 +75,7 @@ MIGRATIONS: Final = (
     Migration("m025_tools", TOOLS),
     Migration("m026_outcomes", OUTCOMES),
     Migration("m027_preferences", PREFERENCES),
+    Migration("m028_stored_completions", STORED_COMPLETIONS),
 )
 """Oldest first. A released one is never edited."""
 

@@ -14,6 +14,7 @@ from collect.calls import CallPath
 from collect.conversations import record_turn
 from collect.events import append_event
 from collect.store import Cursor
+from collect.stored_completions import Listing
 from collect.verified.pairs import Hit
 from nightschool.errors import InvalidInput, NotFound
 from nightschool.records import BotName, Conversation, Event, Feedback, Message, Vote, new_id
@@ -52,9 +53,10 @@ def record_verified_turn(
     messages: Sequence[Message],
     hit: Hit,
     paths: Sequence[CallPath] = (),
+    listing: Listing | None = None,
 ) -> None:
     """Keep a turn whose answer, the last message, is a copy of `hit`."""
-    record_turn(cursor, conversation=conversation, messages=messages, paths=paths)
+    record_turn(cursor, conversation=conversation, messages=messages, paths=paths, listing=listing)
     answer = messages[-1]
     kept = {"message_id": answer.message_id, "bot": answer.bot, "from_id": hit.pair.message_id, "score": hit.score}
     cursor.execute(KEEP, kept)

@@ -89,6 +89,7 @@ async def _begin(parts: Parts, body: ChatBody, caller: Caller, wishes: Wishes) -
         wishes=wishes,
         route=route,
         metadata_json=body.metadata_json,
+        stored_as=body.model if body.store else "",
         is_alone=(body.n or 1) == 1,
     )
     return await parts.turns.pin(turn)

@@ -50,7 +50,7 @@ def files_router(parts: Parts) -> APIRouter:
             purpose=purpose,
             after=after,
             limit=page_limit(limit, largest=MAX_PAGE),
-            is_newest_first=_is_newest_first(order),
+            is_newest_first=is_newest_first(order),
         )
         cards = [file_card(file) for file in page.files]
         return {
@@ -85,7 +85,8 @@ def page_limit(text: str, *, largest: int) -> int:
     raise BadParameter(f"must be a number from 1 to {largest}", param="limit", openai_code="invalid_value")
 
 
-def _is_newest_first(order: str) -> bool:
+def is_newest_first(order: str) -> bool:
+    """Raises BadParameter for what is no order."""
     if order not in {"asc", "desc"}:
         raise BadParameter("must be asc or desc", param="order", openai_code="invalid_value")
     return order == "desc"

@@ -44,7 +44,7 @@ def fine_tuning_router(parts: Parts) -> APIRouter:
     async def list_all(
         request: Request, after: str | None = None, limit: str = "20", caller: Caller = Depends(authorise)
     ) -> dict[str, Any]:
-        wanted = _metadata_of(request)
+        wanted = metadata_of(request)
         found = await parts.store.read(partial(jobs.list_jobs, owner=caller.owner))
         fitting = [job for job in found if wanted.items() <= job.order.metadata.items()]
         return page_of([card(job) for job in fitting], after=after, limit=limit)
@@ -175,7 +175,7 @@ def page_of(cards: Sequence[dict[str, Any]], *, after: str | None, limit: str) -
     }
 
 
-def _metadata_of(request: Request) -> dict[str, str]:
+def metadata_of(request: Request) -> dict[str, str]:
     """`metadata[key]=value` of a query."""
     return {
         name[len("metadata[") : -1]: value

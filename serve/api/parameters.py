@@ -33,7 +33,6 @@ IGNORED: Final = frozenset(
         "prompt_cache_retention",
         "safety_identifier",
         "service_tier",
-        "store",
         "user",
     }
 )
@@ -163,6 +162,9 @@ class ChatBody(WishedBody):
     stream: bool | None = None
     """Pieces as server-sent events, as they come."""
     stream_options: StreamOptions | None = None
+
+    store: bool | None = None
+    """Whether the answer is listed at GET /v1/chat/completions; it is recorded in any case."""
 
     @property
     def wants_usage(self) -> bool:

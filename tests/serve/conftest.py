@@ -57,6 +57,7 @@ from serve.api.health import health_router
 from serve.api.legacy import legacy_router
 from serve.api.models import models_router
 from serve.api.operations import operations_router
+from serve.api.stored_completions import stored_completions_router
 from serve.backups import Backups
 from serve.documents import OperatorsDocuments
 from serve.files import CallersFiles
@@ -252,6 +253,7 @@ def _app_of(parts: Parts) -> FastAPI:
         health_router,
         models_router,
         completions_router,
+        stored_completions_router,
         feedback_router,
         files_router,
         fine_tuning_router,

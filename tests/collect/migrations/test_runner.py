@@ -46,6 +46,7 @@ RELEASED = {
     "m025_tools": "9e8a4e9cf58dbbb0",
     "m026_outcomes": "fd7ae37a313f99d4",
     "m027_preferences": "acd809a093697158",
+    "m028_stored_completions": "6ebe0868337f7683",
 }
 
 
