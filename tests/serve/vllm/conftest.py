@@ -119,6 +119,7 @@ def _save_base(folder: Path) -> None:
             spread = 1.0 if "embed" in name else (2.0 if "lm_head" in name else 1.0) / weight.shape[1] ** 0.5
             torch.nn.init.normal_(weight, std=spread)
     # Rounded first, so that the fp32 reference and a bf16 engine start from the same weights.
+    model.generation_config.eos_token_id = [256, fast.convert_tokens_to_ids(MARKERS[1])]
     model.bfloat16().save_pretrained(folder)
     fast.save_pretrained(folder)
 
