@@ -6,6 +6,10 @@ from nightschool.section import Section
 
 
 class FeedbackPart(Section):
+    votes: bool = True
+    """Whether people vote on answers, on the page and by the API. What was voted before may be taken back."""
+    comments: bool = True
+    """Whether they write what was wrong and what the answer should have been."""
     outcomes: bool = True
     """Whether the chat page asks whether a conversation solved it."""
     comparisons: bool = True

@@ -112,7 +112,7 @@ async def open_parts(
             engine=engine,
             rollout=rollout,
             turns=turns,
-            votes=_votes(settings, store, secrets, metrics=metrics, now=now),
+            votes=_votes(settings, store, shelf, secrets, metrics=metrics, now=now),
             verified=verified,
             nights=nights,
             eraser=eraser,
@@ -173,10 +173,16 @@ def _callers_files(settings: Settings, store: Store, *, base_model: str, now: Ca
 
 
 def _votes(
-    settings: Settings, store: Store, secrets: Secrets, *, metrics: Metrics, now: Callable[[], datetime]
+    settings: Settings,
+    store: Store,
+    shelf: BotShelf,
+    secrets: Secrets,
+    *,
+    metrics: Metrics,
+    now: Callable[[], datetime],
 ) -> Votes:
     pace = Pace(settings.server.requests_per_minute)
-    return Votes(store, metrics=metrics, pace=pace, secret=secrets.cookie_key, now=now)
+    return Votes(store, shelf, metrics=metrics, pace=pace, secret=secrets.cookie_key, now=now)
 
 
 def _rollout(settings: Settings, store: Store, engine: Engine, *, bots: int, now: Callable[[], datetime]) -> Rollout:

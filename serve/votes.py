@@ -7,14 +7,15 @@ operator on any. Does not know HTTP or Gradio.
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from collect import conversations, feedback
 from collect.feedback import Opinion, Said
 from collect.store import Store
-from nightschool.errors import InvalidInput, NotFound
+from nightschool.bots import Bot, BotShelf
+from nightschool.errors import InvalidInput, NotAllowed, NotFound
 from nightschool.owners import address_behind, belongs_to
-from nightschool.records import Feedback, utc_now
+from nightschool.records import BotName, Feedback, Vote, utc_now
 from serve.metrics import Metrics
 from serve.pace import Pace
 
@@ -25,14 +26,29 @@ MAX_REASONS: Final = 10
 MAX_REASON_CHARS: Final = 200
 
 
+class _Voter(NamedTuple):
+    """Who votes, and on whose answer."""
+
+    name: str
+    bot: BotName
+
+
 class Votes:
     """Takes and shows votes. `pace` is a budget of its own beside that for answers."""
 
     def __init__(
-        self, store: Store, *, metrics: Metrics, pace: Pace, secret: str, now: Callable[[], datetime] = utc_now
+        self,
+        store: Store,
+        shelf: BotShelf,
+        *,
+        metrics: Metrics,
+        pace: Pace,
+        secret: str,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         """`secret` is the key by which an address is hashed."""
         self._store = store
+        self._shelf = shelf
         self._metrics = metrics
         self._pace = pace
         self._secret = secret
@@ -44,11 +60,14 @@ class Votes:
         """The stored row, once it is durable; an opinion that stands already counts once. Of the `address` that it
         came from only a hash is kept.
 
-        Raises NotFound (also for somebody else's answer), InvalidInput, TooManyRequests.
+        Raises NotFound (also for somebody else's answer), InvalidInput, NotAllowed where the bot's file takes no such
+        word, TooManyRequests.
         """
         _check(opinion)
         self._pace.spend(owner)
-        voter = await self._voter(message_id, owner=owner, is_operator=is_operator)
+        voter, bot = await self._voter(message_id, owner=owner, is_operator=is_operator)
+        if file := self._shelf.bots.get(bot):
+            _check_taken(opinion, file)
         came_from = address_behind(address, secret=self._secret)
         said = Said(message_id, voter, opinion, self._now(), came_from)
         heard = await self._store.write_row(feedback.record_opinions, said)
@@ -58,7 +77,7 @@ class Votes:
 
     async def read(self, message_id: str, *, owner: str, is_operator: bool = False) -> Feedback:
         """The owner's own opinion. Raises NotFound where there is none or the answer is somebody else's."""
-        voter = await self._voter(message_id, owner=owner, is_operator=is_operator)
+        voter, _ = await self._voter(message_id, owner=owner, is_operator=is_operator)
         found = await self._store.read(partial(feedback.feedback_of, message_id=message_id, voter=voter))
         if found is None:
             raise NotFound("has no feedback", subject=message_id, remedy="POST /v1/feedback gives some.")
@@ -68,8 +87,8 @@ class Votes:
         """The owner's opinions by message id."""
         return await self._store.read(partial(feedback.feedback_in, conversation_id=conversation_id, voter=owner))
 
-    async def _voter(self, message_id: str, *, owner: str, is_operator: bool) -> str:
-        """Who votes: whoever asked, which behind a key may be a person; an operator on what others asked."""
+    async def _voter(self, message_id: str, *, owner: str, is_operator: bool) -> _Voter:
+        """Whoever asked, which behind a key may be a person; an operator on what others asked."""
         missing = NotFound(
             "is not an answer you asked for",
             subject=repr(message_id),
@@ -84,10 +103,24 @@ class Votes:
         except NotFound:
             raise missing from None
         if belongs_to(conversation.owner, owner):
-            return conversation.owner
+            return _Voter(conversation.owner, message.bot)
         if not is_operator:
             raise missing
-        return owner
+        return _Voter(owner, message.bot)
+
+
+def _check_taken(opinion: Opinion, bot: Bot) -> None:
+    """Raises NotAllowed, which names the switch of the bot's file. What was said before may be taken back."""
+    said = {"comment": opinion.comment, "ideal_answer": opinion.ideal_answer}
+    if not bot.feedback.votes and (opinion.vote in {Vote.UP, Vote.DOWN} or opinion.reasons or any(said.values())):
+        raise _switched_off("takes no votes", bot, switch="votes", param="vote")
+    for param, text in said.items():
+        if text and not bot.feedback.comments:
+            raise _switched_off("takes no comments", bot, switch="comments", param=param)
+
+
+def _switched_off(problem: str, bot: Bot, *, switch: str, param: str) -> NotAllowed:
+    return NotAllowed(problem, subject=bot.name, remedy=f"feedback.{switch} is off in the bot's file.", param=param)
 
 
 def _check(opinion: Opinion) -> None:

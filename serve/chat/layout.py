@@ -5,7 +5,7 @@ stands in hidden fields, so that it survives a restart of the server, which forg
 of what is shown and hidden: a panel that opens a second time would show its hidden fields too.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -155,10 +155,9 @@ def _reason_card(explained: gr.Textbox) -> ReasonCard:
         reasons = gr.CheckboxGroup(
             [(word.capitalize(), word) for word in REASONS], label="Reasons", show_label=False, elem_id="ns-reasons"
         )
-        comment = gr.Textbox(label="Anything to add?", lines=1, max_lines=4, max_length=20_000)
-        ideal_answer = gr.Textbox(
-            label="What would have been the ideal answer?", lines=2, max_lines=8, max_length=20_000
-        )
+        own_words: dict[str, Any] = {"max_length": 20_000, "elem_classes": "ns-own-words"}
+        comment = gr.Textbox(label="Anything to add?", lines=1, max_lines=4, **own_words)
+        ideal_answer = gr.Textbox(label="What would have been the ideal answer?", lines=2, max_lines=8, **own_words)
         with gr.Row(elem_classes="ns-card-buttons"):
             close = gr.Button("Not now", size="sm", min_width=0)
             save = gr.Button("Send feedback", variant="primary", size="sm", min_width=0, elem_id="ns-save")

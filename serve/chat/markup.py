@@ -102,8 +102,12 @@ def _arrow(sign: str, to: str, name: str) -> str:
 
 
 def draw_title(bot: Bot) -> str:
+    """And marks for the style sheet: what a bot's file switches off is not shown."""
     about = f'<p class="ns-about">{html.escape(bot.description)}</p>' if bot.description else ""
-    return f'<h1>{html.escape(bot.title)} <span class="ns-chip">AI assistant</span></h1>{about}'
+    switches = {"ns-no-votes": bot.feedback.votes, "ns-no-comments": bot.feedback.comments}
+    off = " ".join(name for name, is_on in switches.items() if not is_on)
+    marks = f'<span class="{off}" hidden></span>' if off else ""
+    return f'<h1>{html.escape(bot.title)} <span class="ns-chip">AI assistant</span></h1>{about}{marks}'
 
 
 def greeting(bot: Bot) -> str:

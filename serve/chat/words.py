@@ -6,7 +6,16 @@ An operator reads the error itself in the log and the console; a visitor has no 
 import html
 from typing import Final
 
-from nightschool.errors import Busy, ContextTooLong, EngineError, InvalidInput, NotFound, TooManyRequests, Unavailable
+from nightschool.errors import (
+    Busy,
+    ContextTooLong,
+    EngineError,
+    InvalidInput,
+    NotAllowed,
+    NotFound,
+    TooManyRequests,
+    Unavailable,
+)
 
 UNKNOWN: Final = "That did not work. Try again in a moment."
 
@@ -24,6 +33,8 @@ def plain(error: Exception) -> str:
             return "This is no e-mail address. Write it as name@example.com, or leave it out."
         case InvalidInput():
             return "This cannot be sent as it is. Shorten it or write it in other words."
+        case NotAllowed():
+            return "This is not offered here."
         case NotFound():
             return "This is not here any more. Reload the page."
         case EngineError():

@@ -203,6 +203,21 @@ def compared(site: Site) -> Callable[[], PreferenceCounts]:
 
 
 @pytest.fixture
+def switch_off(site: Site) -> Iterator[Callable[..., None]]:
+    """Have the bot `reviewer` take no such words, for the length of the test."""
+    file = site.parts.settings.bots / "reviewer.toml"
+    order = file.read_text()
+
+    def switch(*names: str) -> None:
+        file.write_text("\n".join([order, "[feedback]", *(f"{name} = false" for name in names), ""]))
+        site.parts.shelf.look()
+
+    yield switch
+    file.write_text(order)
+    site.parts.shelf.look()
+
+
+@pytest.fixture
 def taught(site: Site, tmp_path: Path) -> Callable[[], set[str]]:
     """Ids of the messages that a night of the bot `support` would be given now."""
 

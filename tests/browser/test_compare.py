@@ -1,4 +1,4 @@
-"""After a retry the page asks which answer is better, and never in the way of the next question."""
+"""After a retry the page asks which answer is better, never in the way of the next question; bots may ask for less."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from collect.preferences import PreferenceCounts
 
-from .test_chat_page import OVERFLOW, Messages, ask_and_wait, is_soon
+from .test_chat_page import OVERFLOW, Messages, ask_and_wait, is_soon, open_reviewer
 
 # What Gradio's own threads warn of (pandas, event loops left to the collector) is not ours to mend.
 pytestmark = [
@@ -44,3 +44,21 @@ def test_two_answers_are_compared_by_keys_after_a_retry(
     ask_and_wait(page, "And when?")
     expect(card).to_be_hidden()
     assert len([message for message in messages(page) if message.role == "assistant"]) == 4
+
+
+def test_a_bot_that_takes_no_votes_or_comments_shows_none_to_give(page: Page, switch_off: Callable[..., None]) -> None:
+    open_reviewer(page)
+    ask_and_wait(page, "def add(a, b): return a - b")
+    page.get_by_role("button", name="Dislike", exact=True).click()
+    expect(page.get_by_label("Anything to add?")).to_be_visible()
+    switch_off("comments")
+    page.reload()
+    page.get_by_role("button", name="Disliked").click()
+    page.get_by_role("button", name="Dislike", exact=True).click()
+    expect(page.get_by_role("button", name="Send feedback")).to_be_visible()
+    expect(page.get_by_label("Anything to add?")).to_be_hidden()
+    switch_off("votes", "comments")
+    page.reload()
+    expect(page.get_by_role("button", name="Retry")).to_be_visible()
+    expect(page.get_by_role("button", name="Disliked")).to_have_count(0)
+    expect(page.get_by_role("button", name="Like", exact=True)).to_have_count(0)

@@ -65,7 +65,8 @@ def test_faults_are_named(tmp_path: Path, extra: str, expected: str) -> None:
 
 
 SWITCHES = (
-    "schedule.enabled", "knowledge.show_sources", "recipe.weighs_persons", "feedback.outcomes", "feedback.comparisons",
+    "schedule.enabled", "knowledge.show_sources", "recipe.weighs_persons", "feedback.votes", "feedback.comments",
+    "feedback.outcomes", "feedback.comparisons",
 )  # fmt: skip
 
 

@@ -311,7 +311,7 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
                 engine=engine,
                 rollout=rollout,
                 turns=turns,
-                votes=Votes(store, metrics=metrics, pace=Pace(settings.server.requests_per_minute), secret="s"),
+                votes=Votes(store, shelf, metrics=metrics, pace=Pace(settings.server.requests_per_minute), secret="s"),
                 verified=verified,
                 nights=nights,
                 eraser=Eraser(

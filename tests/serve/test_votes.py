@@ -3,7 +3,7 @@ from contextlib import aclosing
 
 import pytest
 
-from nightschool.errors import InvalidInput, NotFound
+from nightschool.errors import InvalidInput, NotAllowed, NotFound
 from nightschool.records import Feedback, Vote
 from serve.parts import Parts
 from serve.turns import Turn
@@ -84,3 +84,24 @@ async def test_the_votes_of_a_conversation_are_ones_own(parts: Parts, turn: Turn
     await parts.votes.cast(turn.answer_id, Opinion(Vote.DOWN), owner="key:boss", is_operator=True)
     found = await parts.votes.in_conversation(turn.conversation.conversation_id, owner=OWNER)
     assert found == {turn.answer_id: mine}
+
+
+@pytest.mark.parametrize(
+    ("switch", "refused", "taken"),
+    [
+        ("votes", Opinion(Vote.UP), Opinion(Vote.NONE)),
+        ("votes", Opinion(reasons=["wrong"]), Opinion(Vote.NONE, [], "", "")),
+        ("comments", Opinion(Vote.DOWN, comment="No"), Opinion(Vote.DOWN, ["wrong"], "", "")),
+        ("comments", Opinion(ideal_answer="Yes"), Opinion(Vote.UP)),
+    ],
+)
+async def test_a_bot_takes_no_words_that_its_file_switches_off(
+    parts: Parts, turn: Turn, switch: str, refused: Opinion, taken: Opinion
+) -> None:
+    file = parts.settings.bots / "support.toml"
+    file.write_text(f"{file.read_text()}\n[feedback]\n{switch} = false\n")
+    parts.shelf.look()
+    with pytest.raises(NotAllowed, match=f"feedback.{switch} is off") as caught:
+        await parts.votes.cast(turn.answer_id, refused, owner=OWNER)
+    assert caught.value.status == 403
+    assert (await parts.votes.cast(turn.answer_id, taken, owner=OWNER)).vote is taken.vote

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 import httpx
@@ -13,12 +14,25 @@ import pytest
 from fastapi import FastAPI
 
 from collect import cycles, reviews
-from collect.conversations import message
+from collect.conversations import message, record_turn
 from collect.signals.found import catch_up
 from collect.signals.phrases import read_phrases
 from deploy.plan import NightFolder
 from nightschool.errors import Busy, InvalidInput, NotFound
-from nightschool.records import Adapter, BotName, Cycle, CycleState, Outcome, Review, Vote, utc_now
+from nightschool.records import (
+    Adapter,
+    BotName,
+    Conversation,
+    Cycle,
+    CycleState,
+    Message,
+    Outcome,
+    Review,
+    Source,
+    Vote,
+    new_id,
+    utc_now,
+)
 from serve.api.errors import install_error_handlers
 from serve.console.draw import cycle_label, draw_adapters, draw_events, draw_hold, draw_progress, draw_report
 from serve.console.draw_feedback import draw_answer, draw_opinion, draw_proposal, row_label
@@ -60,6 +74,14 @@ async def voted(
         pass
     await parts.votes.cast(turn.answer_id, Opinion(vote, comment=comment, ideal_answer=ideal_answer), owner=owner)
     return turn.answer_id
+
+
+async def known_since_the_day_before_yesterday(parts: Parts, *owners: str) -> None:
+    for owner in owners:
+        at = utc_now() - timedelta(days=2)
+        talk = Conversation(new_id(), SUPPORT, owner, Source.CHAT, "Hello", at)
+        asked = Message(new_id(), talk.conversation_id, SUPPORT, None, "user", "Hello", Source.CHAT, at)
+        await parts.store.write(partial(record_turn, conversation=talk, messages=[asked]))
 
 
 def a_step(phase: str, step: int, *, loss: float, **more: float) -> StepLine:
@@ -150,6 +172,8 @@ async def test_an_empty_text_is_no_correction(parts: Parts, handlers: ConsoleHan
 
 
 async def test_what_many_propose_comes_first(parts: Parts, handlers: ConsoleHandlers) -> None:
+    # Newcomers count as one, however many they are.
+    await known_since_the_day_before_yesterday(parts, "browser:anna", "browser:berta")
     await voted(parts, "old", Vote.DOWN, ideal_answer="Yes.")
     for owner in ("browser:anna", "browser:berta"):
         await voted(parts, "agreed", Vote.DOWN, ideal_answer="No.", owner=owner)
