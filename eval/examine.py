@@ -67,6 +67,13 @@ class _Examined:
         shown = self.shown_of(label, row)
         return self.answers[label][row.row_id].text if shown is None else shown.text
 
+    def as_read(self) -> dict[Label, dict[str, Answer]]:
+        """The answers to `rows` with the texts that people would read."""
+        return {
+            label: {row.row_id: replace(given[row.row_id], text=self.text_of(label, row)) for row in self.rows}
+            for label, given in self.answers.items()
+        }
+
 
 async def examine(
     engine: Engine,
@@ -118,12 +125,12 @@ async def examine(
             suites, engine, question.contestants, sampling=sampling, cache=kept, in_flight=in_flight
         )
     if reward is not None:
-        found = await score_by_reward(reward, examined.rows, examined.answers, rules=question.rules, cache=kept)
+        found = await score_by_reward(reward, examined.rows, examined.as_read(), rules=question.rules, cache=kept)
         examined = replace(examined, facts=replace(examined.facts, reward=found))
     heard = None
     if judge is not None:
         heard = await judge_answers(
-            judge, examined.rows, examined.answers, ranked=exam.votes.pairs, contestants=question.contestants,
+            judge, examined.rows, examined.as_read(), ranked=exam.votes.pairs, contestants=question.contestants,
             cache=kept,
         )  # fmt: skip
     return await asyncio.to_thread(_write_down, folder, examined, question=question, suites=beside, judge=heard)

@@ -298,7 +298,16 @@ async def test_with_a_guard_answers_are_compared_as_people_would_be_shown_them(t
                 yield replace(delta, text="Yes." if request.model == "support@1" else "It is 77 euro.")
 
     order = GuardOrder("A person knows.", (), 0.6, lambda _said: Found())
-    verdict = await run(Inventing(), tmp_path, guard=order, cache=tmp_path / "kept")
+    heard: set[str] = set()
+
+    async def score(texts: Sequence[Answered]) -> list[float | None]:
+        heard.update(text.answer for text in texts)
+        return [0.0 for _ in texts]
+
+    judged = RewardOrder("model-1", 100, 95, score)
+    verdict = await run(Inventing(), tmp_path, guard=order, reward=judged, cache=tmp_path / "kept")
+    # A reward model too compares what people would read.
+    assert heard == {"Yes.", "A person knows."}
     assert verdict.figures["candidate_held_share"] == verdict.figures["base_held_share"] == 1
     assert "production_held_share" not in verdict.figures
     table = pq.read_table(tmp_path / "evaluation" / "answers.parquet").to_pylist()
