@@ -17,7 +17,8 @@ CLI_NAME: Final = "operator-cli"
 """Of the one key with which the command line speaks to the server of its data folder."""
 
 ADD: Final = """
-insert into api_keys (name, scope, secret_hash, created_at) values ($name, $scope, $secret_hash, $at)
+insert into api_keys (name, scope, secret_hash, created_at, is_lenient)
+values ($name, $scope, $secret_hash, $at, $is_lenient)
 """
 RENEW: Final = """
 insert into api_keys (name, scope, secret_hash, created_at) values ($name, 'operator', $secret_hash, $at)
@@ -26,9 +27,11 @@ on conflict (name) do update set
 """
 FORGET_ONE_FOR_EACH_START: Final = "delete from api_keys where regexp_full_match(name, $name || '-[0-9]{8}T[0-9]{12}')"
 """Release 0.1 left a row of its own at each start."""
-BY_NAME: Final = "select name, scope, created_at, revoked_at from api_keys where name = $name"
-BY_SECRET: Final = "select name, scope, created_at, revoked_at from api_keys where secret_hash = $secret_hash"
-LIST: Final = "select name, scope, created_at, revoked_at from api_keys order by created_at, name"
+BY_NAME: Final = "select name, scope, created_at, revoked_at, is_lenient from api_keys where name = $name"
+BY_SECRET: Final = """
+select name, scope, created_at, revoked_at, is_lenient from api_keys where secret_hash = $secret_hash
+"""
+LIST: Final = "select name, scope, created_at, revoked_at, is_lenient from api_keys order by created_at, name"
 REVOKE: Final = "update api_keys set revoked_at = $at where name = $name and revoked_at is null"
 
 
@@ -38,9 +41,11 @@ class ApiKey:
     scope: Scope
     created_at: datetime
     revoked_at: datetime | None
+    is_lenient: bool = False
+    """What its callers ask beyond what is served is passed over, whatever the server's setting says."""
 
 
-def create_key(cursor: Cursor, *, name: str, scope: Scope, at: datetime) -> str:
+def create_key(cursor: Cursor, *, name: str, scope: Scope, at: datetime, is_lenient: bool = False) -> str:
     """The secret, which is not kept. Raises Busy where the name was used, InvalidInput for a name that is none."""
     if not name.strip() or len(name) > MAX_NAME_CHARS:
         raise InvalidInput(f"needs 1 to {MAX_NAME_CHARS} characters", subject="key name", remedy="Choose another.")
@@ -48,7 +53,8 @@ def create_key(cursor: Cursor, *, name: str, scope: Scope, at: datetime) -> str:
     if cursor.execute(BY_NAME, {"name": name}).fetchone():
         raise Busy("exists already", subject=f"key {name!r}", remedy="Choose another name.")
     secret = PREFIX + secrets.token_urlsafe(32)
-    cursor.execute(ADD, {"name": name, "scope": scope, "secret_hash": _hash(secret), "at": at})
+    row = {"name": name, "scope": scope, "secret_hash": _hash(secret), "at": at, "is_lenient": is_lenient}
+    cursor.execute(ADD, row)
     return secret
 
 
@@ -84,4 +90,4 @@ def _hash(secret: str) -> str:
 
 
 def _key(row: tuple[Any, ...]) -> ApiKey:
-    return ApiKey(row[0], row[1], row[2].astimezone(UTC), row[3].astimezone(UTC) if row[3] else None)
+    return ApiKey(row[0], row[1], row[2].astimezone(UTC), row[3].astimezone(UTC) if row[3] else None, bool(row[4]))

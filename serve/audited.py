@@ -26,9 +26,9 @@ EVERY_BOT: Final = BotName("")
 LOOK_S: Final = 5.0
 
 
-def make_key(cursor: Cursor, *, name: str, scope: Scope, actor: str, at: datetime) -> str:
+def make_key(cursor: Cursor, *, name: str, scope: Scope, actor: str, at: datetime, is_lenient: bool = False) -> str:
     """The secret. Raises as `collect.keys.create_key` does."""
-    secret = keys.create_key(cursor, name=name, scope=scope, at=at)
+    secret = keys.create_key(cursor, name=name, scope=scope, at=at, is_lenient=is_lenient)
     note(cursor, actor=actor, action=f"made a key for {scope}s", subject=f"key:{name}", at=at)
     return secret
 

@@ -37,6 +37,7 @@ from collect.migrations.m025_tools import TOOLS
 from collect.migrations.m026_outcomes import OUTCOMES
 from collect.migrations.m027_preferences import PREFERENCES
 from collect.migrations.m028_stored_completions import STORED_COMPLETIONS
+from collect.migrations.m029_lenient_keys import LENIENT_KEYS
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
@@ -76,6 +77,7 @@ MIGRATIONS: Final = (
     Migration("m026_outcomes", OUTCOMES),
     Migration("m027_preferences", PREFERENCES),
     Migration("m028_stored_completions", STORED_COMPLETIONS),
+    Migration("m029_lenient_keys", LENIENT_KEYS),
 )
 """Oldest first. A released one is never edited."""
 

@@ -27,6 +27,8 @@ class Caller:
     is_operator: bool
     actor: str
     """Of the audit's lines: the key, or the person who speaks through the command line."""
+    is_lenient: bool = False
+    """Whether what is asked beyond what is served is passed over."""
 
 
 Authority = Callable[[Request], Awaitable[Caller]]
@@ -47,7 +49,7 @@ def require_key(parts: Parts) -> Authority:
             )
         owner = f"key:{key.name}"
         actor = _person(request, parts) if key.name == keys.CLI_NAME else owner
-        return Caller(key.name, owner, key.scope == "operator", actor)
+        return Caller(key.name, owner, key.scope == "operator", actor, key.is_lenient)
 
     return authorise
 

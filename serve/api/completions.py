@@ -47,7 +47,7 @@ def completions_router(parts: Parts) -> APIRouter:
     @router.post("/v1/chat/completions")
     async def complete(request: Request, caller: Caller = Depends(require_key(parts))) -> Response:
         body = await read_body(request, kind, max_bytes=parts.settings.server.max_body_bytes)
-        dropped = body.check_extras(is_lenient=parts.settings.server.lenient)
+        dropped = body.check_extras(is_lenient=caller.is_lenient or parts.settings.server.lenient)
         wishes, count = body.to_wishes(), body.n or 1
         for _ in range(count):
             limit.spend(caller.owner)

@@ -5,6 +5,7 @@ versions by hand `serve.api.evaluations`'s.
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Annotated, Any
 
@@ -78,6 +79,7 @@ class HoldBody(_Body):
 class KeyBody(_Body):
     name: str
     is_operator: bool = False
+    is_lenient: bool = False
 
 
 def operations_router(parts: Parts) -> APIRouter:
@@ -214,7 +216,8 @@ def _add_keys(router: APIRouter, parts: Parts, operator: Authority) -> None:
         body = await read_body(request, KeyBody, max_bytes=MAX_BODY_BYTES)
         scope: keys.Scope = "operator" if body.is_operator else "user"
         make = partial(make_key, name=body.name, scope=scope, actor=caller.actor, at=utc_now())
-        return {"name": body.name, "key": await parts.store.write(make)}
+        secret = await parts.store.write(partial(make, is_lenient=body.is_lenient))
+        return {"name": body.name, "key": secret}
 
     @router.get("/keys")
     async def list_all() -> list[dict[str, Any]]:
@@ -254,4 +257,4 @@ def _row(adapter: Adapter) -> dict[str, Any]:
 
 
 def _key_row(key: keys.ApiKey) -> dict[str, Any]:
-    return {"name": key.name, "scope": key.scope, "created_at": key.created_at, "revoked_at": key.revoked_at}
+    return asdict(key)

@@ -23,11 +23,14 @@ def create(
     context: typer.Context,
     name: NameOption,
     operator: Annotated[bool, typer.Option("--operator", help="May also name versions and move adapters.")] = False,
+    lenient: Annotated[
+        bool, typer.Option("--lenient", help="What is asked beyond what is served is passed over, not refused.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Make a key; it is shown this once."""
     with server_of(context) as server:
-        made = server.post("/ops/keys", {"name": name, "is_operator": operator})
+        made = server.post("/ops/keys", {"name": name, "is_operator": operator, "is_lenient": lenient})
     if as_json:
         give_json(made)
     else:
@@ -42,8 +45,17 @@ def list_all(context: typer.Context, as_json: JsonFlag = False) -> None:
     if as_json:
         give_json(rows)
         return
-    shown = [row | {"made": local_time(row["created_at"]), "ended": local_time(row["revoked_at"])} for row in rows]
-    give_table(shown, {"name": "name", "scope": "scope", "made": "created", "ended": "revoked"}, empty="no keys")
+    shown = [
+        row
+        | {
+            "made": local_time(row["created_at"]),
+            "ended": local_time(row["revoked_at"]),
+            "asked": "lenient" if row["is_lenient"] else "",
+        }
+        for row in rows
+    ]
+    columns = {"name": "name", "scope": "scope", "asked": "asks", "made": "created", "ended": "revoked"}
+    give_table(shown, columns, empty="no keys")
 
 
 def revoke(context: typer.Context, name: NameOption, as_json: JsonFlag = False) -> None:

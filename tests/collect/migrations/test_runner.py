@@ -47,6 +47,7 @@ RELEASED = {
     "m026_outcomes": "fd7ae37a313f99d4",
     "m027_preferences": "acd809a093697158",
     "m028_stored_completions": "6ebe0868337f7683",
+    "m029_lenient_keys": "2502e7c9938ea186",
 }
 
 

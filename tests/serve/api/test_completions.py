@@ -454,3 +454,15 @@ async def test_a_stop_of_the_server_never_passes_a_torso_off_as_an_answer(
     assert (await whole).status_code == 503
     refused = await client.post(PATH, json=ask())
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "unavailable")
+
+
+async def test_a_lenient_key_has_passed_over_what_another_is_refused(
+    client: httpx.AsyncClient, operator: httpx.AsyncClient
+) -> None:
+    made = await operator.post("/ops/keys", json={"name": "librechat", "is_lenient": True})
+    assert [key["is_lenient"] for key in (await operator.get("/ops/keys")).json()].count(True) == 1
+    theirs = {"Authorization": f"Bearer {made.json()['key']}"}
+    reply = await client.post(PATH, json=ask(top_k=5), headers=theirs)
+    assert (reply.status_code, reply.headers["x-nightschool-dropped"]) == (200, "top_k")
+    refused = await client.post(PATH, json=ask(top_k=5))
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "top_k")

@@ -38,6 +38,9 @@ async def test_the_list_holds_no_secret(nightschool: Nightschool) -> None:
     row = next(row for row in said.json if row["name"] == "shop")
     assert (row["scope"], row["revoked_at"]) == ("user", None)
     assert made["key"] not in said.out
+    await nightschool("keys", "create", "--name", "librechat", "--lenient")
+    shown = (await nightschool("keys", "list")).out.splitlines()
+    assert ["lenient" in line for line in shown if "shop" in line or "librechat" in line] == [False, True]
     assert "shop\tuser" in (await nightschool("keys", "list")).out
 
 

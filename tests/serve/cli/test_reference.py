@@ -80,7 +80,7 @@ What `--json` prints:
 | `knowledge check` | `{"bot", "questions", "unanswered": [{"question", "times", "is_held_out"}]}` |
 | `knowledge verified` | `{"bot", "sentence", "threshold", "asked", "would_answer", "answers": [...], ...}` |
 | `keys create` | `{"name", "key"}` |
-| `keys list` | `[{"name", "scope", "created_at", "revoked_at"}]` |
+| `keys list` | `[{"name", "scope", "created_at", "revoked_at", "is_lenient"}]` |
 | `status` | `{"version", "engine", "bots": [{"bot", "live", "next_night", "held", "running", ...}]}` |
 | `quarantine` | `[{"bot", "message_id", "voter", "reason", "vote", ...}]`, `{"bot", "released"}` |
 | `waiting` | `[{"message_id", "bot", "question", "answer", "proposal", "persons", "first_at", ...}]` |
