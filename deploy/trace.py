@@ -21,6 +21,7 @@ from nightschool.records import AdapterName, BotName
 from tune.dataset import is_usable
 from tune.origins import Origin, Origins, find_origins, read_origins
 from tune.recipe import Recipe, read_recipe
+from tune.stages import read_stages
 
 HASH: Final = re.compile(r"[0-9a-f]{12,64}")
 NO_ROWS: Final = Origins((), 0)
@@ -47,6 +48,7 @@ class Trained:
     start: str
     """Folder of the adapter it went on from; empty for the base model."""
     methods: tuple[str, ...]
+    """Those that took their steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,4 +114,5 @@ def _trained(run: Path) -> Trained | None:
         recipe: Recipe = read_recipe(run)
     except InvalidInput:
         return None
-    return Trained(Path(recipe.base_model).name, Path(recipe.start).name, tuple(recipe.methods))
+    ran = tuple(line.method for line in read_stages(run) if line.ran)
+    return Trained(Path(recipe.base_model).name, Path(recipe.start).name, ran)

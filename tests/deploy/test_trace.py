@@ -14,6 +14,8 @@ from nightschool.errors import NotFound
 from nightschool.files import publish
 from nightschool.home import Home
 from nightschool.records import Adapter, BotName, Conversation, Event, Message, Source, Stage, new_id
+from tune.recipe import Recipe, write_recipe
+from tune.stages import StageLine, write_stages
 
 from ..tables import write_table
 
@@ -77,6 +79,14 @@ async def test_a_message_leads_to_the_versions_that_learnt_it_and_a_version_back
     assert back.version is not None
     assert back.version.promoted is not None
     assert (back.version.promoted.by, back.datasets[0].content_hash) == ("ada", content_hash)
+    run = home.cycle(BOT, "night2") / "run"
+    run.mkdir(parents=True)
+    write_recipe(run, Recipe(dataset="d", base_model="models/small", methods=("sft", "dpo")))
+    line = StageLine(method="sft", ran=True, why="", rows=9, steps=1, seconds=1)
+    write_stages(run, [line, line.model_copy(update={"method": "dpo", "ran": False})])
+    back = await trace(store, home, "support@2", limit=10)
+    assert back.trained is not None
+    assert (back.trained.base_model, back.trained.methods) == ("small", ("sft",))
     assert [item.messages for item in back.datasets[0].items] == [("a-1",), ("else",)]
     same = await trace(store, home, content_hash[:16], limit=1)
     assert (same.kind, same.datasets[0].rows, len(same.datasets[0].items)) == ("dataset", 2, 1)
