@@ -54,7 +54,7 @@ def build_compare(before: gr.Textbox) -> ChatCompare:
 def draw_compared(compared: Compared) -> str:
     """Both answers, with nothing alive in them, and not who gave them."""
     shown = (
-        f'<section aria-label="Answer {name}"><h3>{html.escape(name)}</h3>'
+        f'<section aria-label="Answer {name}" tabindex="0"><h3>{html.escape(name)}</h3>'
         f"{without_template(draw_markdown(answer.content, css_class='ns-answer'))}</section>"
         for name, answer in zip("AB", compared.sides, strict=True)
     )

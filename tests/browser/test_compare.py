@@ -30,6 +30,9 @@ def test_two_answers_are_compared_by_keys_after_a_retry(
     page.set_viewport_size({"width": 390, "height": 780})
     assert page.evaluate(OVERFLOW) <= 0
     first = page.get_by_role("region", name="Answer A").inner_text()
+    # A long answer is scrolled by keys.
+    page.get_by_role("region", name="Answer B").focus()
+    expect(page.get_by_role("region", name="Answer B")).to_be_focused()
     before = compared()
     better = card.get_by_role("button", name="A is better")
     better.focus()
