@@ -6,6 +6,7 @@ settings: rooms below are given what they need. What belongs to one bot stands i
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_network
 from pathlib import Path
@@ -39,6 +40,7 @@ NOT_SETTINGS: Final = frozenset(
 """Read by set-up and by the vLLM plugin, not by this tree."""
 HTTP_URL: Final = TypeAdapter(AnyHttpUrl)
 DAY_S: Final = 24 * 3600
+ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
 
 
 def _engine_url(text: str) -> str:
@@ -64,6 +66,14 @@ def _addresses(text: str) -> str:
         if address != "*":
             ip_network(address, strict=False)
     return text
+
+
+def _origins(text: str) -> str:
+    origins = text.lower().replace(",", " ").split()
+    for origin in origins:
+        if not ORIGIN.fullmatch(origin):
+            raise ValueError(f"{origin} is no origin such as https://www.shop.example, without a path and without *")
+    return " ".join(origins)
 
 
 def _cards(text: str) -> str:
@@ -93,6 +103,8 @@ class ServerSettings(Section):
     """Names by which the pages may be asked for, for example `chat.shop.example`; empty takes any."""
     trusted_proxies: Annotated[str, AfterValidator(_addresses)] = "127.0.0.1,::1"
     """Addresses whose word on a visitor's own address and on TLS is taken: your proxy's. Empty trusts nobody."""
+    widget_origins: Annotated[str, AfterValidator(_origins)] = ""
+    """Sites that may show the chat in a bubble, such as `https://www.shop.example`; empty: none (docs/widget.md)."""
     lenient: bool = False
     """Parameters of a completion that are not served are passed over and named in a header, not refused."""
     strict_openai: bool = False

@@ -5,7 +5,7 @@ through, each with a signed HttpOnly cookie and from this page alone; nobody rea
 session hash. Does not know what a page shows, nor whose conversation is whose: that is checked in every handler.
 """
 
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Final, Protocol
@@ -21,7 +21,7 @@ from starlette.websockets import WebSocketClose
 
 from nightschool.errors import NightschoolError, NotAuthenticated, NotFound, TooManyRequests
 from nightschool.records import new_id
-from serve.crowd import Crowd, Guest, Limits
+from serve.crowd import Crowd, Guest
 from serve.origin import check_host, check_origin
 from serve.page_queue import VISITOR, guest_of
 
@@ -64,6 +64,8 @@ class SignedCookie:
     key: Callable[[], str]
     path: str
     max_age_s: int
+    is_framed: bool = False
+    """Kept in a frame on another site too, apart for each such site; by TLS alone, or on the browser's own machine."""
 
     def read(self, scope: Scope) -> str | None:
         """The value, or None where it is absent, forged or too old."""
@@ -88,8 +90,10 @@ class SignedCookie:
         return self._header("", 0, is_secure=is_secure)
 
     def _header(self, value: str, max_age_s: int, *, is_secure: bool) -> str:
-        flags = "; Secure" if is_secure else ""
-        return f"{self.name}={value}; Path={self.path}; Max-Age={max_age_s}; HttpOnly; SameSite=Lax{flags}"
+        flags = "SameSite=Lax; Secure" if is_secure else "SameSite=Lax"
+        if self.is_framed:
+            flags = "SameSite=None; Secure; Partitioned"
+        return f"{self.name}={value}; Path={self.path}; Max-Age={max_age_s}; HttpOnly; {flags}"
 
     def _serializer(self) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(self.key(), salt=self.name)
@@ -129,27 +133,30 @@ class IdentityGate:
         cookie: Cookie,
         login: str | None,
         queue: Queue,
-        limits: Limits,
+        crowd: Crowd,
         max_body_bytes: int,
         hosts: Set[str] = frozenset(),
+        framed_by: Sequence[str] = (),
     ) -> None:
         """`login` is where visitors without a cookie are sent; None gives each newcomer an identity of their own.
 
-        `hosts` are the names by which the page may be asked for; none means any.
+        `hosts` are the names by which the page may be asked for; none means any. `framed_by` are the sites that may
+        show it inside of theirs.
         """
         self._app = app
         self._guarded = RequestBodyLimitMiddleware(self._pass, max_body_size=max_body_bytes)
         self._cookie = cookie
         self._login = login
         self._queue = queue
-        self._crowd = Crowd(limits, waiting=queue.waiting)
+        self._crowd = crowd
         self._hosts = hosts
+        self._headers = framed_headers(framed_by) if framed_by else SECURITY_HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await WebSocketClose()(scope, receive, send)
         elif scope["type"] == "http":
-            await self._guarded(scope, receive, _with_headers(send))
+            await self._guarded(scope, receive, _with_headers(send, self._headers))
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -232,14 +239,23 @@ def _is_heartbeat(name: str) -> bool:
     return name.startswith("heartbeat/") and name.count("/") == 1
 
 
-def _with_headers(send: Send, extra: dict[str, str] | None = None) -> Send:
+def framed_headers(origins: Sequence[str]) -> dict[str, str]:
+    """`SECURITY_HEADERS` of a page that these sites, and nobody else, may show inside of theirs."""
+    headers = {name: value for name, value in SECURITY_HEADERS.items() if name != "x-frame-options"}
+    policy = headers["content-security-policy"].replace(
+        "frame-ancestors 'none'", f"frame-ancestors {' '.join(origins)}"
+    )
+    return {**headers, "content-security-policy": policy}
+
+
+def _with_headers(send: Send, headers: Mapping[str, str]) -> Send:
     async def sender(message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
+            sent = MutableHeaders(scope=message)
             for name in FOREIGN:
-                del headers[name]
-            for name, value in (extra or SECURITY_HEADERS).items():
-                headers[name] = value
+                del sent[name]
+            for name, value in headers.items():
+                sent[name] = value
         await send(message)
 
     return sender

@@ -1,30 +1,36 @@
 """Put the two Gradio pages on the server, each behind a gate of its own: the console first, then the chat at the root.
 
-The gates stand around the pages only: the API authorises by key and is not touched.
+The chat has a second gate for other sites' frames (`serve.widget`). The gates stand around the pages only: the API
+authorises by key and is not touched.
 """
 
 import os
+from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import gradio as gr
 from fastapi import FastAPI
 from fastapi.responses import RedirectResponse
 from starlette.routing import Mount
+from starlette.types import ASGIApp
 
-from serve.chat.download import download_router
+from serve.chat.download import ADDRESS, download_router
 from serve.chat.page import chat_blocks
 from serve.console.login import login_router
 from serve.console.page import console_blocks
 from serve.console.reports import reports_router
 from serve.console.session import SessionCookie
-from serve.crowd import Limits
+from serve.crowd import Crowd, Limits
 from serve.gate import Cookie, IdentityGate, SignedCookie, visitor_of
 from serve.page_queue import PageQueue
 from serve.page_schemas import describe_each_kind_once
 from serve.parts import Parts
 from serve.theme import PAGES, make_theme
+from serve.widget import FRAME, widget_router
 
 BROWSER_COOKIE: Final = "ns_id"
+FRAME_COOKIE: Final = "ns_frame"
 BROWSER_COOKIE_S: Final = 400 * 24 * 3600
 """Chromium's longest life of a cookie; renewed at each visit."""
 CONSOLE: Final = "/console"
@@ -35,8 +41,6 @@ def mount_pages(app: FastAPI, parts: Parts) -> FastAPI:
     # Read by Gradio when a page is built; no page of ours calls home.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     describe_each_kind_once()
-    browser = SignedCookie(BROWSER_COOKIE, lambda: parts.secrets.cookie_key, "/", BROWSER_COOKIE_S)
-    app.include_router(download_router(browser, store=parts.store))
     app.include_router(login_router(parts.secrets, store=parts.store))
     app.include_router(reports_router(parts.secrets, store=parts.store, home=parts.home))
 
@@ -44,15 +48,39 @@ def mount_pages(app: FastAPI, parts: Parts) -> FastAPI:
     async def to_console() -> RedirectResponse:
         return RedirectResponse(f"{CONSOLE}/", status_code=307)
 
-    console, chat = console_blocks(parts), chat_blocks(parts)
-    _mount(app, console, path=CONSOLE, page="console")
-    _guard(app, console, cookie=SessionCookie(parts.secrets), login=f"{CONSOLE}/login", parts=parts)
-    _mount(app, chat, path="/", page="chat")
-    _guard(app, chat, cookie=browser, login=None, parts=parts)
+    _mount_console(app, parts)
+    _mount_chat(app, parts)
     return app
 
 
-def _mount(app: FastAPI, blocks: gr.Blocks, *, path: str, page: str) -> None:
+def _mount_console(app: FastAPI, parts: Parts) -> None:
+    blocks = console_blocks(parts)
+    mounted, queue = _mount(app, blocks, path=CONSOLE, page="console"), PageQueue(blocks)
+    cookie = SessionCookie(parts.secrets)
+    mounted.app = _gate(mounted.app, queue, _crowd(queue, parts), parts, cookie=cookie, login=f"{CONSOLE}/login")
+
+
+def _mount_chat(app: FastAPI, parts: Parts) -> None:
+    """At the root for those who come to it, and below `FRAME` for the sites that may frame it."""
+    cookie_of = partial(SignedCookie, key=lambda: parts.secrets.cookie_key, max_age_s=BROWSER_COOKIE_S)
+    own = cookie_of(BROWSER_COOKIE, path="/")
+    framed = cookie_of(FRAME_COOKIE, path=FRAME, is_framed=True)
+    origins = parts.settings.server.widget_origins.split()
+    app.include_router(download_router(own, ADDRESS, store=parts.store))
+    if origins:
+        app.include_router(widget_router(origins))
+        app.include_router(download_router(framed, FRAME + ADDRESS, store=parts.store))
+    blocks = chat_blocks(parts)
+    mounted, queue = _mount(app, blocks, path="/", page="chat"), PageQueue(blocks)
+    # One crowd: whoever fills a frame has no second helping at the root.
+    page, crowd = mounted.app, _crowd(queue, parts)
+    mounted.app = _gate(page, queue, crowd, parts, cookie=own)
+    if origins:
+        gate = _gate(page, queue, crowd, parts, cookie=framed, framed_by=origins)
+        app.router.routes.insert(-1, Mount(FRAME, app=gate))
+
+
+def _mount(app: FastAPI, blocks: gr.Blocks, *, path: str, page: str) -> Mount:
     gr.mount_gradio_app(
         app,
         blocks,
@@ -69,21 +97,35 @@ def _mount(app: FastAPI, blocks: gr.Blocks, *, path: str, page: str) -> None:
         theme=make_theme(),
         css_paths=[PAGES / "style.css", PAGES / page / "style.css"],
     )
-
-
-def _guard(app: FastAPI, blocks: gr.Blocks, *, cookie: Cookie, login: str | None, parts: Parts) -> None:
-    """Put a gate around the page that was mounted last."""
     route = app.router.routes[-1]
     if not isinstance(route, Mount):
         raise TypeError(f"{route} is no mounted page")
+    return route
+
+
+def _crowd(queue: PageQueue, parts: Parts) -> Crowd:
+    # Four events to an answer: the answer, the page after it, a thumb and why.
+    return Crowd(Limits(a_minute=4 * parts.settings.server.requests_per_minute), waiting=queue.waiting)
+
+
+def _gate(
+    page: ASGIApp,
+    queue: PageQueue,
+    crowd: Crowd,
+    parts: Parts,
+    *,
+    cookie: Cookie,
+    login: str | None = None,
+    framed_by: Sequence[str] = (),
+) -> IdentityGate:
     server = parts.settings.server
-    route.app = IdentityGate(
-        route.app,
+    return IdentityGate(
+        page,
         cookie=cookie,
         login=login,
-        queue=PageQueue(blocks),
-        # Four events to an answer: the answer, the page after it, a thumb and why.
-        limits=Limits(a_minute=4 * server.requests_per_minute),
+        queue=queue,
+        crowd=crowd,
         max_body_bytes=server.max_body_bytes,
         hosts=frozenset(server.hosts.lower().replace(",", " ").split()),
+        framed_by=framed_by,
     )

@@ -22,10 +22,10 @@ HEADERS: Final = {
 }
 
 
-def download_router(cookie: SignedCookie, *, store: Store) -> APIRouter:
+def download_router(cookie: SignedCookie, address: str, *, store: Store) -> APIRouter:
     router, pace = APIRouter(include_in_schema=False), Pace(A_MINUTE)
 
-    @router.get(ADDRESS)
+    @router.get(address)
     async def download(request: Request) -> Response:
         visitor = cookie.read(request.scope)
         if not visitor:

@@ -101,7 +101,9 @@ class _ChatWires:
         # What was chosen may be unknown to a server that was started anew: its handlers know better than its lists.
         chosen: dict[str, Any] = {"preprocess": False, **quiet}
 
-        blocks.load(self._open, place, page, js=scripts.READ_ADDRESS, **quiet).then(None, js=scripts.LISTEN)
+        blocks.load(self._open, place, page, js=scripts.READ_ADDRESS, **quiet).then(None, js=scripts.LISTEN).then(
+            None, js=scripts.FRAMED
+        )
         at.conversation_id.change(None, place[:2], None, js=scripts.WRITE_ADDRESS)
         beside.choice.input(self._open_bot, [beside.choice], page, **chosen).then(
             None, place[:2], None, js=scripts.WRITE_ADDRESS

@@ -13,6 +13,8 @@ READ_ADDRESS: Final = """() => {
   return [asked.get('bot') ?? '', asked.get('c') ?? '', ''];
 }"""
 WRITE_ADDRESS: Final = """(bot, conversation) => {
+  // Another site's frame is opened anew with each of its pages, and its browser lets us keep nothing there.
+  if (window.parent !== window) window.parent.postMessage({nightschool: 'at', conversation}, '*');
   const address = new URL(window.location.href);
   bot ? address.searchParams.set('bot', bot) : address.searchParams.delete('bot');
   conversation ? address.searchParams.set('c', conversation) : address.searchParams.delete('c');
@@ -120,3 +122,30 @@ LISTEN: Final = """() => {
   document.addEventListener('keydown', close);
 }""".replace("QUIET_MS", str(QUIET_MS))
 """Once, when the page is there: what can be done with a message, what screen readers hear, ways out of the drawer."""
+
+FRAMED: Final = """() => {
+  if (window.parent === window) return;
+  document.documentElement.classList.add('ns-framed');
+  const app = document.querySelector('#ns-app'), box = document.querySelector('#ns-box textarea');
+  const enter = () => { if (document.hasFocus() && document.activeElement === document.body) box.focus(); };
+  window.addEventListener('focus', enter);
+  enter();
+  const close = (event) => {
+    if (event.key === 'Escape' && app.dataset.side !== 'open') window.parent.postMessage({nightschool: 'close'}, '*');
+  };
+  document.addEventListener('keydown', close, true);
+  // A browser's own download from such a frame does not say who asks.
+  document.addEventListener('click', async (event) => {
+    const link = event.target.closest('a[download]');
+    if (!link || link.protocol === 'blob:') return;
+    event.preventDefault();
+    const found = await fetch(link.href);
+    if (!found.ok) return window.alert((await found.json()).error.message);
+    const copy = document.createElement('a');
+    copy.href = URL.createObjectURL(await found.blob());
+    copy.download = 'my-chats.json';
+    copy.click();
+    URL.revokeObjectURL(copy.href);
+  }, true);
+}"""
+"""Once, in another site's frame (`serve.widget`): who comes in writes at once, and Esc leads out again."""

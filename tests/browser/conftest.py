@@ -94,7 +94,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             "home": tmp_path_factory.mktemp("home"),
             "bots": _bots(tmp_path_factory.mktemp("shop")),
             "engine": {"kind": "echo"},
-            "server": {"port": _free_port(), "requests_per_minute": 1_000},
+            "server": {
+                "port": _free_port(),
+                "requests_per_minute": 1_000,
+                "widget_origins": f"http://localhost:{_free_port()}",
+            },
         }
     )
     started: list[Site] = []
@@ -159,6 +163,12 @@ async def _register(parts: Parts, version: int, *, bot: BotName = BOT) -> None:
     )
     event = Event(f"{bot}-{version}", utc_now(), bot, "schedule", "registered", str(adapter.name), "trained tonight")
     await parts.store.write(partial(registry.register_adapter, adapter=adapter, event=event))
+
+
+@pytest.fixture(scope="session")
+def shop_address(site: Site) -> str:
+    """The site that may show the chat in a bubble."""
+    return site.parts.settings.server.widget_origins
 
 
 @pytest.fixture

@@ -58,6 +58,22 @@ def test_every_setting_explains_itself_and_secrets_stay_masked(monkeypatch: pyte
     assert "hunter2" not in repr(shown)
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("", ""), ("https://Shop.example, http://localhost:8000", "https://shop.example http://localhost:8000")],
+)
+def test_sites_that_may_show_the_chat_are_origins(given: str, kept: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTSCHOOL_SERVER__WIDGET_ORIGINS", given)
+    assert load_settings().settings.server.widget_origins == kept
+
+
+@pytest.mark.parametrize("given", ["*", "shop.example", "https://shop.example/", "https://*.shop.example", "'none'"])
+def test_what_is_no_origin_is_refused(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTSCHOOL_SERVER__WIDGET_ORIGINS", given)
+    with pytest.raises(InvalidSettings, match="origin"):
+        load_settings()
+
+
 @pytest.mark.parametrize(("given", "gpus"), [("", ()), ("1", ("1",)), (" 1, 2 ", ("1", "2"))])
 def test_gpus_of_a_training(given: str, gpus: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIGHTSCHOOL_NIGHT__TRAINING_GPUS", given)

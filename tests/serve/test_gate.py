@@ -1,7 +1,7 @@
 """The door: who gets in, who is known again, and what is not reachable at all."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Set
+from collections.abc import AsyncIterator, Iterator, Sequence, Set
 
 import httpx
 import pytest
@@ -12,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Scope
 
 from nightschool.errors import InvalidInput
-from serve.crowd import Guest, Limits, address_of
+from serve.crowd import Crowd, Guest, Limits, address_of
 from serve.gate import IdentityGate, SignedCookie, visitor_of
 
 LIMITS = Limits(waiting=3, a_minute=10, streams=2)
@@ -47,16 +47,19 @@ def gate(
     limits: Limits = LIMITS,
     queue: Queue | None = None,
     hosts: Set[str] = frozenset(),
+    framed_by: Sequence[str] = (),
 ) -> IdentityGate:
+    queue = queue or Queue()
     inner = app or Starlette(routes=[Route("/{rest:path}", say_who, methods=["GET", "POST"])])
     return IdentityGate(
         inner,
         cookie=COOKIE,
         login=login,
-        queue=queue or Queue(),
-        limits=limits,
+        queue=queue,
+        crowd=Crowd(limits, waiting=queue.waiting),
         max_body_bytes=1_000,
         hosts=hosts,
+        framed_by=framed_by,
     )
 
 
@@ -136,6 +139,22 @@ async def test_every_answer_forbids_other_sites(client: httpx.AsyncClient) -> No
         headers = (await client.get(route)).headers
         assert "img-src 'self' data: blob:" in headers["content-security-policy"]
         assert headers["x-frame-options"] == "DENY"
+
+
+async def test_the_sites_that_are_named_may_frame_a_page_and_nobody_else() -> None:
+    async with browser(gate(framed_by=["https://shop.example", "https://www.shop.example"])) as client:
+        for route in ("/", "/gradio_api/queue/data", "/monitoring"):
+            headers = (await client.get(route)).headers
+            assert "frame-ancestors https://shop.example https://www.shop.example;" in (
+                f"{headers['content-security-policy']};"
+            )
+            assert "x-frame-options" not in headers
+
+
+def test_a_cookie_of_a_frame_is_kept_apart_for_each_site() -> None:
+    framed = SignedCookie("ns_frame", lambda: "k" * 32, "/widget", 60, is_framed=True)
+    for is_secure in (True, False):
+        assert framed.header("ada", is_secure=is_secure).endswith("HttpOnly; SameSite=None; Secure; Partitioned")
 
 
 async def test_with_a_login_nobody_gets_an_identity_by_coming() -> None:
