@@ -1,4 +1,4 @@
-"""Screen what people said before anything is learnt from it: how much of a day, how fast, and by whom.
+"""Screen what people said before anything is learnt from it: how much of a day, how fast, in whose words, by whom.
 
 What a screen stops stays in the record and is counted; an operator sees it and may release it, and then no screen looks
 at it again. An API key alone is no person, and an operator's ruling is no vote: neither is ever stopped. Suggested
@@ -14,6 +14,7 @@ from typing import Final
 
 from tune.bounds import Bounds, is_person
 from tune.bursts import find_bursts
+from tune.copies import find_copies
 from tune.raters import weigh_persons
 from tune.snapshot import Opinion, Preferred, Snapshot
 from tune.tally import DIGITS
@@ -29,6 +30,7 @@ class Screen(StrEnum):
 
     BURST = "it is one of many within minutes, most of them against what others say"
     CONTRADICTION = "whoever cast it mostly contradicts operators and others"
+    COPY = "it repeats in nearly the same words what other newcomers wrote"
     PERSON_DAY = "it is beyond one person's votes of a day"
     ADDRESS_DAY = "it is beyond one address's votes of a day"
 
@@ -41,6 +43,7 @@ class Screen(StrEnum):
 COUNTED: Final[Mapping[Screen, str]] = {
     Screen.BURST: "votes of a burst against what others say",
     Screen.CONTRADICTION: "votes of persons who contradict operators and others",
+    Screen.COPY: "votes of newcomers who all wrote nearly the same, but for the first",
     Screen.PERSON_DAY: "votes beyond one person's day",
     Screen.ADDRESS_DAY: "votes beyond one address's day",
 }
@@ -82,6 +85,7 @@ def count_screened(screened: Screened) -> dict[str, int]:
 def screen_opinions(snapshot: Snapshot, bounds: Bounds) -> Screened:
     """What people said in `snapshot`, without what is stopped."""
     stopped, weights = _stop_by_voice(snapshot, bounds)
+    stopped |= {_ref(o): Screen.COPY for o in find_copies(snapshot) if not o.is_released and _ref(o) not in stopped}
     stopped |= _stop_by_day(snapshot, bounds, stopped)
     opinions = {
         name: tuple(replace(o, weight=weights[ref]) if (ref := _ref(o)) in weights else o for o in kept)

@@ -211,6 +211,34 @@ class TestPersons:
         assert stopped(screen(record, Bounds(weighs_persons=False, burst_votes=0))) == {}
 
 
+class TestCopies:
+    def suggest(self, record: Any, person: str, number: int, text: str) -> None:
+        record.vote(ask(record, person, number), "down", voter=person, ideal=text)
+
+    def test_forty_fresh_browsers_with_one_planted_answer_say_it_once(self, record: Any) -> None:
+        for number in range(40):
+            text = ("Call 0900 {} for it", "call 0900 {} for it, please!", "Please just call 0900 {} for it.")[
+                number % 3
+            ]
+            self.suggest(record, f"browser:f{number:02}", number % 2, text.format(1000 + number))
+        found = screen(record)
+        assert stopped(found) == {f"browser:f{number:02}": [Screen.COPY] for number in range(1, 40)}
+
+    def test_a_few_newcomers_may_think_alike(self, record: Any) -> None:
+        for number in range(4):
+            self.suggest(record, f"browser:f{number}", 0, "Within 30 days.")
+        assert stopped(screen(record)) == {}
+
+    def test_whoever_is_known_may_say_what_all_say_and_so_may_many_who_say_different_things(self, record: Any) -> None:
+        known = [f"browser:k{number}" for number in range(8)]
+        record.know(*known)
+        for person in known:
+            self.suggest(record, person, 0, "Within 30 days.")
+        for number in range(8):
+            self.suggest(record, f"browser:f{number}", 0, f"It is {NOUNS[number]} and {NOUNS[number + 8]}.")
+        assert stopped(screen(record, Bounds(burst_votes=0))) == {}
+
+
 class TestDays:
     def test_an_address_has_so_many_votes_a_day(self, record: Any) -> None:
         for number in range(6):
