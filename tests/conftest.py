@@ -11,9 +11,14 @@ from typing import Final
 
 import duckdb
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from collect.migrations.runner import migrate
+
+# A machine that is busy with engines and browsers is slow, and no test is about its pace.
+settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy machine")
 
 
 @pytest.fixture(scope="session")
