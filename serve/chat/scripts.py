@@ -98,11 +98,18 @@ LISTEN: Final = """() => {
   box.addEventListener('input', isBusy);
   isBusy();
   document.querySelector('#ns-editing .ns-cancel').addEventListener('click', stopEditing);
-  // Gradio labels each message with its source, which would be read out in place of the message.
-  const unlabel = () => chat.querySelectorAll('[data-testid][aria-label*="message: "]')
-    .forEach((message) => message.removeAttribute('aria-label'));
-  new MutationObserver(unlabel).observe(chat, {subtree: true, childList: true, attributeFilter: ['aria-label']});
-  unlabel();
+  // Gradio labels each message with its source, which would be read out in place of the message, and calls the starters
+  // a list, of which no button is an item.
+  const relabel = () => {
+    chat.querySelectorAll('[data-testid][aria-label*="message: "]')
+      .forEach((message) => message.removeAttribute('aria-label'));
+    chat.querySelectorAll('.examples[role=list]').forEach((starters) => {
+      starters.setAttribute('role', 'group');
+      starters.setAttribute('aria-label', 'Questions to begin with');
+    });
+  };
+  new MutationObserver(relabel).observe(chat, {subtree: true, childList: true, attributeFilter: ['aria-label']});
+  relabel();
   const handed = document.querySelector('#ns-human-state');
   const onOwnClock = () => handed.querySelectorAll('time:not([data-own])').forEach((told) => {
     const at = new Date(told.dateTime), clock = {hour: '2-digit', minute: '2-digit'};
