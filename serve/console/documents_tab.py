@@ -87,8 +87,8 @@ class DocumentsWires:
         at = self._at
         form = [at.file, at.text, at.reason, at.passages, at.opened]
         listed = [at.status, at.documents, at.found, *form]
-        for trigger in (at.tab.select, at.bot.input):
-            trigger(self._look, {at.bot, at.opened}, listed, trigger_mode="always_last", **QUIET)
+        triggers = [at.tab.select, at.bot.input]
+        gr.on(triggers, self._look, {at.bot, at.opened}, listed, trigger_mode="always_last", **QUIET)
         at.question.submit(self._find, {at.bot, at.question}, at.found, **QUIET)
         at.documents.input(self._open, {at.bot, at.documents}, form, trigger_mode="always_last", **QUIET)
         at.add.click(self._begin, {at.bot}, [at.documents, *form], **QUIET)

@@ -42,9 +42,9 @@ class AdaptersWires:
     def connect(self) -> None:
         at = self._at
         listed = [at.table, at.version, at.events, at.hold, at.release, at.confirm, at.asked, at.reason]
-        for trigger in (at.tab.select, at.bot.input):
-            # The last choice is shown, also where it was made before the one before had come.
-            trigger(self._list, {at.bot}, listed, trigger_mode="always_last", **QUIET)
+        # The last choice is shown, also where it was made before the one before had come.
+        triggers = [at.tab.select, at.bot.input]
+        gr.on(triggers, self._list, {at.bot}, listed, trigger_mode="always_last", **QUIET)
         given: set[Block] = {at.bot, at.version, at.reason}
         question = [at.confirm, at.question, at.asked]
         at.promote.click(self._ask_promote, given, question, **QUIET)

@@ -28,8 +28,9 @@ class FeedbackWires:
         filters: set[Block] = {at.bot, at.show, at.signal}
         read = [at.detail, at.actions, at.answer, at.proposed, at.proposal, at.own_text, at.shown]
         listed = [at.signal, at.rows, at.empty, *read]
-        for trigger in (at.tab.select, at.bot.input, at.show.input, at.signal.input):
-            trigger(self._list, filters, listed, **QUIET)
+        # One event for all: of two that are on their way at once, the earlier one's list could stand in the end.
+        triggers = [at.tab.select, at.bot.input, at.show.input, at.signal.input]
+        gr.on(triggers, self._list, filters, listed, trigger_mode="always_last", **QUIET)
         at.rows.input(self._read, {at.rows}, read, **QUIET)
         given: set[Block] = {*filters, at.shown}
         at.approve.click(self._approve, given, listed, **QUIET)

@@ -74,8 +74,8 @@ class VerifiedWires:
     def connect(self) -> None:
         at = self._at
         shown = [at.summary, at.rows, at.detail, at.reason]
-        for trigger in (at.tab.select, at.bot.input, at.rows.input):
-            trigger(self.show, {at.bot, at.rows}, shown, **QUIET)
+        triggers = [at.tab.select, at.bot.input, at.rows.input]
+        gr.on(triggers, self.show, {at.bot, at.rows}, shown, trigger_mode="always_last", **QUIET)
         at.off.click(self.take_out, {at.bot, at.rows, at.reason}, shown, **QUIET)
         at.on.click(self.put_back, {at.bot, at.rows, at.reason}, shown, **QUIET)
 
