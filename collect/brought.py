@@ -197,7 +197,9 @@ def _add_votes(cursor: Cursor, opinions: Sequence[_Opinion], *, bot: BotName, at
     add_rows(cursor, ADD_VOTES, new, bot)
     if changed:
         columns = {name: [row[name] for _, row in changed] for name in CHANGED}
-        cursor.execute(CHANGE, {"row": [row for row, _ in changed], **columns})
+        # Nobody's address is in a file; one that is known stays.
+        unknown = [None] * len(changed)
+        cursor.execute(CHANGE, {"row": [row for row, _ in changed], "address": unknown, **columns})
     both = [row | {"bot": bot} for row in (*new, *(row for _, row in changed))]
     if both:
         cursor.execute(REMEMBER, {name: [row[name] for row in both] for name in both[0]})

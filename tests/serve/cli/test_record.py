@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from collect.backups import ASIDE, list_backups
+from collect.backups import ASIDE, list_backups, scheduled_since
 from collect.erase import unfinished
 from collect.store import open_store
 from collect.whole import read_whole
@@ -82,9 +82,14 @@ async def test_a_damaged_backup_and_a_missing_record_are_told(
 
 
 async def test_a_scheduled_backup_is_taken_once_it_is_due(parts: Parts) -> None:
-    tomorrow = utc_now() + timedelta(days=1)
-    late = Backups(parts.store, parts.home, BackupSettings(), now=lambda: tomorrow)
-    assert await parts.backups.take_due()
+    # The tests' record is older than this test, and a scheduled time may lie between them.
+    born_at = await parts.store.read(partial(scheduled_since, folder=parts.backups.folder))
+    tomorrow = born_at + timedelta(days=1)
+    early, late = (
+        Backups(parts.store, parts.home, BackupSettings(), now=partial(datetime.fromtimestamp, at.timestamp(), UTC))
+        for at in (born_at, tomorrow)
+    )
+    assert await early.take_due()
     assert list_backups(late.folder) == []
     assert await late.take_due()
     assert await late.take_due()
