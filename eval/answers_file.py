@@ -44,7 +44,7 @@ def write_answers(
     answers: Mapping[Label, Mapping[str, Answer]],
     shown: Mapping[Label, Mapping[str, Shown]],
 ) -> None:
-    """By contestant, then by row id; without a guard nobody's are in `shown`, and all are shown as they stand."""
+    """`answers` and `shown` by contestant, then by row id."""
     lines = [
         {
             "contestant": label,
@@ -53,7 +53,7 @@ def write_answers(
             "messages_json": json.dumps(row.messages, ensure_ascii=False),
             "reference": row.reference,
             "text": own[row.row_id].text,
-            "shown": shown[label][row.row_id].text if label in shown else own[row.row_id].text,
+            "shown": shown[label][row.row_id].text,
             "finish": own[row.row_id].finish.value,
             "completion_tokens": own[row.row_id].completion_tokens,
         }

@@ -24,7 +24,7 @@ from eval.report import Sample, write_report
 from eval.reward import RewardOrder, score_by_reward
 from eval.rules import GateRules
 from eval.scores import score_answer, write_scores
-from eval.shown import GuardOrder, Shown, show_answers
+from eval.shown import GuardOrder, Shown, as_said, show_answers
 from eval.suite.every import ask_suites
 from eval.suite.registry import SuiteOrder
 from eval.suite.results import SuitesFile, write_suites
@@ -55,23 +55,17 @@ class _Examined:
     facts: ExamFacts
     votes: Sequence[VoteScore]
     shown: Mapping[Label, Mapping[str, Shown]]
-    """What people would be shown of the answers, by row id; nobody where the bot has no guard."""
+    """What people would be shown of the answers, by contestant and row id."""
     work: Mapping[str, int]
     """How many answers were asked and how many read, and how many rated texts were scored."""
-
-    def shown_of(self, label: Label, row: SuiteRow) -> Shown | None:
-        return self.shown[label][row.row_id] if label in self.shown else None
-
-    def text_of(self, label: Label, row: SuiteRow) -> str:
-        """As people would read it."""
-        shown = self.shown_of(label, row)
-        return self.answers[label][row.row_id].text if shown is None else shown.text
 
     def as_read(self) -> dict[Label, dict[str, Answer]]:
         """The answers to `rows` with the texts that people would read."""
         return {
-            label: {row.row_id: replace(given[row.row_id], text=self.text_of(label, row)) for row in self.rows}
-            for label, given in self.answers.items()
+            label: {
+                row.row_id: replace(self.answers[label][row.row_id], text=shown[row.row_id].text) for row in self.rows
+            }
+            for label, shown in self.shown.items()
         }
 
 
@@ -232,9 +226,11 @@ async def _ask_everyone(
     votes = await _ask_for_votes(engine, exam.votes, question=question, cache=cache, work=work, in_flight=in_flight)
     if skipped:
         logger.warning("rows=%d exceed the engine's context and were left out of the evaluation", len(skipped))
-    shown = {}
-    if guard is not None:
-        for contestant in question.contestants:
+    shown: dict[Label, Mapping[str, Shown]] = {}
+    for contestant in question.contestants:
+        if guard is None:
+            shown[contestant.label] = {row_id: as_said(answer) for row_id, answer in given[contestant.label].items()}
+        else:
             shown[contestant.label] = await show_answers(
                 engine, rows, given[contestant.label], order=guard, contestant=contestant, sampling=question.sampling,
                 cache=cache, in_flight=in_flight,
@@ -273,7 +269,11 @@ def _write_down(
     faults = {label: examiner.find_faults(answers) for label, answers in examined.answers.items()}
     scores = [
         score_answer(
-            row, answers[row.row_id], label=label, faults=faults[label][row.row_id], shown=examined.shown_of(label, row)
+            row,
+            answers[row.row_id],
+            label=label,
+            faults=faults[label][row.row_id],
+            shown=examined.shown[label][row.row_id],
         )
         for label, answers in examined.answers.items()
         for row in examined.rows
@@ -296,4 +296,5 @@ def _write_down(
 
 
 def _samples(examined: _Examined) -> list[Sample]:
-    return [Sample(row, {label: examined.text_of(label, row) for label in examined.answers}) for row in examined.rows]
+    read = examined.shown.items()
+    return [Sample(row, {label: shown[row.row_id].text for label, shown in read}) for row in examined.rows]

@@ -18,7 +18,7 @@ from eval.answers import Answer, Label
 from eval.facts import count_facts
 from eval.metrics.perplexity import mean_nll
 from eval.metrics.text import rouge_l, token_f1
-from eval.shown import Shown
+from eval.shown import Shown, as_said
 from eval.suites import SuiteRow
 from eval.vetoes.figures import gives_figures
 from eval.vetoes.scene import scene_of
@@ -149,17 +149,19 @@ class ScoreColumns:
 def score_answer(
     row: SuiteRow, answer: Answer, *, label: Label, faults: tuple[str, ...] = (), shown: Shown | None = None
 ) -> ScoreRow:
-    """`shown`: what becomes of it where the bot has a guard."""
+    """`shown`: what people would be shown of it; None where that is the answer."""
+    shown = shown or as_said(answer)
+    is_whole = shown.text == answer.text
     grounds = [said["content"] for said in row.messages]
     facts = count_facts(answer.text, reference=row.reference, grounds=grounds)
-    text = answer.text if shown is None else shown.text
+    read = facts if is_whole else count_facts(shown.text, reference=row.reference, grounds=grounds)
     own_f1 = token_f1(answer.text, reference=row.reference)
     return ScoreRow(
         contestant=label,
         row_id=row.row_id,
         conversation_id=row.conversation_id,
-        token_f1=own_f1 if shown is None else token_f1(text, reference=row.reference),
-        rouge_l=rouge_l(text, reference=row.reference),
+        token_f1=own_f1 if is_whole else token_f1(shown.text, reference=row.reference),
+        rouge_l=rouge_l(shown.text, reference=row.reference),
         repetition=repetition(answer.text),
         logprob_sum=answer.logprob_sum,
         reference_tokens=answer.reference_tokens,
@@ -171,7 +173,7 @@ def score_answer(
         faults=faults,
         gives_figures=gives_figures(answer.text, scene_of(row)),
         reference_facts=facts.reference,
-        facts_recalled=count_facts(text, reference=row.reference, grounds=grounds).recalled,
+        facts_recalled=read.recalled,
         facts_stated=facts.stated,
         facts_invented=facts.invented,
         topic=row.topic,
@@ -179,7 +181,7 @@ def score_answer(
         is_core=row.is_core,
         is_fresh=row.is_fresh,
         own_token_f1=own_f1,
-        is_held=shown is not None and shown.is_held,
+        is_held=shown.is_held,
     )
 
 

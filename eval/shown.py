@@ -47,6 +47,11 @@ class Shown:
     """Something of it was held back."""
 
 
+def as_said(answer: Answer) -> Shown:
+    """Where the bot has no guard."""
+    return Shown(answer.text, is_held=False)
+
+
 async def show_answers(
     engine: Engine,
     rows: Sequence[SuiteRow],
