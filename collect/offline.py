@@ -3,7 +3,8 @@
 Whoever calls holds the data folder. A record that is damaged, or lacks a file, is replaced without being opened.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -14,6 +15,7 @@ from collect.integrity import check_files
 from collect.opening import connect_record
 from collect.replace import discard_draft, draft_of, finish_replacing, replace_record
 from collect.whole import Taken, build_record
+from collect.writer import Cursor
 from nightschool.errors import NotFound
 
 MEMORY_GIB: Final = 1.0
@@ -28,17 +30,24 @@ class Restored(NamedTuple):
     """Where the record is now that stood there."""
 
 
+@contextmanager
+def opened(file: Path, *, temp: Path, read_only: bool = False) -> Iterator[Cursor]:
+    """A record that no server has open, for the length of the block. Raises what opening raises."""
+    connection = connect_record(file, temp=temp, memory_gib=MEMORY_GIB, threads=THREADS, read_only=read_only)
+    try:
+        connection.execute("set global TimeZone = 'UTC'")
+        yield connection
+    finally:
+        connection.close()
+
+
 def back_up(file: Path, folder: Path, *, temp: Path, keep: int, at: datetime) -> Backup:
     """A backup of `file` in `folder`. Raises NotFound, and what opening, reading and keeping it raise."""
     _settle(file)
     check_files(file)
     temp.mkdir(parents=True, exist_ok=True)
-    connection = connect_record(file, temp=temp, memory_gib=MEMORY_GIB, threads=THREADS, read_only=True)
-    try:
-        connection.execute("set global TimeZone = 'UTC'")
+    with opened(file, temp=temp, read_only=True) as connection:
         draft = draft_backup(connection, file, temp=temp, reason="asked", at=at)
-    finally:
-        connection.close()
     return keep_backup(draft, folder, keep=keep)
 
 

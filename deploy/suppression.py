@@ -13,14 +13,12 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from collect.erase import Wish, erase_rows, find_erasure
-from collect.opening import connect_record
+from collect.offline import opened
 from collect.writer import Cursor
 from nightschool.errors import NotFound
 from nightschool.files import write_atomic
 
 ENDING: Final = ".wish"
-MEMORY_GIB: Final = 1.0
-THREADS: Final = 2
 AGAIN: Final = "again, since a backup from before it was restored"
 
 
@@ -53,14 +51,10 @@ def erase_again(record: Path, *, temp: Path, folder: Path, now: datetime) -> lis
 
     Not for one in use: whoever was forgotten may have come back, and has a right to what they said since.
     """
-    connection = connect_record(record, temp=temp, memory_gib=MEMORY_GIB, threads=THREADS)
-    try:
-        connection.execute("set global TimeZone = 'UTC'")
+    with opened(record, temp=temp) as connection:
         connection.begin()
         again = _erase(connection, folder=folder, now=now)
         connection.commit()
-    finally:
-        connection.close()
     return again
 
 
