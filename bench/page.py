@@ -29,7 +29,7 @@ from typing import Final
 import httpx
 from playwright.sync_api import Browser, BrowserContext
 
-from bench.common.installation import Installation, free_port
+from bench.common.installation import CHATTING, Installation, free_port
 from bench.common.plain_chat import PACE_S
 from bench.common.visitor import Visitor
 from bench.common.watched_page import Asked, Opened, Side, WatchedPage, open_chromium
@@ -38,15 +38,6 @@ START_TIMEOUT_S: Final = 120.0
 TURNS: Final = 100
 OURS: Final = Side(ready="#ns-title h1", box="#ns-box textarea", answers="#ns-chat [data-testid=bot]")
 PLAIN: Final = Side(ready="[data-testid=textbox]", box="[data-testid=textbox]", answers="[data-testid=bot]")
-BOT: Final = """
-name = "support"
-title = "Fern"
-system_prompt = "You are Fern."
-[sampling]
-max_tokens = 1000
-[schedule]
-enabled = false
-"""
 
 
 def question(number: int, *, words: int) -> str:
@@ -59,7 +50,7 @@ def question(number: int, *, words: int) -> str:
 @contextmanager
 def run_ours(folder: Path) -> Iterator[str]:
     settings = {"NIGHTSCHOOL_ENGINE__KIND": "echo", "NIGHTSCHOOL_SERVER__REQUESTS_PER_MINUTE": "100000"}
-    installation = Installation(folder, bot=BOT, settings=settings)
+    installation = Installation(folder, bot=CHATTING, settings=settings)
     with installation.running(start_timeout_s=START_TIMEOUT_S):
         yield installation.address
 

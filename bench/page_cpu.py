@@ -23,7 +23,7 @@ from typing import Final
 
 import httpx
 
-from bench.common.installation import Installation
+from bench.common.installation import CHATTING, Installation
 from bench.common.visitor import Visitor
 
 START_TIMEOUT_S: Final = 120.0
@@ -33,15 +33,6 @@ FLOOD: Final = 50
 FLOOD_WORDS: Final = 190
 FLOOD_S: Final = 8.0
 TARGETS: Final = {"cpu_s_150_words": 0.25, "healthz_ms_under_flood": 100.0}
-BOT: Final = """
-name = "support"
-title = "Fern"
-system_prompt = "You are Fern."
-[sampling]
-max_tokens = 1000
-[schedule]
-enabled = false
-"""
 CLOCK_TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -65,7 +56,7 @@ def question(words: int) -> str:
 @contextmanager
 def run_server(folder: Path) -> Iterator[Server]:
     """Ready, with the fake engine, shipped limits, and a data folder of its own."""
-    installation = Installation(folder, bot=BOT, settings={"NIGHTSCHOOL_ENGINE__KIND": "echo"})
+    installation = Installation(folder, bot=CHATTING, settings={"NIGHTSCHOOL_ENGINE__KIND": "echo"})
     with installation.running(start_timeout_s=START_TIMEOUT_S) as pid:
         yield Server(installation.address, pid, installation.operator_key())
 

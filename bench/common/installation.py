@@ -13,9 +13,20 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
+
+CHATTING: Final = """
+name = "support"
+title = "Fern"
+system_prompt = "You are Fern."
+[sampling]
+max_tokens = 1000
+[schedule]
+enabled = false
+"""
+"""A bot that is talked to and has no nights."""
 
 
 class Installation:
