@@ -107,6 +107,10 @@ class Cookie(Protocol):
     def header(self, value: str, *, is_secure: bool) -> str: ...
 
 
+Tell = Callable[[NightschoolError, Scope], str]
+"""What to do, in words for whoever asked."""
+
+
 def visitor_of(request: Request) -> str | None:
     """Who the gate found, for Gradio's `auth_dependency`."""
     found = request.scope.get(VISITOR)
@@ -131,6 +135,7 @@ class IdentityGate:
         app: ASGIApp,
         *,
         cookie: Cookie,
+        tell: Tell,
         login: str | None,
         queue: Queue,
         crowd: Crowd,
@@ -147,6 +152,7 @@ class IdentityGate:
         self._guarded = RequestBodyLimitMiddleware(self._pass, max_body_size=max_body_bytes)
         self._cookie = cookie
         self._login = login
+        self._tell = tell
         self._queue = queue
         self._crowd = crowd
         self._hosts = hosts
@@ -162,9 +168,10 @@ class IdentityGate:
         try:
             await self._check_and_pass(scope, receive, send)
         except NightschoolError as error:
-            # A visitor reads this in a toast: what to do, in words for anybody.
+            # Whoever sits before the page reads this in a toast.
             waits = {"retry-after": str(error.retry_after_s)} if isinstance(error, TooManyRequests) else None
-            refusal = JSONResponse({"detail": error.remedy}, status_code=error.status, headers=waits)
+            told = self._tell(error, scope)
+            refusal = JSONResponse({"detail": told}, status_code=error.status, headers=waits)
             await refusal(scope, receive, send)
 
     async def _check_and_pass(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,7 +7,7 @@ a line on as it stands, whatever it holds. Does not know what is drawn, nor wher
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from markdown_it.token import Token
 ADDRESS: Final = re.compile(r"https?://[^\s<>\"'`]*[^\s<>\"'`.,;:!?)\]*_]")
 # The chatbot listens for clicks on this class and copies what stands beside the button. Its second child is the tick.
 COPY: Final = (
-    '<button title="copy" class="copy_code_button"><span class="copy-text">'
+    '<button title="{copy}" class="copy_code_button"><span class="copy-text">'
     '<svg viewBox="0 0 15 15" width="15" height="15" aria-hidden="true" fill="none" stroke="currentColor">'
     '<path d="M4.5 4.5h8v8h-8zM2.5 10.500v-8h8"></path></svg></span><span class="check">'
     '<svg viewBox="0 0 17 17" width="17" height="17" aria-hidden="true" fill="none" stroke="currentColor">'
@@ -26,9 +26,12 @@ COPY: Final = (
 )
 
 
-def draw_markdown(markdown: str, *, css_class: str) -> str:
-    """One line of HTML: the Markdown's own structure, and every tag of its author's as the text that it is."""
-    return as_block(_parser().render(markdown), css_class=css_class)
+def draw_markdown(markdown: str, *, css_class: str, copy: str = "copy") -> str:
+    """One line of HTML: the Markdown's own structure, and every tag of its author's as the text that it is.
+
+    `copy` is what the button beside a piece of code is called.
+    """
+    return as_block(_parser().render(markdown, {"copy": html.escape(copy)}), css_class=css_class)
 
 
 def draw_text(text: str, *, css_class: str) -> str:
@@ -57,8 +60,9 @@ def _parser() -> MarkdownIt:
     return parser
 
 
-def _draw_code(_: RendererHTML, tokens: Sequence[Token], position: int, *__: Any) -> str:
-    return f'<div class="code_wrap">{COPY}<pre><code>{html.escape(tokens[position].content)}</code></pre></div>'
+def _draw_code(_: RendererHTML, tokens: Sequence[Token], position: int, __: Any, env: Mapping[str, str]) -> str:
+    button = COPY.format(copy=env["copy"])
+    return f'<div class="code_wrap">{button}<pre><code>{html.escape(tokens[position].content)}</code></pre></div>'
 
 
 def _draw_words(_: RendererHTML, tokens: Sequence[Token], position: int, *__: Any) -> str:

@@ -5,7 +5,7 @@ authorises by key and is not touched.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -13,19 +13,23 @@ import gradio as gr
 from fastapi import FastAPI
 from fastapi.responses import RedirectResponse
 from starlette.routing import Mount
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 
+from nightschool.errors import NightschoolError
 from serve.chat.download import ADDRESS, download_router
 from serve.chat.page import chat_blocks
+from serve.chat.trouble import plain_at_the_gate
 from serve.console.login import login_router
 from serve.console.page import console_blocks
 from serve.console.reports import reports_router
 from serve.console.session import SessionCookie
 from serve.crowd import Crowd, Limits
-from serve.gate import Cookie, IdentityGate, SignedCookie, visitor_of
+from serve.gate import Cookie, IdentityGate, SignedCookie, Tell, visitor_of
+from serve.page_language import speak_the_pages_language
 from serve.page_queue import PageQueue
 from serve.page_schemas import describe_each_kind_once
 from serve.parts import Parts
+from serve.spoken import SpokenPage, build_each, words_for
 from serve.theme import PAGES, make_theme
 from serve.widget import FRAME, widget_router
 
@@ -41,6 +45,7 @@ def mount_pages(app: FastAPI, parts: Parts) -> FastAPI:
     # Read by Gradio when a page is built; no page of ours calls home.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     describe_each_kind_once()
+    speak_the_pages_language()
     app.include_router(login_router(parts.secrets, store=parts.store))
     app.include_router(reports_router(parts.secrets, store=parts.store, home=parts.home))
 
@@ -57,7 +62,8 @@ def _mount_console(app: FastAPI, parts: Parts) -> None:
     blocks = console_blocks(parts)
     mounted, queue = _mount(app, blocks, path=CONSOLE, page="console"), PageQueue(blocks)
     cookie = SessionCookie(parts.secrets)
-    mounted.app = _gate(mounted.app, queue, _crowd(queue, parts), parts, cookie=cookie, login=f"{CONSOLE}/login")
+    crowd, login = _crowd(queue, parts), f"{CONSOLE}/login"
+    mounted.app = _gate(mounted.app, queue, crowd, parts, cookie=cookie, tell=_tell_operator, login=login)
 
 
 def _mount_chat(app: FastAPI, parts: Parts) -> None:
@@ -70,14 +76,32 @@ def _mount_chat(app: FastAPI, parts: Parts) -> None:
     if origins:
         app.include_router(widget_router(origins))
         app.include_router(download_router(framed, FRAME + ADDRESS, store=parts.store))
-    blocks = chat_blocks(parts)
-    mounted, queue = _mount(app, blocks, path="/", page="chat"), PageQueue(blocks)
+    mounted, queue, page = _mount_each(app, build_each(partial(chat_blocks, parts)))
     # One crowd: whoever fills a frame has no second helping at the root.
-    page, crowd = mounted.app, _crowd(queue, parts)
-    mounted.app = _gate(page, queue, crowd, parts, cookie=own)
+    crowd = _crowd(queue, parts)
+    mounted.app = _gate(page, queue, crowd, parts, cookie=own, tell=_tell_visitor)
     if origins:
-        gate = _gate(page, queue, crowd, parts, cookie=framed, framed_by=origins)
+        gate = _gate(page, queue, crowd, parts, cookie=framed, tell=_tell_visitor, framed_by=origins)
         app.router.routes.insert(-1, Mount(FRAME, app=gate))
+
+
+def _mount_each(app: FastAPI, built: Mapping[str, gr.Blocks]) -> tuple[Mount, PageQueue, SpokenPage]:
+    """The first language's page on `app`, and the others behind it, where only their texts are asked for."""
+    first = next(iter(built))
+    mounts = {
+        code: _mount(app if code == first else FastAPI(), blocks, path="/", page="chat")
+        for code, blocks in built.items()
+    }
+    spoken = SpokenPage({code: mount.app for code, mount in mounts.items()})
+    return mounts[first], PageQueue(built[first]), spoken
+
+
+def _tell_operator(error: NightschoolError, _: Scope) -> str:
+    return error.remedy
+
+
+def _tell_visitor(error: NightschoolError, scope: Scope) -> str:
+    return plain_at_the_gate(error, words_for(scope))
 
 
 def _mount(app: FastAPI, blocks: gr.Blocks, *, path: str, page: str) -> Mount:
@@ -115,6 +139,7 @@ def _gate(
     parts: Parts,
     *,
     cookie: Cookie,
+    tell: Tell,
     login: str | None = None,
     framed_by: Sequence[str] = (),
 ) -> IdentityGate:
@@ -122,6 +147,7 @@ def _gate(
     return IdentityGate(
         page,
         cookie=cookie,
+        tell=tell,
         login=login,
         queue=queue,
         crowd=crowd,

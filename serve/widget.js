@@ -2,7 +2,7 @@
    Asks nothing of anybody before it is opened, and of HOST alone then. See docs/widget.md. */
 (() => {
   const script = document.currentScript;
-  const origins = ORIGINS;
+  const origins = ORIGINS, words = WORDS;
   const home = new URL('.', script.src);
   const refuse = (why) => console.error(`Nightschool's widget is not shown: ${why}`);
   if (!origins.includes(location.origin)) return refuse(`${location.origin} is not in server.widget_origins.`);
@@ -10,7 +10,7 @@
     return refuse('over plain http a browser does not keep who its visitor is; use https.');
   }
 
-  const label = script.dataset.label || 'Chat with us';
+  const label = script.dataset.label || words.label;
   const address = new URL('widget/', home);
   if (script.dataset.bot) address.searchParams.set('bot', script.dataset.bot);
   // Which talk it was, for the site's next page. It opens for the visitor alone to whom it belongs.
@@ -35,7 +35,8 @@
   };
   const bubble = make('button', {type: 'button', class: 'bubble', 'aria-label': label, 'aria-expanded': 'false'},
     draw('M4 5h16v11H10l-5 4v-4H4z'));
-  const leave = make('button', {type: 'button', class: 'leave', 'aria-label': 'Close the chat'}, draw('M6 6l12 12M18 6L6 18'));
+  const leave = make('button', {type: 'button', class: 'leave', lang: words.code, 'aria-label': words.close},
+    draw('M6 6l12 12M18 6L6 18'));
   const panel = make('div', {class: 'panel', role: 'dialog', 'aria-label': label},
     make('div', {class: 'bar'}, make('span', {}, label), leave));
   panel.hidden = true;
@@ -96,7 +97,8 @@
       .panel { inset: 0; width: auto; height: auto; border: 0; border-radius: 0; }
       .bubble[aria-expanded=true] { display: none; }
     }`);
-  const widget = make('nightschool-widget', {});
+  // A label of the site's own is in the site's language.
+  const widget = make('nightschool-widget', script.dataset.label ? {} : {lang: words.code});
   const inside = widget.attachShadow({mode: 'open'});
   inside.adoptedStyleSheets = [style];
   inside.append(panel, bubble);

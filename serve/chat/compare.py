@@ -4,7 +4,6 @@
 `before` remembers for which answer another one was asked, from the click until the card was shown and answered.
 """
 
-import html
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple
 
@@ -12,17 +11,13 @@ import gradio as gr
 from gradio.blocks import Block
 
 from collect.preferences import Choice
+from nightschool.records import Message
 from serve.chat.comparing import Compared, Comparing
-from serve.chat.given import Updates, place_of, told
+from serve.chat.given import Updates, place_of, told, words_of
 from serve.chat.views import ChatView, Look
 from serve.markup import draw_markdown, without_template
+from serve.words.catalogue import CompareWords, Words
 
-NAMES: Final = {
-    Choice.LEFT: "A is better",
-    Choice.RIGHT: "B is better",
-    Choice.SAME: "About the same",
-    Choice.BOTH_BAD: "Both are bad",
-}
 REMEMBER: Final = "(shown) => shown.trim().split(' ').at(-1) ?? ''"
 WHERE_RETRIED: Final = """(bot, conversation, shown, before) => {
   const newest = shown.trim().split(' ').at(-1);
@@ -30,6 +25,16 @@ WHERE_RETRIED: Final = """(bot, conversation, shown, before) => {
   return [bot, conversation, shown, before];
 }"""
 """What is thrown ends the event: a page that shows no second answer asks the server for nothing."""
+
+
+def names_of(words: CompareWords) -> dict[Choice, str]:
+    """What the buttons are called."""
+    return {
+        Choice.LEFT: words.left,
+        Choice.RIGHT: words.right,
+        Choice.SAME: words.same,
+        Choice.BOTH_BAD: words.both_bad,
+    }
 
 
 class ChatCompare(NamedTuple):
@@ -40,25 +45,29 @@ class ChatCompare(NamedTuple):
     close: gr.Button
 
 
-def build_compare(before: gr.Textbox) -> ChatCompare:
+def build_compare(before: gr.Textbox, words: CompareWords) -> ChatCompare:
     """Call inside `gr.Blocks`; `before` is a hidden field that stands outside of what is shown and hidden."""
     with gr.Column(visible=False, elem_id="ns-compare", elem_classes="ns-asking") as card:
-        gr.HTML('<h2 class="ns-card-title">Which answer is better?</h2>', padding=False)
+        gr.HTML(f'<h2 class="ns-card-title">{words.asked}</h2>', padding=False)
         answers = gr.HTML(padding=False, elem_id="ns-compared")
         with gr.Row(elem_classes="ns-card-buttons"):
-            buttons = {choice: gr.Button(name, size="sm", min_width=0) for choice, name in NAMES.items()}
-            close = gr.Button("Not now", size="sm", min_width=0, elem_classes="ns-quiet")
+            buttons = {choice: gr.Button(name, size="sm", min_width=0) for choice, name in names_of(words).items()}
+            close = gr.Button(words.not_now, size="sm", min_width=0, elem_classes="ns-quiet")
     return ChatCompare(before, card, answers, buttons, close)
 
 
-def draw_compared(compared: Compared) -> str:
+def draw_compared(compared: Compared, words: Words) -> str:
     """Both answers, with nothing alive in them, and not who gave them."""
     shown = (
-        f'<section aria-label="Answer {name}" tabindex="0"><h3>{html.escape(name)}</h3>'
-        f"{without_template(draw_markdown(answer.content, css_class='ns-answer'))}</section>"
+        f'<section aria-label="{words.compare.answer.format(name=name)}" tabindex="0"><h3>{name}</h3>'
+        f"{without_template(_draw_answer(answer, words))}</section>"
         for name, answer in zip("AB", compared.sides, strict=True)
     )
     return f'<div class="ns-compared">{"".join(shown)}</div>'
+
+
+def _draw_answer(answer: Message, words: Words) -> str:
+    return draw_markdown(answer.content, css_class="ns-answer", copy=words.line.copy_code)
 
 
 class CompareWires:
@@ -80,25 +89,26 @@ class CompareWires:
             button.click(self._chooser(choice), given, [at.card, at.before], **quiet)
         at.close.click(lambda: (gr.update(visible=False), ""), None, [at.card, at.before], **quiet)
 
-    async def draw(self, _: ChatView) -> Updates:
+    async def draw(self, _: ChatView, __: Words) -> Updates:
         """Closed, until the page says that it shows an answer that was asked for in place of another."""
         return {self._at.card: gr.update(visible=False)}
 
     async def _offer(self, bot: str, conversation_id: str, shown: str, before: str, request: gr.Request) -> Updates:
-        with told():
+        words = words_of(request)
+        with told(words):
             view = await self._look(place_of(request, bot, conversation_id, shown))
             found = await self._comparing.look(view, before)
-        drawn = draw_compared(found) if found else ""
+        drawn = draw_compared(found, words) if found else ""
         return {self._at.card: gr.update(visible=found is not None), self._at.answers: drawn}
 
     def _chooser(self, choice: Choice) -> Callable[..., Awaitable[Updates]]:
         at = self._at
 
         async def choose(bot: str, conversation_id: str, shown: str, before: str, request: gr.Request) -> Updates:
-            place = place_of(request, bot, conversation_id, shown)
-            with told():
+            place, words = place_of(request, bot, conversation_id, shown), words_of(request)
+            with told(words):
                 await self._comparing.choose(place, await self._look(place), before, choice)
-            gr.Info("Thank you. It is kept beside both answers.", title="Comparison saved", duration=4)
+            gr.Info(words.compare.thanks, title=words.compare.saved, duration=4)
             return {at.card: gr.update(visible=False), at.before: ""}
 
         return choose

@@ -8,8 +8,10 @@ import gradio as gr
 from gradio.blocks import Block
 
 from nightschool.errors import NightschoolError
+from serve.chat.trouble import plain
 from serve.chat.views import ChatView, Place
-from serve.chat.words import plain
+from serve.words.catalogue import Words
+from serve.words.choice import choose_words
 
 Updates = dict[Any, Any]
 """Gradio's own shape: component -> new value."""
@@ -24,7 +26,7 @@ class Below(Protocol):
 
     def connect(self, place: list[gr.Textbox], quiet: dict[str, Any]) -> None: ...
 
-    async def draw(self, view: ChatView, /) -> Updates: ...
+    async def draw(self, view: ChatView, words: Words, /) -> Updates: ...
 
 
 def place_of(request: gr.Request, bot: str, conversation_id: str, shown: str) -> Place:
@@ -33,14 +35,19 @@ def place_of(request: gr.Request, bot: str, conversation_id: str, shown: str) ->
     return Place(f"browser:{request.username}", bot or "", conversation_id or "", ids, address)
 
 
+def words_of(request: gr.Request) -> Words:
+    """In whoever asks' language."""
+    return choose_words(request.headers.get("accept-language", ""))
+
+
 def position_of(liked: gr.LikeData) -> int:
     return int(liked.index[0] if isinstance(liked.index, list | tuple) else liked.index)
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def told(words: Words) -> Iterator[None]:
     """Tell the person what went wrong."""
     try:
         yield
     except NightschoolError as error:
-        raise gr.Error(plain(error), duration=8, title="That did not work", print_exception=False) from error
+        raise gr.Error(plain(error, words), duration=8, title=words.trouble.title, print_exception=False) from error

@@ -146,18 +146,13 @@ class ChatHandlers:
         if any(owner == place.owner for owner, _ in self._in_flight):
             raise Busy("is still answering", subject="conversation", remedy="Wait for the answer or stop it.")
 
-    def notice(self) -> str:
-        """Why no answer can come now, in words for anybody; empty where one can."""
-        status = self._engine_status()
-        if status.state is EngineState.READY:
-            return ""
-        if status.state is EngineState.STARTING:
-            return "The assistant is waking up. This takes a moment; what you write stays here."
-        return "The assistant is away for a moment and is being brought back. What you write stays here."
+    def engine_state(self) -> EngineState:
+        """Whether an answer can come now."""
+        return self._engine_status().state
 
     def _admit(self, place: Place, bot: Bot) -> None:
-        if notice := self.notice():
-            raise Unavailable("is not ready", subject=bot.title, remedy=notice)
+        if self.engine_state() is not EngineState.READY:
+            raise Unavailable("is not ready", subject=bot.title, remedy="Ask again in a moment.")
         self._pace.spend(place.owner)
 
     def _bot(self, name: str) -> Bot:
@@ -247,7 +242,7 @@ async def _wait(ending: asyncio.Event) -> None:
 def _line(message: Message, tree: Tree, votes: Mapping[str, Feedback], fates: Mapping[str, Fate]) -> Line:
     if message.role != "assistant":
         return Line(message.message_id, "user", message.content, siblings=tree.siblings(message))
-    voted, fate = votes.get(message.message_id), fates.get(message.message_id)
+    voted = votes.get(message.message_id)
     return Line(
         message_id=message.message_id,
         role="assistant",
@@ -255,7 +250,7 @@ def _line(message: Message, tree: Tree, votes: Mapping[str, Feedback], fates: Ma
         version=answered_by(message),
         finish=message.finish,
         vote=voted.vote if voted else Vote.NONE,
-        became=fate.why if fate else "",
+        fate=fates.get(message.message_id),
         siblings=tree.siblings(message),
         hands_over=hands_over(message.held_json),
     )

@@ -12,15 +12,13 @@ import gradio as gr
 from gradio.blocks import Block
 
 from collect.escalations import Escalation
-from serve.chat.given import Updates, place_of, told
+from serve.chat.given import Updates, place_of, told, words_of
 from serve.chat.handing_over import MAX_CONTACT_CHARS, HandingOver, Offer
 from serve.chat.views import ChatView, Look
 from serve.markup import without_template
+from serve.words.catalogue import HumanWords, Words
 
 LOOK_S: Final = 5
-ASKED: Final = "<p>Our team gets this conversation as it stands, and answers by e-mail if you leave an address.</p>"
-ON_ITS_WAY: Final = "Your wish is kept and on its way to our team."
-NOT_YET: Final = "Our team could not be reached yet. Your wish is kept, and it is tried again by itself."
 FOCUS: Final = "() => setTimeout(() => document.querySelector('#ns-contact :is(input, textarea)')?.focus(), 100)"
 """Once the card is there: who goes by keys goes on in it."""
 
@@ -51,52 +49,50 @@ class ChatHuman(NamedTuple):
         return [self.state, self.ask, self.card, self.clock]
 
 
-def build_card() -> HumanCard:
+def build_card(words: HumanWords) -> HumanCard:
     """Above the box in which people write. Call inside `gr.Blocks`."""
     state = gr.HTML(padding=False, elem_id="ns-human-state")
     with gr.Column(visible=False, elem_id="ns-human-card", elem_classes="ns-asking") as card:
-        gr.HTML(f'<h2 class="ns-card-title">Talk to a human</h2>{ASKED}', padding=False)
-        contact = gr.Textbox(
-            label="Your e-mail address (optional)", type="email", max_length=MAX_CONTACT_CHARS, elem_id="ns-contact"
-        )
+        gr.HTML(f'<h2 class="ns-card-title">{words.ask}</h2><p>{words.told}</p>', padding=False)
+        contact = gr.Textbox(label=words.contact, type="email", max_length=MAX_CONTACT_CHARS, elem_id="ns-contact")
         with gr.Row(elem_classes="ns-card-buttons"):
-            keep = gr.Button("Not now", size="sm", min_width=0)
-            give = gr.Button("Hand over", variant="primary", size="sm", min_width=0, elem_id="ns-hand-over")
+            keep = gr.Button(words.not_now, size="sm", min_width=0)
+            give = gr.Button(words.hand_over, variant="primary", size="sm", min_width=0, elem_id="ns-hand-over")
     return HumanCard(state, card, contact, keep, give)
 
 
-def build_human(shown: HumanCard) -> ChatHuman:
+def build_human(shown: HumanCard, words: HumanWords) -> ChatHuman:
     """The button, below the box. Call inside `gr.Blocks`."""
-    ask = gr.Button("Talk to a human", size="sm", min_width=0, scale=0, visible=False, elem_id="ns-human")
+    ask = gr.Button(words.ask, size="sm", min_width=0, scale=0, visible=False, elem_id="ns-human")
     return ChatHuman(*shown, ask, gr.Timer(LOOK_S, active=False))
 
 
-def draw_human(at: ChatHuman, offer: Offer) -> Updates:
+def draw_human(at: ChatHuman, offer: Offer, words: HumanWords) -> Updates:
     """As it stands after whatever happened; the card is closed."""
     waits = offer.escalation is not None and offer.escalation.sent_at is None and offer.escalation.done_at is None
     return {
-        at.state: draw_state(offer.escalation) if offer.escalation else "",
+        at.state: draw_state(offer.escalation, words) if offer.escalation else "",
         at.ask: gr.update(visible=offer.may_ask, variant="primary" if offer.is_urged else "secondary"),
         at.card: gr.update(visible=False),
         at.clock: gr.Timer(active=waits),
     }
 
 
-def draw_state(escalation: Escalation) -> str:
+def draw_state(escalation: Escalation, words: HumanWords) -> str:
     contact = without_template(html.escape(escalation.wish.contact))
     if escalation.done_at:
-        said = f"Our team has dealt with this {_moment(escalation.done_at)}."
+        said = words.dealt_with.format(moment=_moment(escalation.done_at, words))
     elif escalation.sent_at:
-        answers = f" They answer to {contact}." if contact else ""
-        said = f"Handed over to our team {_moment(escalation.wish.asked_at)}.{answers}"
+        answers = " " + words.answers_to.format(contact=contact) if contact else ""
+        said = words.handed_over.format(moment=_moment(escalation.wish.asked_at, words)) + answers
     else:
-        said = NOT_YET if escalation.tries else ON_ITS_WAY
+        said = words.not_yet if escalation.tries else words.on_its_way
     return f'<p class="ns-human-state" role="status">{said}</p>'
 
 
-def _moment(at: datetime) -> str:
+def _moment(at: datetime, words: HumanWords) -> str:
     """The browser puts it on its person's own clock (`serve.chat.scripts`)."""
-    return f'<time datetime="{at.isoformat()}">at {at:%H:%M} UTC</time>'
+    return f'<time datetime="{at.isoformat()}">{words.at.format(clock=f"{at:%H:%M} UTC")}</time>'
 
 
 class HumanWires:
@@ -118,20 +114,21 @@ class HumanWires:
     def outputs(self) -> list[Block]:
         return self._at.outputs()
 
-    async def draw(self, view: ChatView) -> Updates:
-        return draw_human(self._at, await self._handing.look(view))
+    async def draw(self, view: ChatView, words: Words) -> Updates:
+        return draw_human(self._at, await self._handing.look(view), words.human)
 
     async def _hand_over(
         self, bot: str, conversation_id: str, shown: str, contact: str, request: gr.Request
     ) -> Updates:
-        place = place_of(request, bot, conversation_id, shown)
-        with told():
+        place, words = place_of(request, bot, conversation_id, shown), words_of(request)
+        with told(words):
             view = await self._look(place)
             await self._handing.hand_over(place, view, contact or "")
-            return await self.draw(view) | {self._at.contact: ""}
+            return await self.draw(view, words) | {self._at.contact: ""}
 
     async def _draw_again(self, bot: str, conversation_id: str, shown: str, request: gr.Request) -> Updates:
-        with told():
-            drawn = await self.draw(await self._look(place_of(request, bot, conversation_id, shown)))
+        words = words_of(request)
+        with told(words):
+            drawn = await self.draw(await self._look(place_of(request, bot, conversation_id, shown)), words)
         # A card that is open is being filled in.
         return {component: update for component, update in drawn.items() if component is not self._at.card}

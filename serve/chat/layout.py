@@ -12,15 +12,10 @@ import gradio as gr
 from serve.chat.compare import ChatCompare, build_compare
 from serve.chat.handlers import REASONS
 from serve.chat.human import ChatHuman, build_card, build_human
+from serve.chat.markup import THUMBS
 from serve.chat.side import ChatSide, build_side
 from serve.chat.solved import ChatSolved, build_solved
-
-HOLD_BACK = "You are talking to an AI. Its answers can be wrong; please check what matters."
-FAKE = (
-    '<p class="ns-fake" role="status"><strong>Test mode.</strong> The echo engine is in use: '
-    "every answer on this page is fake.</p>"
-)
-EDITING = '<p>You are rewording a question. The old one stays beside it.</p><button class="ns-cancel">Cancel</button>'
+from serve.words.catalogue import PageWords, ReasonWords, Words
 
 
 class ReasonCard(NamedTuple):
@@ -59,7 +54,7 @@ class ChatLayout(NamedTuple):
     compare: ChatCompare
 
 
-def build_chat(*, is_echo: bool) -> ChatLayout:
+def build_chat(words: Words, *, is_echo: bool) -> ChatLayout:
     """Call inside `gr.Blocks`."""
     bot, conversation_id, shown, asked, edited, explained, before = (
         gr.Textbox(visible="hidden", elem_id=f"ns-{name}", container=False)
@@ -68,28 +63,28 @@ def build_chat(*, is_echo: bool) -> ChatLayout:
     turn = gr.Button(visible="hidden", elem_id="ns-turn")
     branch = gr.Button(visible="hidden", elem_id="ns-fork")
     with gr.Row(elem_id="ns-app"):
-        side = build_side()
+        side = build_side(words.side)
         with gr.Column(elem_id="ns-main", min_width=0, scale=1):
             with gr.Row(elem_id="ns-head"):
                 toggle = gr.Button("☰", elem_id="ns-toggle", size="sm", min_width=0, scale=0)
                 title = gr.HTML(padding=False, elem_id="ns-title", min_height=44)
             if is_echo:
-                gr.HTML(FAKE, padding=False)
+                gr.HTML(draw_fake(words.page), padding=False)
             notice = gr.HTML(padding=False, visible=False, elem_id="ns-notice")
-            chat = _chatbot()
-            card = _reason_card(explained)
-            compare = build_compare(before)
-            solved = build_solved()
-            human_card = build_card()
+            chat = _chatbot(words.page)
+            card = _reason_card(explained, words.reason)
+            compare = build_compare(before, words.compare)
+            solved = build_solved(words.solved)
+            human_card = build_card(words.human)
             trouble = gr.HTML(padding=False, elem_id="ns-trouble")
-            gr.HTML(EDITING, padding=False, elem_id="ns-editing")
+            gr.HTML(draw_editing(words.page), padding=False, elem_id="ns-editing")
             with gr.Row(elem_id="ns-composer"):
-                box = _message_box()
-                send = gr.Button("Send", variant="primary", elem_id="ns-send", min_width=0, scale=0)
-                stop = gr.Button("Stop", elem_id="ns-stop", min_width=0, scale=0, visible=False)
+                box = _message_box(words.page)
+                send = gr.Button(words.page.send, variant="primary", elem_id="ns-send", min_width=0, scale=0)
+                stop = gr.Button(words.page.stop, elem_id="ns-stop", min_width=0, scale=0, visible=False)
             with gr.Row(elem_id="ns-foot"):
-                gr.HTML(f'<p class="ns-fine ns-centre">{HOLD_BACK}</p>', padding=False)
-                human = build_human(human_card)
+                gr.HTML(f'<p class="ns-fine ns-centre">{words.page.hold_back}</p>', padding=False)
+                human = build_human(human_card, words.human)
     clock = gr.Timer(3, active=False)
     return ChatLayout(
         bot,
@@ -116,11 +111,19 @@ def build_chat(*, is_echo: bool) -> ChatLayout:
     )
 
 
-def _message_box() -> gr.Textbox:
+def draw_fake(words: PageWords) -> str:
+    return f'<p class="ns-fake" role="status"><strong>{words.test_mode}</strong> {words.all_fake}</p>'
+
+
+def draw_editing(words: PageWords) -> str:
+    return f'<p>{words.editing}</p><button class="ns-cancel">{words.cancel}</button>'
+
+
+def _message_box(words: PageWords) -> gr.Textbox:
     return gr.Textbox(
-        label="Your message",
+        label=words.message,
         show_label=False,
-        placeholder="Write a message …",
+        placeholder=words.write,
         lines=1,
         max_lines=8,
         max_length=20_000,
@@ -131,15 +134,15 @@ def _message_box() -> gr.Textbox:
     )
 
 
-def _chatbot() -> gr.Chatbot:
+def _chatbot(words: PageWords) -> gr.Chatbot:
     return gr.Chatbot(
-        label="Conversation",
+        label=words.talk,
         show_label=False,
         container=False,
         elem_id="ns-chat",
         height="100%",
         buttons=[],
-        feedback_options=("Like", "Dislike"),
+        feedback_options=tuple(THUMBS.values()),
         layout="bubble",
         latex_delimiters=[],
         allow_tags=False,
@@ -149,16 +152,16 @@ def _chatbot() -> gr.Chatbot:
     )
 
 
-def _reason_card(explained: gr.Textbox) -> ReasonCard:
+def _reason_card(explained: gr.Textbox, words: ReasonWords) -> ReasonCard:
     with gr.Column(visible=False, elem_id="ns-card") as card:
-        gr.HTML('<h2 class="ns-card-title">What was wrong with this answer?</h2>', padding=False)
+        gr.HTML(f'<h2 class="ns-card-title">{words.asked}</h2>', padding=False)
         reasons = gr.CheckboxGroup(
-            [(word.capitalize(), word) for word in REASONS], label="Reasons", show_label=False, elem_id="ns-reasons"
+            list(zip(words.kinds, REASONS, strict=True)), label=words.reasons, show_label=False, elem_id="ns-reasons"
         )
         own_words: dict[str, Any] = {"max_length": 20_000, "elem_classes": "ns-own-words"}
-        comment = gr.Textbox(label="Anything to add?", lines=1, max_lines=4, **own_words)
-        ideal_answer = gr.Textbox(label="What would have been the ideal answer?", lines=2, max_lines=8, **own_words)
+        comment = gr.Textbox(label=words.comment, lines=1, max_lines=4, **own_words)
+        ideal_answer = gr.Textbox(label=words.ideal_answer, lines=2, max_lines=8, **own_words)
         with gr.Row(elem_classes="ns-card-buttons"):
-            close = gr.Button("Not now", size="sm", min_width=0)
-            save = gr.Button("Send feedback", variant="primary", size="sm", min_width=0, elem_id="ns-save")
+            close = gr.Button(words.not_now, size="sm", min_width=0)
+            save = gr.Button(words.save, variant="primary", size="sm", min_width=0, elem_id="ns-save")
     return ReasonCard(card, explained, reasons, comment, ideal_answer, save, close)

@@ -3,10 +3,9 @@
 The only module that knows both sides. An answer streams into three outputs by plain values, since Gradio builds a new
 component for each output that is left out or updated, and changes threads for each value that it has to work out. What
 else changes is changed by the browser before, and read from the record after. A failure is one plain sentence
-(`serve.chat.words`): above the box for an answer, else in a toast.
+(`serve.chat.trouble`): above the box for an answer, else in a toast.
 """
 
-import html
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -21,21 +20,23 @@ from nightschool.records import Vote
 from serve.chat import scripts
 from serve.chat.compare import REMEMBER, CompareWires
 from serve.chat.comparing import Comparing
+from serve.chat.drawing import draw_card, draw_margins, draw_notice, draw_page
 from serve.chat.forgetting import Forgetting
-from serve.chat.given import Below, Given, Updates, place_of, position_of, told
+from serve.chat.given import Below, Given, Updates, place_of, position_of, told, words_of
 from serve.chat.handing_over import HandingOver
 from serve.chat.handlers import ChatHandlers
 from serve.chat.human import HumanWires
 from serve.chat.layout import ChatLayout, build_chat
-from serve.chat.markup import draw_line, draw_title, greeting, thumbs
+from serve.chat.markup import draw_line, thumbs
 from serve.chat.outcomes import Outcomes
 from serve.chat.own_chats import OwnChats
-from serve.chat.side import SideWires, choices_of, draw_side
+from serve.chat.side import SideWires, choices_of
 from serve.chat.solved import SolvedWires
-from serve.chat.views import ChatView, Lists, Place, Rated
-from serve.chat.words import draw_trouble, plain
+from serve.chat.trouble import draw_trouble, notice_of, plain
+from serve.chat.views import ChatView, Place
 from serve.pace import Pace
 from serve.parts import Parts
+from serve.words.catalogue import Words
 
 
 class Answer(NamedTuple):
@@ -46,8 +47,8 @@ class Answer(NamedTuple):
     trouble: str
 
 
-def chat_blocks(parts: Parts) -> gr.Blocks:
-    """The page at `/`."""
+def chat_blocks(parts: Parts, words: Words) -> gr.Blocks:
+    """The page at `/`, as it is first shown in one language; its events answer each visitor in theirs."""
     pace = partial(Pace, parts.settings.server.requests_per_minute)
     handlers = ChatHandlers(
         turns=parts.turns,
@@ -60,7 +61,7 @@ def chat_blocks(parts: Parts) -> gr.Blocks:
     )
     blocks = gr.Blocks(title="Nightschool", analytics_enabled=False, fill_width=True, fill_height=True)
     with blocks:
-        layout = build_chat(is_echo=parts.settings.engine.kind == "echo")
+        layout = build_chat(words, is_echo=parts.settings.engine.kind == "echo")
         own, forgetting = OwnChats(parts.turns, parts.store), Forgetting(parts.turns, parts.eraser)
         side = SideWires(layout.side, own, forgetting, check_at_rest=handlers.check_at_rest)
         handing, outcomes = HandingOver(parts.escalations, pace=pace()), Outcomes(parts.store, pace=pace())
@@ -69,7 +70,7 @@ def chat_blocks(parts: Parts) -> gr.Blocks:
             SolvedWires(layout.solved, outcomes, look=handlers.open),
             CompareWires(layout.compare, Comparing(parts.store, pace=pace()), look=handlers.open),
         )
-        _ChatWires(handlers, layout, below).connect(blocks, side)
+        _ChatWires(handlers, layout, below).connect(blocks, side, words)
     blocks.queue(max_size=256, default_concurrency_limit=64)
     return blocks
 
@@ -82,7 +83,7 @@ class _ChatWires:
         self._at = layout
         self._below = below
 
-    def connect(self, blocks: gr.Blocks, side: SideWires) -> None:
+    def connect(self, blocks: gr.Blocks, side: SideWires, words: Words) -> None:
         at, beside = self._at, self._at.side
         place = [at.bot, at.conversation_id, at.shown]
         page = [
@@ -101,9 +102,8 @@ class _ChatWires:
         # What was chosen may be unknown to a server that was started anew: its handlers know better than its lists.
         chosen: dict[str, Any] = {"preprocess": False, **quiet}
 
-        blocks.load(self._open, place, page, js=scripts.READ_ADDRESS, **quiet).then(None, js=scripts.LISTEN).then(
-            None, js=scripts.FRAMED
-        )
+        opened = blocks.load(self._open, place, page, js=scripts.READ_ADDRESS, **quiet)
+        opened.then(None, js=scripts.listen(words)).then(None, js=scripts.frame(words.side))
         at.conversation_id.change(None, place[:2], None, js=scripts.WRITE_ADDRESS)
         beside.choice.input(self._open_bot, [beside.choice], page, **chosen).then(
             None, place[:2], None, js=scripts.WRITE_ADDRESS
@@ -116,7 +116,7 @@ class _ChatWires:
         at.branch.click(self._branch_at, [*place, at.asked], page, js=scripts.TURN, **quiet)
         at.toggle.click(None, js=scripts.TOGGLE_SIDE)
         at.clock.tick(self._tick, None, [at.notice, at.clock], **quiet)
-        self._connect_answers(place, page, quiet)
+        self._connect_answers(place, page, quiet, fail=scripts.fail(words.trouble))
         side.connect(place, page, opened=self._open, quiet=quiet)
         for part in self._below:
             part.connect(place, quiet)
@@ -133,7 +133,7 @@ class _ChatWires:
         card.save.click(self._explain, {*place, card.message_id, *fields}, [card.card], **quiet)
         card.close.click(self._close_card, None, [card.card], **quiet)
 
-    def _connect_answers(self, place: list[gr.Textbox], page: list[Block], quiet: dict[str, Any]) -> None:
+    def _connect_answers(self, place: list[gr.Textbox], page: list[Block], quiet: dict[str, Any], *, fail: str) -> None:
         at = self._at
         answers: dict[str, Any] = {"concurrency_id": "answers", "concurrency_limit": 64, "postprocess": False, **quiet}
         answer, buttons = [at.chat, at.conversation_id, at.trouble], [at.send, at.stop]
@@ -151,16 +151,17 @@ class _ChatWires:
             settled = over(None, kept, left, js=scripts.END).then(self._open, place, page, **quiet)
             settled.failure(None, None, buttons, js=scripts.REST)
         for failed in (asked.failure, begun.failure, again.failure):
-            told = failed(None, kept, left, js=scripts.FAIL).then(None, None, buttons, js=scripts.REST)
+            told = failed(None, kept, left, js=fail).then(None, None, buttons, js=scripts.REST)
             told.then(self._open, place, page, **quiet)
 
     async def _open(self, bot: str, conversation_id: str, shown: str, request: gr.Request) -> Updates:
-        place = place_of(request, bot, conversation_id, shown)
-        with told():
+        place, words = place_of(request, bot, conversation_id, shown), words_of(request)
+        with told(words):
             view = await self._handlers.open(place)
-            drawn = self._page(view) | self._margins(view, await self._handlers.lists(place))
+            lists, state = await self._handlers.lists(place), self._handlers.engine_state()
+            drawn = draw_page(self._at, view, words) | draw_margins(self._at, view, lists, state, words)
             for part in self._below:
-                drawn |= await part.draw(view)
+                drawn |= await part.draw(view, words)
             return drawn
 
     async def _open_bot(self, bot: str, request: gr.Request) -> Updates:
@@ -170,26 +171,30 @@ class _ChatWires:
         return await self._open(bot, conversation_id, "", request)
 
     async def _search(self, bot: str, conversation_id: str, sought: str, request: gr.Request) -> Updates:
-        with told():
+        words = words_of(request)
+        with told(words):
             lists = await self._handlers.lists(place_of(request, bot, "", ""), sought=sought or "")
         chosen = conversation_id if conversation_id in {c.conversation_id for c in lists.conversations} else None
-        label = "Your conversations" if lists.conversations else "Nothing found"
-        return {self._at.side.conversations: gr.update(choices=choices_of(lists), value=chosen, label=label)}
+        label = words.side.conversations if lists.conversations else words.side.found_nothing
+        choices = choices_of(lists, words.side)
+        return {self._at.side.conversations: gr.update(choices=choices, value=chosen, label=label)}
 
     async def _turn_to(self, bot: str, conversation_id: str, shown: str, turn: str, request: gr.Request) -> Updates:
-        with told():
-            return self._page(await self._handlers.turn_to(place_of(request, bot, conversation_id, shown), turn))
+        place, words = place_of(request, bot, conversation_id, shown), words_of(request)
+        with told(words):
+            return draw_page(self._at, await self._handlers.turn_to(place, turn), words)
 
     async def _branch_at(self, bot: str, conversation_id: str, shown: str, to: str, request: gr.Request) -> Updates:
-        with told():
-            return self._page(await self._handlers.branch_at(place_of(request, bot, conversation_id, shown), to))
+        place, words = place_of(request, bot, conversation_id, shown), words_of(request)
+        with told(words):
+            return draw_page(self._at, await self._handlers.branch_at(place, to), words)
 
     async def _ask(self, given: Given, request: gr.Request) -> AsyncGenerator[Answer, None]:
         at = self._at
         place = place_of(request, given[at.bot], given[at.conversation_id], given[at.shown])
         is_private = bool(given[at.side.is_private])
         views = self._handlers.ask(place, given[at.asked], instead_of=given[at.edited], is_private=is_private)
-        async with aclosing(self._stream(place, views)) as answers:
+        async with aclosing(self._stream(place, views, words_of(request))) as answers:
             async for answer in answers:
                 yield answer
 
@@ -199,7 +204,8 @@ class _ChatWires:
         at = self._at
         place = place_of(request, given[at.bot], given[at.conversation_id], given[at.shown])
         text, is_private = str(chosen.value["text"]), bool(given[at.side.is_private])
-        async with aclosing(self._stream(place, self._handlers.ask(place, text, is_private=is_private))) as answers:
+        views = self._handlers.ask(place, text, is_private=is_private)
+        async with aclosing(self._stream(place, views, words_of(request))) as answers:
             async for answer in answers:
                 yield answer
 
@@ -207,11 +213,13 @@ class _ChatWires:
         self, bot: str, conversation_id: str, shown: str, request: gr.Request
     ) -> AsyncGenerator[Answer, None]:
         place = place_of(request, bot, conversation_id, shown)
-        async with aclosing(self._stream(place, self._handlers.retry(place))) as answers:
+        async with aclosing(self._stream(place, self._handlers.retry(place), words_of(request))) as answers:
             async for answer in answers:
                 yield answer
 
-    async def _stream(self, place: Place, views: AsyncGenerator[ChatView, None]) -> AsyncGenerator[Answer, None]:
+    async def _stream(
+        self, place: Place, views: AsyncGenerator[ChatView, None], words: Words
+    ) -> AsyncGenerator[Answer, None]:
         """Only the text: a thumb that was clicked meanwhile must not be redrawn as it was before."""
         conversation_id = place.conversation_id
         drawn: Any = gr.skip()
@@ -219,12 +227,14 @@ class _ChatWires:
         try:
             async with aclosing(views):
                 async for view in views:
-                    earlier = earlier or [draw_line(line) for line in view.lines[:-1]]
-                    conversation_id, drawn = view.conversation_id, [*earlier, draw_line(view.lines[-1])]
+                    earlier = earlier or [draw_line(line, words.line) for line in view.lines[:-1]]
+                    newest = draw_line(view.lines[-1], words.line)
+                    conversation_id, drawn = view.conversation_id, [*earlier, newest]
                     yield Answer(drawn, conversation_id, "")
         except NightschoolError as error:
             # Told as a value: an error would lay itself over the page, and end what is to come after.
-            yield Answer(drawn, conversation_id, draw_trouble(self._handlers.notice() or plain(error)))
+            sentence = notice_of(self._handlers.engine_state(), words) or plain(error, words)
+            yield Answer(drawn, conversation_id, draw_trouble(sentence))
 
     async def _vote(
         self, bot: str, conversation_id: str, shown: str, request: gr.Request, liked: gr.LikeData
@@ -232,14 +242,14 @@ class _ChatWires:
         at = self._at
         vote = Vote.NONE if liked.liked == "" else Vote.UP if liked.liked is True else Vote.DOWN
         place = place_of(request, bot, conversation_id, shown)
-        with told():
+        with told(words_of(request)):
             rated = await self._handlers.vote(place, position_of(liked), vote)
-        return {at.chat: gr.update(feedback_value=thumbs(rated.lines))} | self._card(rated)
+        return {at.chat: gr.update(feedback_value=thumbs(rated.lines))} | draw_card(at.card, rated)
 
     async def _explain(self, given: Given, request: gr.Request) -> Updates:
-        at, card = self._at, self._at.card
+        at, card, words = self._at, self._at.card, words_of(request)
         place = place_of(request, given[at.bot], given[at.conversation_id], given[at.shown])
-        with told():
+        with told(words):
             await self._handlers.explain(
                 place,
                 given[card.message_id],
@@ -247,50 +257,11 @@ class _ChatWires:
                 comment=given[card.comment],
                 ideal_answer=given[card.ideal_answer],
             )
-        gr.Info("Thank you. This is what the assistant learns from.", title="Feedback saved", duration=4)
+        gr.Info(words.reason.thanks, title=words.reason.saved, duration=4)
         return self._close_card()
 
     def _close_card(self) -> Updates:
         return {self._at.card.card: gr.update(visible=False)}
 
-    async def _tick(self) -> Updates:
-        return self._notice()
-
-    def _page(self, view: ChatView) -> Updates:
-        at = self._at
-        starters: list[Any] = [{"text": text} for text in view.bot.starters]
-        return {
-            at.bot: view.bot.name,
-            at.conversation_id: view.conversation_id,
-            at.shown: " ".join(line.message_id or "-" for line in view.lines),
-            at.chat: gr.update(
-                value=[draw_line(line) for line in view.lines],
-                feedback_value=thumbs(view.lines),
-                examples=starters,
-                placeholder=greeting(view.bot),
-            ),
-            at.card.card: gr.update(visible=False),
-            at.send: gr.update(visible=True),
-            at.stop: gr.update(visible=False),
-        }
-
-    def _margins(self, view: ChatView, lists: Lists) -> Updates:
-        return draw_side(self._at.side, view, lists) | {self._at.title: draw_title(view.bot)} | self._notice()
-
-    def _notice(self) -> Updates:
-        notice = self._handlers.notice()
-        shown = f'<p class="ns-notice" role="status">{html.escape(notice)}</p>'
-        return {
-            self._at.notice: gr.update(value=shown, visible=bool(notice)),
-            self._at.clock: gr.Timer(active=bool(notice)),
-        }
-
-    def _card(self, rated: Rated) -> Updates:
-        card, said = self._at.card, rated.feedback
-        return {
-            card.card: gr.update(visible=said.vote is Vote.DOWN),
-            card.message_id: said.message_id,
-            card.reasons: list(said.reasons),
-            card.comment: said.comment,
-            card.ideal_answer: said.ideal_answer,
-        }
+    async def _tick(self, request: gr.Request) -> Updates:
+        return draw_notice(self._at, self._handlers.engine_state(), words_of(request))

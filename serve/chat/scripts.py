@@ -4,9 +4,11 @@ The page's state while an answer comes (text on its way, which button) is the br
 for it would cost more than the answer. Nothing that a person or a model wrote is put into a script.
 """
 
+import json
 from typing import Final
 
-from serve.chat.words import UNKNOWN, draw_trouble
+from serve.chat.trouble import draw_trouble
+from serve.words.catalogue import SideWords, TroubleWords, Words
 
 READ_ADDRESS: Final = """() => {
   const asked = new URLSearchParams(window.location.search);
@@ -49,14 +51,13 @@ END: Final = f"""(asked, trouble, box) => {{
   return ['', trouble ? [asked, box].filter(Boolean).join('\\n') : box, trouble];
 }}"""
 """asked, trouble, box -> asked, box, trouble: what could not be answered is back in the box."""
-FAIL: Final = f"(asked, trouble, box) => ({END})(asked, trouble || `{draw_trouble(UNKNOWN)}`, box)"
-"""The same after a failure that the server could not tell of."""
 REST: Final = f"() => {{ const shown = {_SHOWN}; return [shown(true), shown(false)]; }}"
 """-> send, stop: no answer is coming, whatever became of the page."""
 
 LISTEN: Final = """() => {
+  const words = WORDS;
   const name = (id, label) => document.querySelector(id)?.setAttribute('aria-label', label);
-  name('#ns-toggle', 'Conversations');
+  name('#ns-toggle', words.conversations);
   const app = document.querySelector('#ns-app');
   const chat = document.querySelector('#ns-chat');
   const box = document.querySelector('#ns-box textarea, #ns-box input');
@@ -79,8 +80,8 @@ LISTEN: Final = """() => {
       fill(said.querySelector('.ns-asked').textContent);
     } else if (button.matches('.ns-copy')) {
       navigator.clipboard?.writeText(said.querySelector('.ns-answer').innerText).then(() => {
-        button.textContent = 'Copied';
-        setTimeout(() => { button.textContent = 'Copy'; }, 2000);
+        button.textContent = words.copied;
+        setTimeout(() => { button.textContent = words.copy; }, 2000);
       });
     } else {
       stopEditing();
@@ -98,23 +99,36 @@ LISTEN: Final = """() => {
   box.addEventListener('input', isBusy);
   isBusy();
   document.querySelector('#ns-editing .ns-cancel').addEventListener('click', stopEditing);
-  // Gradio labels each message with its source, which would be read out in place of the message, and calls the starters
-  // a list, of which no button is an item.
+  // Gradio labels each message with its source, which would be read out in place of the message, calls the starters a
+  // list, of which no button is an item, and has no words but English for some of what can be heard.
   const relabel = () => {
     chat.querySelectorAll('[data-testid][aria-label*="message: "]')
       .forEach((message) => message.removeAttribute('aria-label'));
     chat.querySelectorAll('.examples[role=list]').forEach((starters) => {
       starters.setAttribute('role', 'group');
-      starters.setAttribute('aria-label', 'Questions to begin with');
+      starters.setAttribute('aria-label', words.starters);
+    });
+    Object.entries(words.labels).filter(([theirs, ours]) => ours !== theirs).forEach(([theirs, ours]) => {
+      chat.querySelectorAll(`[aria-label="${theirs}"]`).forEach((element) => {
+        element.setAttribute('aria-label', ours);
+        if (element.title) element.title = ours;
+      });
+    });
+    const {Liked, Disliked} = words.labels;
+    chat.querySelectorAll('.message-buttons button').forEach((button) => {
+      button.toggleAttribute('data-pressed', [Liked, Disliked].includes(button.getAttribute('aria-label')));
     });
   };
   new MutationObserver(relabel).observe(chat, {subtree: true, childList: true, attributeFilter: ['aria-label']});
   relabel();
   const handed = document.querySelector('#ns-human-state');
+  const language = navigator.languages.find((one) => one.split('-')[0] === words.code) ?? words.code;
   const onOwnClock = () => handed.querySelectorAll('time:not([data-own])').forEach((told) => {
-    const at = new Date(told.dateTime), clock = {hour: '2-digit', minute: '2-digit'};
+    const at = new Date(told.dateTime);
     const isToday = at.toDateString() === new Date().toDateString();
-    told.textContent = `${isToday ? 'at' : `on ${at.toLocaleDateString()} at`} ${at.toLocaleTimeString([], clock)}`;
+    const clock = at.toLocaleTimeString(language, {hour: '2-digit', minute: '2-digit'});
+    told.textContent = (isToday ? words.at : words.on)
+      .replace('{date}', at.toLocaleDateString(language)).replace('{clock}', clock);
     told.dataset.own = '';
   });
   new MutationObserver(onOwnClock).observe(handed, {subtree: true, childList: true});
@@ -127,10 +141,9 @@ LISTEN: Final = """() => {
   };
   document.addEventListener('click', close);
   document.addEventListener('keydown', close);
-}""".replace("QUIET_MS", str(QUIET_MS))
-"""Once, when the page is there: what can be done with a message, what screen readers hear, ways out of the drawer."""
+}"""
 
-FRAMED: Final = """() => {
+FRAME: Final = """() => {
   if (window.parent === window) return;
   document.documentElement.classList.add('ns-framed');
   const app = document.querySelector('#ns-app'), box = document.querySelector('#ns-box textarea');
@@ -147,7 +160,7 @@ FRAMED: Final = """() => {
     if (!link || link.protocol === 'blob:') return;
     event.preventDefault();
     const found = await fetch(link.href);
-    if (!found.ok) return window.alert((await found.json()).error.message);
+    if (!found.ok) return window.alert(DOWNLOAD_FAILED);
     const copy = document.createElement('a');
     copy.href = URL.createObjectURL(await found.blob());
     copy.download = 'my-chats.json';
@@ -155,4 +168,34 @@ FRAMED: Final = """() => {
     URL.revokeObjectURL(copy.href);
   }, true);
 }"""
-"""Once, in another site's frame (`serve.widget`): who comes in writes at once, and Esc leads out again."""
+
+
+def fail(words: TroubleWords) -> str:
+    """As `END`, after a failure that the server could not tell of."""
+    return f"(asked, trouble, box) => ({END})(asked, trouble || {json.dumps(draw_trouble(words.unknown))}, box)"
+
+
+def listen(words: Words) -> str:
+    """Once, when the page is there: what can be done with a message, what is heard of it, ways out of the drawer."""
+    spoken = {
+        "code": words.code,
+        "conversations": words.page.conversations,
+        "starters": words.page.starters,
+        "copy": words.line.copy,
+        "copied": words.line.copied,
+        "at": words.human.at,
+        "on": words.human.on,
+        # What Gradio says in English, whatever language it shows itself in.
+        "labels": {
+            "Liked": words.line.liked,
+            "Disliked": words.line.disliked,
+            "chatbot conversation": words.page.talk,
+            "Loading response": words.page.loading,
+        },
+    }
+    return LISTEN.replace("WORDS", json.dumps(spoken)).replace("QUIET_MS", str(QUIET_MS))
+
+
+def frame(words: SideWords) -> str:
+    """Once, in another site's frame (`serve.widget`): who comes in writes at once, and Esc leads out again."""
+    return FRAME.replace("DOWNLOAD_FAILED", json.dumps(words.download_failed))

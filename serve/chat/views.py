@@ -6,6 +6,7 @@ from typing import Literal
 
 from collect.chat_settings import ChatSettings
 from collect.conversations import ConversationSummary
+from deploy.fates import Fate
 from nightschool.bots import Bot
 from nightschool.knowledge import Passage
 from nightschool.records import Feedback, Finish, Vote
@@ -39,7 +40,7 @@ class Line:
     """`support@3`, on answers; `support@verified` where no version made one."""
     finish: Finish | None = None
     vote: Vote = Vote.NONE
-    became: str = ""
+    fate: Fate | None = None
     """What became of the vote, where a version was trained on it or is judged by it."""
     siblings: tuple[str, ...] = ()
     """Ids of all that was said in this place, this message's among them; empty while it is not recorded."""

@@ -147,7 +147,7 @@ def test_who_floods_the_page_is_refused_in_words_and_keeps_the_text(page: Page) 
     assert statuses.count(200) == 6
     assert statuses.count(429) == 3
     send(page, "one more")
-    expect(page.get_by_text("Wait for an answer, then try again.").first).to_be_visible()
+    expect(page.get_by_text("That is a lot at once. Try again in 5 s.").first).to_be_visible()
     expect(page.locator("#ns-trouble")).to_contain_text("Try again in a moment.")
     expect(page.get_by_label("Your message")).to_have_value("one more")
     is_whole(page)

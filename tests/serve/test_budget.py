@@ -13,11 +13,12 @@ from nightschool.knowledge_part import KnowledgePart
 from nightschool.records import ChatMessage, Sampling
 from nightschool.tools import CalledFunction, Tool, ToolCall
 from serve.budget import Fitted, at_most, fit
-from serve.chat.markup import FORGOTTEN, draw_answer
+from serve.chat.markup import draw_answer
 from serve.chat.views import Place
 from serve.parts import Parts
 from serve.prompting import Prompt
 from serve.turns import Turns
+from serve.words.english import ENGLISH
 
 from .chat.test_chat_handlers import ask, handlers_of
 
@@ -128,7 +129,7 @@ async def test_a_long_chat_goes_on_and_the_page_says_once_what_was_left_out(part
     lines = (await handlers.open(place)).lines
     answers = [line for line in lines if line.role == "assistant"]
     assert len(answers) == 6
-    told = [FORGOTTEN in draw_answer(line) for line in answers]
+    told = [ENGLISH.line.forgotten in draw_answer(line, ENGLISH.line) for line in answers]
     assert told.count(True) == 1
     first = told.index(True)
     kept = await parts.store.read(partial(conversations.conversation_messages, conversation_id=place.conversation_id))

@@ -54,6 +54,7 @@ def gate(
     return IdentityGate(
         inner,
         cookie=COOKIE,
+        tell=lambda error, _: error.remedy,
         login=login,
         queue=queue,
         crowd=Crowd(limits, waiting=queue.waiting),

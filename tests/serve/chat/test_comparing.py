@@ -18,6 +18,7 @@ from serve.chat.handlers import ChatHandlers
 from serve.chat.views import Place
 from serve.pace import Pace
 from serve.parts import Parts
+from serve.words.english import ENGLISH
 
 from .test_chat_handlers import ask, handlers_of, stand
 
@@ -82,7 +83,7 @@ async def test_sides_are_drawn_as_a_coin_falls_and_stay_so_for_the_same_two(
     assert 160 < sum(drawn) < 240
     assert found.sides[0] is (found.older if found.is_older_left else found.newer)
     hostile = Compared(replace(found.older, content="<script>x</script> ${y} {{z}}"), found.newer)
-    shown = draw_compared(hostile)
+    shown = draw_compared(hostile, ENGLISH)
     assert "<script>" not in shown
     assert "$" not in shown
     assert "{" not in shown

@@ -18,6 +18,7 @@ from serve.chat.views import Place
 from serve.guarding import hands_over
 from serve.pace import Pace
 from serve.parts import Parts
+from serve.words.english import ENGLISH
 
 from .test_chat_handlers import ask, handlers_of
 
@@ -58,7 +59,7 @@ async def test_a_conversation_is_handed_over_once_and_anew_after_it_was_dealt_wi
     assert await handing.look(view) == Offer(may_ask=True)
     first = await handing.hand_over(place, view, " anna@example.org ")
     assert (first.wish.contact, first.wish.message_id) == ("anna@example.org", place.newest)
-    assert draw_state(first).startswith(
+    assert draw_state(first, ENGLISH.human).startswith(
         f'<p class="ns-human-state" role="status">Handed over to our team '
         f'<time datetime="{first.wish.asked_at.isoformat()}">at '
     )
@@ -73,7 +74,7 @@ async def test_a_conversation_is_handed_over_once_and_anew_after_it_was_dealt_wi
     offer = await handing.look(view)
     assert offer.may_ask
     assert offer.escalation is not None
-    assert "Our team has dealt with this" in draw_state(offer.escalation)
+    assert "Our team has dealt with this" in draw_state(offer.escalation, ENGLISH.human)
     assert (await handing.hand_over(place, view, "")).wish != first.wish
 
 
@@ -123,7 +124,7 @@ async def test_the_button_stands_out_where_the_bot_points_to_the_team(parts: Par
 async def test_an_address_is_shown_letter_for_letter_and_is_no_template(parts: Parts, handing: HandingOver) -> None:
     place = await ask(handlers_of(parts), ANNA, "Where?")
     sent = await handing.hand_over(place, await handlers_of(parts).open(place), "${x}&{{y}}@b.c")
-    assert "They answer to &#36;&#123;x}&amp;&#123;&#123;y}}@b.c." in draw_state(sent)
+    assert "They answer to &#36;&#123;x}&amp;&#123;&#123;y}}@b.c." in draw_state(sent, ENGLISH.human)
 
 
 @pytest.mark.parametrize(
