@@ -63,7 +63,8 @@ SCHEMAS: Final = {
     "feedback": pa.schema(
         [("message_id", pa.string()), ("voter", pa.string()), ("vote", pa.string()),
          ("reasons", pa.list_(pa.string())), ("comment", pa.string()), ("ideal_answer", pa.string()),
-         ("voted_at", TIME), ("address", pa.string()), ("is_released", pa.bool_())]
+         ("voted_at", TIME), ("address", pa.string()), ("is_released", pa.bool_()),
+         ("is_kept_out", pa.bool_())]
     ),
     "reviews": pa.schema(
         [("message_id", pa.string()), ("reviewer", pa.string()), ("approved", pa.bool_()),
@@ -212,7 +213,7 @@ def judge(writer: Writer, speaker: Speaker, message_id: str, text: str, *, owner
         ideal = speaker.say(topic, 20) if is_down and speaker.below(IDEAL) else ""
         writer.add("feedback", message_id=message_id, voter=owner, vote="down" if is_down else "up", reasons=[],
                    comment="", ideal_answer=ideal, voted_at=writer.now(), address=owner,
-                   is_released=False)  # fmt: skip
+                   is_released=False, is_kept_out=False)  # fmt: skip
     if speaker.below(REVIEWED):
         corrected = speaker.reword(text) if speaker.below(0.3) else ""
         writer.add("reviews", message_id=message_id, reviewer="operator", approved=speaker.below(0.8),

@@ -39,7 +39,8 @@ order by conversation_id, position
 """,
     "feedback": f"""
 select f.message_id, f.voter, f.vote, f.reasons, f.comment, f.ideal_answer, f.voted_at,
-    coalesce(f.address, '') as address, r.released_at is not null as is_released
+    coalesce(f.address, '') as address, coalesce(r.counts, false) as is_released,
+    coalesce(not r.counts, false) as is_kept_out
 from feedback as f left join releases as r
     on r.message_id = f.message_id and r.voter = f.voter and r.released_at >= f.voted_at and r.released_at <= $at
 where f.bot = $bot and f.voted_at <= $at and f.message_id not in ({UNTAUGHT} union all {RESTS_ON_TOOL})

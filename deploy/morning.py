@@ -54,7 +54,7 @@ def morning_report(folder: NightFolder, cycle: Cycle, *, live: str = "", needs: 
             "",
         ]
         if data.stopped:
-            seen = f"`nightschool quarantine --bot {cycle.bot}` shows them and lets them count."
+            seen = f"`nightschool quarantine --bot {cycle.bot}` shows them and lets them count, or keeps them out."
             lines += [f"{data.stopped} votes were stopped before anything was learnt from them: {seen}", ""]
     if f"candidate_{ROWS[0][1]}" in figures:
         lines += ["| | base | production | candidate |", "|---|---|---|---|"]

@@ -1,9 +1,9 @@
 """Screen what people said before anything is learnt from it: how much of a day, how fast, in whose words, by whom.
 
 What a screen stops stays in the record and is counted; an operator sees it and may release it, and then no screen looks
-at it again. An API key alone is no person, and an operator's ruling is no vote: neither is ever stopped. Suggested
-answers wait for an operator anyway, unless a bot's file lets people agree on them (`tune.words`). The same snapshot and
-settings stop the same. Does not know rows, nor who is told.
+at it again, or keep it out, and then it weighs in no judgement either. An API key alone is no person, and an operator's
+ruling is no vote: neither is ever stopped. Suggested answers wait for an operator anyway, unless a bot's file lets
+people agree on them (`tune.words`). The same snapshot and settings stop the same. Does not know rows, nor who is told.
 """
 
 from collections import Counter
@@ -33,6 +33,7 @@ class Screen(StrEnum):
     COPY = "it repeats in nearly the same words what other newcomers wrote"
     PERSON_DAY = "it is beyond one person's votes of a day"
     ADDRESS_DAY = "it is beyond one address's votes of a day"
+    KEPT_OUT = "an operator keeps it out"
 
     @property
     def counted(self) -> str:
@@ -46,6 +47,7 @@ COUNTED: Final[Mapping[Screen, str]] = {
     Screen.COPY: "votes of newcomers who all wrote nearly the same, but for the first",
     Screen.PERSON_DAY: "votes beyond one person's day",
     Screen.ADDRESS_DAY: "votes beyond one address's day",
+    Screen.KEPT_OUT: "votes that operators keep out",
 }
 
 
@@ -84,16 +86,17 @@ def count_screened(screened: Screened) -> dict[str, int]:
 
 def screen_opinions(snapshot: Snapshot, bounds: Bounds) -> Screened:
     """What people said in `snapshot`, without what is stopped."""
+    kept_out = {_ref(o): Screen.KEPT_OUT for own in snapshot.opinions.values() for o in own if o.is_kept_out}
+    snapshot = replace(snapshot, opinions=_without(snapshot, kept_out))
     stopped, weights = _stop_by_voice(snapshot, bounds)
     stopped |= {_ref(o): Screen.COPY for o in find_copies(snapshot) if not o.is_released and _ref(o) not in stopped}
     stopped |= _stop_by_day(snapshot, bounds, stopped)
     opinions = {
         name: tuple(replace(o, weight=weights[ref]) if (ref := _ref(o)) in weights else o for o in kept)
-        for name, own in snapshot.opinions.items()
-        if (kept := [o for o in own if _ref(o) not in stopped])
+        for name, kept in _without(snapshot, stopped).items()
     }
     lighter = {ref.voter for ref in weights if ref not in stopped}
-    return Screened(opinions, stopped, len(lighter))
+    return Screened(opinions, stopped | kept_out, len(lighter))
 
 
 def screen_preferences(snapshot: Snapshot, bounds: Bounds, screened: Screened) -> tuple[Preferred, ...]:
@@ -146,6 +149,11 @@ def _stop_by_day(snapshot: Snapshot, bounds: Bounds, stopped: Mapping[VoteRef, S
             else:
                 spent.update((own, house))
     return beyond
+
+
+def _without(snapshot: Snapshot, stopped: Mapping[VoteRef, Screen]) -> dict[str, tuple[Opinion, ...]]:
+    left = {name: tuple(o for o in own if _ref(o) not in stopped) for name, own in snapshot.opinions.items()}
+    return {name: own for name, own in left.items() if own}
 
 
 def _persons_words(snapshot: Snapshot) -> Iterator[Opinion]:

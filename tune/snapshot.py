@@ -24,7 +24,7 @@ TALK: Final = ("conversation_id", "owner", "source", "created_at", "is_held_out"
 SAID: Final = (
     "message_id", "conversation_id", "parent_id", "role", "content", "source", "created_at", "finish", "weight",
 )  # fmt: skip
-OPINION: Final = ("message_id", "voter", "vote", "ideal_answer", "voted_at", "address", "is_released")
+OPINION: Final = ("message_id", "voter", "vote", "ideal_answer", "voted_at", "address", "is_released", "is_kept_out")
 PREFERRED: Final = ("conversation_id", "voter", "chosen_at", "better_id", "worse_id")
 RULING: Final = ("message_id", "reviewer", "approved", "corrected_answer", "reviewed_at")
 """Columns, in the order of the rows' fields."""
@@ -77,6 +77,8 @@ class Opinion:
     """A hash of where it came from; empty where that is not known."""
     is_released: bool = False
     """An operator looked at it and lets it count whatever a screen says."""
+    is_kept_out: bool = False
+    """An operator looked at it and lets no night learn from it, whatever a screen says."""
     weight: float = 1.0
     """0..1: how far its voter is trusted (`tune.raters`)."""
 

@@ -38,6 +38,7 @@ from collect.migrations.m026_outcomes import OUTCOMES
 from collect.migrations.m027_preferences import PREFERENCES
 from collect.migrations.m028_stored_completions import STORED_COMPLETIONS
 from collect.migrations.m029_lenient_keys import LENIENT_KEYS
+from collect.migrations.m030_kept_out import KEPT_OUT
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
@@ -78,6 +79,7 @@ MIGRATIONS: Final = (
     Migration("m027_preferences", PREFERENCES),
     Migration("m028_stored_completions", STORED_COMPLETIONS),
     Migration("m029_lenient_keys", LENIENT_KEYS),
+    Migration("m030_kept_out", KEPT_OUT),
 )
 """Oldest first. A released one is never edited."""
 

@@ -1,4 +1,4 @@
-"""Votes that a dataset's screens stopped, over HTTP below /ops, and an operator's word that they count."""
+"""Votes that a dataset's screens stopped, over HTTP below /ops, and an operator's word that they count or never do."""
 
 from functools import partial
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from collect.quarantine import Quarantined, list_quarantine, release_votes
+from collect.quarantine import Quarantined, State, list_quarantine, rule_votes
 from nightschool.records import BotName, utc_now
 from serve.api.auth import Authority, Caller
 from serve.api.bodies import read_body
@@ -15,7 +15,7 @@ from serve.parts import Parts
 MAX_BODY_BYTES = 64_000
 
 
-class ReleaseBody(BaseModel):
+class RulingBody(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     bot: str
@@ -30,17 +30,35 @@ class Released(BaseModel):
     released: int
 
 
+class KeptOut(BaseModel):
+    bot: BotName
+    kept_out: int
+
+
 def add_quarantine(router: APIRouter, parts: Parts, operator: Authority) -> None:
     @router.get("/quarantine")
     async def look(
-        bot: str | None = None, voter: str | None = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 100
+        bot: str | None = None,
+        voter: str | None = None,
+        state: State = State.STOPPED,
+        limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
+        offset: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
     ) -> list[Quarantined]:
         name = parts.shelf.find(bot).bot_name if bot else None
-        return await parts.store.read(partial(list_quarantine, bot=name, voter=voter, limit=limit))
+        listing = partial(list_quarantine, bot=name, voter=voter, state=state, limit=limit, offset=offset)
+        return await parts.store.read(listing)
 
     @router.post("/quarantine/release")
     async def release(request: Request, caller: Caller = Depends(operator)) -> Released:
-        body = await read_body(request, ReleaseBody, max_bytes=MAX_BODY_BYTES)
+        body = await read_body(request, RulingBody, max_bytes=MAX_BODY_BYTES)
+        return Released(bot=BotName(body.bot), released=await rule(body, State.RELEASED, caller))
+
+    @router.post("/quarantine/keep")
+    async def keep(request: Request, caller: Caller = Depends(operator)) -> KeptOut:
+        body = await read_body(request, RulingBody, max_bytes=MAX_BODY_BYTES)
+        return KeptOut(bot=BotName(body.bot), kept_out=await rule(body, State.KEPT, caller))
+
+    async def rule(body: RulingBody, state: State, caller: Caller) -> int:
         name = parts.shelf.find(body.bot).bot_name
-        letting = partial(release_votes, bot=name, voter=body.voter, message_id=body.message_id, reason=body.reason)
-        return Released(bot=name, released=await parts.store.write(partial(letting, actor=caller.actor, at=utc_now())))
+        ruling = partial(rule_votes, bot=name, voter=body.voter, message_id=body.message_id, reason=body.reason)
+        return await parts.store.write(partial(ruling, state=state, actor=caller.actor, at=utc_now()))

@@ -7,6 +7,7 @@ import gradio as gr
 from collect.signals.detect import Kind
 from nightschool.records import Vote
 from serve.console.documents_tab import DocumentsTab, build_documents
+from serve.console.quarantine_tab import QuarantineTab, build_quarantine
 from serve.console.rulings import GAPS, QUEUE, WAITING
 from serve.console.verified_tab import VerifiedTab, build_verified
 
@@ -109,6 +110,7 @@ class ConsoleLayout(NamedTuple):
     adapters: AdaptersTab
     documents: DocumentsTab
     verified: VerifiedTab
+    quarantine: QuarantineTab
     clock: gr.Timer
 
 
@@ -116,14 +118,16 @@ def build_console() -> ConsoleLayout:
     """Call inside `gr.Blocks`."""
     gr.HTML(HEAD, padding=False)
     # Outside of what is shown and hidden: a panel that opens a second time would show its hidden fields too.
-    shown, asked, opened = (
-        gr.Textbox(visible="hidden", elem_id=f"ns-{name}", container=False) for name in ("shown", "asked", "opened")
+    shown, asked, opened, offset = (
+        gr.Textbox(visible="hidden", elem_id=f"ns-{name}", container=False)
+        for name in ("shown", "asked", "opened", "offset")
     )
-    # Wrapped where a phone is too narrow: six in a row, of which a menu would hide two.
+    # Wrapped where a phone is too narrow: seven in a row, of which a menu would hide some.
     with gr.Tabs(elem_id="ns-tabs", overflow_behavior="wrap"):
         status, feedback, nights, adapters = _status(), _feedback(shown), _nights(), _adapters(asked)
         documents, verified = build_documents(opened), build_verified()
-    return ConsoleLayout(status, feedback, nights, adapters, documents, verified, gr.Timer(2, active=False))
+        quarantine = build_quarantine(offset)
+    return ConsoleLayout(status, feedback, nights, adapters, documents, verified, quarantine, gr.Timer(2, active=False))
 
 
 def _status() -> StatusTab:

@@ -15,6 +15,7 @@ from serve.console.draw_status import draw_status
 from serve.console.handlers import ConsoleHandlers
 from serve.console.layout import ALL, ConsoleLayout, build_console
 from serve.console.moving import AdaptersWires
+from serve.console.quarantine_tab import QuarantineWires
 from serve.console.reviewing import FeedbackWires
 from serve.console.told import QUIET, Given, Updates, told
 from serve.console.verified_tab import VerifiedWires
@@ -42,6 +43,7 @@ def console_blocks(parts: Parts) -> gr.Blocks:
         _ConsoleWires(handlers, layout, status=status).connect(blocks)
         DocumentsWires(parts.documents, layout.documents).connect()
         VerifiedWires(parts.store, parts.verified, parts.shelf, layout.verified).connect()
+        QuarantineWires(parts.store, layout.quarantine).connect()
     blocks.queue(max_size=64, default_concurrency_limit=16)
     return blocks
 
@@ -64,8 +66,8 @@ class _ConsoleWires:
 
     def _connect_status(self, blocks: gr.Blocks) -> None:
         at, nights, adapters = self._at.status, self._at.nights, self._at.adapters
-        choices = [self._at.feedback.bot, nights.bot, adapters.bot, self._at.documents.bot, self._at.verified.bot]
-        blocks.load(self._fill_choices, None, choices, **QUIET)
+        others = [self._at.documents.bot, self._at.verified.bot, self._at.quarantine.bot]
+        blocks.load(self._fill_choices, None, [self._at.feedback.bot, nights.bot, adapters.bot, *others], **QUIET)
         for trigger in (blocks.load, at.tab.select, at.refresh.click):
             trigger(self._show_status, None, [at.status, self._at.clock], **QUIET)
         ticked = [at.status, nights.nights, nights.empty, nights.detail, nights.report, self._at.clock]
@@ -81,8 +83,10 @@ class _ConsoleWires:
     async def _fill_choices(self, request: gr.Request) -> Updates:
         with told(request):
             names = list(self._handlers.bots())
+            every = [("All bots", ALL), *((name, name) for name in names)]
         return {
-            self._at.feedback.bot: gr.update(choices=[("All bots", ALL), *((name, name) for name in names)], value=ALL),
+            self._at.feedback.bot: gr.update(choices=every, value=ALL),
+            self._at.quarantine.bot: gr.update(choices=every, value=ALL),
             self._at.nights.bot: gr.update(choices=names, value=names[0]),
             self._at.adapters.bot: gr.update(choices=names, value=names[0]),
             self._at.documents.bot: gr.update(choices=names, value=names[0]),

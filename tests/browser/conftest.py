@@ -24,6 +24,7 @@ from collect.grounds import Grounds
 from collect.holds import find_hold
 from collect.outcomes import Said, outcome_of
 from collect.preferences import PreferenceCounts, count_preferences
+from collect.quarantine import Stopped, keep_stopped
 from collect.signals.found import catch_up
 from collect.signals.phrases import read_phrases
 from collect.snapshot import write_snapshot
@@ -52,6 +53,7 @@ from serve.app import build_app, open_parts
 from serve.parts import Parts
 from serve.secrets import open_secrets
 from tune.progress import StepLine, append_step
+from tune.screens import Screen
 
 from ..tables import write_table
 
@@ -295,6 +297,18 @@ def live(site: Site) -> Callable[[], str]:
 def hold(site: Site) -> Callable[[str], None]:
     """Have ada hold the bot `support` for a reason."""
     return lambda reason: site.run(site.parts.rollout.hold(BOT, actor="ada", reason=reason))
+
+
+@pytest.fixture
+def stop_votes(site: Site) -> Callable[[str], None]:
+    """Have the newest dataset of the bot `support` be built without what was said of answers to a question."""
+
+    def stop(question: str) -> None:
+        rows = [row for row in site.read(partial(feedback.list_feedback, limit=1_000)) if row.question == question]
+        stopped = [Stopped(row.feedback.message_id, row.feedback.voter, Screen.BURST.value) for row in rows]
+        site.run(site.parts.store.write(partial(keep_stopped, bot=BOT, stopped=stopped, at=utc_now())))
+
+    return stop
 
 
 @pytest.fixture

@@ -298,6 +298,36 @@ def test_a_question_that_nothing_answers_is_a_gap_until_somebody_writes_it(
     assert ruled(question) == "Somebody did."
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_stopped_vote_is_read_kept_out_and_let_count(
+    console: Page, context: BrowserContext, stop_votes: Callable[[str], None], width: int
+) -> None:
+    console.set_viewport_size({"width": width, "height": 844})
+    question = f"Is <i>moss</i> green at {width}? ${{alert(1)}}"
+    propose(context, question, "Blue.")
+    stop_votes(question)
+    console.get_by_role("tab", name="Quarantine").click()
+    line = console.locator("#ns-quarantine label", has_text=question)
+    line.click()
+    expect(console.locator("#ns-stopped")).to_contain_text("one of many within minutes")
+    expect(console.locator("#ns-stopped")).to_contain_text("Blue.")
+    assert console.evaluate(OVERFLOW) == 0
+    console.get_by_role("button", name="Keep it out").click()
+    expect(console.get_by_text("reason: is missing")).to_be_visible()
+    console.get_by_label("Reason (kept in the audit)").locator("visible=true").fill("a rival")
+    console.get_by_role("button", name="Keep it out").press("Enter")
+    expect(line).to_have_count(0)
+    console.get_by_label("Kept out", exact=True).check()
+    expect(line).to_contain_text("operator (console)")
+    line.click()
+    expect(console.locator("#ns-stopped")).to_contain_text("a rival")
+    console.get_by_label("Reason (kept in the audit)").locator("visible=true").fill("a colleague")
+    console.get_by_role("button", name="Let it count").click()
+    expect(line).to_have_count(0)
+    console.get_by_role("tab", name="Adapters").click()
+    expect(console.locator("#ns-events")).to_contain_text("let a stopped vote count")
+
+
 def test_a_night_started_here_says_what_came_of_it(console: Page) -> None:
     console.get_by_role("tab", name="Nights").click()
     choose(console, "Bot", "reviewer")
@@ -308,7 +338,7 @@ def test_a_night_started_here_says_what_came_of_it(console: Page) -> None:
 
 def test_a_phone_shows_all_of_it(console: Page) -> None:
     console.set_viewport_size({"width": 390, "height": 844})
-    for name in ("Status", "Feedback", "Nights", "Adapters", "Documents", "Verified"):
+    for name in ("Status", "Feedback", "Nights", "Adapters", "Documents", "Verified", "Quarantine"):
         console.get_by_role("tab", name=name).click()
         expect(console.get_by_role("tab", name=name, selected=True)).to_be_visible()
         assert console.evaluate(OVERFLOW) == 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -10,10 +11,18 @@ import pytest
 from collect.erase import Wish, erase_rows, hash_subject
 from collect.events import list_events
 from collect.feedback import Opinion, Said, record_opinions
-from collect.quarantine import Stopped, keep_stopped, list_quarantine, release_votes
+from collect.quarantine import (
+    State,
+    Stopped,
+    count_quarantine,
+    find_quarantined,
+    keep_stopped,
+    list_quarantine,
+    rule_votes,
+)
 from collect.snapshot import write_snapshot
 from collect.store import Cursor
-from nightschool.errors import InvalidInput, NotFound
+from nightschool.errors import Busy, InvalidInput, NotFound
 from nightschool.records import BotName, Message, Vote
 
 Tell = Callable[..., list[Message]]
@@ -32,22 +41,38 @@ def stop(cursor: Cursor, *stopped: Stopped, minute: int = 60) -> None:
     keep_stopped(cursor, bot=BOT, stopped=stopped, at=NOON + timedelta(minutes=minute))
 
 
-def release(
-    cursor: Cursor, voter: str, message: Message | None = None, *, minute: int = 90, why: str = "one of us"
+def rule(
+    cursor: Cursor,
+    voter: str,
+    message: Message | None = None,
+    *,
+    state: State = State.RELEASED,
+    minute: int = 90,
+    why: str = "one of us",
+    seen_at: datetime | None = None,
 ) -> int:
     name = message.message_id if message else None
     at = NOON + timedelta(minutes=minute)
-    return release_votes(cursor, bot=BOT, voter=voter, message_id=name, actor="ada", reason=why, at=at)
+    ruling = partial(rule_votes, bot=BOT, voter=voter, message_id=name, actor="ada", reason=why, at=at)
+    return ruling(cursor, state=state, seen_at=seen_at)
+
+
+release = partial(rule, state=State.RELEASED)
+keep = partial(rule, state=State.KEPT)
 
 
 def listed(cursor: Cursor) -> list[tuple[str, str, int]]:
     return [(row.message_id, row.voter, row.alike) for row in list_quarantine(cursor, bot=BOT)]
 
 
-def released(cursor: Cursor, folder: Path) -> list[bool]:
+def handed_over(cursor: Cursor, folder: Path, column: str) -> list[bool]:
     write_snapshot(cursor, bot=BOT, folder=folder, at=NOON + timedelta(days=1))
-    rows: list[bool] = pq.read_table(folder / "feedback.parquet")["is_released"].to_pylist()
+    rows: list[bool] = pq.read_table(folder / "feedback.parquet")[column].to_pylist()
     return rows
+
+
+released = partial(handed_over, column="is_released")
+kept_out = partial(handed_over, column="is_kept_out")
 
 
 def test_a_stopped_vote_is_shown_with_what_it_is_about_and_whose_most_is_stopped_first(
@@ -99,6 +124,48 @@ def test_a_release_is_about_the_opinion_that_was_seen(cursor: Cursor, tell: Tell
     assert released(cursor, tmp_path / "snapshot") == [False]
     assert len(listed(cursor)) == 1
     assert release(cursor, "browser:eve", minute=110) == 1
+
+
+def test_a_vote_is_kept_out_until_it_changes_or_is_released(cursor: Cursor, tell: Tell, tmp_path: Path) -> None:
+    answers = [tell()[1] for _ in range(3)]
+    stop(cursor, *(vote(cursor, answer, "browser:eve") for answer in answers))
+    assert keep(cursor, "browser:eve", answers[0], why="a rival") == 1
+    assert (len(listed(cursor)), sum(kept_out(cursor, tmp_path / "one"))) == (2, 1)
+    [row] = list_quarantine(cursor, bot=BOT, state=State.KEPT)
+    assert (row.message_id, row.reason, row.ruled_by) == (answers[0].message_id, "a rival", "ada")
+    assert keep(cursor, "browser:eve") == 2
+    assert released(cursor, tmp_path / "all") == [False] * 3
+    assert kept_out(cursor, tmp_path / "kept") == [True] * 3
+    # A night whose screens would stop none of them changes nothing of that.
+    stop(cursor, minute=120)
+    assert count_quarantine(cursor, bot=BOT, state=State.KEPT) == 3
+    assert release(cursor, "browser:eve", answers[0], minute=130) == 1
+    vote(cursor, answers[1], "browser:eve", Vote.UP, minute=140)
+    assert [row.message_id for row in list_quarantine(cursor, state=State.KEPT)] == [answers[2].message_id]
+    assert [row.message_id for row in list_quarantine(cursor, state=State.RELEASED)] == [answers[0].message_id]
+    assert sum(kept_out(cursor, tmp_path / "last")) == 1
+    actions = [(event.actor, event.action, event.reason) for event in list_events(cursor)]
+    assert ("ada", "kept a stopped vote out", "a rival") in actions
+
+
+def test_a_ruling_is_not_on_an_opinion_that_came_after_what_was_read(cursor: Cursor, tell: Tell) -> None:
+    _, said = tell()
+    stop(cursor, vote(cursor, said, "browser:eve"))
+    seen = find_quarantined(cursor, message_id=said.message_id, voter="browser:eve")
+    stop(cursor, vote(cursor, said, "browser:eve", Vote.UP, minute=70))
+    with pytest.raises(Busy, match="changed while you read it"):
+        release(cursor, "browser:eve", said, seen_at=seen.voted_at)
+    assert listed(cursor) == [(said.message_id, "browser:eve", 1)]
+
+
+def test_pages_hold_each_vote_once(cursor: Cursor, tell: Tell) -> None:
+    answers = [tell()[1] for _ in range(5)]
+    stop(cursor, *(vote(cursor, answer, f"browser:{n % 2}") for n, answer in enumerate(answers)))
+    pages = [list_quarantine(cursor, bot=BOT, limit=2, offset=begin) for begin in (0, 2, 4, 6)]
+    assert [len(page) for page in pages] == [2, 2, 1, 0]
+    assert {row.message_id for page in pages for row in page} == {answer.message_id for answer in answers}
+    assert [row.alike for page in pages for row in page] == [3, 3, 3, 2, 2]
+    assert count_quarantine(cursor, bot=BOT) == 5
 
 
 def test_what_is_not_stopped_cannot_be_released_and_each_release_says_why(cursor: Cursor, tell: Tell) -> None:

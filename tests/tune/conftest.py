@@ -63,6 +63,7 @@ SCHEMAS = {
             ("voted_at", TIME),
             ("address", pa.string()),
             ("is_released", pa.bool_()),
+            ("is_kept_out", pa.bool_()),
         ]
     ),
     "reviews": pa.schema(
@@ -174,6 +175,7 @@ class SnapshotBuilder:
                 "voted_at": self._now(),
                 "address": address,
                 "is_released": released,
+                "is_kept_out": False,
             }
         )
 

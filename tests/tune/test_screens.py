@@ -80,6 +80,15 @@ class TestBursts:
         assert stopped(screen(record)) == {EVE: [Screen.BURST] * 10}
         assert stopped(screen(record, is_released=True)) == {}, "an operator let them through"
 
+    def test_what_an_operator_keeps_out_is_stopped_and_weighs_in_no_judgement(self, record: Any) -> None:
+        crowd(record, 3)
+        alone = ask(record, EVE, 0)
+        record.vote(alone, "down", voter=EVE)
+        screened = screen(record, is_kept_out=True)
+        assert stopped(screened) == {EVE: [Screen.KEPT_OUT]}
+        assert alone not in screened.opinions
+        assert screened.counts == {"votes that operators keep out": 1}
+
     def test_a_slow_critic_is_none(self, record: Any) -> None:
         crowd(record, 10)
         for number in range(10):

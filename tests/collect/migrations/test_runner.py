@@ -48,6 +48,7 @@ RELEASED = {
     "m027_preferences": "acd809a093697158",
     "m028_stored_completions": "6ebe0868337f7683",
     "m029_lenient_keys": "2502e7c9938ea186",
+    "m030_kept_out": "b1f2aa21babf4bb2",
 }
 
 

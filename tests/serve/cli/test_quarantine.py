@@ -34,3 +34,9 @@ async def test_a_stopped_vote_is_listed_and_let_count(nightschool: Nightschool, 
     assert (await nightschool("quarantine", "--json")).json == []
     assert (await nightschool("quarantine", "--release", EVE, "--reason", "again")).code == 3
     assert "let a stopped vote count" in (await nightschool("events")).out
+    assert (await nightschool("quarantine", "--release", EVE, "--keep", EVE, "--reason", "both")).code == 2
+    kept = await nightschool("quarantine", "--keep", EVE, "--message", turn.answer_id, "--reason", "no colleague")
+    assert (kept.code, kept.out) == (0, "1 vote is kept out\n")
+    [row] = (await nightschool("quarantine", "--state", "kept", "--json")).json
+    assert (row["state"], row["reason"], row["voter"]) == ("kept", "no colleague", EVE)
+    assert "kept a stopped vote out" in (await nightschool("events")).out

@@ -82,7 +82,7 @@ What `--json` prints:
 | `keys create` | `{"name", "key"}` |
 | `keys list` | `[{"name", "scope", "created_at", "revoked_at", "is_lenient"}]` |
 | `status` | `{"version", "engine", "bots": [{"bot", "live", "next_night", "held", "running", ...}]}` |
-| `quarantine` | `[{"bot", "message_id", "voter", "reason", "vote", ...}]`, `{"bot", "released"}` |
+| `quarantine` | `[{"bot", "message_id", "voter", "state", "reason", "vote", ...}]`, `{"bot", "released"}` |
 | `waiting` | `[{"message_id", "bot", "question", "answer", "proposal", "persons", "first_at", ...}]` |
 | `gaps` | `[{"bot", "question", "times", "last_at", "message_id", "answer", "coverage", ...}]` |
 | `audit verify` | `{"lines", "before", "head", "faults": [{"number", "problem"}]}` |
