@@ -2,13 +2,25 @@
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from eval.graders.formula import check_formula
 from eval.graders.template import check_template
 
 MAX_TEMPLATE_CHARS: Final = 50_000
 MAX_CRITERIA: Final = 50
 MAX_MESSAGES: Final = 512
+MAX_PARTS: Final = 10
+"""Of one `multi` grader."""
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Template = Annotated[str, Field(max_length=MAX_TEMPLATE_CHARS), AfterValidator(check_template)]
@@ -125,7 +137,35 @@ class PythonGrader(_Part):
         return 0.5 if self.pass_threshold is None else self.pass_threshold
 
 
+Single = Annotated[StringCheck | TextSimilarity | ScoreModel | LabelModel | PythonGrader, Field(discriminator="type")]
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+
+
+class Multi(_Part):
+    """Several graders' scores, made one by a formula."""
+
+    type: Literal["multi"]
+    name: Name
+    graders: Annotated[dict[Variable, Single], Field(min_length=1, max_length=MAX_PARTS)]
+    """By the names that the formula has for their scores."""
+    calculate_output: str
+    pass_threshold: float | None = None
+    """None: a half."""
+
+    @field_validator("calculate_output")
+    @classmethod
+    def _is_a_formula(cls, formula: str, info: ValidationInfo) -> str:
+        # What is wrong with a grader is told first.
+        if "graders" in info.data:
+            check_formula(formula, names=info.data["graders"])
+        return formula
+
+    @property
+    def threshold(self) -> float:
+        return 0.5 if self.pass_threshold is None else self.pass_threshold
+
+
 Criterion = Annotated[
-    StringCheck | TextSimilarity | ScoreModel | LabelModel | PythonGrader, Field(discriminator="type")
+    StringCheck | TextSimilarity | ScoreModel | LabelModel | PythonGrader | Multi, Field(discriminator="type")
 ]
 CRITERIA: Final[TypeAdapter[tuple[Criterion, ...]]] = TypeAdapter(tuple[Criterion, ...])

@@ -4,12 +4,14 @@ Runs in a thread of its own choice of the caller's: a grader may take a while. D
 answer came from, nor what becomes of the grade.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from eval.graders.criteria import Criterion, LabelModel, PythonGrader, ScoreModel, StringCheck, TextSimilarity
+from eval.graders.criteria import Criterion, LabelModel, Multi, PythonGrader, ScoreModel, StringCheck, TextSimilarity
+from eval.graders.formula import calculate
 from eval.graders.judged import Ask, Judged, label_by_model, score_by_model
 from eval.graders.sandbox import run_python
 from eval.graders.similarity import similarity
@@ -74,6 +76,23 @@ def _judge(criterion: Criterion, values: Mapping[str, Any], tools: Tools) -> Jud
             metric = criterion.evaluation_metric
             score = similarity(metric, text, reference=reference, embedder=lambda: tools.embedder)
             return Judged(score, score >= criterion.pass_threshold)
+        case Multi():
+            return _combine(criterion, values, tools)
+
+
+def _combine(multi: Multi, values: Mapping[str, Any], tools: Tools) -> Judged:
+    """Raises Ungraded where one of its graders says nothing, or the formula has no value."""
+    scores = {}
+    for name, part in multi.graders.items():
+        found = grade(part, values, tools)
+        if found.error:
+            raise Ungraded(f"{name}: {found.error}")
+        scores[name] = found.score
+    score = calculate(multi.calculate_output, scores)
+    if not math.isfinite(score):
+        told = ", ".join(f"{name} = {value:g}" for name, value in scores.items())
+        raise Ungraded(f"calculate_output has no finite value where {told}")
+    return Judged(score, score >= multi.threshold)
 
 
 def _agrees(check: StringCheck, text: str, reference: str) -> bool:

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Request
 from collect import eval_outputs, eval_runs, evals
 from collect.eval_runs import EvalRun, RunState
 from collect.evals import Eval
-from eval.graders.criteria import CRITERIA, LabelModel, PythonGrader, ScoreModel
+from eval.graders.criteria import CRITERIA, Criterion, LabelModel, Multi, PythonGrader, ScoreModel
 from nightschool.records import utc_now
 from serve.api.auth import Authority, Caller, require_key
 from serve.api.bodies import read_body
@@ -188,22 +188,28 @@ def _add_outputs(router: APIRouter, parts: Parts, authorise: Authority) -> None:
 
 
 def _check_graders(parts: Parts, body: EvalBody) -> None:
-    """Raises BadParameter for a grader that the settings do not allow."""
-    wanted = parts.settings.evals
+    """Raises BadParameter for a grader that the settings do not allow, also within a `multi` one."""
     for place, one in enumerate(body.testing_criteria):
-        if isinstance(one, PythonGrader) and not wanted.python:
-            raise _refuse(place, "type", "python is not run here", remedy="An operator may set evals.python.")
-        if isinstance(one, ScoreModel | LabelModel):
-            judge = find_judge(parts.shelf, wanted.judge_bot)
-            if judge is None:
-                remedy = "An operator may name a bot with a [judge] in evals.judge_bot."
-                raise _refuse(place, "type", "no model grades here", remedy=remedy)
-            if one.model != judge.model:
-                raise _refuse(place, "model", "is not the model that grades here", remedy=f"That is {judge.model}.")
+        param = f"testing_criteria[{place}]"
+        inner = one.graders.items() if isinstance(one, Multi) else ()
+        for name, grader in ((param, one), *((f"{param}.graders.{name}", part) for name, part in inner)):
+            _check_grader(parts, grader, param=name)
 
 
-def _refuse(place: int, field: str, problem: str, *, remedy: str) -> BadParameter:
-    param = f"testing_criteria[{place}].{field}"
+def _check_grader(parts: Parts, grader: Criterion, *, param: str) -> None:
+    wanted = parts.settings.evals
+    if isinstance(grader, PythonGrader) and not wanted.python:
+        raise _refuse(f"{param}.type", "python is not run here", remedy="An operator may set evals.python.")
+    if isinstance(grader, ScoreModel | LabelModel):
+        judge = find_judge(parts.shelf, wanted.judge_bot)
+        if judge is None:
+            remedy = "An operator may name a bot with a [judge] in evals.judge_bot."
+            raise _refuse(f"{param}.type", "no model grades here", remedy=remedy)
+        if grader.model != judge.model:
+            raise _refuse(f"{param}.model", "is not the model that grades here", remedy=f"That is {judge.model}.")
+
+
+def _refuse(param: str, problem: str, *, remedy: str) -> BadParameter:
     return BadParameter(problem, param=param, openai_code="unsupported_parameter", remedy=remedy)
 
 

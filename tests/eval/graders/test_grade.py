@@ -115,3 +115,28 @@ def test_what_is_not_there_is_an_error_and_no_grade() -> None:
         {"type": "string_check", "operation": "ne", "input": "{{sample.output_text}}", "reference": "x"}, item={}
     )
     assert (found.passed, found.score, found.error) == (False, 0, "sample.output_text is not there")
+
+
+SAME = {"type": "string_check", "name": "n", "operation": "eq", "input": "{{item.t}}", "reference": "yes"}
+CLOSE = {
+    "type": "text_similarity", "name": "n", "evaluation_metric": "fuzzy_match", "pass_threshold": 1.0,
+    "input": "{{item.t}}", "reference": "{{item.r}}",
+}  # fmt: skip
+
+
+def combined(formula: str, *, item: dict[str, Any], **more: Any) -> Grade:
+    parts = {"same": SAME, "close": CLOSE}
+    return graded({"type": "multi", "graders": parts, "calculate_output": formula} | more, item=item)
+
+
+def test_several_scores_become_one() -> None:
+    found = combined("0.75 * same + 0.25 * close", item={"t": "yes", "r": "no!"})
+    assert (found.type, found.score, found.passed, found.error) == ("multi", 0.75, True, "")
+    assert not combined("0.75 * same + 0.25 * close", item={"t": "yes", "r": "no!"}, pass_threshold=0.8).passed
+    assert combined("min(same, close)", item={"t": "yes", "r": "yes"}).score == 1
+
+
+def test_without_one_of_them_there_is_no_grade() -> None:
+    assert combined("same", item={"t": "yes"}).error == "close: item.r is not there"
+    divided = combined("1 / (same - close)", item={"t": "yes", "r": "yes"})
+    assert divided.error == "calculate_output has no finite value where same = 1, close = 1"

@@ -36,6 +36,12 @@ ALIKE: Any = {
     "evaluation_metric": "fuzzy_match",
     "pass_threshold": 0.5,
 }
+MULTI: Any = {
+    "type": "multi",
+    "name": "both",
+    "graders": {"a": EQUAL, "b": ALIKE},
+    "calculate_output": "0.6 * a + 0.4 * b",
+}
 PYTHON: Any = {
     "type": "python",
     "name": "coded",
@@ -341,6 +347,20 @@ async def test_a_fault_of_ours_ends_the_run_alone(mine: openai.AsyncOpenAI) -> N
     assert (await grade(mine, eval_id, content(*ROWS)))[0].status == "completed"
 
 
+async def test_a_formula_makes_one_grade_of_several(mine: openai.AsyncOpenAI) -> None:
+    eval_id = await make(mine, MULTI)
+    shown: Any = (await mine.evals.retrieve(eval_id)).testing_criteria[0]
+    assert shown.calculate_output == MULTI["calculate_output"]
+    _, outputs = await grade(mine, eval_id, content(*ROWS))
+    scores = {one.datasource_item["q"]: one.results[0] for one in outputs}
+    assert (scores["Where?"].score, scores["Where?"].passed, scores["Where?"].type) == (1, True, "multi")
+    assert scores["When?"].score < 0.4
+    assert not scores["When?"].passed
+    assert [one.status for one in outputs if one.datasource_item["q"] == "Why?"] == ["error"]
+    with pytest.raises(openai.BadRequestError, match=r"at character 5, 'c': no grader is called so; there are a, b"):
+        await make(mine, MULTI | {"calculate_output": "a + c"})
+
+
 BAD_EVALS: list[tuple[dict[str, Any], str]] = [
     ({"testing_criteria": []}, "testing_criteria"),
     ({"testing_criteria": [EQUAL, EQUAL]}, ""),
@@ -348,6 +368,11 @@ BAD_EVALS: list[tuple[dict[str, Any], str]] = [
     ({"testing_criteria": [EQUAL | {"input": "{{secrets.key}}"}]}, "testing_criteria[0].string_check.input"),
     ({"testing_criteria": [ALIKE | {"evaluation_metric": "meteor"}]}, "testing_criteria[0]"),
     ({"testing_criteria": [{"type": "multi"}]}, "testing_criteria[0]"),
+    ({"testing_criteria": [MULTI | {"calculate_output": "(a + b"}]}, "testing_criteria[0].multi.calculate_output"),
+    ({"testing_criteria": [MULTI | {"calculate_output": "a + c"}]}, "testing_criteria[0].multi.calculate_output"),
+    ({"testing_criteria": [MULTI | {"graders": {}}]}, "testing_criteria[0].multi.graders"),
+    ({"testing_criteria": [MULTI | {"graders": {"a b": EQUAL}}]}, "testing_criteria[0].multi.graders"),
+    ({"testing_criteria": [MULTI | {"graders": {"a": MULTI}}]}, "testing_criteria[0].multi.graders.a"),
     ({"data_source_config": {"type": "custom"}}, "data_source_config.custom.item_schema"),
     ({"data_source_config": {"type": "custom", "item_schema": {"type": "thing"}}}, "data_source_config"),
     ({"data_source_config": {"type": "custom", "item_schema": {"pattern": "(a+)+$"}}}, "data_source_config"),
@@ -470,7 +495,9 @@ class TestOtherGraders:
 
 
 async def test_they_are_off_unless_a_setting_allows_them(mine: openai.AsyncOpenAI) -> None:
-    for criterion, setting in ((PYTHON, "evals.python"), (LABEL, "evals.judge_bot")):
+    asked = ((PYTHON, "evals.python", ""), (LABEL, "evals.judge_bot", ""))
+    within = ((MULTI | {"graders": {"a": EQUAL, "b": PYTHON}}, "evals.python", ".graders.b"),)
+    for criterion, setting, place in (*asked, *within):
         with pytest.raises(openai.BadRequestError, match=setting) as refused:
             await make(mine, EQUAL, criterion)
-        assert refused.value.param == "testing_criteria[1].type"
+        assert refused.value.param == f"testing_criteria[1]{place}.type"
