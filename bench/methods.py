@@ -50,6 +50,9 @@ CALM: Final = {"OMP_WAIT_POLICY": "PASSIVE"}
 """As nights have it: threads that wait must not spin, or processor time would tell of the neighbours."""
 SUITES: Final = ROOT / "eval" / "suite"
 LUMAFERN: Final = ROOT / "bots" / "lumafern"
+PAGE: Final = ROOT / "docs" / "lora-vs-full.md"
+TUTOR: Final = ROOT / "bots" / "tutor" / "knowledge" / PAGE.name
+"""A copy of the page, by which the bot `tutor` answers."""
 LEARNING_RATE: Final = 4e-4
 """Of an adapter; a whole model's is a tenth."""
 ALPHA: Final = 32
@@ -258,6 +261,8 @@ def main() -> None:
         return
     if given.page:
         write_page(given.page, state)
+        if given.page.samefile(PAGE):
+            shutil.copyfile(PAGE, TUTOR)
     print(table(state))
     print(json.dumps({name: round(figure, 4) for name, figure in summary(state).items()}))
 

@@ -122,7 +122,7 @@ class EngineSettings(Section):
     """Hugging Face id or folder of the base model; none takes SmolLM2-135M-Instruct."""
     max_model_len: int = Field(default=2048, ge=256, le=2**24)
     """Longest prompt and answer together, in tokens."""
-    max_adapters: int = Field(default=6, ge=2, le=64)
+    max_adapters: int = Field(default=8, ge=2, le=64)
     """Adapters held ready at once, over all bots: production and previous of each, and two for an examination."""
     max_lora_rank: Annotated[Literal[1, 8, 16, 32, 64, 128, 256, 320, 512], BeforeValidator(_number)] = 16
     """Largest LoRA rank that can be served."""

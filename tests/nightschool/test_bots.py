@@ -23,7 +23,7 @@ def write(folder: Path, text: str, *, name: str = "support", at: int = 0) -> Non
 
 def test_the_shipped_bots_are_sound() -> None:
     bots = load_bots(Path(__file__).parents[2] / "bots")
-    assert set(bots) == {"support", "reviewer"}
+    assert set(bots) == {"support", "reviewer", "tutor"}
 
 
 @pytest.mark.parametrize(
