@@ -8,6 +8,7 @@ from typing import Any, Final
 from collect.calls import CallPath, keep_paths
 from collect.grounds import NO_GROUNDS, Grounds, keep_grounds
 from collect.lookup import find_rows
+from collect.side_by_side import keep_duel
 from collect.store import Cursor
 from collect.stored_completions import Listing, keep_listing
 from nightschool.errors import InvalidInput, NightschoolError, NotAllowed, NotFound
@@ -90,6 +91,8 @@ class Told:
     """Of an API call: where it can be found again."""
     listing: Listing | None = None
     """Where its caller asked for that."""
+    usual_id: str = ""
+    """Of production's answer, where this one was given beside it to be compared with it."""
 
 
 def record_turn(
@@ -120,6 +123,7 @@ def record_turns(cursor: Cursor, turns: Sequence[Told]) -> list[NightschoolError
     grounds: list[Grounds] = []
     paths: list[CallPath] = []
     listings: list[Listing] = []
+    duels: list[Told] = []
     outcomes: list[NightschoolError | None] = []
     for turn in turns:
         name = turn.conversation.conversation_id
@@ -141,6 +145,7 @@ def record_turns(cursor: Cursor, turns: Sequence[Told]) -> list[NightschoolError
             added.extend(fresh)
             grounds.append(turn.grounds)
             listings += [turn.listing] if turn.listing is not None else []
+            duels += [turn] if turn.usual_id else []
     if begun:
         cursor.execute(ADD_CONVERSATIONS, {name: [getattr(one, name) for one in begun] for name in CONVERSATION_FIELDS})
     if added:
@@ -149,6 +154,8 @@ def record_turns(cursor: Cursor, turns: Sequence[Told]) -> list[NightschoolError
         keep_paths(cursor, paths)
     for listing in listings:
         keep_listing(cursor, listing)
+    for duel in duels:
+        keep_duel(cursor, answer=duel.messages[-1], usual_id=duel.usual_id)
     return outcomes
 
 

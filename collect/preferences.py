@@ -6,13 +6,12 @@ asked for another answer is no word here. Does not know what is learnt of it (tu
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Final
 
 from collect.conversations import message, not_recorded
 from collect.store import Cursor
 from nightschool.errors import InvalidInput
-from nightschool.records import BotName
+from nightschool.records import BotName, Choice
 
 TICK: Final = timedelta(microseconds=1)
 ADD: Final = """
@@ -35,13 +34,6 @@ select count(*) filter (choice = 'same'), count(*) filter (choice = 'both-bad'),
     count(*) filter (choice = 'left'), count(*) filter (choice = 'right')
 from newest
 """
-
-
-class Choice(StrEnum):
-    LEFT = "left"
-    RIGHT = "right"
-    SAME = "same"
-    BOTH_BAD = "both-bad"
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,14 @@ select conversation_id, voter, chosen_at,
     case when (choice = 'left') = is_older_left then newer_id else older_id end as worse_id
 from newest where choice in ('left', 'right') order by chosen_at, conversation_id, better_id, voter
 """,
+    "seen_together": f"""
+select usual_id as one_id, other_id from side_by_side
+where bot = $bot and asked_at <= $at and conversation_id not in ({PRIVATE})
+union
+select older_id as one_id, newer_id as other_id from preferences
+where bot = $bot and chosen_at <= $at and conversation_id not in ({PRIVATE})
+order by one_id, other_id
+""",
 }
 
 

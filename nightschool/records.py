@@ -56,6 +56,15 @@ class Vote(StrEnum):
     NONE = "none"
 
 
+class Choice(StrEnum):
+    """Which of two answers, as they stood, somebody found better."""
+
+    LEFT = "left"
+    RIGHT = "right"
+    SAME = "same"
+    BOTH_BAD = "both-bad"
+
+
 class Stage(StrEnum):
     """Where an adapter stands; the legal moves between stages are `deploy.stages.MOVES`."""
 

@@ -33,6 +33,8 @@ class Turn:
     metadata_json: str = ""
     stored_as: str = ""
     """The model's name under which its caller has it listed; empty: it is not."""
+    usual_id: str = ""
+    """Of production's answer, where this turn's is given beside it to be compared with it."""
 
     @property
     def listing(self) -> Listing | None:

@@ -27,7 +27,7 @@ from nightschool.errors import NotFound, Unavailable, UnknownModel
 from nightschool.knowledge import Search, find_nothing
 from nightschool.records import BotName, ChatMessage, Conversation, Finish, Message, Sampling, Source, new_id, utc_now
 from serve.answering import Answering, end_all
-from serve.branches import Tree, without_torsos
+from serve.branches import Tree, read_tree, without_torsos
 from serve.budget import Fit, fit_nothing
 from serve.calls import begin_call, paths_of, place_call
 from serve.drafts import draft_answer, draft_conversation, draft_message, with_prompt
@@ -91,7 +91,7 @@ class Turns:
             conversation = draft_conversation(bot, owner=owner, source=Source.CHAT, question=text, at=self._now())
         else:
             conversation = await self.owned_conversation(conversation_id, bot=bot.bot_name, owner=owner)
-            tree = await self._tree(conversation_id)
+            tree = await self.tree(conversation_id)
             path = tree.before(instead_of) if instead_of else tree.path(parent_id or tree.newest_leaf())
             history = without_torsos(path)
         parent = history[-1].message_id if history else None
@@ -104,7 +104,7 @@ class Turns:
         Raises NotFound for a conversation that is not the owner's, or where no answer has that id.
         """
         conversation = await self.owned_conversation(conversation_id, bot=bot.bot_name, owner=owner)
-        *history, answer = (await self._tree(conversation_id)).path(answer_id)
+        *history, answer = (await self.tree(conversation_id)).path(answer_id)
         if answer.role != "assistant" or not history:
             raise NotFound("is not an answer", subject="message", remedy="Reload the page.")
         question = history.pop()
@@ -192,6 +192,10 @@ class Turns:
             raise NotFound("is not here", subject="conversation", remedy="Start a new one.")
         return found
 
+    async def tree(self, conversation_id: str) -> Tree:
+        """All that was said in a conversation; whose it is was asked before."""
+        return await self._store.read(partial(read_tree, conversation_id=conversation_id))
+
     @property
     def is_stopping(self) -> bool:
         """No more turns are taken."""
@@ -252,10 +256,6 @@ class Turns:
             return turn
         return replace(turn, verified=await self._verify(turn.bot, turn.asked[0].content))
 
-    async def _tree(self, conversation_id: str) -> Tree:
-        question = partial(conversations.conversation_messages, conversation_id=conversation_id)
-        return Tree(await self._store.read(question))
-
     async def _record(self, turn: Turn, route: Route, answering: Answering) -> None:
         answer = replace(
             with_prompt(self._draft_answer(turn, answering, source=turn.asked[-1].source), turn.prompt),
@@ -268,7 +268,8 @@ class Turns:
             base_model=self._base_model,
         )
         grounds = Grounds(turn.prompt.system, turn.prompt.found.passages)
-        told = Told(turn.conversation, (*turn.asked, answer), grounds, paths_of(turn.path, answer), turn.listing)
+        paths, messages = paths_of(turn.path, answer), (*turn.asked, answer)
+        told = Told(turn.conversation, messages, grounds, paths, turn.listing, turn.usual_id)
         await self._store.write_row(conversations.record_turns, told)
         self._metrics.answered(route.name, answer)
 

@@ -7,8 +7,9 @@ falls, nor how it is trained.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
 from nightschool.records import ChatMessage
@@ -108,10 +109,8 @@ def select_rows(
     words = judge_answers(snapshot, agreeing_persons=agreeing_persons)
     judged = weigh_words(words, taken_at=snapshot.taken_at, half_life_days=half_life_days)
     compared = by_conversation(snapshot.preferences)
-    trees = [
-        _Tree(name, snapshot.messages.get(name, ()), judged, compared.get(name, ()), system_prompt=system_prompt)
-        for name in snapshot.talks
-    ]
+    tree_of = partial(_Tree, seen_together=snapshot.seen_together, system_prompt=system_prompt)
+    trees = [tree_of(name, snapshot.messages.get(name, ()), judged, compared.get(name, ())) for name in snapshot.talks]
     not_imitated = {name: a.reason for tree in trees for name, a in tree.judged.items() if a.reason}
     left_out = Counter(not_imitated.values())
     lessons = [lesson for tree in trees for lesson in tree.lessons()]
@@ -145,10 +144,12 @@ class _Tree:
         judged: Mapping[str, Judged],
         compared: Sequence[Preferred],
         *,
+        seen_together: Collection[frozenset[str]],
         system_prompt: str,
     ) -> None:
         self._conversation_id = conversation_id
         self._compared = compared
+        self._seen_together = seen_together
         self._system_prompt = system_prompt
         self._messages = {m.message_id: m for m in messages}
         self._parents = {m.parent_id for m in messages}
@@ -229,7 +230,8 @@ class _Tree:
         return Pair(self._conversation_id, self._prompt(path), chosen, rejected, lineage, better.word, weight)
 
     def _is_discarded(self, answer: Judged, kept: Judged) -> bool:
-        """Whether somebody asked for another answer than this one, until `kept` came, and never went on from it."""
+        """Whether somebody asked for another answer than this one, until `kept` came, and never went on from it. Of two
+        that were put before them to compare, their word on both says all."""
         said, order = answer.said, list(self._messages)
         return (
             answer.word is Word.NONE
@@ -238,6 +240,7 @@ class _Tree:
             and said.source not in BORROWED
             and said.finish in WHOLE
             and said.message_id not in self._parents
+            and frozenset((said.message_id, kept.said.message_id)) not in self._seen_together
             and order.index(said.message_id) < order.index(kept.said.message_id)
         )
 

@@ -26,6 +26,7 @@ SAID: Final = (
 )  # fmt: skip
 OPINION: Final = ("message_id", "voter", "vote", "ideal_answer", "voted_at", "address", "is_released", "is_kept_out")
 PREFERRED: Final = ("conversation_id", "voter", "chosen_at", "better_id", "worse_id")
+SEEN_TOGETHER: Final = ("one_id", "other_id")
 RULING: Final = ("message_id", "reviewer", "approved", "corrected_answer", "reviewed_at")
 """Columns, in the order of the rows' fields."""
 ROWS_AT_ONCE: Final = 50_000
@@ -120,6 +121,8 @@ class Snapshot:
     """By message id; the latest one counts."""
     preferences: tuple[Preferred, ...] = ()
     """Oldest first; none where it was taken before people were asked."""
+    seen_together: frozenset[frozenset[str]] = frozenset()
+    """Ids of each two answers that somebody saw beside each other and was asked about."""
     known_since: Mapping[str, datetime] = field(default_factory=dict)
     """When each person began their first conversation, of all that the record holds."""
 
@@ -159,6 +162,7 @@ def read_snapshot(folder: Path, *, unjudged: int = 0) -> Snapshot:
         opinions={name: tuple(own) for name, own in _by(voted, lambda opinion: opinion.message_id).items()},
         rulings={ruling.message_id: ruling for ruling in ruled},
         preferences=preferences,
+        seen_together=frozenset(_seen_together(folder / "seen_together.parquet")),
         known_since=_first_seen(talks),
     )
 
@@ -246,6 +250,11 @@ def _opinion(row: tuple[Any, ...]) -> Opinion:
 def _preferences(file: Path) -> Iterator[Preferred]:
     if file.exists():
         yield from (Preferred(*row) for row in _rows(file, PREFERRED))
+
+
+def _seen_together(file: Path) -> Iterator[frozenset[str]]:
+    if file.exists():
+        yield from map(frozenset, _rows(file, SEEN_TOGETHER))
 
 
 def _ruling(row: tuple[Any, ...]) -> Ruling:

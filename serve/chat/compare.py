@@ -10,8 +10,7 @@ from typing import Any, Final, NamedTuple
 import gradio as gr
 from gradio.blocks import Block
 
-from collect.preferences import Choice
-from nightschool.records import Message
+from nightschool.records import Choice, Message
 from serve.chat.comparing import Compared, Comparing
 from serve.chat.given import Updates, place_of, told, words_of
 from serve.chat.views import ChatView, Look

@@ -11,10 +11,10 @@ from datetime import datetime
 from functools import partial
 
 from collect.conversations import conversation_messages
-from collect.preferences import Choice, Preferred, record_preference
+from collect.preferences import Preferred, record_preference
 from collect.store import Store
 from nightschool.errors import NotAllowed, NotFound
-from nightschool.records import Finish, Message, utc_now
+from nightschool.records import Choice, Finish, Message, utc_now
 from nightschool.text import is_same
 from serve.chat.views import ChatView, Place
 from serve.pace import Pace

@@ -10,14 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from collect.chat_settings import ChatSettings, keep_chat_settings
-from collect.conversations import record_turn
+from collect.conversations import Told, record_turn, record_turns
 from collect.erase import Wish, erase_rows
 from collect.own_data import own_data
-from collect.preferences import Choice, PreferenceCounts, Preferred, count_preferences, record_preference
+from collect.preferences import PreferenceCounts, Preferred, count_preferences, record_preference
 from collect.snapshot import write_snapshot
 from collect.store import Cursor
 from nightschool.errors import InvalidInput, NotFound
-from nightschool.records import Conversation, Message, Source
+from nightschool.records import Choice, Conversation, Message, Source
 
 from .conftest import AT, BOT
 
@@ -122,3 +122,18 @@ def test_it_is_taken_along_kept_from_the_night_on_wish_and_erased(
     assert won(cursor, tmp_path) == []
     erase_rows(cursor, wish=Wish("w", "conversation", name, "whose it was", "", AT))
     assert cursor.execute("select count(*) from preferences").fetchall() == [(0,)]
+
+
+def test_the_night_is_told_which_two_were_put_before_somebody(
+    cursor: Cursor, siblings: list[Message], choose: Choose, tell: Tell, tmp_path: Path
+) -> None:
+    older, newer = siblings
+    choose(Choice.SAME)
+    [asked, usual] = tell()
+    other = replace(usual, message_id="other", content="It is in the van.")
+    talk = Conversation(asked.conversation_id, BOT, "browser:ada", Source.CHAT, "Where?", AT)
+    record_turns(cursor, [Told(talk, (other,), usual_id=usual.message_id)])
+    assert won(cursor, tmp_path) == []
+    rows = pq.read_table(tmp_path / "seen_together.parquet").to_pylist()
+    pairs = {frozenset(row.values()) for row in rows}
+    assert pairs == {frozenset({older.message_id, newer.message_id}), frozenset({usual.message_id, "other"})}

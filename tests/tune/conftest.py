@@ -86,6 +86,7 @@ class SnapshotBuilder:
     folder: Path
     rows: dict[str, list[dict[str, object]]] = field(default_factory=lambda: {name: [] for name in SCHEMAS})
     preferences: list[dict[str, object]] = field(default_factory=list)
+    together: list[dict[str, object]] = field(default_factory=list)
     minutes: int = 0
 
     def talk(
@@ -192,6 +193,10 @@ class SnapshotBuilder:
             }
         )
 
+    def show_together(self, one: str, other: str) -> None:
+        """Ask somebody which of two answers is better; what they say is `prefer`'s, or that both are alike."""
+        self.together.append({"one_id": one, "other_id": other})
+
     def review(self, message_id: str, *, approved: bool, corrected: str = "") -> None:
         self.rows["reviews"].append(
             {
@@ -211,6 +216,8 @@ class SnapshotBuilder:
             pq.write_table(pa.Table.from_pylist(self.rows[table], schema=schema), target / f"{table}.parquet")
         if self.preferences:
             pq.write_table(pa.Table.from_pylist(self.preferences, schema=PREFERENCES), target / "preferences.parquet")
+        if self.together:
+            pq.write_table(pa.Table.from_pylist(self.together), target / "seen_together.parquet")
         publish(target, kind="snapshot", about={"taken_at": (START + timedelta(minutes=self.minutes)).isoformat()})
         return target
 

@@ -419,3 +419,12 @@ def test_what_was_voted_down_or_turned_down_is_no_better_answer(record: Any) -> 
     record.prefer(older, newer)
     record.vote(older, "down", voter="browser:b")
     assert compared(record) == []
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_thumb_on_one_of_two_that_were_to_be_compared_says_nothing_of_the_other(record: Any, *, asked: bool) -> None:
+    older, newer = two_answers(record)
+    record.vote(newer, "up", voter="browser:a")
+    if asked:
+        record.show_together(newer, older)
+    assert compared(record) == ([] if asked else [("Within 30 days.", "Never.")])

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from collect.preferences import Choice, count_preferences
+from collect.preferences import count_preferences
 from nightschool.echo import EchoEngine
 from nightschool.engine import ChatRequest, Delta
 from nightschool.errors import NotAllowed, NotFound
-from nightschool.records import BotName, ChatMessage
+from nightschool.records import BotName, ChatMessage, Choice
 from serve.chat.compare import draw_compared
 from serve.chat.comparing import Compared, Comparing
 from serve.chat.handlers import ChatHandlers
