@@ -150,7 +150,8 @@ class StoreSettings(Section):
 
 class NightSettings(Section):
     min_free_gib: float = Field(default=2, ge=0)
-    """A cycle does not start with less free disk than this; the log, `nightschool status` and /readyz tell of it."""
+    """A cycle does not start with less free disk than this, and no import, upload or export that would leave less; the
+    log, `nightschool status` and /readyz tell of it."""
     training_timeout_s: float = Field(default=6 * 3600, ge=60, le=30 * DAY_S)
     """A training that takes longer, over all its starts, ends the night; the next one goes on with it."""
     training_memory_gib: float | None = Field(default=None, ge=1, le=65_536)
@@ -163,6 +164,10 @@ class NightSettings(Section):
     """Nothing younger than this is tidied away, however many nights there were."""
     follow_ups: int = Field(default=0, ge=0, le=100_000)
     """So many of the newest next turns are weighed by the base model behind each night of a bot (docs/signals.md)."""
+
+    @property
+    def min_free_bytes(self) -> int:
+        return int(self.min_free_gib * 2**30)
 
     @property
     def gpus(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from fastapi.responses import FileResponse
 from collect.files import StoredFile
 from serve.api.auth import Caller, require_key
 from serve.api.faults import BadParameter
+from serve.api.receiving import Room
 from serve.api.uploads import receive_upload
 from serve.files import check_purpose
 from serve.pace import Pace
@@ -24,12 +25,13 @@ def files_router(parts: Parts) -> APIRouter:
     router = APIRouter()
     authorise = require_key(parts)
     files = parts.files
+    room = Room(parts.home.temp, parts.settings.night.min_free_bytes, growth=1, subject="file")
     limit_pace = Pace(parts.settings.server.requests_per_minute)
 
     @router.post("/v1/files")
     async def upload(request: Request, caller: Caller = Depends(authorise)) -> dict[str, Any]:
         limit_pace.spend(caller.owner)
-        sent = await receive_upload(request, folder=parts.home.temp, max_bytes=files.limits.max_file_bytes)
+        sent = await receive_upload(request, room=room, max_bytes=files.limits.max_file_bytes)
         try:
             purpose = _purpose(dict(sent.fields))
             file = await files.take_in(sent.file, filename=sent.filename, purpose=purpose, owner=caller.owner)

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from collect import jobs, registry
 from collect.jobs import Job, JobEvent
 from deploy.orders import in_production
+from nightschool.room import check_room
 from serve.api.auth import Authority, Caller, require_key
 from serve.api.bodies import read_body
 from serve.api.connection import EventStream
@@ -103,7 +104,9 @@ async def find_job(parts: Parts, job_id: str, *, owner: str | None) -> Job:
 
 
 async def create_job(parts: Parts, body: JobBody, *, owner: str) -> Job:
-    """Raises BadParameter, NotFound, UnknownModel, TooManyRequests."""
+    """Raises BadParameter, NotFound, UnknownModel, TooManyRequests, Unavailable where the disk is too full."""
+    spare = parts.settings.night.min_free_bytes
+    check_room(parts.home.root, wanted_bytes=0, spare_bytes=spare, subject="fine-tuning job")
     training = await parts.files.find(body.training_file, owner=owner)
     validation = await parts.files.find(body.validation_file, owner=owner) if body.validation_file else None
     order = order_of(body, training=training, validation=validation, start=await _start_of(parts, body, owner=owner))

@@ -5,6 +5,7 @@ neither memory nor others' time. Does not know formats (`collect.formats`), nor 
 """
 
 import asyncio
+import os
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -23,8 +24,9 @@ from collect.formats.write import export_conversations
 from collect.imports import Imported
 from collect.slices import Import, import_rows
 from nightschool.records import new_id, utc_now
+from nightschool.room import check_room
 from serve.api.auth import Authority, Caller
-from serve.api.faults import BodyTooLarge
+from serve.api.receiving import Room, receive_body
 from serve.audited import note
 from serve.parts import Parts
 
@@ -34,6 +36,9 @@ MAX_BAD_LINES: Final = 10_000
 """Beyond these, one more row says how many were left out."""
 LINES_PER_PIECE: Final = 200
 PIECE_BYTES: Final = 1 << 20
+GROWTH: Final = 3
+"""What an import may take of the disk, in its own sizes: the log, the file, and room to fold the one into the other."""
+GZIP: Final = b"\x1f\x8b"
 UNPACKED_FACTOR: Final = 10
 """A packed import may unpack to this many times the largest import."""
 
@@ -98,6 +103,7 @@ class _Bad:
 
 def add_transfer(router: APIRouter, parts: Parts, operator: Authority) -> None:
     max_bytes = parts.settings.server.max_body_bytes * IMPORT_FACTOR
+    room = Room(parts.home.temp, parts.settings.night.min_free_bytes, GROWTH, subject="import")
 
     @router.post("/import")
     async def take_in(
@@ -105,7 +111,8 @@ def add_transfer(router: APIRouter, parts: Parts, operator: Authority) -> None:
     ) -> ImportRow:
         name = parts.shelf.find(asked.bot).bot_name
         with tempfile.TemporaryFile(dir=parts.home.temp) as body:
-            await _receive(request, body, max_bytes=max_bytes)
+            await receive_body(request, body, room=room, max_bytes=max_bytes)
+            room.check(received=_unpacked_bytes(body))
             bad, formats = _Bad(), Counter[str]()
             rows = read_file(
                 body,
@@ -153,6 +160,9 @@ async def _answers(parts: Parts, asked: AnswersQuery, caller: Caller) -> Streami
     name = parts.shelf.find(asked.bot).bot_name
     wanted = Wanted(asked.since, asked.until, asked.vote, asked.version, asked.tag, asked.reviewed)
     target = parts.home.temp / f"export-{new_id()}"
+    # An export says again what the record holds.
+    size, spare = parts.home.store.stat().st_size, parts.settings.night.min_free_bytes
+    check_room(parts.home.temp, wanted_bytes=size, spare_bytes=spare, subject="export")
     write = partial(write_answers, bot=name, form=asked.format, wanted=wanted, target=target)
     try:
         rows = await parts.store.read(write)
@@ -188,16 +198,11 @@ def _count(rows: Iterator[Parsed | BadLine], bad: _Bad) -> Imported:
     return Imported(conversations, 0, 0, votes, corrections)
 
 
-async def _receive(request: Request, body: BinaryIO, *, max_bytes: int) -> None:
-    """The request's body as a file, from its start. Raises BodyTooLarge."""
+def _unpacked_bytes(body: BinaryIO) -> int:
+    """What a packed file says at its end that it unpacks to; 0 for one that is not packed."""
     size = 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > max_bytes:
-            raise BodyTooLarge(
-                f"is larger than {max_bytes} bytes",
-                subject="import",
-                remedy="Import it in parts, or raise server.max_body_bytes.",
-            )
-        body.write(piece)
+    if body.read(len(GZIP)) == GZIP and body.seek(0, os.SEEK_END) >= 18:
+        body.seek(-4, os.SEEK_END)
+        size = int.from_bytes(body.read(4), "little")
     body.seek(0)
+    return size

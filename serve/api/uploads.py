@@ -16,6 +16,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from nightschool.errors import InvalidInput
 from serve.api.faults import BadParameter, BodyTooLarge
+from serve.api.receiving import Room, announced_bytes
 
 FRAME_BYTES: Final = 64_000
 """What boundaries, headers and fields of a form may take beside its file."""
@@ -75,19 +76,22 @@ class _Form:
             raise _bad("is too long for a field", param=(self._name or "")[:80])
 
 
-async def receive_upload(request: Request, *, folder: Path, max_bytes: int) -> Upload:
-    """The form of a request; its file lies in `folder`, and is the caller's to remove.
+async def receive_upload(request: Request, *, room: Room, max_bytes: int) -> Upload:
+    """The form of a request; its file lies in the room's folder, and is the caller's to remove.
 
-    Raises BodyTooLarge, and BadParameter where it is no form, or lacks its file.
+    Raises BodyTooLarge, Unavailable where the disk is too full, and BadParameter where it is no form, or lacks its
+    file.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
         raise _bad("is no form", param=None)
-    announced = request.headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced) > max_bytes + FRAME_BYTES:
+    announced = announced_bytes(request)
+    if announced > max_bytes + FRAME_BYTES:
         raise _too_large(max_bytes)
-    with _kept_if_whole(folder) as draft:
+    # Of one that is not announced no more than that comes.
+    room.check(received=0, announced=announced or max_bytes)
+    with _kept_if_whole(room.folder) as draft:
         form = await _parse(request, draft, boundary, max_bytes=max_bytes)
         if form.filename is None:
             raise _bad("is missing", param="file", code="missing_required_parameter")

@@ -111,9 +111,10 @@ class Server:
     def delete(self, path: str) -> Any:
         return _parsed(self._ask("DELETE", path))
 
-    def upload(self, path: str, pieces: Iterable[bytes], **query: Any) -> Any:
-        """Send `pieces` as the body, one after the other."""
-        return _parsed(self._ask("POST", path, params=_given(query), content=pieces))
+    def upload(self, path: str, pieces: Iterable[bytes], *, size: int | None = None, **query: Any) -> Any:
+        """Send `pieces` as the body, one after the other; a `size` that is known is told before they come."""
+        headers = {} if size is None else {"Content-Length": str(size)}
+        return _parsed(self._ask("POST", path, params=_given(query), content=pieces, headers=headers))
 
     def download(self, path: str, **query: Any) -> Iterator[bytes]:
         """The answer's pieces as they come."""

@@ -64,8 +64,9 @@ def take_in(
     with open_input(file) as opened, server_of(context, timeout_s=BULK_TIMEOUT_S) as server:
         lines = pieces(opened, file=file)
         done: ImportRow = server.upload(
-            "/ops/import", lines, bot=bot, held_out=held_out, faq=faq, format=format_name, dry_run=dry_run
-        )
+            "/ops/import", lines, size=_size(file), bot=bot, held_out=held_out, faq=faq, format=format_name,
+            dry_run=dry_run,
+        )  # fmt: skip
     did = "would be imported" if dry_run else "imported"
     counts = f"{done['imported']} {did}, {done['skipped']} known already, {len(done['bad_lines'])} bad lines"
     if done["votes"] or done["corrections"]:
@@ -172,6 +173,11 @@ def pieces(opened: BinaryIO, *, file: Path) -> Iterator[bytes]:
         if not piece:
             return
         yield piece
+
+
+def _size(file: Path) -> int | None:
+    """None where it is no file that lies on a disk."""
+    return file.stat().st_size if file.is_file() else None
 
 
 @contextmanager
