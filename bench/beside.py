@@ -35,6 +35,7 @@ title = "Support"
 system_prompt = "You answer a company's customers: politely, briefly and to the point."
 [recipe]
 epochs = 20
+batch_size = 2
 [sampling]
 max_tokens = 12
 [schedule]

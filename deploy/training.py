@@ -12,10 +12,12 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from deploy.courtesy import Courtesy
 from deploy.patience import NICENESS, Patience, Windows, read_sample
 from nightschool.child import Child, run_child
 from nightschool.errors import TrainingFailed
@@ -49,6 +51,8 @@ class Means(NamedTuple):
     """None: what there is."""
     cards: tuple[str, ...] = ()
     """GPUs, as CUDA numbers them, a process for each; none names no card, and one process takes the first."""
+    courtesy: Courtesy | None = None
+    """Whom it stands still for; None: for nobody."""
 
     def command(self) -> list[str]:
         count = len(self.cards)
@@ -96,7 +100,9 @@ async def train(
             niceness=niceness,
             memory_bytes=means.memory_bytes(),
         ) as child:
-            if await _follow(child, run, timeout_s=timeout_s, on_progress=on_progress, patience=patience):
+            with means.courtesy.shown_by(child) if means.courtesy else nullcontext():
+                is_over = await _follow(child, run, timeout_s=timeout_s, on_progress=on_progress, patience=patience)
+            if is_over:
                 _check_end(child, await child.wait(), run)
                 return
         log.warning("run=%s was held up at niceness %d and is started again at a better one", run, niceness)

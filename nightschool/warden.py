@@ -90,6 +90,7 @@ def _end_group(child: subprocess.Popen[bytes], *, grace_s: float) -> None:
     deadline = time.monotonic() + grace_s
     try:
         os.killpg(child.pid, signal.SIGTERM)
+        os.killpg(child.pid, signal.SIGCONT)  # one that was stopped hears it then
         while time.monotonic() < deadline:
             child.poll()
             os.killpg(child.pid, 0)

@@ -18,6 +18,7 @@ from collect.knowledge.shelf import KnowledgeShelf
 from collect.signals.found import listen
 from collect.store import Store, open_store
 from collect.verified.shelf import VerifiedShelf
+from deploy.courtesy import Courtesy
 from deploy.cycle import NightLimits, NightRunner
 from deploy.erasing import Eraser
 from deploy.escalating import Escalations
@@ -85,14 +86,15 @@ async def open_parts(
         knowledge = KnowledgeShelf(store, shelf, home, bots_folder=settings.bots, now=now)
         verified, backups = VerifiedShelf(store, shelf), Backups(store, home, settings.backup, now=now)
         search, verify, fitted = knowledge.search, verified.find_standing, _fit(settings.engine, engine)
+        training, escalations = _training(settings), Escalations(store, shelf, now=now)
+        identity = await asyncio.to_thread(identify_base, base_model)
         taking = partial(Turns, store, engine, rollout, metrics=metrics, search=search, fit=fitted, verify=verify)
-        turns = taking(base_model=await asyncio.to_thread(identify_base, base_model), now=now)
-        runner = _runner(settings, store, engine, rollout, shelf, base_model=base_model, search=search, now=now)
-        nights = await stack.enter_async_context(_nights(settings, store, engine, runner, shelf, now=now))
+        turns = taking(base_model=identity, courtesy=training.courtesy, now=now)
+        teaching = partial(_nights, settings, store, engine, rollout, shelf, training=training, search=search)
+        nights = await stack.enter_async_context(teaching(base_model=base_model, now=now))
         eraser = Eraser(store, rollout, home, shelf=shelf, copies=backups.find_copies, at_rest=nights.at_rest, now=now)
-        escalations = Escalations(store, shelf, now=now)
         files = _callers_files(settings, store, base_model=base_model, now=now)
-        at_work = open_jobs(settings, store, rollout, nights, files, base_model=base_model, now=now)
+        at_work = open_jobs(settings, store, rollout, nights, files, base_model=base_model, training=training, now=now)
         jobs, tuned = await stack.enter_async_context(at_work), TunedModels(store, rollout, home)
         grading = partial(open_evals, settings, store, engine, rollout, shelf=shelf, tuned=tuned, search=search)
         eval_runs = await stack.enter_async_context(grading(fit=fitted, are_people_waiting=turns.has_askers, now=now))
@@ -192,39 +194,29 @@ def _rollout(settings: Settings, store: Store, engine: Engine, *, bots: int, now
     return Rollout(store, engine, home=settings.paths, max_adapters=most, prove=prove, now=now)
 
 
-def _runner(
+def _nights(
     settings: Settings,
     store: Store,
     engine: Engine,
     rollout: Rollout,
     shelf: BotShelf,
     *,
-    base_model: str,
+    training: Means,
     search: Search,
+    base_model: str,
     now: Callable[[], datetime],
-) -> NightRunner:
-    return NightRunner(
+) -> AbstractAsyncContextManager[Nights]:
+    runner = NightRunner(
         store,
         engine,
         rollout,
         shelf=shelf,
         home=settings.paths,
         base_model=base_model,
-        limits=_night_limits(settings),
+        limits=_night_limits(settings, training),
         search=search,
         now=now,
     )
-
-
-def _nights(
-    settings: Settings,
-    store: Store,
-    engine: Engine,
-    runner: NightRunner,
-    shelf: BotShelf,
-    *,
-    now: Callable[[], datetime],
-) -> AbstractAsyncContextManager[Nights]:
     keep = Keep(nights=settings.night.keep_nights, days=settings.night.keep_days)
     retention = Retention(store, engine, home=settings.paths, keep=keep, now=now)
     return run_nights(runner, store, shelf, tidy=retention.tidy, now=now)
@@ -235,13 +227,17 @@ def _warn_of_slots(bots: int, *, max_adapters: int) -> None:
         log.warning("%s", shortage)
 
 
-def _night_limits(settings: Settings) -> NightLimits:
+def _training(settings: Settings) -> Means:
+    return Means(settings.night.training_memory_gib, settings.night.gpus, Courtesy())
+
+
+def _night_limits(settings: Settings, training: Means) -> NightLimits:
     return NightLimits(
         training_timeout_s=settings.night.training_timeout_s,
         min_free_gib=settings.night.min_free_gib,
         max_lora_rank=settings.engine.max_lora_rank,
         follow_ups=settings.night.follow_ups,
-        training=Means(settings.night.training_memory_gib, settings.night.gpus),
+        training=training,
     )
 
 

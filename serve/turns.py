@@ -20,6 +20,7 @@ from collect.grounds import Grounds
 from collect.store import Store
 from collect.verified.pairs import Hit
 from collect.verified.served import record_verified_turn
+from deploy.courtesy import Courtesy
 from deploy.rollout import Rollout, Route
 from nightschool.bots import Bot
 from nightschool.engine import PLAIN, ChatRequest, Delta, Engine, Wishes
@@ -54,6 +55,7 @@ class Turns:
         search: Search = find_nothing,
         fit: Fit = fit_nothing,
         verify: Verify = verify_nothing,
+        courtesy: Courtesy | None = None,
         base_model: str = "",
         now: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -64,6 +66,7 @@ class Turns:
         self._search = search
         self._fit = fit
         self._verify = verify
+        self._courtesy = courtesy or Courtesy()
         self._base_model = base_model
         self._now = now
         self._running: dict[asyncio.Task[Delta], Answering] = {}
@@ -212,7 +215,7 @@ class Turns:
 
     async def _take(self, turn: Turn, answering: Answering, pieces: asyncio.Queue[Delta | None]) -> Delta:
         """Let the engine answer, hand its pieces on and record them. The last piece."""
-        with self._rollout.lease(turn.bot, route=turn.route) as route:
+        with self._courtesy.first_word() as first_word, self._rollout.lease(turn.bot, route=turn.route) as route:
             request = ChatRequest(turn.prompt.messages, route.model, turn.sampling, turn.answer_id, turn.wishes)
             guard = guard_of(turn.prompt, request, self._engine)
             answering.held = guard.held if guard else []
@@ -221,6 +224,7 @@ class Turns:
                     async for delta in guard.watch(deltas) if guard else deltas:
                         answering.note(delta)
                         if delta.text or delta.logprobs or delta.calls:
+                            first_word.is_said()
                             pieces.put_nowait(replace(delta, finish=None, prompt_tokens=0, completion_tokens=0))
             except asyncio.CancelledError:
                 # `Answering.end`: nobody wants more. What was said stays recorded, as partial.

@@ -41,6 +41,7 @@ def open_jobs(
     files: CallersFiles,
     *,
     base_model: str,
+    training: Means = Means(),
     command: Sequence[str] | None = None,
     now: Callable[[], datetime] = utc_now,
 ) -> AbstractAsyncContextManager[Jobs]:
@@ -58,7 +59,7 @@ def open_jobs(
         queue=nights.queue,
         board=nights.board,
         keep_result=keep_result,
-        training=Means(settings.night.training_memory_gib, settings.night.gpus),
+        training=training,
         training_timeout_s=settings.night.training_timeout_s,
         max_lora_rank=settings.engine.max_lora_rank,
         context_tokens=settings.engine.max_model_len,
