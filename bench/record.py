@@ -9,13 +9,10 @@ Run: python bench/record.py [--quick]   The last line is one JSON object.
 import argparse
 import asyncio
 import json
-import os
 import random
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -23,23 +20,14 @@ from typing import Final, NamedTuple
 import duckdb
 import pyarrow as pa
 
+from bench.common.filled import AT_ONCE, BEGUN_AT, BOT, TURNS_A_TALK, answer_id, fill, opened, turn
+from bench.common.record_bulk import measure_bulk
 from collect import conversations, feedback, status
-from collect.conversations import Told, record_turns
+from collect.conversations import record_turns
 from collect.feedback import Opinion, Said, record_opinions
-from collect.formats.read import read_conversations
-from collect.formats.write import export_conversations
-from collect.slices import Import, import_rows
-from collect.snapshot import write_snapshot
-from collect.store import Cursor, Store, open_store
-from nightschool.records import BotName, Conversation, Message, Source, Vote, utc_now
+from collect.store import Cursor, Store
+from nightschool.records import Vote, utc_now
 
-BOT: Final = BotName("support")
-BEGUN_AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
-TURNS_A_TALK: Final = 2
-OWNERS: Final = 20_000
-AT_ONCE: Final = 512
-VOTED_SHARE: Final = 0.1
-TEXT: Final = "Where is my order? I have been waiting for it since last week, and nobody answers my mails. " * 2
 TABLE: Final = """
 create table votes (message_id text, voter text, vote text, comment text, voted_at timestamptz,
     primary key (message_id, voter))
@@ -65,49 +53,6 @@ class Pace(NamedTuple):
     per_s: float
     p50_ms: float
     p99_ms: float
-
-
-@asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Store]:
-    async with open_store(folder / "record.duckdb", temp=folder / "temp", memory_gib=2, threads=2) as store:
-        yield store
-
-
-def turn(number: int, prefix: str = "") -> Told:
-    """A question and its answer; every other one goes on with the conversation of the one before."""
-    talk_number, place = divmod(number, TURNS_A_TALK)
-    at = BEGUN_AT + timedelta(seconds=number)
-    name = f"{prefix}talk-{talk_number}"
-    talk = Conversation(name, BOT, f"browser:{talk_number % OWNERS}", Source.CHAT, f"Order {talk_number}", at)
-    asked, said = f"{prefix}asked-{number}", answer_id(number, prefix)
-    before = answer_id(number - 1, prefix) if place else None
-    question = Message(asked, name, BOT, before, "user", f"{number}: {TEXT}", Source.CHAT, at)
-    answer = Message(said, name, BOT, asked, "assistant", f"{TEXT} {number}", Source.CHAT, at, version=1)
-    return Told(talk, (question, answer))
-
-
-def answer_id(number: int, prefix: str = "") -> str:
-    return f"{prefix}said-{number}"
-
-
-async def fill(store: Store, *, messages: int) -> None:
-    for start in range(0, messages // 2, AT_ONCE):
-        numbers = range(start, min(start + AT_ONCE, messages // 2))
-        await store.write(partial(_keep_turns, turns=[turn(number) for number in numbers]))
-        said = [
-            Said(answer_id(number), f"browser:{number}", Opinion(Vote.DOWN if number % 30 else Vote.UP), BEGUN_AT)
-            for number in numbers
-            if number % round(1 / VOTED_SHARE) == 0
-        ]
-        await store.write(partial(_keep_votes, said=said))
-
-
-def _keep_turns(cursor: Cursor, *, turns: list[Told]) -> None:
-    record_turns(cursor, turns)
-
-
-def _keep_votes(cursor: Cursor, *, said: list[Said]) -> None:
-    record_opinions(cursor, said)
 
 
 async def measure_pace(act: Callable[[], Awaitable[object]], *, writers: int, seconds: float) -> Pace:
@@ -192,46 +137,6 @@ async def measure_questions(store: Store, *, answers: int) -> dict[str, float]:
     return found
 
 
-async def measure_bulk(store: Store, folder: Path, *, plan: Plan) -> dict[str, float]:
-    begun = time.perf_counter()
-    await store.read(partial(write_snapshot, bot=BOT, folder=folder / "snapshot", at=utc_now()))
-    snapshot_s = time.perf_counter() - begun
-    begun = time.perf_counter()
-    exported = await store.read(lambda cursor: sum(len(line) for line in export_conversations(cursor, bot=BOT)))
-    export_s = time.perf_counter() - begun
-    file = folder / "import.jsonl"
-    file.write_text("".join(import_text(plan.import_talks)), encoding="utf-8")
-    import_mb = file.stat().st_size / 1e6
-    waits, peak_mb, before_mb, begun = [0.0], 0.0, resident_mb(), time.perf_counter()
-    with file.open("rb") as lines:
-        wanted = Import(BOT, is_held_out=None, is_faq=False, actor="bench", at=utc_now())
-        importing = asyncio.create_task(import_rows(store, read_conversations(lines), wanted=wanted, on_bad=print))
-        while not importing.done():
-            said = Said(answer_id(0), f"beside:{len(waits)}", Opinion(Vote.UP), utc_now())
-            start = time.perf_counter()
-            await store.write_row(record_opinions, said)
-            waits.append(1e3 * (time.perf_counter() - start))
-            peak_mb = max(peak_mb, resident_mb())
-    return {
-        "snapshot_s": snapshot_s,
-        "export_mb_per_s": exported / 1e6 / export_s,
-        "import_s": time.perf_counter() - begun,
-        "vote_wait_ms_during_import": max(waits),
-        "import_mb_per_mb": max(0.0, peak_mb - before_mb) / import_mb,
-    }
-
-
-def import_text(talks: int) -> Iterator[str]:
-    for number in range(talks):
-        said = [{"role": ("user", "assistant")[place % 2], "content": f"{number}.{place} {TEXT}"} for place in range(4)]
-        yield json.dumps({"messages": said}) + "\n"
-
-
-def resident_mb() -> float:
-    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
-    return int(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
 def print_paces(title: str, paces: dict[str, Pace]) -> None:
     for name, pace in paces.items():
         print(f"| {title} | {name} | {pace.per_s:,.0f} | {pace.p50_ms:.1f} | {pace.p99_ms:.1f} |", flush=True)
@@ -251,7 +156,7 @@ async def measure(folder: Path, plan: Plan) -> dict[str, float]:
         questions = await measure_questions(store, answers=plan.messages // 2)
         large = await measure_writers(store, answers=plan.messages // 2, seconds=plan.seconds)
         print_paces(f"{plan.messages:,} messages", large)
-        bulk = await measure_bulk(store, folder, plan=plan)
+        bulk = await measure_bulk(store, folder, import_talks=plan.import_talks)
     for name, figure in (questions | bulk).items():
         print(f"| {name} | {figure:.1f} |")
     return {

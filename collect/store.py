@@ -43,10 +43,11 @@ READERS: Final = 4
 class Store:
     """An open record. Made by `open_store`."""
 
-    def __init__(self, connection: Cursor, writer: Writer, readers: ThreadPoolExecutor) -> None:
+    def __init__(self, connection: Cursor, writer: Writer) -> None:
         self._connection = connection
         self._writer = writer
-        self._readers = readers
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="record-reader")
+        self._long_reader = ThreadPoolExecutor(1, thread_name_prefix="record-long-reader")
 
     @property
     def commits(self) -> int:
@@ -71,6 +72,10 @@ class Store:
         """What `question` finds, in a thread, as of now."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._ask, question)
 
+    async def read_long(self, question: Callable[[Cursor], T]) -> T:
+        """As `read`, for what takes seconds: one at a time, so that short questions always find a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._long_reader, self._ask, question)
+
     async def write(self, change: Callable[[Cursor], T]) -> T:
         """What `change` returns, once it is durable. What it raises is raised here, and nothing of it is kept.
 
@@ -89,6 +94,11 @@ class Store:
     async def fold(self) -> None:
         """Fold the log into the file: what was deleted is in neither then. Raises RecordError where that fails."""
         await asyncio.wrap_future(self._writer.submit_fold())
+
+    def close_readers(self) -> None:
+        """Returns once no question is being asked any more."""
+        self._readers.shutdown()
+        self._long_reader.shutdown()
 
     def _ask(self, question: Callable[[Cursor], T]) -> T:
         try:
@@ -117,18 +127,18 @@ async def open_store(
         _open, file, temp=temp, memory_gib=memory_gib, threads=threads, backups=backups
     )
     writer = Writer(connection.cursor(), marker, folder=file.parent)
-    readers = ThreadPoolExecutor(READERS, thread_name_prefix="record-reader")
+    store = Store(connection, writer)
 
     def close() -> None:
         writer.close()
-        readers.shutdown()
+        store.close_readers()
         marker.fold()
         connection.close()
         marker.note("closed")
         marker.close()
 
     try:
-        yield Store(connection, writer, readers)
+        yield store
     finally:
         # In one thread, so that a cancelled task leaves nothing half closed.
         await asyncio.to_thread(close)

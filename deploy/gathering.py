@@ -23,7 +23,7 @@ async def take_snapshot(school: School, bot: Bot, folder: NightFolder) -> None:
     shutil.rmtree(folder.snapshot, ignore_errors=True)
     find = partial(school.search, bot.bot_name) if bot.knowledge.folder else None
     write = partial(write_snapshot, bot=bot.bot_name, folder=folder.snapshot, at=school.now(), find=find)
-    await school.store.read(write)
+    await school.store.read_long(write)
 
 
 async def make_dataset(school: School, bot: Bot, folder: NightFolder, *, target: Path) -> DatasetSummary:

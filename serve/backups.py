@@ -42,7 +42,7 @@ class Backups:
     async def take(self, reason: Reason = "asked") -> Backup:
         """The record as of now, read back by another process. Raises Unavailable without room, RecordError."""
         async with self._taking:
-            draft = await self._store.read(
+            draft = await self._store.read_long(
                 partial(draft_backup, file=self._home.store, temp=self._home.temp, reason=reason, at=self._now())
             )
             made = await asyncio.to_thread(keep_backup, draft, self.folder, keep=self._settings.keep)

@@ -14,6 +14,7 @@ import pytest
 from collect.conversations import record_turn
 from collect.erase import Wish, erase_rows
 from collect.feedback import Opinion, record_opinion
+from collect.formats.own import Kept
 from collect.formats.read import BadLine, ParsedConversation, read_conversations
 from collect.formats.write import export_conversations
 from collect.imports import Imported, import_conversations
@@ -202,6 +203,13 @@ def test_what_was_erased_does_not_come_in_again(given: Given) -> None:
             assert there == len(names) - 1
 
 
+def test_a_line_holds_what_a_reader_reads_and_nothing_that_it_takes_for_granted(given: Given) -> None:
+    for line in given[0]:
+        said = json.loads(line.replace(".000000Z", "Z"))["metadata"]["record"]
+        read = Kept.model_validate(said)
+        assert said == read.model_dump(mode="json", exclude_defaults=True) | {"schema_version": 1}
+
+
 def test_to_others_only_what_is_worth_learning_has_weight(given: Given) -> None:
     lines, _ = given
     weights = {
@@ -231,7 +239,7 @@ def test_a_person_goes_on_with_a_conversation_that_came_back(given: Given) -> No
 
 def test_a_ruling_from_a_file_is_not_newer_than_its_import(given: Given) -> None:
     lines, _ = given
-    future = [line.replace('"reviewed_at": "2026', '"reviewed_at": "2099') for line in lines]
+    future = [line.replace('"reviewed_at":"2026', '"reviewed_at":"2099') for line in lines]
     assert future != lines
     with record() as cursor:
         import_conversations(cursor, bot=BOT, conversations=read(future), is_held_out=None, at=LATER)

@@ -13,6 +13,7 @@ from nightschool.records import Finish, Source, Vote
 from nightschool.text import PeoplesText
 
 KEY: Final = "record"
+SCHEMA_VERSION: Final = 1
 
 
 class _Part(BaseModel):
@@ -54,7 +55,7 @@ class KeptMessage(_Part):
 class Kept(_Part):
     """One path through a conversation's tree, from its first message to an answer that none follows."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1] = SCHEMA_VERSION
     bot: str
     conversation_id: str = Field(min_length=1)
     owner: str = Field(min_length=1)

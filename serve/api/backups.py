@@ -50,5 +50,5 @@ def add_backups(router: APIRouter, parts: Parts, operator: Authority) -> None:
 
     @router.post("/check")
     async def look_over() -> CheckRow:
-        found = await parts.store.read(examine_tables)
+        found = await parts.store.read_long(examine_tables)
         return CheckRow(tables=dict(found.tables), faults=list(found.faults))

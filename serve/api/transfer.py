@@ -5,6 +5,7 @@ neither memory nor others' time. Does not know formats (`collect.formats`), nor 
 """
 
 import asyncio
+import json
 import os
 import tempfile
 from collections import Counter
@@ -16,11 +17,11 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from collect.formats.answer_rows import Form, Wanted, write_answers
+from collect.exports import Asked, write_export
+from collect.formats.answer_rows import Form, Wanted
 from collect.formats.read import BadLine
 from collect.formats.table import Parsed, read_file
 from collect.formats.talk import ParsedNote, ParsedTree
-from collect.formats.write import export_conversations
 from collect.imports import Imported
 from collect.slices import Import, import_rows
 from nightschool.records import new_id, utc_now
@@ -34,11 +35,12 @@ IMPORT_FACTOR: Final = 50
 """An import may be this many times as large as another body."""
 MAX_BAD_LINES: Final = 10_000
 """Beyond these, one more row says how many were left out."""
-LINES_PER_PIECE: Final = 200
 PIECE_BYTES: Final = 1 << 20
 GROWTH: Final = 3
 """What an import may take of the disk, in its own sizes: the log, the file, and room to fold the one into the other."""
 GZIP: Final = b"\x1f\x8b"
+CARD_HEADER: Final = "x-nightschool-export"
+"""Of an export: what it holds, as `collect.exports.ExportCard` in JSON."""
 UNPACKED_FACTOR: Final = 10
 """A packed import may unpack to this many times the largest import."""
 
@@ -137,40 +139,31 @@ def add_transfer(router: APIRouter, parts: Parts, operator: Authority) -> None:
 
     @router.get("/export", response_class=StreamingResponse)
     async def hand_out(bot: str, caller: Caller = Depends(operator)) -> StreamingResponse:
-        name = parts.shelf.find(bot).bot_name
-        lines = await parts.store.read(lambda cursor: list(export_conversations(cursor, bot=name)))
-        taken = f"{len(lines)} conversations"
-        keep = partial(note, actor=caller.actor, action="exported", subject=taken, at=utc_now(), bot=name)
-        await parts.store.write(keep)
-
-        async def pieces() -> AsyncIterator[str]:
-            for start in range(0, len(lines), LINES_PER_PIECE):
-                yield "".join(f"{line}\n" for line in lines[start : start + LINES_PER_PIECE])
-
-        return StreamingResponse(pieces(), media_type="application/jsonl")
+        return await _hand_out(parts, Asked(parts.shelf.find(bot).bot_name), caller)
 
     @router.get("/export/answers", response_class=StreamingResponse)
     async def hand_out_answers(
         asked: Annotated[AnswersQuery, Query()], caller: Caller = Depends(operator)
     ) -> StreamingResponse:
-        return await _answers(parts, asked, caller)
+        wanted = Wanted(asked.since, asked.until, asked.vote, asked.version, asked.tag, asked.reviewed)
+        return await _hand_out(parts, Asked(parts.shelf.find(asked.bot).bot_name, asked.format, wanted), caller)
 
 
-async def _answers(parts: Parts, asked: AnswersQuery, caller: Caller) -> StreamingResponse:
-    name = parts.shelf.find(asked.bot).bot_name
-    wanted = Wanted(asked.since, asked.until, asked.vote, asked.version, asked.tag, asked.reviewed)
+async def _hand_out(parts: Parts, asked: Asked, caller: Caller) -> StreamingResponse:
+    """The file, and in a header its card: whoever reads slowly holds a file open, and not the record."""
+    at = utc_now()
     target = parts.home.temp / f"export-{new_id()}"
     # An export says again what the record holds.
     size, spare = parts.home.store.stat().st_size, parts.settings.night.min_free_bytes
     check_room(parts.home.temp, wanted_bytes=size, spare_bytes=spare, subject="export")
-    write = partial(write_answers, bot=name, form=asked.format, wanted=wanted, target=target)
     try:
-        rows = await parts.store.read(write)
+        card = await parts.store.read_long(partial(write_export, asked=asked, target=target, at=at))
         opened = target.open("rb")
     finally:
         # What is open can be read to its end, and nothing is left where the server is killed.
         target.unlink(missing_ok=True)
-    keep = partial(note, actor=caller.actor, action="exported", subject=f"{rows} answers", at=utc_now(), bot=name)
+    taken = f"{card.rows} {'conversations' if asked.form is None else 'answers'}"
+    keep = partial(note, actor=caller.actor, action="exported", subject=taken, at=at, bot=asked.bot)
     await parts.store.write(keep)
 
     async def pieces() -> AsyncIterator[bytes]:
@@ -178,7 +171,9 @@ async def _answers(parts: Parts, asked: AnswersQuery, caller: Caller) -> Streami
             while piece := await asyncio.to_thread(opened.read, PIECE_BYTES):
                 yield piece
 
-    return StreamingResponse(pieces(), media_type="application/octet-stream")
+    kind = "application/jsonl" if asked.form is None else "application/octet-stream"
+    headers = {CARD_HEADER: json.dumps(card.model_dump(mode="json")), "content-length": str(card.size_bytes)}
+    return StreamingResponse(pieces(), media_type=kind, headers=headers)
 
 
 def _count(rows: Iterator[Parsed | BadLine], bad: _Bad) -> Imported:

@@ -29,6 +29,7 @@ from serve.operators import OPERATOR_HEADER, USER_HEADER
 from serve.secrets import system_user
 
 VERSION_HEADER: Final = "x-nightschool-version"
+CARD_HEADER: Final = "x-nightschool-export"
 LOOK_TIMEOUT_S: Final = 5.0
 # By the error's own code where it has one of ours, else by the kind of HTTP status.
 EXIT_BY_CODE: Final[Mapping[str, int]] = {IllegalMove.code: IllegalMove.exit_code}
@@ -75,6 +76,13 @@ class ImportRow(TypedDict):
     bad_lines: list[BadLineRow]
 
 
+class Download(NamedTuple):
+    card: dict[str, Any]
+    """`collect.exports.ExportCard`."""
+    pieces: Iterator[bytes]
+    """As they come."""
+
+
 class Answer(NamedTuple):
     text: str
     version: str
@@ -116,12 +124,14 @@ class Server:
         headers = {} if size is None else {"Content-Length": str(size)}
         return _parsed(self._ask("POST", path, params=_given(query), content=pieces, headers=headers))
 
-    def download(self, path: str, **query: Any) -> Iterator[bytes]:
-        """The answer's pieces as they come."""
+    @contextmanager
+    def download(self, path: str, **query: Any) -> Iterator[Download]:
+        """An export, for the length of the block."""
         with self._translated(), self._http.stream("GET", path, params=_given(query)) as response:
             if response.is_error:
                 response.read()
-            yield from _checked(response).iter_bytes()
+            came = _checked(response)
+            yield Download(json.loads(came.headers[CARD_HEADER]), came.iter_bytes())
 
     def lines(self, path: str, body: Mapping[str, Any]) -> Iterator[Any]:
         """What is told line by line, as it comes. Raises RemoteError where a line tells of an error."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final
 
 import typer
 
@@ -119,7 +119,8 @@ def hand_out(
 ) -> None:
     """Export conversations as OpenAI chat JSONL, or answers as rows for other programmes.
 
-    What people and operators thought of the answers comes along as metadata. With --whole the record itself, of which
+    What people and operators thought of the answers comes along as metadata. Beside a file stands what it holds, how it
+    was chosen and its hash: FILE.manifest.json. With --whole the record itself, of which
     nothing is lost: `nightschool import FOLDER` makes the same record of it elsewhere.
     """
     if whole:
@@ -130,17 +131,23 @@ def hand_out(
     if form is None and any(value is not None for value in chosen.values()):
         raise InvalidInput("chooses among answers", subject="a filter", remedy="Say --format as well.")
     path = "/ops/export" if form is None else "/ops/export/answers"
-    with server_of(context, timeout_s=BULK_TIMEOUT_S) as server:
-        came = server.download(path, bot=bot, format=form, **chosen)
+    with (
+        server_of(context, timeout_s=BULK_TIMEOUT_S) as server,
         # Before the file is opened: a bot that is not there must not empty it.
-        first = next(came, b"")
-        count = 0
-        with _open_output(output) as opened:
-            for piece in (first, *([] if not first else came)):
-                opened.write(piece)
-                count += piece.count(b"\n")
-    counted = "answers" if form is Form.PARQUET else f"{count} {'conversations' if form is None else 'answers'}"
+        server.download(path, bot=bot, format=form, **chosen) as came,
+        _open_output(output) as opened,
+    ):
+        for piece in came.pieces:
+            opened.write(piece)
+    if output and output.is_file():
+        _keep_card(output.with_name(f"{output.name}.manifest.json"), came.card)
+    counted = f"{came.card['rows']} {'conversations' if form is None else 'answers'}"
     say(f"{counted}{f' in {output}' if output else ''}")
+
+
+def _keep_card(file: Path, card: dict[str, Any]) -> None:
+    with _open_output(file) as opened:
+        opened.write(json.dumps(card, ensure_ascii=False, indent=2).encode() + b"\n")
 
 
 def _named(bot: str | None) -> str:

@@ -1,3 +1,4 @@
+import hashlib
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -104,6 +105,8 @@ async def test_an_export_comes_back_in_as_it_was(nightschool: Nightschool, tmp_p
     to_file = await nightschool("export", "--bot", "support", "-o", str(out))
     assert (to_file.out, out.read_text()) == ("", said.out)
     assert f"2 conversations in {out}" in to_file.err
+    card = json.loads((tmp_path / "out.jsonl.manifest.json").read_text())
+    assert (card["rows"], card["sha256"]) == (2, hashlib.sha256(out.read_bytes()).hexdigest())
     back = (await nightschool("import", str(out), "--bot", "reviewer", "--json")).json
     assert (back["imported"], back["bad_lines"]) == (2, [])
 
@@ -123,6 +126,7 @@ async def test_answers_are_exported_as_rows(nightschool: Nightschool, tmp_path: 
     out = tmp_path / "answers.parquet"
     said = await nightschool("export", "--bot", "support", "--format", "parquet", "-o", str(out))
     assert (said.code, out.read_bytes()[:4]) == (0, b"PAR1")
+    assert f"2 answers in {out}" in said.err
     lines = await nightschool("export", "--bot", "support", "--format", "jsonl", "--vote", "none")
     assert len(lines.out.splitlines()) == 2
     wrong = await nightschool("export", "--bot", "support", "--format", "jsonl", "--vote", "maybe")
