@@ -1,14 +1,13 @@
 """Open the record and ask it questions: the only module that opens DuckDB.
 
 Promise: a write that returned is durable; kill -9 loses none and doubles none. One writer thread commits in groups, and
-every question has a cursor of its own, since a connection shared by threads gives wrong rows. Does not know what is
-stored: changes and questions are functions of a cursor, from the other modules of this room.
+every question has a cursor of its own (`collect.asking`). Does not know what is stored: changes and questions are
+functions of a cursor, from the other modules of this room.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Final, TypeVar
 
 import duckdb
 
+from collect.asking import Askers
 from collect.backups import draft_backup, keep_backup
 from collect.causes import FULL_DISK, FULL_FILE, find_cause
 from collect.integrity import Marker, check_files, fold_log
@@ -38,16 +38,18 @@ FAILURE_POLL_S: Final = 0.5
 UPGRADES_KEPT: Final = 3
 """Backups that were taken before the schema changed."""
 READERS: Final = 4
+LONG_READERS: Final = 3
+LOOK_S: Final = 60.0
+"""Nobody waits for a list for longer: the deadline of what people look at."""
 
 
 class Store:
     """An open record. Made by `open_store`."""
 
-    def __init__(self, connection: Cursor, writer: Writer) -> None:
-        self._connection = connection
+    def __init__(self, writer: Writer, readers: Askers, long_readers: Askers) -> None:
         self._writer = writer
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="record-reader")
-        self._long_reader = ThreadPoolExecutor(1, thread_name_prefix="record-long-reader")
+        self._readers = readers
+        self._long_readers = long_readers
 
     @property
     def commits(self) -> int:
@@ -69,12 +71,13 @@ class Store:
         raise record_error(self._writer.failure)
 
     async def read(self, question: Callable[[Cursor], T]) -> T:
-        """What `question` finds, in a thread, as of now."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._ask, question)
+        """What `question` finds, in a thread, as of now. For what is found by a key, or is small."""
+        return await self._readers.ask(question)
 
-    async def read_long(self, question: Callable[[Cursor], T]) -> T:
-        """As `read`, for what takes seconds: one at a time, so that short questions always find a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._long_reader, self._ask, question)
+    async def read_long(self, question: Callable[[Cursor], T], *, deadline_s: float | None = None) -> T:
+        """As `read`, for what takes seconds: lists, searches, exports. Short questions wait for none of them, and one
+        ends once nobody waits for it. Raises Unavailable past the deadline."""
+        return await self._long_readers.ask(question, deadline_s=deadline_s)
 
     async def write(self, change: Callable[[Cursor], T]) -> T:
         """What `change` returns, once it is durable. What it raises is raised here, and nothing of it is kept.
@@ -94,18 +97,6 @@ class Store:
     async def fold(self) -> None:
         """Fold the log into the file: what was deleted is in neither then. Raises RecordError where that fails."""
         await asyncio.wrap_future(self._writer.submit_fold())
-
-    def close_readers(self) -> None:
-        """Returns once no question is being asked any more."""
-        self._readers.shutdown()
-        self._long_reader.shutdown()
-
-    def _ask(self, question: Callable[[Cursor], T]) -> T:
-        try:
-            with self._connection.cursor() as cursor:
-                return question(cursor)
-        except (duckdb.OperationalError, *FATAL) as error:
-            raise record_error(error) from error
 
 
 def _change_nothing(cursor: Cursor) -> None:
@@ -127,18 +118,20 @@ async def open_store(
         _open, file, temp=temp, memory_gib=memory_gib, threads=threads, backups=backups
     )
     writer = Writer(connection.cursor(), marker, folder=file.parent)
-    store = Store(connection, writer)
+    readers = Askers(connection, READERS, name="record-reader")
+    long_readers = Askers(connection, LONG_READERS, name="record-long-reader")
 
     def close() -> None:
         writer.close()
-        store.close_readers()
+        readers.close()
+        long_readers.close()
         marker.fold()
         connection.close()
         marker.note("closed")
         marker.close()
 
     try:
-        yield store
+        yield Store(writer, readers, long_readers)
     finally:
         # In one thread, so that a cancelled task leaves nothing half closed.
         await asyncio.to_thread(close)

@@ -4,7 +4,7 @@ Starlette looks for a disconnect only while a stream is sent; the wait before th
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from typing import Any, TypeVar
 
@@ -12,6 +12,8 @@ from fastapi import Request
 from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
+
+from collect.store import LOOK_S, Cursor, Store
 
 T = TypeVar("T")
 
@@ -32,6 +34,11 @@ async def unless_left(request: Request, work: Coroutine[Any, Any, T]) -> T:
         working.cancel()
         watching.cancel()
         await asyncio.wait({working, watching})
+
+
+async def ask(request: Request, store: Store, question: Callable[[Cursor], T]) -> T:
+    """What a long `question` finds in the record; it ends where the caller leaves. Raises ClientDisconnect then."""
+    return await unless_left(request, store.read_long(question, deadline_s=LOOK_S))
 
 
 class EventStream(StreamingResponse):

@@ -28,6 +28,7 @@ from serve.api.audit import add_audit
 from serve.api.auth import Authority, Caller, require_operator
 from serve.api.backups import add_backups
 from serve.api.bodies import read_body
+from serve.api.connection import ask
 from serve.api.erasures import add_erasures
 from serve.api.escalations import add_escalations
 from serve.api.eval_looks import add_evals
@@ -113,12 +114,16 @@ def _add_looks(router: APIRouter, parts: Parts) -> None:
         return await read_status(parts)
 
     @router.get("/waiting")
-    async def waiting(bot: str | None = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> list[Waiting]:
-        return await parts.store.read(partial(list_waiting, bot=_known(parts, bot), limit=limit))
+    async def waiting(
+        request: Request, bot: str | None = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 100
+    ) -> list[Waiting]:
+        return await ask(request, parts.store, partial(list_waiting, bot=_known(parts, bot), limit=limit))
 
     @router.get("/gaps")
-    async def gaps(bot: str | None = None, limit: Annotated[int, Query(ge=1, le=1_000)] = 100) -> list[Gap]:
-        return await parts.store.read(partial(list_gaps, bot=_known(parts, bot), limit=limit))
+    async def gaps(
+        request: Request, bot: str | None = None, limit: Annotated[int, Query(ge=1, le=1_000)] = 100
+    ) -> list[Gap]:
+        return await ask(request, parts.store, partial(list_gaps, bot=_known(parts, bot), limit=limit))
 
     @router.get("/adapters")
     async def list_adapters(bot: str | None = None) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from collect.quarantine import Quarantined, State, list_quarantine, rule_votes
 from nightschool.records import BotName, utc_now
 from serve.api.auth import Authority, Caller
 from serve.api.bodies import read_body
+from serve.api.connection import ask
 from serve.parts import Parts
 
 MAX_BODY_BYTES = 64_000
@@ -38,6 +39,8 @@ class KeptOut(BaseModel):
 def add_quarantine(router: APIRouter, parts: Parts, operator: Authority) -> None:
     @router.get("/quarantine")
     async def look(
+        request: Request,
+        *,
         bot: str | None = None,
         voter: str | None = None,
         state: State = State.STOPPED,
@@ -46,7 +49,7 @@ def add_quarantine(router: APIRouter, parts: Parts, operator: Authority) -> None
     ) -> list[Quarantined]:
         name = parts.shelf.find(bot).bot_name if bot else None
         listing = partial(list_quarantine, bot=name, voter=voter, state=state, limit=limit, offset=offset)
-        return await parts.store.read(listing)
+        return await ask(request, parts.store, listing)
 
     @router.post("/quarantine/release")
     async def release(request: Request, caller: Caller = Depends(operator)) -> Released:

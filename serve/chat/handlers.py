@@ -15,7 +15,7 @@ from typing import Final
 
 from collect import conversations
 from collect.chat_settings import ChatSettings, chat_settings, keep_chat_settings
-from collect.store import Store
+from collect.store import LOOK_S, Store
 from deploy.fates import Fate, Fates
 from nightschool.bots import Bot, BotShelf
 from nightschool.errors import Busy, NotFound, Unavailable
@@ -77,7 +77,9 @@ class ChatHandlers:
         """The bots there are and the browser's conversations with the present one, newest first."""
         bot = self._bot(place.bot)
         wanted = partial(conversations.conversations_of, bot=bot.bot_name, owner=place.owner, sought=sought.strip())
-        found = await self._store.read(wanted)
+        # A search reads all that the person ever said.
+        search = partial(self._store.read_long, deadline_s=LOOK_S)
+        found = await (search if sought.strip() else self._store.read)(wanted)
         # Settings tell nothing of a chat; still, only of one's own.
         settings = ChatSettings()
         if any(place.conversation_id == summary.conversation_id for summary in found):

@@ -14,7 +14,7 @@ from pathlib import Path
 from collect import cycles, events, registry
 from collect.holds import Hold, find_hold
 from collect.signals.detect import Kind
-from collect.store import Store
+from collect.store import LOOK_S, Store
 from deploy.morning import read_pages
 from deploy.plan import NightFolder, Step
 from deploy.rollout import Rollout
@@ -88,11 +88,11 @@ class ConsoleHandlers:
     async def rows(self, bot: str | None, show: str, signal: str = "") -> Sequence[Row]:
         """One of the lists of `serve.console.rulings`, of one bot or of all; of the queue, of one signal or of all."""
         listed = Listed(BotName(bot) if bot else None, show, Kind(signal) if signal else None)
-        return await self._store.read(partial(list_rows, listed=listed, now=self._now()))
+        return await self._store.read_long(partial(list_rows, listed=listed, now=self._now()), deadline_s=LOOK_S)
 
     async def row(self, key: Key) -> Row:
         """Raises NotFound where it was taken back or ruled on."""
-        return await self._store.read(partial(find_row, key=key, now=self._now()))
+        return await self._store.read_long(partial(find_row, key=key, now=self._now()), deadline_s=LOOK_S)
 
     async def review(self, shown: Shown, *, approved_text: str | None, actor: str) -> Review:
         """Let a text into training in an answer's place, or keep the answer out.

@@ -23,7 +23,7 @@ from collect.quarantine import (
     list_quarantine,
     rule_votes,
 )
-from collect.store import Cursor, Store
+from collect.store import LOOK_S, Cursor, Store
 from nightschool.errors import InvalidInput
 from nightschool.records import BotName, Message, utc_now
 from serve.console.draw import badge, facts, quote, text, when
@@ -188,7 +188,7 @@ class QuarantineWires:
         with told(request):
             bot = BotName(given[at.bot]) if given[at.bot] else None
             listing = partial(_list_page, bot=bot, state=State(given[at.state]), offset=offset)
-            rows, total, begin = await self._store.read(listing)
+            rows, total, begin = await self._store.read_long(listing, deadline_s=LOOK_S)
         end = begin + len(rows)
         return {
             at.rows: gr.update(choices=[(_label(row), _key(row)) for row in rows], value=None),

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from starlette.requests import ClientDisconnect, Request
 
-from serve.api.connection import EventStream, unless_left
+from collect.store import LONG_READERS
+from serve.api.connection import EventStream, ask, unless_left
+from serve.parts import Parts
 
 
 class Listener:
@@ -63,6 +65,16 @@ async def test_work_ends_with_its_caller() -> None:
     with pytest.raises(ClientDisconnect):
         await unless_left(Request(scope("2.3"), listener.receive), work())
     assert ended == [True]
+
+
+async def test_a_question_to_the_record_ends_with_its_caller(parts: Parts) -> None:
+    endless = "select count(*) from range(1_000_000_000) as a, range(1_000_000) as b where a.range + b.range < 0"
+    async with asyncio.timeout(20):
+        for _ in range(LONG_READERS):
+            asked = Request(scope("2.3"), Listener(patience=0).receive)
+            with pytest.raises(ClientDisconnect):
+                await ask(asked, parts.store, lambda cursor: cursor.execute(endless).fetchall())
+        assert await parts.store.read_long(lambda cursor: cursor.execute("select 1").fetchone()) == (1,)
 
 
 async def test_while_the_caller_stays_work_gives_what_it_gives() -> None:
