@@ -22,6 +22,7 @@ from collect.integrity import Marker, check_files, fold_log
 from collect.migrations.runner import is_behind, migrate
 from collect.opening import cannot_open, cannot_use, connect_record
 from collect.replace import finish_replacing
+from collect.replies import Replies
 from collect.writer import FATAL, Batch, Writer, record_error
 from nightschool.errors import NightschoolError
 from nightschool.records import utc_now
@@ -50,6 +51,7 @@ class Store:
         self._writer = writer
         self._readers = readers
         self._long_readers = long_readers
+        self._replies = Replies()
 
     @property
     def commits(self) -> int:
@@ -85,18 +87,18 @@ class Store:
         A change may be run twice (after a neighbour in its group failed), so it must do nothing but SQL. Raises
         RecordError where disk or memory fail, Unavailable where the record is closed.
         """
-        return await asyncio.wrap_future(self._writer.submit(change))
+        return await self._replies.wait_for(self._writer.submit(change))
 
     async def write_row(self, change: Batch[R, T], row: R) -> T:
         """What became of `row`, once it is durable: as `write`, with one call for all rows that wait for `change`.
 
         The NightschoolError that `change` gives for a row is raised here, and costs its neighbours nothing.
         """
-        return await asyncio.wrap_future(self._writer.submit_row(change, row))
+        return await self._replies.wait_for(self._writer.submit_row(change, row))
 
     async def fold(self) -> None:
         """Fold the log into the file: what was deleted is in neither then. Raises RecordError where that fails."""
-        await asyncio.wrap_future(self._writer.submit_fold())
+        await self._replies.wait_for(self._writer.submit_fold())
 
 
 def _change_nothing(cursor: Cursor) -> None:

@@ -8,11 +8,12 @@ nothing.
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
 
 import duckdb
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 FATAL: Final = (duckdb.FatalException, duckdb.InternalException)
 """After one of these every cursor of the record is dead."""
 MAX_GROUP: Final = 512
+WINDOW_S: Final = 0.002
+"""So long at most a group waits until it is as large as the one before."""
 PROBE: Final = "select 1"
 FOLD_BYTES: Final = 16 * 2**20
 """A log of this size is folded into the file."""
@@ -125,12 +128,10 @@ class Writer:
         self._cursor.close()
 
     def _run(self) -> None:
-        is_open = True
+        is_open, before = True, 0
         while is_open:
-            group = [self._queue.get()]
-            while len(group) < MAX_GROUP and not self._queue.empty():
-                group.append(self._queue.get())
-            is_open = None not in group
+            group = self._gather(before)
+            is_open, before = None not in group, len(group)
             wanted = [one for one in group if one is not None and one.done.set_running_or_notify_cancel()]
             jobs = [job for job in wanted if isinstance(job, _Job)]
             folds = [fold for fold in wanted if isinstance(fold, _FoldNow)]
@@ -142,6 +143,19 @@ class Writer:
                 self._fold()
             for fold in folds:
                 _tell(fold, self._folded())
+
+    def _gather(self, before: int) -> list[_Job | _FoldNow | None]:
+        """What waits. Behind a group of several its askers come again at once: without a moment for them the first one
+        would have a commit for itself, and the others theirs only after it."""
+        group = [self._queue.get()]
+        until = time.monotonic() + WINDOW_S
+        while len(group) < MAX_GROUP and group[-1] is not None:
+            left_s = until - time.monotonic() if len(group) < before else 0.0
+            try:
+                group.append(self._queue.get(timeout=max(left_s, 0.0)))
+            except Empty:
+                break
+        return group
 
     def _fold(self) -> None:
         """Fold the log into the file, where the disk has room for it."""
