@@ -5,6 +5,7 @@ part is one change, so a kill in between costs nothing but doing it again. Votes
 (400,000 messages of 200 letters: 7 s on two cores). DuckDB's statistics may keep the first eight letters of a text.
 """
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
@@ -15,6 +16,12 @@ TABLE: Final = "select sql from duckdb_tables() where schema_name = 'main' and t
 INDEXES: Final = """
 select index_name, sql from duckdb_indexes() where schema_name = 'main' and table_name = $table order by index_name
 """
+PLAIN: Final = {
+    "messages": ("message_id", "conversation_id", "bot", "role", "source"),
+    "conversations": ("conversation_id", "owner"),
+    "feedback": ("message_id",),
+}
+"""Columns that stand in the file as they are, by `collect.migrations.m032_plain_ids`; DuckDB does not say so."""
 FREE: Final = "select free_blocks, block_size from pragma_database_size()"
 FILL: Final = "create or replace table filler (filling text using compression uncompressed)"
 FILL_IN: Final = "insert into filler select repeat('0', $letters) from range($rows)"
@@ -37,6 +44,8 @@ async def scrub(store: Store, tables: Sequence[str]) -> None:
 def _rewrite(cursor: Cursor, *, table: str) -> None:
     """The table's rows in a table of the same making, which takes its place."""
     [(made,)] = cursor.execute(TABLE, {"table": table}).fetchall()
+    for column in PLAIN.get(table, ()):
+        made = re.sub(rf'"?\b{column}"? VARCHAR', r"\g<0> using compression uncompressed", made, count=1)
     indexes = cursor.execute(INDEXES, {"table": table}).fetchall()
     cursor.execute(made.replace(f"CREATE TABLE {table}(", f"CREATE TABLE {table}_anew(", 1))
     cursor.execute(f"insert into {table}_anew select * from {table}")

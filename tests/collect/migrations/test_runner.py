@@ -50,6 +50,7 @@ RELEASED = {
     "m029_lenient_keys": "2502e7c9938ea186",
     "m030_kept_out": "b1f2aa21babf4bb2",
     "m031_side_by_side": "f795f4c7f8ad400c",
+    "m032_plain_ids": "8efba9e0e9901d33",
 }
 
 
