@@ -8,7 +8,7 @@ is new (`collect.imports`).
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -39,10 +39,20 @@ class Import:
     at: datetime
 
 
+async def as_it_came(parsed: Sequence[Parsed]) -> Sequence[Parsed]:
+    return parsed
+
+
 async def import_rows(
-    store: Store, rows: Iterable[Parsed | BadLine], *, wanted: Import, on_bad: Callable[[BadLine], None]
+    store: Store,
+    rows: Iterable[Parsed | BadLine],
+    *,
+    wanted: Import,
+    on_bad: Callable[[BadLine], None],
+    prepare: Callable[[Sequence[Parsed]], Awaitable[Sequence[Parsed]]] = as_it_came,
 ) -> Imported:
     """What became of all of them. `on_bad` is called in a thread, also for opinions on what is not in the record.
+    `prepare` makes of a slice what is kept of it.
 
     Raises what `collect.imports.import_conversations` raises; slices before that one stay.
     """
@@ -52,7 +62,8 @@ async def import_rows(
     while slice_ is not None:
         following = await asyncio.to_thread(next, slices, None)
         before = done
-        keep = partial(_import, wanted=wanted, parsed=slice_, before=before, is_last=following is None, is_told=is_told)
+        kept = await prepare(slice_)
+        keep = partial(_import, wanted=wanted, parsed=kept, before=before, is_last=following is None, is_told=is_told)
         done = await store.write(keep)
         for line in done.lost[len(before.lost) :]:
             on_bad(BadLine(line, "is about something that is not in this bot's record; import that first"))
@@ -92,7 +103,7 @@ def _import(
     cursor: Cursor,
     *,
     wanted: Import,
-    parsed: list[Parsed],
+    parsed: Sequence[Parsed],
     before: Imported,
     is_last: bool,
     is_told: bool,

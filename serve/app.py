@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from functools import partial
+from typing import NamedTuple
 
 from fastapi import FastAPI
 
@@ -35,6 +36,7 @@ from nightschool.files import write_atomic
 from nightschool.home import Home
 from nightschool.identity import identify_base
 from nightschool.knowledge import Search
+from nightschool.pii.reader import open_reader
 from nightschool.prompt import Template
 from nightschool.records import utc_now
 from nightschool.settings import EngineSettings, Settings
@@ -59,6 +61,7 @@ from serve.engines import connect_to, keeper_of
 from serve.eval_runs import EvalRuns
 from serve.files import CallersFiles
 from serve.golden import GoldenCases
+from serve.masking import Masking, MaskOpinion
 from serve.metrics import Metrics
 from serve.pace import Pace
 from serve.pages import mount_pages
@@ -80,7 +83,7 @@ async def open_parts(
     training knows of its chat template too (`tune.probe`). What people say and what nights do is dated by `now`."""
     home, shelf, metrics = settings.paths, BotShelf(settings.bots), Metrics()
     async with AsyncExitStack() as stack:
-        store = await _open_record(settings, stack)
+        store, masking = await _open_record(settings, shelf, stack)
         engine, socket = await connect_to(settings.engine, stack, template=template)
         rollout = _rollout(settings, store, engine, bots=len(shelf.bots), now=now)
         knowledge = KnowledgeShelf(store, shelf, home, bots_folder=settings.bots, now=now)
@@ -89,7 +92,7 @@ async def open_parts(
         training, escalations = _training(settings), Escalations(store, shelf, now=now)
         identity = await asyncio.to_thread(identify_base, base_model)
         taking = partial(Turns, store, engine, rollout, metrics=metrics, search=search, fit=fitted, verify=verify)
-        turns = taking(base_model=identity, courtesy=training.courtesy, now=now)
+        turns = taking(mask=masking.turn, base_model=identity, courtesy=training.courtesy, now=now)
         teaching = partial(_nights, settings, store, engine, rollout, shelf, training=training, search=search)
         nights = await stack.enter_async_context(teaching(base_model=base_model, now=now))
         eraser = Eraser(store, rollout, home, shelf=shelf, copies=backups.find_copies, at_rest=nights.at_rest, now=now)
@@ -114,7 +117,8 @@ async def open_parts(
             engine=engine,
             rollout=rollout,
             turns=turns,
-            votes=_votes(settings, store, shelf, secrets, metrics=metrics, now=now),
+            masking=masking,
+            votes=_votes(settings, store, shelf, secrets, metrics=metrics, mask=masking.opinion, now=now),
             verified=verified,
             nights=nights,
             eraser=eraser,
@@ -157,14 +161,23 @@ def _fit(settings: EngineSettings, engine: Engine) -> Fit:
     return partial(fit, context_tokens=settings.max_model_len, count=engine.count_tokens)
 
 
-async def _open_record(settings: Settings, stack: AsyncExitStack) -> Store:
+class _Record(NamedTuple):
+    store: Store
+    masking: Masking
+    """Before what is kept in it."""
+
+
+async def _open_record(settings: Settings, shelf: BotShelf, stack: AsyncExitStack) -> _Record:
     home, wanted = settings.paths, settings.store
     opening = partial(open_store, home.store, temp=home.temp, backups=backups_folder(home, settings.backup))
     store = await stack.enter_async_context(opening(memory_gib=wanted.memory_gib, threads=wanted.threads))
     # A record that was closed by a failure ends the server, so that whoever supervises it starts it again.
     await stack.enter_async_context(_owned_task(store.until_failure()))
     await _write_operator_key(store, home)
-    return store
+    reader = await stack.enter_async_context(open_reader())
+    masking = Masking(reader.find, store, shelf)
+    await stack.enter_async_context(_owned_task(masking.warm_up()))
+    return _Record(store, masking)
 
 
 def _callers_files(settings: Settings, store: Store, *, base_model: str, now: Callable[[], datetime]) -> CallersFiles:
@@ -181,10 +194,11 @@ def _votes(
     secrets: Secrets,
     *,
     metrics: Metrics,
+    mask: MaskOpinion,
     now: Callable[[], datetime],
 ) -> Votes:
     pace = Pace(settings.server.requests_per_minute)
-    return Votes(store, shelf, metrics=metrics, pace=pace, secret=secrets.cookie_key, now=now)
+    return Votes(store, shelf, metrics=metrics, pace=pace, secret=secrets.cookie_key, mask=mask, now=now)
 
 
 def _rollout(settings: Settings, store: Store, engine: Engine, *, bots: int, now: Callable[[], datetime]) -> Rollout:

@@ -24,6 +24,7 @@ from serve.documents import OperatorsDocuments
 from serve.eval_runs import EvalRuns
 from serve.files import CallersFiles
 from serve.golden import GoldenCases
+from serve.masking import Masking
 from serve.metrics import Metrics
 from serve.secrets import Secrets
 from serve.tuned import TunedModels
@@ -40,6 +41,7 @@ class Parts:
     store: Store
     engine: Engine
     rollout: Rollout
+    masking: Masking
     turns: Turns
     votes: Votes
     verified: VerifiedShelf

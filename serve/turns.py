@@ -33,6 +33,7 @@ from serve.budget import Fit, fit_nothing
 from serve.calls import begin_call, paths_of, place_call
 from serve.drafts import draft_answer, draft_conversation, draft_message, with_prompt
 from serve.guarding import guard_of, held_json
+from serve.masking import MaskTurn, keep_as_said
 from serve.metrics import Metrics
 from serve.prompting import compose, compose_call
 from serve.questions import check_question
@@ -56,6 +57,7 @@ class Turns:
         fit: Fit = fit_nothing,
         verify: Verify = verify_nothing,
         courtesy: Courtesy | None = None,
+        mask: MaskTurn = keep_as_said,
         base_model: str = "",
         now: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -67,6 +69,7 @@ class Turns:
         self._fit = fit
         self._verify = verify
         self._courtesy = courtesy or Courtesy()
+        self._mask = mask
         self._base_model = base_model
         self._now = now
         self._running: dict[asyncio.Task[Delta], Answering] = {}
@@ -248,8 +251,9 @@ class Turns:
         answering.note(Delta(hit.pair.answer, Finish.STOP))
         pieces.put_nowait(Delta(hit.pair.answer))
         answer = self._draft_answer(turn, answering, source=Source.VERIFIED)
-        messages, paths = (*turn.asked, answer), paths_of(turn.path, answer)
-        keep = partial(record_verified_turn, conversation=turn.conversation, messages=messages, hit=hit, paths=paths)
+        told = await self._mask(Told(turn.conversation, turn.asked))
+        messages, paths = (*told.messages, answer), paths_of(turn.path, answer)
+        keep = partial(record_verified_turn, conversation=told.conversation, messages=messages, hit=hit, paths=paths)
         await self._store.write(partial(keep, listing=turn.listing))
         self._metrics.quoted(answer)
         return answering.last_delta
@@ -274,7 +278,7 @@ class Turns:
         grounds = Grounds(turn.prompt.system, turn.prompt.found.passages)
         paths, messages = paths_of(turn.path, answer), (*turn.asked, answer)
         told = Told(turn.conversation, messages, grounds, paths, turn.listing, turn.usual_id)
-        await self._store.write_row(conversations.record_turns, told)
+        await self._store.write_row(conversations.record_turns, await self._mask(told))
         self._metrics.answered(route.name, answer)
 
     def _draft_answer(self, turn: Turn, answering: Answering, *, source: Source) -> Message:

@@ -16,6 +16,7 @@ from nightschool.bots import Bot, BotShelf
 from nightschool.errors import InvalidInput, NotAllowed, NotFound
 from nightschool.owners import address_behind, belongs_to
 from nightschool.records import BotName, Feedback, Vote, utc_now
+from serve.masking import MaskOpinion, keep_as_meant
 from serve.metrics import Metrics
 from serve.pace import Pace
 
@@ -31,6 +32,7 @@ class _Voter(NamedTuple):
 
     name: str
     bot: BotName
+    conversation_id: str
 
 
 class Votes:
@@ -44,6 +46,7 @@ class Votes:
         metrics: Metrics,
         pace: Pace,
         secret: str,
+        mask: MaskOpinion = keep_as_meant,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         """`secret` is the key by which an address is hashed."""
@@ -52,6 +55,7 @@ class Votes:
         self._metrics = metrics
         self._pace = pace
         self._secret = secret
+        self._mask = mask
         self._now = now
 
     async def cast(
@@ -65,9 +69,10 @@ class Votes:
         """
         _check(opinion)
         self._pace.spend(owner)
-        voter, bot = await self._voter(message_id, owner=owner, is_operator=is_operator)
+        voter, bot, talk = await self._voter(message_id, owner=owner, is_operator=is_operator)
         if file := self._shelf.bots.get(bot):
             _check_taken(opinion, file)
+        opinion = await self._mask(opinion, bot=bot, conversation_id=talk)
         came_from = address_behind(address, secret=self._secret)
         said = Said(message_id, voter, opinion, self._now(), came_from)
         heard = await self._store.write_row(feedback.record_opinions, said)
@@ -77,7 +82,7 @@ class Votes:
 
     async def read(self, message_id: str, *, owner: str, is_operator: bool = False) -> Feedback:
         """The owner's own opinion. Raises NotFound where there is none or the answer is somebody else's."""
-        voter, _ = await self._voter(message_id, owner=owner, is_operator=is_operator)
+        voter, *_ = await self._voter(message_id, owner=owner, is_operator=is_operator)
         found = await self._store.read(partial(feedback.feedback_of, message_id=message_id, voter=voter))
         if found is None:
             raise NotFound("has no feedback", subject=message_id, remedy="POST /v1/feedback gives some.")
@@ -103,10 +108,10 @@ class Votes:
         except NotFound:
             raise missing from None
         if belongs_to(conversation.owner, owner):
-            return _Voter(conversation.owner, message.bot)
+            return _Voter(conversation.owner, message.bot, message.conversation_id)
         if not is_operator:
             raise missing
-        return _Voter(owner, message.bot)
+        return _Voter(owner, message.bot, message.conversation_id)
 
 
 def _check_taken(opinion: Opinion, bot: Bot) -> None:

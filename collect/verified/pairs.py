@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from collect.chat_settings import PRIVATE
 from collect.store import Cursor
+from nightschool.pii.mask import PLACEHOLDER
 from nightschool.pii.patterns import find_shaped
 from nightschool.records import BotName
 
@@ -107,7 +108,9 @@ def list_pairs(cursor: Cursor, *, bot: BotName) -> list[Pair]:
 
 def is_personal(question: str, answer: str) -> bool:
     """Whether the question gives away whose it is (a mailbox, a phone, a card, an address), or the answer is about an
-    order number that the question names. Names of people are not seen."""
+    order number that the question names, or a placeholder stands for either. Names of people are not seen."""
+    if PLACEHOLDER.search(f"{question} {answer}"):
+        return True
     return any(find_shaped(question)) or bool(set(ORDER.findall(question)) & set(ORDER.findall(answer)))
 
 

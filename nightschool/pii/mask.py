@@ -5,6 +5,7 @@ What many conversations name is nobody's secret: a company's mailbox, a product,
 never stay. Pure.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
@@ -13,15 +14,36 @@ from nightschool.pii.spans import Kind, Span
 from nightschool.text import fold
 
 COMMON_FROM: Final = 5
+PLACEHOLDER: Final = re.compile(rf"\[({'|'.join(Kind)})_(\d{{1,6}})\]")
+
+
+class Placeholders:
+    """Of one conversation: the same for the same thing."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Kind, str], str] = {}
+        self._counts: dict[Kind, int] = defaultdict(int)
+
+    def of(self, kind: Kind, said: str) -> str:
+        """`said` is folded."""
+        if (kind, said) not in self._known:
+            self._counts[kind] += 1
+            self._known[kind, said] = f"[{kind}_{self._counts[kind]}]"
+        return self._known[kind, said]
+
+    def go_on_behind(self, texts: Iterable[str]) -> None:
+        """Use no number that stands in these: what it stood for is not known any more."""
+        for text in texts:
+            for kind, number in PLACEHOLDER.findall(text):
+                self._counts[Kind(kind)] = max(self._counts[Kind(kind)], int(number))
 
 
 class Masker:
-    """Placeholders of one conversation, given text by text; `allowed` are folded texts that stay."""
+    """Masks a conversation text by text; `allowed` are folded texts that stay."""
 
-    def __init__(self, allowed: frozenset[str] = frozenset()) -> None:
+    def __init__(self, allowed: frozenset[str] = frozenset(), placeholders: Placeholders | None = None) -> None:
         self._allowed = allowed
-        self._known: dict[tuple[Kind, str], str] = {}
-        self._counts: dict[Kind, int] = defaultdict(int)
+        self._placeholders = placeholders or Placeholders()
         self.masked: dict[Kind, int] = defaultdict(int)
         """How often something of a kind was replaced."""
 
@@ -31,16 +53,10 @@ class Masker:
             said = text[span.start : span.end]
             if span.kind is not Kind.SECRET and fold(said) in self._allowed:
                 continue
-            pieces += [text[at : span.start], self._placeholder(span.kind, fold(said))]
+            pieces += [text[at : span.start], self._placeholders.of(span.kind, fold(said))]
             self.masked[span.kind] += 1
             at = span.end
         return "".join([*pieces, text[at:]])
-
-    def _placeholder(self, kind: Kind, said: str) -> str:
-        if (kind, said) not in self._known:
-            self._counts[kind] += 1
-            self._known[kind, said] = f"[{kind}_{self._counts[kind]}]"
-        return self._known[kind, said]
 
 
 def find_common(

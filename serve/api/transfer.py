@@ -126,7 +126,8 @@ def add_transfer(router: APIRouter, parts: Parts, operator: Authority) -> None:
                 done = await asyncio.to_thread(_count, rows, bad)
             else:
                 wanted = Import(name, asked.held_out, asked.faq, caller.actor, utc_now())
-                done = await import_rows(parts.store, rows, wanted=wanted, on_bad=bad.add)
+                prepare = partial(parts.masking.imported, bot=name)
+                done = await import_rows(parts.store, rows, wanted=wanted, on_bad=bad.add, prepare=prepare)
         return ImportRow(
             imported=done.imported,
             skipped=done.skipped,

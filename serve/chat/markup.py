@@ -117,7 +117,8 @@ def draw_title(bot: Bot, words: PageWords) -> str:
     """And a mark for the style sheet: comments that a bot's file switches off are not asked for."""
     about = f'<p class="ns-about">{html.escape(bot.description)}</p>' if bot.description else ""
     mark = "" if bot.feedback.comments else '<span class="ns-no-comments" hidden></span>'
-    return f'<h1>{html.escape(bot.title)} <span class="ns-chip">{words.assistant}</span></h1>{about}{mark}'
+    masked = f'<p class="ns-about">{words.masked}</p>' if bot.privacy.mask_before_storing else ""
+    return f'<h1>{html.escape(bot.title)} <span class="ns-chip">{words.assistant}</span></h1>{about}{masked}{mark}'
 
 
 def greeting(bot: Bot, words: PageWords) -> str:

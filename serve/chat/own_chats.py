@@ -10,6 +10,7 @@ from collect.chat_settings import ChatSettings, chat_settings, keep_chat_setting
 from collect.store import Store
 from nightschool.records import BotName, utc_now
 from serve.chat.views import Place
+from serve.masking import Masking
 from serve.turns import Turns
 
 MAX_TITLE_CHARS: Final = 120
@@ -18,15 +19,18 @@ MAX_TITLE_CHARS: Final = 120
 class OwnChats:
     """Each raises NotFound where the conversation is not the owner's."""
 
-    def __init__(self, turns: Turns, store: Store, *, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, turns: Turns, store: Store, masking: Masking, *, now: Callable[[], datetime] = utc_now) -> None:
         self._turns = turns
         self._store = store
+        self._masking = masking
         self._now = now
 
     async def rename(self, place: Place, title: str) -> ChatSettings:
         """An empty title is the one that the first question gave."""
         title = " ".join(title.split())[:MAX_TITLE_CHARS].strip()
-        return await self._keep(place, replace(await self.settings(place), title=title))
+        settings = await self.settings(place)
+        title = await self._masking.text(title, bot=BotName(place.bot), conversation_id=place.conversation_id)
+        return await self._keep(place, replace(settings, title=title))
 
     async def pin(self, place: Place, *, is_pinned: bool) -> ChatSettings:
         return await self._keep(place, replace(await self.settings(place), is_pinned=is_pinned))

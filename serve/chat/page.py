@@ -62,7 +62,7 @@ def chat_blocks(parts: Parts, words: Words) -> gr.Blocks:
     blocks = gr.Blocks(title="Nightschool", analytics_enabled=False, fill_width=True, fill_height=True)
     with blocks:
         layout = build_chat(words, is_echo=parts.settings.engine.kind == "echo")
-        own, forgetting = OwnChats(parts.turns, parts.store), Forgetting(parts.turns, parts.eraser)
+        own, forgetting = OwnChats(parts.turns, parts.store, parts.masking), Forgetting(parts.turns, parts.eraser)
         side = SideWires(layout.side, own, forgetting, check_at_rest=handlers.check_at_rest)
         handing, outcomes = HandingOver(parts.escalations, pace=pace()), Outcomes(parts.store, pace=pace())
         below: tuple[Below, ...] = (

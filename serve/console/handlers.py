@@ -27,6 +27,7 @@ from nightschool.records import Adapter, BotName, Cycle, CycleState, Event, Revi
 from serve.console.reports import find_page
 from serve.console.rulings import LIST_LIMIT, Key, Listed, Row, Shown, find_row, list_rows, record_ruling
 from serve.golden import GoldenCases
+from serve.masking import Masking
 from tune.progress import StepFollower, StepLine, TrainingProgress
 
 
@@ -67,6 +68,7 @@ class ConsoleHandlers:
         shelf: BotShelf,
         home: Home,
         golden: GoldenCases,
+        masking: Masking,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._store = store
@@ -75,6 +77,7 @@ class ConsoleHandlers:
         self._shelf = shelf
         self._home = home
         self._golden = golden
+        self._masking = masking
         self._now = now
         # Of the night that was looked at last: a running one is read on from where the look before it ended.
         self._followed: tuple[Path, StepFollower] | None = None
@@ -101,6 +104,8 @@ class ConsoleHandlers:
         """
         if approved_text is not None and not approved_text.strip():
             raise InvalidInput("is empty", subject="the text", remedy="Write it, or keep the answer out of training.")
+        if approved_text is not None:
+            approved_text = await self._masking.about(shown.message_id, approved_text, bot=shown.bot)
         review = Review(
             message_id=shown.message_id,
             bot=shown.bot,

@@ -32,6 +32,7 @@ def console_blocks(parts: Parts) -> gr.Blocks:
         shelf=parts.shelf,
         home=parts.home,
         golden=parts.golden,
+        masking=parts.masking,
     )
 
     async def status() -> Status:

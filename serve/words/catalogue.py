@@ -33,6 +33,7 @@ class PageWords:
     cancel: str
     waking_up: str
     away: str
+    masked: str
 
 
 @dataclass(frozen=True, slots=True)

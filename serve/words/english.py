@@ -36,6 +36,7 @@ ENGLISH: Final = Words(
         cancel="Cancel",
         waking_up="The assistant is waking up. This takes a moment; what you write stays here.",
         away="The assistant is away for a moment and is being brought back. What you write stays here.",
+        masked="Chats are kept without names and contact data: placeholders such as [NAME_1] stand in their place.",
     ),
     side=SideWords(
         assistant="Assistant",

@@ -36,6 +36,7 @@ GERMAN: Final = Words(
         cancel="Abbrechen",
         waking_up="Der Assistent wacht gerade auf. Das dauert einen Moment; was Sie schreiben, bleibt hier stehen.",
         away="Der Assistent ist kurz nicht da und wird zurückgeholt. Was Sie schreiben, bleibt hier stehen.",
+        masked="Chats werden ohne Namen und Kontaktdaten aufbewahrt: An ihrer Stelle stehen Platzhalter wie [NAME_1].",
     ),
     side=SideWords(
         assistant="Assistent",

@@ -66,7 +66,7 @@ def test_faults_are_named(tmp_path: Path, extra: str, expected: str) -> None:
 
 SWITCHES = (
     "schedule.enabled", "knowledge.show_sources", "recipe.weighs_persons", "feedback.votes", "feedback.comments",
-    "feedback.outcomes", "feedback.comparisons",
+    "feedback.outcomes", "feedback.comparisons", "privacy.mask_before_storing",
 )  # fmt: skip
 
 
@@ -83,6 +83,12 @@ def test_what_cannot_be_a_value_is_told_when_the_file_is_read(key: str, value: s
         load_bots(tmp_path)
     assert caught.value.problem.startswith("1 fault\n")
     assert "value error" not in caught.value.problem
+
+
+def test_a_record_without_personal_data_wants_somebody_who_looks_for_it(tmp_path: Path) -> None:
+    write(tmp_path, MINIMAL + "[privacy]\nmask = 'off'\nmask_before_storing = true\n")
+    with pytest.raises(InvalidSettings, match='set mask to "names"'):
+        load_bots(tmp_path)
 
 
 def test_the_file_is_named_like_the_bot(tmp_path: Path) -> None:

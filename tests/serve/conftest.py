@@ -44,6 +44,7 @@ from nightschool.engine import ChatRequest, Delta, Engine
 from nightschool.errors import EngineError
 from nightschool.files import publish
 from nightschool.home import Home
+from nightschool.pii.reader import open_reader
 from nightschool.records import Adapter, BotName, Event, Finish, Stage, new_id, utc_now
 from nightschool.settings import EngineSettings, NightSettings, ServerSettings, Settings, StoreSettings
 from serve.adding import Adding
@@ -62,6 +63,7 @@ from serve.backups import Backups
 from serve.documents import OperatorsDocuments
 from serve.files import CallersFiles
 from serve.golden import GoldenCases
+from serve.masking import Masking
 from serve.metrics import Metrics
 from serve.pace import Pace
 from serve.parts import Parts
@@ -277,16 +279,18 @@ def _client(app: FastAPI, key: str | None) -> httpx.AsyncClient:
 async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets) -> AsyncIterator[Parts]:
     home, metrics, shelf = settings.paths, Metrics(), BotShelf(settings.bots)
     store_settings = settings.store
-    async with open_store(
+    opening = open_store(
         home.store, temp=home.temp, memory_gib=store_settings.memory_gib, threads=store_settings.threads
-    ) as store:
+    )
+    async with open_reader() as reader, opening as store:
         rollout = Rollout(store, engine, home=home, max_adapters=settings.engine.max_adapters, prove=take_on_trust)
         limits = NightLimits(training_timeout_s=60, min_free_gib=settings.night.min_free_gib, max_lora_rank=16)
         runner = NightRunner(store, engine, rollout, shelf=shelf, home=home, base_model="echo", limits=limits)
         knowledge = KnowledgeShelf(store, shelf, home, bots_folder=settings.bots)
         verified = VerifiedShelf(store, shelf)
         search, verify = knowledge.search, verified.find_standing
-        turns = Turns(store, engine, rollout, metrics=metrics, search=search, verify=verify)
+        masking = Masking(reader.find, store, shelf)
+        turns = Turns(store, engine, rollout, metrics=metrics, search=search, verify=verify, mask=masking.turn)
         files = CallersFiles(store, home, settings.fine_tuning, base_model="echo", context_tokens=2048)
         tuned, backups = TunedModels(store, rollout, home), Backups(store, home, settings.backup)
         async with (
@@ -311,7 +315,15 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
                 engine=engine,
                 rollout=rollout,
                 turns=turns,
-                votes=Votes(store, shelf, metrics=metrics, pace=Pace(settings.server.requests_per_minute), secret="s"),
+                masking=masking,
+                votes=Votes(
+                    store,
+                    shelf,
+                    metrics=metrics,
+                    pace=Pace(settings.server.requests_per_minute),
+                    secret="s",
+                    mask=masking.opinion,
+                ),
                 verified=verified,
                 nights=nights,
                 eraser=Eraser(

@@ -154,6 +154,8 @@ def test_a_vote_on_any_other_answer_switches_nothing(cursor: Cursor, tell: Tell)
         ("Where is order 1234567?", "Look in your account.", False),
         ("How do I write to you?", "To help@lumafern.example.", False),
         ("Is it back within 30 days?", "Within 30 days.", False),
+        ("I am [NAME_1], is it back?", "It is.", True),
+        ("Who are you?", "I am [NAME_2].", True),
     ],
 )
 def test_what_is_about_one_person_stands_for_nobody_else(question: str, answer: str, expected: bool) -> None:

@@ -20,7 +20,7 @@ ANNA = Place("browser:anna", "support")
 
 
 async def test_a_chat_is_named_pinned_and_closed_to_learning(parts: Parts) -> None:
-    handlers, own = handlers_of(parts), OwnChats(parts.turns, parts.store)
+    handlers, own = handlers_of(parts), OwnChats(parts.turns, parts.store, parts.masking)
     place = await ask(handlers, ANNA, "Where is my parcel?")
     await own.rename(place, "  My \n parcel " + "x" * 200)
     await own.pin(place, is_pinned=True)
@@ -35,7 +35,7 @@ async def test_a_chat_is_named_pinned_and_closed_to_learning(parts: Parts) -> No
 
 
 async def test_nobody_sets_anothers_chat(parts: Parts) -> None:
-    handlers, own = handlers_of(parts), OwnChats(parts.turns, parts.store)
+    handlers, own = handlers_of(parts), OwnChats(parts.turns, parts.store, parts.masking)
     place = await ask(handlers, ANNA, "Where is my parcel?")
     stranger = replace(place, owner="browser:ben")
     tries: list[Callable[[Place], Awaitable[ChatSettings]]] = [

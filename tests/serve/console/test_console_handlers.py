@@ -62,6 +62,7 @@ def handlers(parts: Parts) -> ConsoleHandlers:
         shelf=parts.shelf,
         home=parts.home,
         golden=parts.golden,
+        masking=parts.masking,
     )
 
 

@@ -1,0 +1,183 @@
+"""With `privacy.mask_before_storing` nothing of what a person gave away reaches the disk; the answer is made of it."""
+
+import json
+from collections.abc import Sequence
+from contextlib import aclosing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from collect.conversations import conversation_messages
+from collect.feedback import FeedbackRow, feedback_of
+from nightschool.bots import Bot
+from nightschool.engine import Engine
+from nightschool.errors import Unavailable
+from nightschool.pii.finder import Finder
+from nightschool.pii.spans import Span
+from nightschool.records import BotName, Message, Vote
+from serve.chat.own_chats import OwnChats
+from serve.chat.views import Place
+from serve.console.handlers import ConsoleHandlers
+from serve.console.rulings import shown_of
+from serve.masking import Masking
+from serve.parts import Parts
+from serve.turn import Turn
+from serve.turns import Turns
+from serve.votes import Opinion
+
+SUPPORT, REVIEWER = BotName("support"), BotName("reviewer")
+ADA = "browser:ada"
+MAIL = "ada.lovelace@engines.example"
+CARD = "4539 1488 0343 6467"
+PHONE = "+49 151 2345 6789"
+SHOP = "help@shop.example"
+ORDER = """
+name = "support"
+title = "Fern"
+system_prompt = "You are Fern. Write to {shop}."
+[sampling]
+max_tokens = 200
+[privacy]
+mask = "patterns"
+mask_before_storing = true
+[schedule]
+enabled = false
+"""
+
+
+@pytest.fixture
+def bots_folder(bots_folder: Path) -> Path:
+    """`support` keeps placeholders alone; `reviewer` keeps what was said."""
+    (bots_folder / "support.toml").write_text(ORDER.format(shop=SHOP))
+    return bots_folder
+
+
+@pytest.fixture
+def bot(parts: Parts) -> Bot:
+    return parts.shelf.find("support")
+
+
+async def ask(parts: Parts, bot: Bot, text: str, *, after: Turn | None = None) -> tuple[Turn, str]:
+    """The turn and what the person read."""
+    conversation_id = after.conversation.conversation_id if after else None
+    turn = await parts.turns.begin_chat(bot, owner=ADA, conversation_id=conversation_id, text=text)
+    async with aclosing(parts.turns.answer(turn)) as deltas:
+        return turn, "".join([delta.text async for delta in deltas])
+
+
+async def recorded(parts: Parts, turn: Turn) -> list[str]:
+    name = turn.conversation.conversation_id
+    found: list[Message] = await parts.store.read(partial(conversation_messages, conversation_id=name))
+    return [message.content for message in found]
+
+
+async def find_here(texts: Sequence[str], *, names: bool) -> list[list[Span]]:
+    return [*Finder().find(texts)]
+
+
+def holds(folder: Path, text: str) -> bool:
+    return any(text.encode() in file.read_bytes() for file in folder.rglob("*") if file.is_file())
+
+
+async def test_the_engine_reads_what_was_said_and_the_record_holds_placeholders(parts: Parts, bot: Bot) -> None:
+    turn, read = await ask(parts, bot, f"I am {MAIL}, not {SHOP}. Was {CARD} charged?")
+    assert read == f"[echo base] I am {MAIL}, not {SHOP}. Was {CARD} charged?"
+    kept = f"I am [EMAIL_1], not {SHOP}. Was [CARD_1] charged?"
+    assert await recorded(parts, turn) == [kept, f"[echo base] {kept}"]
+    later, _ = await ask(parts, bot, f"Call {PHONE} or write to {MAIL}.", after=turn)
+    assert [m["content"] for m in later.prompt.messages][1:3] == [kept, f"[echo base] {kept}"]
+    assert (await recorded(parts, turn))[2] == "Call [PHONE_1] or write to [EMAIL_1]."
+
+
+async def test_after_a_restart_a_number_stands_for_nothing_else(parts: Parts, bot: Bot, engine: Engine) -> None:
+    turn, _ = await ask(parts, bot, f"I am {MAIL}.")
+    fresh = Masking(find_here, parts.store, parts.shelf)
+    turns = Turns(parts.store, engine, parts.rollout, metrics=parts.metrics, mask=fresh.turn)
+    name = turn.conversation.conversation_id
+    again = await turns.begin_chat(bot, owner=ADA, conversation_id=name, text="And bob@engines.example?")
+    async with aclosing(turns.answer(again)) as deltas:
+        async for _ in deltas:
+            pass
+    assert (await recorded(parts, turn))[2] == "And [EMAIL_2]?"
+
+
+async def test_no_byte_of_the_data_folder_holds_what_a_person_gave_away(
+    parts: Parts, bot: Bot, client: httpx.AsyncClient, operator: httpx.AsyncClient
+) -> None:
+    turn, _ = await ask(parts, bot, f"{MAIL} asks: was {CARD} charged?")
+    say = partial(Opinion, Vote.DOWN, (f"ask {PHONE}",), f"Call {PHONE}", f"Yes, {MAIL}, it was.")
+    await parts.votes.cast(turn.answer_id, say(), owner=ADA)
+    place = Place(ADA, "support", turn.conversation.conversation_id)
+    await OwnChats(parts.turns, parts.store, parts.masking).rename(place, f"About {MAIL}")
+    told = [
+        {"role": "system", "content": f"You talk to {MAIL}."},
+        {"role": "user", "content": f"I am {MAIL}"},
+        {"role": "assistant", "content": f"Hello {MAIL}"},
+        {"role": "user", "content": f"Now call {PHONE}"},
+    ]
+    said = await client.post("/v1/chat/completions", json={"model": "support", "messages": told})
+    assert PHONE in said.json()["choices"][0]["message"]["content"]
+    lines: Sequence[dict[str, Any]] = (
+        {"messages": told[:3]},
+        {"question": f"Who is {MAIL}?", "answer": f"{PHONE} is."},
+        {"prompt": f"I am {MAIL}", "completion": "Hello", "label": True},
+        {"prompt": [told[1]], "chosen": [told[2]], "rejected": [{"role": "assistant", "content": f"No {CARD}"}]},
+    )
+    body = "\n".join(map(json.dumps, lines))
+    brought = await operator.post("/ops/import", params={"bot": "support"}, content=body)
+    assert (brought.status_code, brought.json()["bad_lines"]) == (200, [])
+    again = await operator.post("/ops/import", params={"bot": "support"}, content=body)
+    assert again.json()["imported"] == 0, "the same import brings the same"
+    await correct(parts, f"Write to {MAIL}, {SHOP} answers.")
+    await ask(parts, parts.shelf.find("reviewer"), "I am eve@unmasked.example")
+
+    folder = parts.home.root
+    assert holds(folder, "eve@unmasked.example"), "what is kept as it was said is found so"
+    assert [text for text in (MAIL, CARD, PHONE) if holds(folder, text)] == []
+    await parts.store.fold()
+    assert [text for text in (MAIL, CARD, PHONE) if holds(folder, text)] == []
+    opinion = await parts.store.read(partial(feedback_of, message_id=turn.answer_id, voter=ADA))
+    assert opinion is not None
+    assert (opinion.comment, opinion.ideal_answer) == ("Call [PHONE_1]", "Yes, [EMAIL_1], it was.")
+
+
+async def correct(parts: Parts, text: str) -> None:
+    """An operator's own text in the place of the newest disliked answer."""
+    handlers = ConsoleHandlers(
+        store=parts.store, rollout=parts.rollout, nights=parts.nights, shelf=parts.shelf, home=parts.home,
+        golden=parts.golden, masking=parts.masking,
+    )  # fmt: skip
+    rows = await handlers.rows("support", "down")
+    [row] = [row for row in rows if isinstance(row, FeedbackRow) and row.feedback.voter == ADA]
+    review = await handlers.review(shown_of(row), approved_text=text, actor="boss")
+    assert review.corrected_answer == f"Write to [EMAIL_1], {SHOP} answers."
+
+
+async def test_a_caller_s_history_is_known_again_though_the_record_holds_placeholders(
+    parts: Parts, client: httpx.AsyncClient
+) -> None:
+    told = [{"role": "user", "content": f"I am {MAIL}"}]
+    first = await client.post("/v1/chat/completions", json={"model": "support", "messages": told})
+    told += [first.json()["choices"][0]["message"], {"role": "user", "content": "And now?"}]
+    await client.post("/v1/chat/completions", json={"model": "support", "messages": told})
+    counts = await parts.store.read(
+        lambda cursor: cursor.execute("select count(distinct conversation_id), count(*) from messages").fetchone()
+    )
+    assert counts == (1, 4)
+
+
+async def test_nothing_is_kept_where_nobody_can_say_what_is_personal(parts: Parts, bot: Bot, engine: Engine) -> None:
+    async def fail(texts: Sequence[str], *, names: bool) -> list[list[Span]]:
+        raise Unavailable("could not be looked for", subject="personal data", remedy="Try again.")
+
+    masking = Masking(fail, parts.store, parts.shelf)
+    turns = Turns(parts.store, engine, parts.rollout, metrics=parts.metrics, mask=masking.turn)
+    turn = await turns.begin_chat(bot, owner=ADA, conversation_id=None, text=f"I am {MAIL}")
+    async with aclosing(turns.answer(turn)) as deltas:
+        with pytest.raises(Unavailable, match="personal data"):
+            [delta async for delta in deltas]
+    assert not holds(parts.home.root, MAIL)
+    assert await recorded(parts, turn) == []
