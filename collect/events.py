@@ -44,7 +44,7 @@ select event_id, happened_at, bot, actor, action, subject, reason
 from events where bot = $bot and (action like '%->production' or action like 'production->%')
 order by number desc nulls last, happened_at desc, event_id
 """
-ROWS: Final = 10_000
+ROWS: Final = 2_000
 """So many lines are read at once."""
 
 

@@ -95,7 +95,7 @@ class _Said(NamedTuple):
         if self.review is not None:
             frozen = self.review.corrected_answer or self.content
             return self.review.approved and is_same(frozen, self.content)
-        net = sum({Vote.UP: 1, Vote.DOWN: -1}.get(said.vote, 0) for said in self.votes)
+        net = sum({Vote.UP: 1, Vote.DOWN: -1}.get(said.vote, 0) for said in self.votes) if self.votes else 0
         if self.source == Source.IMPORT:
             return bool(self.weight) and net >= 0
         return net > 0 and self.finish in {None, Finish.STOP}
@@ -164,7 +164,7 @@ def _line(bot: BotName, talk: _Talk, heard: Sequence[_Said]) -> dict[str, Any]:
     metadata = {
         "conversation_id": talk.conversation_id,
         "source": talk.source,
-        "votes": {said.message_id: said.newest_vote for said in heard if said.newest_vote},
+        "votes": {said.message_id: said.newest_vote for said in heard if said.votes and said.newest_vote},
         "approved": [said.message_id for said in heard if said.review and said.review.approved],
         KEY: _kept(bot, talk, heard),
     }
@@ -173,13 +173,17 @@ def _line(bot: BotName, talk: _Talk, heard: Sequence[_Said]) -> dict[str, Any]:
 
 
 def _message(said: _Said) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": said.role, "content": said.content, **read_tools(said.tools_json or "")}
-    return message if said.role != "assistant" or said.is_target else message | {"weight": 0}
+    message: dict[str, Any] = {"role": said.role, "content": said.content}
+    if said.tools_json:
+        message |= read_tools(said.tools_json)
+    if said.role == "assistant" and not said.is_target:
+        message["weight"] = 0
+    return message
 
 
 def _kept(bot: BotName, talk: _Talk, heard: Sequence[_Said]) -> dict[str, Any]:
-    """As `Kept` reads it."""
-    about = {
+    """As `Kept` reads it, without what that takes for granted."""
+    about: dict[str, Any] = {
         "bot": bot,
         "conversation_id": talk.conversation_id,
         "owner": talk.owner,
@@ -189,22 +193,26 @@ def _kept(bot: BotName, talk: _Talk, heard: Sequence[_Said]) -> dict[str, Any]:
         "messages": list(map(_kept_message, heard)),
         "schema_version": SCHEMA_VERSION,
     }
-    return about | _given(is_held_out=talk.is_held_out, side=talk.side)
+    if talk.is_held_out is not None:
+        about["is_held_out"] = talk.is_held_out
+    if talk.side is not None:
+        about["side"] = talk.side
+    return about
 
 
 def _kept_message(said: _Said) -> dict[str, Any]:
-    """As `KeptMessage` reads it."""
-    about = {"message_id": said.message_id, "source": said.source, "created_at": said.created_at}
-    return about | _given(
-        weight=None if said.weight == 1 else said.weight,
-        version=said.version,
-        adapter_hash=said.adapter_hash,
-        finish=said.finish,
-        votes=[vote.model_dump(exclude_defaults=True) for vote in said.votes],
-        review=said.review and said.review.model_dump(exclude_defaults=True),
-    )
-
-
-def _given(**fields: Any) -> dict[str, Any]:
-    """Without what a reader takes for granted."""
-    return {name: value for name, value in fields.items() if value is not None and value not in ("", [])}
+    """As `KeptMessage` reads it, without what that takes for granted."""
+    kept: dict[str, Any] = {"message_id": said.message_id, "source": said.source, "created_at": said.created_at}
+    if said.weight != 1:
+        kept["weight"] = said.weight
+    if said.version is not None:
+        kept["version"] = said.version
+    if said.adapter_hash:
+        kept["adapter_hash"] = said.adapter_hash
+    if said.finish is not None:
+        kept["finish"] = said.finish
+    if said.votes:
+        kept["votes"] = [vote.model_dump(exclude_defaults=True) for vote in said.votes]
+    if said.review is not None:
+        kept["review"] = said.review.model_dump(exclude_defaults=True)
+    return kept
