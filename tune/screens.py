@@ -17,6 +17,7 @@ from tune.bursts import find_bursts
 from tune.copies import find_copies
 from tune.raters import weigh_persons
 from tune.snapshot import Opinion, Preferred, Snapshot
+from tune.strangers import find_strangers
 from tune.tally import DIGITS
 from tune.voices import collect_voices
 from tune.words import VoteRef
@@ -31,6 +32,7 @@ class Screen(StrEnum):
     BURST = "it is one of many within minutes, most of them against what others say"
     CONTRADICTION = "whoever cast it mostly contradicts operators and others"
     COPY = "it repeats in nearly the same words what other newcomers wrote"
+    STRANGERS = "it is one of many newcomers' on one answer, all against what others say of it"
     PERSON_DAY = "it is beyond one person's votes of a day"
     ADDRESS_DAY = "it is beyond one address's votes of a day"
     KEPT_OUT = "an operator keeps it out"
@@ -45,6 +47,7 @@ COUNTED: Final[Mapping[Screen, str]] = {
     Screen.BURST: "votes of a burst against what others say",
     Screen.CONTRADICTION: "votes of persons who contradict operators and others",
     Screen.COPY: "votes of newcomers who all wrote nearly the same, but for the first",
+    Screen.STRANGERS: "votes of newcomers who only said the same of one answer against others, but for the first",
     Screen.PERSON_DAY: "votes beyond one person's day",
     Screen.ADDRESS_DAY: "votes beyond one address's day",
     Screen.KEPT_OUT: "votes that operators keep out",
@@ -126,6 +129,11 @@ def _stop_by_voice(snapshot: Snapshot, bounds: Bounds) -> tuple[dict[VoteRef, Sc
             stopped[_ref(opinion)] = Screen.BURST
     if bounds.weighs_persons:
         others = voices.only(~is_burst)
+        is_crowd = find_strangers(others, snapshot)
+        stopped |= {
+            _ref(o): Screen.STRANGERS for o, is_one in zip(others.opinions, is_crowd.tolist(), strict=True) if is_one
+        }
+        others = others.only(~is_crowd)
         for opinion, weight in zip(others.opinions, weigh_persons(others).tolist(), strict=True):
             if weight < LEAST_WEIGHT and not opinion.is_released:
                 stopped[_ref(opinion)] = Screen.CONTRADICTION

@@ -43,6 +43,7 @@ WHY: Final = {
     Screen.BURST.value: "burst",
     Screen.CONTRADICTION.value: "contradicts others",
     Screen.COPY.value: "newcomers' copy",
+    Screen.STRANGERS.value: "newcomers' crowd",
     Screen.PERSON_DAY.value: "beyond a person's day",
     Screen.ADDRESS_DAY.value: "beyond an address's day",
 }

@@ -129,7 +129,7 @@ class TestBursts:
         for person, answer in zip(fresh, answers, strict=True):
             record.vote(answer, "down", voter=person)
         snapshot = read_snapshot(record.write())
-        assert stopped(screen_opinions(snapshot, BOUNDS)) == {}
+        assert Screen.BURST not in screen_opinions(snapshot, BOUNDS).stopped.values()
         behind = replace(
             snapshot,
             opinions={
@@ -246,6 +246,55 @@ class TestCopies:
         for number in range(8):
             self.suggest(record, f"browser:f{number}", 0, f"It is {NOUNS[number]} and {NOUNS[number + 8]}.")
         assert stopped(screen(record, Bounds(burst_votes=0))) == {}
+
+
+class TestStrangers:
+    """Forty fresh browsers that only dislike what others like, and people who are not that."""
+
+    @pytest.fixture
+    def record(self, record: Any) -> Any:
+        """Six people like the first answer."""
+        crowd(record, 1)
+        return record
+
+    def dislike(self, record: Any, *, of: int, days: int = 1, number: int = 0, also: int | None = None) -> None:
+        for day in range(days):
+            for person in (f"browser:fresh{day}-{n}" for n in range(of)):
+                record.vote(ask(record, person, number), "down", voter=person, address=person)
+                if also is not None:
+                    record.vote(ask(record, person, also), "up", voter=person, address=person)
+            record.wait(days=1)
+
+    def test_they_are_heard_once_a_day_against_what_others_say(self, record: Any) -> None:
+        self.dislike(record, of=40, days=2)
+        found = screen(record)
+        assert set(found.stopped.values()) == {Screen.STRANGERS}
+        assert found.counts == {
+            "votes of newcomers who only said the same of one answer against others, but for the first": 78
+        }
+
+    def test_a_few_are_people(self, record: Any) -> None:
+        self.dislike(record, of=4)
+        assert stopped(screen(record)) == {}
+
+    def test_who_says_something_else_too_is_a_person(self, record: Any) -> None:
+        self.dislike(record, of=10, also=1)
+        assert stopped(screen(record)) == {}
+
+    def test_where_nobody_says_otherwise_many_are_right(self, record: Any) -> None:
+        self.dislike(record, of=10, number=2)
+        assert stopped(screen(record)) == {}
+
+    def test_whom_an_operator_agrees_with_is_right(self, record: Any) -> None:
+        self.dislike(record, of=10)
+        record.review(ask(record, "browser:someone", 0), approved=False)
+        assert stopped(screen(record)) == {}
+
+    def test_after_an_outage_newcomers_are_cross_too(self, record: Any) -> None:
+        for person in (f"browser:cross{n}" for n in range(8)):
+            record.vote(ask_own(record, person, 1), "down", voter=person, address=person)
+        self.dislike(record, of=10)
+        assert stopped(screen(record)) == {}
 
 
 class TestDays:
