@@ -38,7 +38,7 @@ def win_rate_at_equal_length(
     return Rate(float(rates[0]), float(low), float(high))
 
 
-def share_with_interval(count: int, total: int) -> Rate:
+def share_with_interval(count: float, total: float) -> Rate:
     """Wilson's 95 % interval (1927, JASA 22:209); `total` is not 0."""
     z = float(ndtri(0.975))
     share, denominator = count / total, 1 + z * z / total

@@ -1,6 +1,8 @@
 """The section `[feedback]` of a bot's file: what the people who use it are asked, and when silence says something."""
 
-from pydantic import Field
+from typing import Literal
+
+from pydantic import Field, field_validator
 
 from nightschool.section import Section
 
@@ -13,6 +15,17 @@ class FeedbackPart(Section):
     outcomes: bool = True
     """Whether the chat page asks whether a conversation solved it."""
     comparisons: bool = True
-    """Whether the chat page asks after a retry which answer is better."""
+    """Whether the chat page asks which of two answers is better: after a retry, and side by side."""
+    side_by_side_share: float = Field(default=0, ge=0, le=1)
+    """Share of the chat page's turns that are answered twice at once, so that people say which is better; 0: none."""
+    side_by_side_with: Literal["base", "previous"] | int = "base"
+    """Who answers beside production then: "base", "previous" (what was live before it), or a version's number."""
     assumed_hours: float = Field(default=24, gt=0, le=8760)
     """After so many silent hours a conversation counts as solved, as an assumption that is never kept."""
+
+    @field_validator("side_by_side_with", mode="before")
+    @classmethod
+    def _names_somebody(cls, given: object) -> object:
+        if given in ("base", "previous") or (isinstance(given, int) and 1 <= given < 2**31):
+            return given
+        raise ValueError('must be "base", "previous" or the number of a version')

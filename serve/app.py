@@ -63,6 +63,7 @@ from serve.files import CallersFiles
 from serve.golden import GoldenCases
 from serve.masking import Masking, MaskOpinion
 from serve.metrics import Metrics
+from serve.opponents import open_opponents
 from serve.pace import Pace
 from serve.pages import mount_pages
 from serve.parts import Parts
@@ -103,9 +104,8 @@ async def open_parts(
         eval_runs = await stack.enter_async_context(grading(fit=fitted, are_people_waiting=turns.has_askers, now=now))
         on_ready = partial(_go_on, rollout, metrics, nights, jobs, eval_runs)
         keeper = keeper_of(settings, engine, socket, base_model, on_ready=on_ready)
-        settling = [part.keep_going() for part in (eraser, backups, escalations)]
-        upkeep = _upkeep(settings, store, secrets, knowledge, verified)
-        for work in (keeper.run(), rollout.keep_settled(), *settling, *upkeep):
+        going = (keeper.run(), rollout.keep_settled(), *(part.keep_going() for part in (eraser, backups, escalations)))
+        for work in (*going, *_upkeep(settings, store, secrets, knowledge, verified)):
             await stack.enter_async_context(_owned_task(work))
         # Last in, first out: answers end and are recorded while engine and record are still there.
         stack.push_async_callback(turns.stop, grace_s=settings.server.drain_s)
@@ -116,6 +116,7 @@ async def open_parts(
             store=store,
             engine=engine,
             rollout=rollout,
+            opponents=await stack.enter_async_context(open_opponents(store, rollout)),
             turns=turns,
             masking=masking,
             votes=_votes(settings, store, shelf, secrets, metrics=metrics, mask=masking.opinion, now=now),

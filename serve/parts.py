@@ -26,6 +26,7 @@ from serve.files import CallersFiles
 from serve.golden import GoldenCases
 from serve.masking import Masking
 from serve.metrics import Metrics
+from serve.opponents import Opponents
 from serve.secrets import Secrets
 from serve.tuned import TunedModels
 from serve.turns import Turns
@@ -42,6 +43,7 @@ class Parts:
     engine: Engine
     rollout: Rollout
     masking: Masking
+    opponents: Opponents
     turns: Turns
     votes: Votes
     verified: VerifiedShelf

@@ -13,6 +13,7 @@ from collect.outcomes import count_outcomes
 from nightschool.bots import Bot
 from nightschool.records import BASE, AdapterName, Cycle, CycleState, Outcome, Stage, utc_now
 from serve.disk import DiskView, look_at_disk
+from serve.duels import SideBySideView, view_side_by_side
 from serve.job_queue import QueueRow, read_queue
 from serve.parts import Parts
 from serve.vllm.supervisor import EngineState
@@ -111,6 +112,8 @@ class BotView(_Part):
     """How many chats are `confirmed`, `assumed`, `reopened`, `not-resolved` and `open` (`collect.outcomes`)."""
     held_back: dict[str, HeldBackView] = {}
     """By version; those of which nothing was are left out."""
+    side_by_side: SideBySideView
+    """Two answers at once, of which people say which is better."""
 
 
 class Status(_Part):
@@ -172,6 +175,7 @@ async def _bot_view(parts: Parts, bot: Bot) -> BotView:
         held_back={
             str(AdapterName(name, one.version)): HeldBackView(held=one.held, answers=one.answers) for one in stopped
         },
+        side_by_side=await view_side_by_side(parts.store, parts.opponents, bot),
     )
 
 

@@ -1,7 +1,7 @@
-"""The card that asks after a retry which of two answers is better. Lays out and wires; what happens is
-`serve.chat.comparing`'s.
+"""The card that asks which of two answers is better. Lays out and wires; what happens is `serve.chat.comparing`'s.
 
-`before` remembers for which answer another one was asked, from the click until the card was shown and answered.
+After a retry it shows both, and `before` remembers for which answer another one was asked, from the click until the
+card was shown and answered. Two that were given at once stand in the talk, and the card has the buttons alone.
 """
 
 from collections.abc import Awaitable, Callable
@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import gradio as gr
 from gradio.blocks import Block
+from gradio.events import Dependency
 
 from nightschool.records import Choice, Message
 from serve.chat.comparing import Compared, Comparing
@@ -58,7 +59,7 @@ def build_compare(before: gr.Textbox, words: CompareWords) -> ChatCompare:
 def draw_compared(compared: Compared, words: Words) -> str:
     """Both answers, with nothing alive in them, and not who gave them."""
     shown = (
-        f'<section aria-label="{words.compare.answer.format(name=name)}" tabindex="0"><h3>{name}</h3>'
+        f'<section aria-label="{words.line.one_of_two.format(name=name)}" tabindex="0"><h3>{name}</h3>'
         f"{without_template(_draw_answer(answer, words))}</section>"
         for name, answer in zip("AB", compared.sides, strict=True)
     )
@@ -78,27 +79,40 @@ class CompareWires:
         self._look = look
 
     def outputs(self) -> list[Block]:
-        return [self._at.card]
+        return [self._at.card, self._at.answers, self._at.close]
 
-    def connect(self, place: list[gr.Textbox], quiet: dict[str, Any]) -> None:
+    def connect(self, place: list[gr.Textbox], quiet: dict[str, Any]) -> list[Dependency]:
         at, given = self._at, [*place, self._at.before]
         shown = place[-1]
-        shown.change(self._offer, given, [at.card, at.answers], js=WHERE_RETRIED, **quiet)
-        for choice, button in at.buttons.items():
-            button.click(self._chooser(choice), given, [at.card, at.before], **quiet)
+        shown.change(self._offer, given, self.outputs(), js=WHERE_RETRIED, **quiet)
         at.close.click(lambda: (gr.update(visible=False), ""), None, [at.card, at.before], **quiet)
+        return [
+            button.click(self._chooser(choice), given, [at.card, at.before], **quiet)
+            for choice, button in at.buttons.items()
+        ]
 
-    async def draw(self, _: ChatView, __: Words) -> Updates:
-        """Closed, until the page says that it shows an answer that was asked for in place of another."""
-        return {self._at.card: gr.update(visible=False)}
+    async def draw(self, view: ChatView, _: Words) -> Updates:
+        """Open below two answers that were given at once; else closed, until the page says that it shows an answer that
+        was asked for in place of another."""
+        return self._card(is_open=_has_two(view))
 
     async def _offer(self, bot: str, conversation_id: str, shown: str, before: str, request: gr.Request) -> Updates:
         words = words_of(request)
         with told(words):
             view = await self._look(place_of(request, bot, conversation_id, shown))
+            if _has_two(view):
+                return self._card(is_open=True)
             found = await self._comparing.look(view, before)
-        drawn = draw_compared(found, words) if found else ""
-        return {self._at.card: gr.update(visible=found is not None), self._at.answers: drawn}
+        return self._card(is_open=found is not None, answers=draw_compared(found, words) if found else "")
+
+    def _card(self, *, is_open: bool, answers: str = "") -> Updates:
+        """Without `answers` they stand in the talk, where asking on is what closes the card."""
+        at, is_apart = self._at, bool(answers)
+        return {
+            at.card: gr.update(visible=is_open),
+            at.answers: gr.update(value=answers, visible=is_apart),
+            at.close: gr.update(visible=is_apart),
+        }
 
     def _chooser(self, choice: Choice) -> Callable[..., Awaitable[Updates]]:
         at = self._at
@@ -111,3 +125,7 @@ class CompareWires:
             return {at.card: gr.update(visible=False), at.before: ""}
 
         return choose
+
+
+def _has_two(view: ChatView) -> bool:
+    return bool(view.lines and view.lines[-1].beside)

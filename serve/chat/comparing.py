@@ -1,4 +1,5 @@
-"""After a retry: which two answers a person may compare, which stands left, and whose word is taken.
+"""Which two answers a person may compare, which stands left, and whose word is taken: after a retry, and where two were
+given at once.
 
 Which one stands left is drawn by the two answers' ids, which are random: as a coin would fall, and the same after a
 reload. Asking for another answer says nothing of the first one. Knows no component.
@@ -25,12 +26,12 @@ class Compared:
     """Two answers to one question."""
 
     older: Message
+    """Of two that were given at once: production's."""
     newer: Message
 
     @property
     def is_older_left(self) -> bool:
-        drawn = hashlib.sha256(f"{self.older.message_id} {self.newer.message_id}".encode()).digest()
-        return drawn[0] % 2 == 0
+        return is_first_left(self.older.message_id, self.newer.message_id)
 
     @property
     def sides(self) -> tuple[Message, Message]:
@@ -45,18 +46,17 @@ class Comparing:
         self._now = now
 
     async def look(self, view: ChatView, before: str) -> Compared | None:
-        """The newest answer beside `before`, in place of which it was asked for; None where there is nothing to
-        compare: another conversation, an answer that was stopped, twice the same."""
+        """The two answers that the view ends with; or the newest answer beside `before`, in place of which it was asked
+        for. None where there is nothing to compare: another conversation, an answer that was stopped, twice the same.
+        """
         if not view.bot.feedback.comparisons or not view.conversation_id or not view.lines:
             return None
+        last = view.lines[-1]
+        older_id, newer_id = (last.message_id, last.beside.message_id) if last.beside else (before, last.message_id)
         messages = await self._store.read(partial(conversation_messages, conversation_id=view.conversation_id))
         by_id = {message.message_id: message for message in messages}
-        older, newer = by_id.get(before), by_id.get(view.lines[-1].message_id)
-        if older is None or newer is None or older is newer or older.parent_id != newer.parent_id:
-            return None
-        if not all(one.role == "assistant" and one.finish is Finish.STOP and one.content for one in (older, newer)):
-            return None
-        return None if is_same(older.content, newer.content) else Compared(older, newer)
+        older, newer = by_id.get(older_id), by_id.get(newer_id)
+        return Compared(older, newer) if older and newer and may_be_compared(older, newer) else None
 
     async def choose(self, place: Place, view: ChatView, before: str, choice: Choice) -> None:
         """Keep the word of whoever sees the conversation (`view`). Raises NotAllowed where the bot's file asks nobody,
@@ -72,3 +72,18 @@ class Comparing:
             found.is_older_left, place.owner, choice, self._now(),
         )  # fmt: skip
         await self._store.write(partial(record_preference, preferred=preferred))
+
+
+def is_first_left(first_id: str, second_id: str) -> bool:
+    """Of two answers that are shown beside each other."""
+    drawn = hashlib.sha256(f"{first_id} {second_id}".encode()).digest()
+    return drawn[0] % 2 == 0
+
+
+def may_be_compared(older: Message, newer: Message) -> bool:
+    """Whether they are two whole answers to one question, which say different things."""
+    if older.message_id == newer.message_id or older.parent_id != newer.parent_id:
+        return False
+    if not all(one.role == "assistant" and one.finish is Finish.STOP and one.content for one in (older, newer)):
+        return False
+    return not is_same(older.content, newer.content)

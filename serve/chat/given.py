@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import gradio as gr
 from gradio.blocks import Block
+from gradio.events import Dependency
 
 from nightschool.errors import NightschoolError
 from serve.chat.trouble import plain
@@ -24,7 +25,9 @@ class Below(Protocol):
 
     def outputs(self) -> list[Block]: ...
 
-    def connect(self, place: list[gr.Textbox], quiet: dict[str, Any]) -> None: ...
+    def connect(self, place: list[gr.Textbox], quiet: dict[str, Any]) -> list[Dependency]:
+        """Those of its events after which the talk itself is to be drawn anew."""
+        ...
 
     async def draw(self, view: ChatView, words: Words, /) -> Updates: ...
 

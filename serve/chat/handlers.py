@@ -15,15 +15,20 @@ from typing import Final
 
 from collect import conversations
 from collect.chat_settings import ChatSettings, chat_settings, keep_chat_settings
+from collect.side_by_side import Duel
 from collect.store import LOOK_S, Store
 from deploy.fates import Fate, Fates
 from nightschool.bots import Bot, BotShelf
 from nightschool.errors import Busy, NotFound, Unavailable
 from nightschool.records import BotName, Feedback, Message, Vote, utc_now
 from serve.branches import Tree
+from serve.chat.comparing import is_first_left
+from serve.chat.growing import grow, grow_both
 from serve.chat.sources import read_sources
+from serve.chat.two_answers import TwoAnswers
 from serve.chat.views import ChatView, Line, Lists, Place, Rated
 from serve.guarding import hands_over
+from serve.opponents import Opponents
 from serve.pace import Pace
 from serve.turns import Turn, Turns
 from serve.verified import answered_by
@@ -50,6 +55,7 @@ class ChatHandlers:
         fates: Fates,
         store: Store,
         shelf: BotShelf,
+        opponents: Opponents,
         engine_status: Callable[[], EngineStatus],
         answers_per_minute: int,
     ) -> None:
@@ -60,6 +66,7 @@ class ChatHandlers:
         self._shelf = shelf
         self._engine_status = engine_status
         self._pace = Pace(answers_per_minute)
+        self._two = TwoAnswers(store, opponents, pace=self._pace)
         # Owner and conversation of each answer in flight, with the event that its record is written.
         self._in_flight: dict[tuple[str, str], asyncio.Event] = {}
 
@@ -112,7 +119,9 @@ class ChatHandlers:
             )
             if is_private and not place.conversation_id:
                 await self._keep_private(turn.conversation.conversation_id)
-            async with aclosing(self._answer(place, bot, turn)) as views:
+            turn = await self._turns.pin(turn)
+            other = await self._two.plan(bot, turn, owner=place.owner, is_private=is_private)
+            async with aclosing(self._answer(place, bot, turn, other)) as views:
                 async for view in views:
                     yield view
 
@@ -126,7 +135,7 @@ class ChatHandlers:
             turn = await self._turns.begin_retry(
                 bot, owner=place.owner, conversation_id=place.conversation_id, answer_id=place.newest
             )
-            async with aclosing(self._answer(place, bot, turn)) as views:
+            async with aclosing(self._answer(place, bot, await self._turns.pin(turn))) as views:
                 async for view in views:
                     yield view
 
@@ -162,22 +171,29 @@ class ChatHandlers:
         bots = self._shelf.bots
         return bots.get(BotName(name)) or bots.get(BotName(FIRST_BOT)) or next(iter(bots.values()))
 
-    async def _answer(self, place: Place, bot: Bot, turn: Turn) -> AsyncGenerator[ChatView, None]:
-        turn = await self._turns.pin(turn)
+    async def _answer(
+        self, place: Place, bot: Bot, turn: Turn, other: Turn | None = None
+    ) -> AsyncGenerator[ChatView, None]:
         asked, conversation_id = turn.asked[-1], turn.conversation.conversation_id
         before: tuple[Line, ...] = ()
         if asked.parent_id is not None:
             before = await self._lines(place, await self._tree(place), asked.parent_id)
         question = Line(asked.message_id, "user", asked.content)
         answer = Line("", "assistant", "", self._turns.version_of(turn))
+        if other is None:
+            growing = grow(self._turns, turn, answer)
+        else:
+            is_beside_left = not is_first_left(turn.answer_id, other.answer_id)
+            beside = Line("", "assistant", "")
+            answer = replace(answer, beside=beside, is_beside_left=is_beside_left)
+            growing = grow_both(self._turns, turn, other, answer, beside)
         view = ChatView(bot, conversation_id, (*before, question, answer))
         drawn_at = time.monotonic()
         # A conversation that begins with this turn has its id only now.
         with nullcontext() if place.conversation_id else self._claim(replace(place, conversation_id=conversation_id)):
-            async with aclosing(self._turns.answer(turn)) as deltas:
+            async with aclosing(growing) as lines:
                 yield view
-                async for delta in deltas:
-                    answer = replace(answer, text=answer.text + delta.text, finish=delta.finish)
+                async for answer in lines:
                     if time.monotonic() - drawn_at >= REDRAW_S:
                         drawn_at = time.monotonic()
                         yield replace(view, lines=(*before, question, answer))
@@ -209,8 +225,10 @@ class ChatHandlers:
             return empty
         try:
             tree = await self._tree(place)
-            lines = await self._lines(place, tree, leaf or tree.newest_leaf(below))
-            return ChatView(bot, place.conversation_id, lines)
+            leaf = leaf or tree.newest_leaf(below)
+            duel = await self._two.find_undecided(bot, tree, leaf)
+            lines = await self._lines(place, tree, duel.usual_id if duel else leaf)
+            return ChatView(bot, place.conversation_id, _side_by_side(lines, tree, duel) if duel else lines)
         except NotFound:
             return empty
 
@@ -218,8 +236,7 @@ class ChatHandlers:
         """Raises NotFound where the conversation is not the owner's."""
         bot = self._bot(place.bot)
         await self._turns.owned_conversation(place.conversation_id, bot=bot.bot_name, owner=place.owner)
-        question = partial(conversations.conversation_messages, conversation_id=place.conversation_id)
-        return Tree(await self._store.read(question))
+        return await self._turns.tree(place.conversation_id)
 
     async def _lines(self, place: Place, tree: Tree, leaf: str | None) -> tuple[Line, ...]:
         path, bot = tree.path(leaf), self._bot(place.bot)
@@ -256,6 +273,14 @@ def _line(message: Message, tree: Tree, votes: Mapping[str, Feedback], fates: Ma
         siblings=tree.siblings(message),
         hands_over=hands_over(message.held_json),
     )
+
+
+def _side_by_side(lines: Sequence[Line], tree: Tree, duel: Duel) -> tuple[Line, ...]:
+    """With both answers in the last place, of which nothing tells who gave them."""
+    *before, last = lines
+    other = _line(tree.path(duel.other_id)[-1], tree, {}, {})
+    is_beside_left = not is_first_left(duel.usual_id, duel.other_id)
+    return (*before, replace(last, siblings=(), beside=replace(other, siblings=()), is_beside_left=is_beside_left))
 
 
 def _message_at(place: Place, position: int) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import gradio as gr
 from gradio.blocks import Block
+from gradio.events import Dependency
 
 from collect.escalations import Escalation
 from serve.chat.given import Updates, place_of, told, words_of
@@ -103,13 +104,14 @@ class HumanWires:
         self._handing = handing
         self._look = look
 
-    def connect(self, place: list[gr.Textbox], quiet: dict[str, Any]) -> None:
+    def connect(self, place: list[gr.Textbox], quiet: dict[str, Any]) -> list[Dependency]:
         at = self._at
         at.ask.click(lambda: gr.update(visible=True), None, [at.card], **quiet).then(None, js=FOCUS)
         at.keep.click(lambda: gr.update(visible=False), None, [at.card], **quiet)
         for happened in (at.give.click, at.contact.submit):
             happened(self._hand_over, [*place, at.contact], [*at.outputs(), at.contact], **quiet)
         at.clock.tick(self._draw_again, place, [at.state, at.ask, at.clock], **quiet)
+        return []
 
     def outputs(self) -> list[Block]:
         return self._at.outputs()

@@ -10,6 +10,7 @@ from typing import Final
 
 from nightschool.bots import Bot
 from nightschool.records import Finish, Vote
+from serve.chat.two import draw_two
 from serve.chat.views import Line
 from serve.markup import as_block, draw_markdown, draw_text
 from serve.verified import is_verified
@@ -24,6 +25,8 @@ def draw_line(line: Line, words: LineWords) -> dict[str, object]:
     # Whose words follow is told to those who hear the page; those who see it know by place and colour.
     if line.role == "user":
         said = draw_text(line.text, css_class="ns-asked") + draw_deeds(line, words)
+    elif line.beside:
+        said = draw_two(line, line.beside, words) + draw_sources(line, words)
     else:
         said = draw_answer(line, words)
     drawn = _unseen(f"{words.you if line.role == 'user' else words.answer} ") + said

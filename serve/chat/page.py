@@ -56,6 +56,7 @@ def chat_blocks(parts: Parts, words: Words) -> gr.Blocks:
         fates=Fates(parts.store, parts.home),
         store=parts.store,
         shelf=parts.shelf,
+        opponents=parts.opponents,
         engine_status=parts.engine_status,
         answers_per_minute=parts.settings.server.requests_per_minute,
     )
@@ -119,7 +120,8 @@ class _ChatWires:
         self._connect_answers(place, page, quiet, fail=scripts.fail(words.trouble))
         side.connect(place, page, opened=self._open, quiet=quiet)
         for part in self._below:
-            part.connect(place, quiet)
+            for happened in part.connect(place, quiet):
+                happened.then(self._open, place, page, **quiet).then(None, js=scripts.WRITE_ON)
         sought = [at.bot, at.conversation_id, beside.search]
         beside.search.change(self._search, sought, [beside.conversations], trigger_mode="always_last", **quiet)
 

@@ -27,6 +27,11 @@ TOGGLE_SIDE: Final = """() => {
   app.dataset.side = app.dataset.side === 'open' ? 'closed' : 'open';
 }"""
 CLOSE_SIDE: Final = "() => { document.querySelector('#ns-app').dataset.side = 'closed'; }"
+WRITE_ON: Final = """() => {
+  if (document.activeElement === document.body && window.matchMedia('(pointer: fine)').matches)
+    document.querySelector('#ns-box textarea').focus();
+}"""
+"""Where a button took the focus along: to the box, but on a phone, where its keys would rise."""
 TURN: Final = "(bot, conversation, shown) => [bot, conversation, shown, document.querySelector('#ns-app').dataset.turn]"
 """place, anything -> place, the id that `LISTEN` found on the arrow or the deed."""
 

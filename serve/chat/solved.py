@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 from gradio.blocks import Block
+from gradio.events import Dependency
 
 from serve.chat.given import Updates, place_of, told, words_of
 from serve.chat.outcomes import Asked, Outcomes
@@ -51,9 +52,10 @@ class SolvedWires:
         self._outcomes = outcomes
         self._look = look
 
-    def connect(self, place: list[gr.Textbox], quiet: dict[str, Any]) -> None:
+    def connect(self, place: list[gr.Textbox], quiet: dict[str, Any]) -> list[Dependency]:
         self._at.yes.click(self._resolved, place, self._at.outputs(), **quiet)
         self._at.no.click(self._not_resolved, place, self._at.outputs(), **quiet)
+        return []
 
     def outputs(self) -> list[Block]:
         return self._at.outputs()

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 from collect.chat_settings import ChatSettings
 from collect.conversations import ConversationSummary
@@ -50,6 +50,9 @@ class Line:
     """An answer that says of a question that the team knows it, since nothing else stood on the bot's documents."""
     has_forgotten: bool = False
     """The first answer that was given without the oldest turns."""
+    beside: Self | None = None
+    """Another answer to the same question, for its person to say which of the two is better."""
+    is_beside_left: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Final
 
 from nightschool.records import Outcome
 from serve.console.draw import badge, draw_progress, facts, text, when
+from serve.duels import DuelsView, SideBySideView
 from serve.job_queue import QueueRow
 from serve.status import BotView, CycleView, EngineView, HeldBackView, Status, TrainingView
 from serve.vllm.supervisor import EngineState
@@ -63,6 +64,8 @@ def _bot(bot: BotView) -> str:
         )
     if bot.held_back:
         pairs.append(("Facts held back", "<br>".join(_held_back(name, seen) for name, seen in bot.held_back.items())))
+    if bot.side_by_side.share or bot.side_by_side.results:
+        pairs.append(("Side by side", draw_side_by_side(bot.side_by_side)))
     last = next((cycle for cycle in bot.recent if cycle is not bot.running and cycle.finished_at), None)
     if last:
         pairs.append(("Last night", _last(last)))
@@ -70,6 +73,23 @@ def _bot(bot: BotView) -> str:
     if bot.running and bot.running.training:
         running += _training(bot.running.training)
     return f'<section class="ns-card"><h2>{text(bot.title)}</h2>{facts(pairs)}{running}</section>'
+
+
+def draw_side_by_side(seen: SideBySideView) -> str:
+    """Who is compared, and how often production's answer was the better one."""
+    asked = f"{seen.share:.1%} of turns, against {text(seen.against)}" if seen.share else "nobody is asked now"
+    problem = f"<br>{badge('nobody is asked', tone='warn')} {text(seen.problem)}" if seen.problem else ""
+    return asked + problem + "".join(f"<br>{_duels(one)}" for one in seen.results)
+
+
+def _duels(seen: DuelsView) -> str:
+    who = f"<code>{text(seen.production)}</code> against <code>{text(seen.other)}</code>"
+    decided = seen.production_won + seen.other_won
+    won = f"won {seen.production_won} of {decided}"
+    if seen.win_rate is not None and seen.low is not None and seen.high is not None:
+        won += f", {seen.win_rate:.0%} (95 %: {seen.low:.0%} to {seen.high:.0%})"
+    people = "1 person" if seen.persons == 1 else f"{seen.persons} people"
+    return f"{who}: {won}; {seen.same} the same, {seen.both_bad} both bad; {people}, asked {seen.asked} times"
 
 
 def _held_back(name: str, seen: HeldBackView) -> str:

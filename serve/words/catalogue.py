@@ -76,6 +76,10 @@ class LineWords:
     you: str
     answer: str
     """Both are heard before what was said; those who see it know by place and colour."""
+    one_of_two: str
+    """With `{name}`: A or B."""
+    which_is_better: str
+    """Heard below two answers that were given at once."""
     no_answer: str
     stopped: str
     cut: str
@@ -118,11 +122,9 @@ class ReasonWords:
 
 @dataclass(frozen=True, slots=True)
 class CompareWords:
-    """The card after a retry."""
+    """The card that asks which of two answers is better."""
 
     asked: str
-    answer: str
-    """With `{name}`: A or B."""
     left: str
     right: str
     same: str

@@ -73,6 +73,8 @@ ENGLISH: Final = Words(
     line=LineWords(
         you="You:",
         answer="Answer:",
+        one_of_two="Answer {name}",
+        which_is_better="Which answer is better? The buttons below take your word.",
         no_answer="No answer.",
         stopped="stopped",
         cut="cut at its longest",
@@ -106,7 +108,6 @@ ENGLISH: Final = Words(
     ),
     compare=CompareWords(
         asked="Which answer is better?",
-        answer="Answer {name}",
         left="A is better",
         right="B is better",
         same="About the same",

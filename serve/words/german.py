@@ -74,6 +74,8 @@ GERMAN: Final = Words(
     line=LineWords(
         you="Sie:",
         answer="Antwort:",
+        one_of_two="Antwort {name}",
+        which_is_better="Welche Antwort ist besser? Die Schaltflächen darunter halten Ihre Wahl fest.",
         no_answer="Keine Antwort.",
         stopped="angehalten",
         cut="an der Höchstlänge abgeschnitten",
@@ -107,7 +109,6 @@ GERMAN: Final = Words(
     ),
     compare=CompareWords(
         asked="Welche Antwort ist besser?",
-        answer="Antwort {name}",
         left="A ist besser",
         right="B ist besser",
         same="Etwa gleich",

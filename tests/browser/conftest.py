@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from collect import conversations, cycles, feedback, registry
 from collect.escalations import Escalation, escalation_of
 from collect.grounds import Grounds
-from collect.holds import find_hold
+from collect.holds import find_hold, rolled_back_hashes
 from collect.outcomes import Said, outcome_of
 from collect.preferences import PreferenceCounts, count_preferences
 from collect.quarantine import Stopped, keep_stopped
@@ -225,6 +225,26 @@ def switch_off(site: Site) -> Iterator[Callable[..., None]]:
         site.parts.shelf.look()
 
     yield switch
+    file.write_text(order)
+    site.parts.shelf.look()
+
+
+@pytest.fixture
+def beside(site: Site) -> Iterator[str]:
+    """Who answers beside the production of the bot `support`, at every turn that may be, for the length of the test."""
+    live, rollout = site.parts.rollout.route(BOT).name.version, site.parts.rollout
+    refused = site.read(partial(rolled_back_hashes, bot=BOT))
+    versions = [
+        one.version for one in site.read(partial(registry.adapters, bot=BOT)) if one.content_hash not in refused
+    ]
+    other = None if live else versions[0]
+    file = site.parts.settings.bots / "support.toml"
+    order = file.read_text()
+    wanted = other or '"base"'
+    file.write_text(f"{order}\n[feedback]\nside_by_side_share = 1\nside_by_side_with = {wanted}\n")
+    site.parts.shelf.look()
+    # Nobody waits for a load: whoever asks before it is there gets one answer.
+    yield str(site.run(rollout.route_to(BOT, other)).name)
     file.write_text(order)
     site.parts.shelf.look()
 

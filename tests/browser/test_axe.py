@@ -58,6 +58,19 @@ def test_the_chat(visitor: BrowserContext) -> None:
     page.close()
 
 
+@pytest.mark.usefixtures("beside")
+@pytest.mark.parametrize("visitor", EACH[::3], indirect=True, ids=str)
+def test_two_answers_at_once(visitor: BrowserContext) -> None:
+    page = visitor.new_page()
+    page.goto("/")
+    page.get_by_label("Your message").fill("Where is my parcel?")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("#ns-compare")).to_be_visible()
+    expect(page.get_by_role("heading", name="Answer A")).to_be_visible()
+    assert faults(page) == []
+    page.close()
+
+
 @pytest.mark.parametrize("visitor", EACH[::3], indirect=True, ids=str)
 def test_the_console(visitor: BrowserContext, password: str) -> None:
     page = visitor.new_page()

@@ -53,6 +53,9 @@ def test_the_shipped_bots_are_sound() -> None:
         ('[morning]\nmail_to = "a@b, c@d"\n', "morning.mail_to"),
         ('[judge]\nurl = "http://gpu-1/v1"\n', "needs both url and model, or neither"),
         ('[distill]\nkey_variable = "sk-4711"\n', "distill.key_variable"),
+        ('[feedback]\nside_by_side_with = "production"\n', 'must be "base", "previous" or the number of a version'),
+        ("[feedback]\nside_by_side_with = 0\n", "or the number of a version, but it is 0"),
+        ("[feedback]\nside_by_side_share = 1.5\n", "less than or equal to 1, but it is 1.5"),
         ("[sampling\n", "is not TOML"),
     ],
 )

@@ -65,6 +65,7 @@ from serve.files import CallersFiles
 from serve.golden import GoldenCases
 from serve.masking import Masking
 from serve.metrics import Metrics
+from serve.opponents import open_opponents
 from serve.pace import Pace
 from serve.parts import Parts
 from serve.secrets import OpenedSecrets, open_secrets
@@ -294,6 +295,7 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
         files = CallersFiles(store, home, settings.fine_tuning, base_model="echo", context_tokens=2048)
         tuned, backups = TunedModels(store, rollout, home), Backups(store, home, settings.backup)
         async with (
+            open_opponents(store, rollout) as opponents,
             run_nights(runner, store, shelf) as nights,
             open_jobs(settings, store, rollout, nights, files, base_model="echo", command=TRAINER) as jobs,
             open_evals(
@@ -314,6 +316,7 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
                 store=store,
                 engine=engine,
                 rollout=rollout,
+                opponents=opponents,
                 turns=turns,
                 masking=masking,
                 votes=Votes(

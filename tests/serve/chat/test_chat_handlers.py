@@ -41,6 +41,7 @@ def handlers_of(parts: Parts, *, status: EngineStatus | None = None, answers_per
         fates=Fates(parts.store, parts.home),
         store=parts.store,
         shelf=parts.shelf,
+        opponents=parts.opponents,
         engine_status=lambda: status or EngineStatus(EngineState.READY),
         answers_per_minute=answers_per_minute,
     )

@@ -32,6 +32,8 @@ def texts_in(node: ast.AST) -> Iterator[tuple[int, str]]:
             return
         case ast.Call(func=ast.Name(id=name)) if name in ERRORS:
             return
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="log"))):
+            return
         case ast.keyword(arg=name) if name in OF_MACHINES:
             return
         case ast.Constant(value=str(text)):
