@@ -171,7 +171,10 @@ async def test_a_job_goes_on_under_the_next_server(mine: openai.AsyncOpenAI, par
         assert (await until(mine, job_id, "succeeded", "failed")).status == "succeeded"
     still: Any = await mine.fine_tuning.jobs.retrieve(paused)
     assert still.status == "paused"
-    assert [folder.name for folder in parts.home.jobs.glob("ftjob-*")] == [paused]
+    # A job's folder goes once it is told that the job is over.
+    async with asyncio.timeout(20):
+        while [folder.name for folder in parts.home.jobs.glob("ftjob-*")] != [paused]:
+            await asyncio.sleep(0.02)
 
 
 async def test_why_a_job_failed_is_told(mine: openai.AsyncOpenAI, parts: Parts) -> None:
