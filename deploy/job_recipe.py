@@ -23,6 +23,8 @@ MAX_BATCH: Final = 16
 STEPS_PER_EPOCH: Final = 8
 """So many at least, where the rows allow it."""
 MIN_KTO_BATCH: Final = 4
+CHECKPOINTS: Final = 3
+"""Of a job, the model itself being the last one."""
 
 
 class Wanted(NamedTuple):
@@ -70,6 +72,7 @@ def recipe_of_job(
             "batch_size": given.batch_size,
             "max_tokens": max_tokens,
             "seed": order.seed,
+            "keeps_passes": CHECKPOINTS - 1,
             "validates": order.validation_file is not None,
             "min_pairs": 1,
             "min_votes": 2,

@@ -2,6 +2,7 @@
 
 import csv
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -42,6 +43,8 @@ class JobFolder:
 class Results(NamedTuple):
     file: Path
     trained_tokens: int
+    metrics: Mapping[int, Mapping[str, float | int | None]]
+    """Of each step, as a checkpoint tells them."""
 
 
 class Told(NamedTuple):
@@ -54,12 +57,26 @@ def describe_step(step: StepLine) -> Told:
     data = {
         "step": step.step,
         "total_steps": step.steps,
-        "train_loss": round(step.loss, 5),
+        "train_loss": _rounded(step.loss),
         "train_mean_token_accuracy": None,
-        "full_valid_loss": None if step.valid_loss is None else round(step.valid_loss, 5),
+        "full_valid_loss": _rounded(step.valid_loss),
     }
     valid = "" if step.valid_loss is None else f", validation loss={step.valid_loss:.2f}"
     return Told(f"Step {step.step}/{step.steps}: training loss={step.loss:.2f}{valid}", data)
+
+
+def describe_checkpoint(step: StepLine) -> dict[str, float | int | None]:
+    """OpenAI's metrics of a checkpoint. What is validated is always all of the file, so both names say the same."""
+    valid_loss = _rounded(step.valid_loss)
+    return {
+        "step": step.step,
+        "train_loss": _rounded(step.loss),
+        "train_mean_token_accuracy": None,
+        "valid_loss": valid_loss,
+        "valid_mean_token_accuracy": None,
+        "full_valid_loss": valid_loss,
+        "full_valid_mean_token_accuracy": None,
+    }
 
 
 def write_results(folder: JobFolder) -> Results:
@@ -72,8 +89,13 @@ def write_results(folder: JobFolder) -> Results:
         table.writerows(
             (s.step, f"{s.loss:.5f}", _figure(s.rewards_accuracy), _figure(s.valid_loss), "") for s in steps
         )
-    return Results(file, sum(step.tokens for step in steps))
+    metrics = {step.step: describe_checkpoint(step) for step in steps}
+    return Results(file, sum(step.tokens for step in steps), metrics)
 
 
 def _figure(value: float | None) -> str:
     return "" if value is None else f"{value:.5f}"
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 5)

@@ -19,10 +19,10 @@ from typing import Final
 from collect import jobs, registry, tuned_models
 from collect.jobs import Job, JobOutcome, JobState
 from collect.store import Cursor, Store
-from collect.tuned_models import TunedModel
+from collect.tuned_models import CHECKPOINT, TunedModel
 from deploy.board import Board
 from deploy.job_recipe import recipe_of_job
-from deploy.job_results import JobFolder, describe_step, write_results
+from deploy.job_results import JobFolder, Results, describe_step, write_results
 from deploy.queue import Queue
 from deploy.rollout import Rollout
 from deploy.training import Means, train
@@ -32,6 +32,7 @@ from nightschool.home import Home
 from nightschool.records import Adapter, BotName, Event, Stage, new_id, utc_now
 from nightschool.run_files import ADAPTER, DONE, PROOF
 from tune.file_dataset import build_from_files
+from tune.passes import find_kept
 from tune.progress import StepFollower, TrainingProgress
 from tune.recipe import RECIPE, write_recipe
 
@@ -39,7 +40,7 @@ log = logging.getLogger(__name__)
 
 PREFIX: Final = "ftjob-"
 VERSION: Final = 1
-"""A lineage of a job has one adapter."""
+"""Of a job's model in its lineage; those of its checkpoints stand behind it."""
 TELL_PERIOD_S: Final = 1.0
 LOAD_PAUSES_S: Final = (2.0, 10.0, 60.0)
 """Before each further try to load the model: an engine may be starting, or all its places taken."""
@@ -122,17 +123,21 @@ async def _train(shop: Workshop, job: Job, run: Path) -> None:
 
 
 async def _finish(shop: Workshop, job: Job, folder: JobFolder) -> None:
-    """Register the adapter, have it loaded and proved, and name it: from then on it answers."""
-    adapter = await _register(shop, job, folder.run)
+    """Register what was learnt, have the model loaded and proved, and name all of it: from then on it answers."""
+    adapter = await _register(shop, job, folder, folder.run, version=VERSION)
     await _load(shop, adapter)
     results = write_results(folder)
     result_file = await shop.keep_result(results.file, "step_metrics.csv", job.owner)
-    model = TunedModel(name_model(job, shop.organisation), job.owner, job.job_id, adapter.bot, VERSION, shop.now())
-    outcome = JobOutcome(trained_tokens=results.trained_tokens, model=model.name, result_file=result_file)
+    models = [_tuned_model(shop, job, results, VERSION, step=max(results.metrics, default=None))]
+    for version, kept in enumerate(find_kept(folder.run), VERSION + 1):
+        await _register(shop, job, folder, kept.folder, version=version)
+        models.append(_tuned_model(shop, job, results, version, step=kept.step))
+    outcome = JobOutcome(trained_tokens=results.trained_tokens, model=models[0].name, result_file=result_file)
 
     def succeed(cursor: Cursor) -> None:
-        jobs.tell(cursor, job_id=job.job_id, message=f"New fine-tuned model created: {model.name}", at=shop.now())
-        tuned_models.add_model(cursor, model=model)
+        jobs.tell(cursor, job_id=job.job_id, message=f"New fine-tuned model created: {outcome.model}", at=shop.now())
+        for model in models:
+            tuned_models.add_model(cursor, model=model)
         jobs.move_job(
             cursor,
             job_id=job.job_id,
@@ -146,22 +151,38 @@ async def _finish(shop: Workshop, job: Job, folder: JobFolder) -> None:
     await asyncio.to_thread(shutil.rmtree, folder.root, ignore_errors=True)
 
 
-async def _register(shop: Workshop, job: Job, run: Path) -> Adapter:
+def _tuned_model(shop: Workshop, job: Job, results: Results, version: int, *, step: int | None) -> TunedModel:
+    """The job's own, or one of its checkpoints."""
+    name = name_model(job, shop.organisation)
+    return TunedModel(
+        name=name if version == VERSION else f"{name}{CHECKPOINT}{step}",
+        owner=job.owner,
+        job_id=job.job_id,
+        lineage=lineage_of(job),
+        version=version,
+        created_at=shop.now(),
+        step=step,
+        metrics_json=json.dumps(results.metrics.get(step or 0, {})),
+    )
+
+
+async def _register(shop: Workshop, job: Job, folder: JobFolder, made: Path, *, version: int) -> Adapter:
+    """An adapter that lies in `made`, with its proof. Done again it changes nothing."""
     lineage = lineage_of(job)
     known = await shop.store.read(partial(registry.adapters, bot=lineage))
-    if known:
-        return known[0]
-    manifest = read_manifest(run / ADAPTER)
+    for adapter in known:
+        if adapter.version == version:
+            return adapter
+    manifest, dataset = read_manifest(made / ADAPTER), read_manifest(folder.dataset)
     assert manifest is not None, "the trainer publishes it before it is done"
-    target = shop.home.adapter(lineage, manifest.content_hash)
-    await asyncio.to_thread(copy_whole, run / ADAPTER, target)
-    if (proof := run / PROOF).exists():
-        write_atomic(shop.home.proof(lineage, manifest.content_hash), proof.read_bytes())
-    dataset = read_manifest(run.parent / "dataset")
     assert dataset is not None, "it was trained on"
+    target = shop.home.adapter(lineage, manifest.content_hash)
+    await asyncio.to_thread(copy_whole, made / ADAPTER, target)
+    if (proof := made / PROOF).exists():
+        write_atomic(shop.home.proof(lineage, manifest.content_hash), proof.read_bytes())
     adapter = Adapter(
         bot=lineage,
-        version=VERSION,
+        version=version,
         content_hash=manifest.content_hash,
         folder=str(target.relative_to(shop.home.root)),
         stage=Stage.CANDIDATE,

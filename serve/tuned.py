@@ -6,11 +6,13 @@ HTTP, nor how a model came about.
 
 import asyncio
 import shutil
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from collect import registry, tuned_models
+from collect.jobs import Job
 from collect.store import Store
 from collect.tuned_models import TunedModel
 from deploy.rollout import Rollout, Route
@@ -59,18 +61,38 @@ class TunedModels:
         route = await self._rollout.route_to(model.lineage, model.version)
         return FoundTuned(Bot(name=model.lineage, title=model.lineage, system_prompt=""), route)
 
+    async def checkpoints(self, job: Job) -> Sequence[TunedModel]:
+        """The job's model as its training had it after its last passes. The last one comes first: the model itself."""
+        models = await self._store.read(partial(tuned_models.models_of_job, job_id=job.job_id))
+        return [model for model in models if model.step is not None]
+
     async def delete(self, name: str, *, owner: str | None, actor: str) -> None:
-        """For good, weights and all. Raises UnknownModel, Busy while it answers."""
+        """For good, weights and all; a job's model takes its checkpoints along.
+
+        Raises UnknownModel, and Busy while one of them answers.
+        """
         model = await self.find(name, owner=owner)
-        adapter = await self.adapter_of(model)
-        await self._rollout.unload(adapter)
-        await self._store.write(partial(tuned_models.delete_model, name=name))
-        if adapter.stage is not Stage.RETIRED:
-            await self._rollout.retire(adapter, actor=actor, reason=f"{name} was deleted")
-        folders = [self._home.adapters(model.lineage), self._home.proofs(model.lineage)]
-        await asyncio.to_thread(_remove, folders)
+        models = await self._store.read(partial(tuned_models.models_of_job, job_id=model.job_id))
+        doomed = [model] if model.is_checkpoint else models
+        adapters = [await self.adapter_of(one) for one in doomed]
+        for adapter in adapters:
+            await self._rollout.unload(adapter)
+        await self._store.write(partial(tuned_models.delete_models, names=[one.name for one in doomed]))
+        for adapter in adapters:
+            if adapter.stage is not Stage.RETIRED:
+                await self._rollout.retire(adapter, actor=actor, reason=f"{name} was deleted")
+        paths = [self._home.adapters(model.lineage), self._home.proofs(model.lineage)]
+        if model.is_checkpoint:
+            # Equal weights lie in one folder.
+            needed = {(await self.adapter_of(one)).content_hash for one in models if one != model}
+            gone = {adapter.content_hash for adapter in adapters} - needed
+            paths = [at(model.lineage, weights) for weights in gone for at in (self._home.adapter, self._home.proof)]
+        await asyncio.to_thread(_remove, paths)
 
 
-def _remove(folders: list[Path]) -> None:
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+def _remove(paths: list[Path]) -> None:
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""Stands in for `tune.train` where a test is about jobs: steps, an adapter without weights, DONE.
+"""Stands in for `tune.train` where a test is about jobs: steps, adapters without weights, DONE.
 
-Takes eight steps, each once, over all its starts. A file `hold` beside the jobs' folders stops it before step 4; what
-`fails` holds beside them is its last word.
+Takes eight steps, each once, over all its starts, and keeps the adapter after steps 4 and 6. A file `hold` beside the
+jobs' folders stops it before step 4; what `fails` holds beside them is its last word.
 Run: python fake_trainer.py RUN_DIR
 """
 
@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 STEPS = 8
+KEPT = (4, 6)
 
 
 def main(run: Path) -> None:
@@ -31,10 +32,16 @@ def main(run: Path) -> None:
             line["valid_loss"] = 0.75
         with metrics.open("a") as file:
             file.write(json.dumps(line) + "\n")
-    (run / "adapter").mkdir(exist_ok=True)
-    (run / "adapter" / "adapter_model.safetensors").write_bytes(run.parent.name.encode())
-    (run / "adapter" / "adapter_config.json").write_text('{"r": 16, "lora_alpha": 32}')
-    (run / "DONE").write_text(publish(run / "adapter"))
+        if step in KEPT:
+            write_adapter(run / "passes" / f"sft-{step}" / "adapter", f"{run.parent.name} {step}")
+    (run / "DONE").write_text(write_adapter(run / "adapter", run.parent.name))
+
+
+def write_adapter(folder: Path, weights: str) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "adapter_model.safetensors").write_text(weights)
+    (folder / "adapter_config.json").write_text('{"r": 16, "lora_alpha": 32}')
+    return publish(folder)
 
 
 def publish(folder: Path) -> str:

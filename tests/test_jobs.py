@@ -113,8 +113,11 @@ def test_a_job_outlives_a_pause_and_a_kill(base_model: Path, tmp_path: Path) -> 
         assert float(table[-1].split(",")[1]) < float(table[1].split(",")[1]) / 2
         name = done.fine_tuned_model
         assert name is not None
-        answer = client.chat.completions.create(model=name, messages=[{"role": "user", "content": "where is 3?"}])
-        assert answer.choices[0].message.content
+        kept = client.fine_tuning.jobs.checkpoints.list(job_id).data
+        assert [one.step_number for one in kept] == [STEPS, STEPS - 10, STEPS - 20]
+        for model in (one.fine_tuned_model_checkpoint for one in kept):
+            answer = client.chat.completions.create(model=model, messages=[{"role": "user", "content": "where is 3?"}])
+            assert answer.choices[0].message.content
         assert client.models.delete(name).deleted
         with pytest.raises(openai.NotFoundError):
             client.models.retrieve(name)

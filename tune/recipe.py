@@ -55,6 +55,8 @@ class Recipe(BaseModel):
     seed: int = 17
     checkpoint_steps: int = Field(default=5, ge=1)
     """Optimizer steps between two checkpoints: so many are lost at most by a kill."""
+    keeps_passes: int = Field(default=0, ge=0)
+    """Adapters as they stand after so many passes before the last one are kept too, with proofs; no whole models."""
     validates: bool = False
     """After each pass of `sft` the loss of held-out rows is measured; nothing is learnt from it."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -3,8 +3,8 @@
 In: recipe.toml and the dataset folder it names. Out: metrics.jsonl (a line for each step), encoding.json (what was
 cut), replay.json (general rows) and skipped.json (known ones) where they are ordered, stages.json (which methods ran,
 and why others did not), checkpoints/, reward/ and made/ (where ordered), adapter/ (published, with its card),
-proof.json, model/ (where the whole model learnt), tokenizer/, plots/, run.json (versions, hashes, times) and, last,
-DONE.
+proof.json, passes/ (adapters of earlier passes, where ordered), model/ (where the whole model learnt), tokenizer/,
+plots/, run.json (versions, hashes, times) and, last, DONE.
 Killable at any moment: started again it goes on from its last whole checkpoint, and a finished run returns at once.
 On several GPUs it is several processes (`tune.team`), of which the first one writes.
 Does not know bots, cycles or the engine.
@@ -28,14 +28,14 @@ from nightschool.files import publish, read_manifest, verify, write_atomic
 from nightschool.identity import identify_base
 from nightschool.methods import CHAIN
 from nightschool.prompt import Neutraliser
-from nightschool.run_files import ADAPTER, DONE, PROOF
+from nightschool.run_files import ADAPTER, DONE
 from tune.decontaminate import exam_turns
-from tune.encode import Encoded
 from tune.enough import check_enough
 from tune.failure import note_failure
 from tune.lessons import Lessons, Reader, tell_encoding
 from tune.methods.course import CHECKPOINTS
 from tune.plots import draw_losses
+from tune.proving import write_proofs
 from tune.recipe import Recipe, read_recipe
 from tune.replay import Replay, gather_replay
 from tune.resources import Resources, Room, keep_resources
@@ -47,11 +47,6 @@ from tune.team import Seat, Team, follow_launcher, join, take_seat
 log = logging.getLogger(__name__)
 
 TOKENIZER: Final = "tokenizer"
-PROOF_TEXTS: Final = 3
-PROOF_TOKENS: Final = 96
-PROOF_CANDIDATES: Final = 8
-PROOF_CONTEXT_TOKENS: Final = 24
-"""Of the prompt, before the answer."""
 
 
 def train(run: Path, *, seat: Seat = Seat()) -> None:
@@ -99,7 +94,7 @@ def train(run: Path, *, seat: Seat = Seat()) -> None:
     gc.collect()
     ended = _reduce(last, recipe, tokenizer, run=run) if recipe.adapter == "full" else Ended(last, find_earlier(last))
     models.export_adapter(ended.last, run / ADAPTER, base_model=recipe.base_model)
-    _write_proof(run, learnt.texts(), recipe, device=device, earlier=ended.earlier)
+    write_proofs(run, learnt.texts(), recipe, device=device, earlier=ended.earlier)
     sources = _describe(run, recipe, dataset, start, ended)
     about = _about(run, recipe, learnt, start) | ({} if ended.share is None else {"share": round(ended.share, 4)})
     manifest = publish(run / ADAPTER, kind="adapter", about=about)
@@ -192,34 +187,12 @@ def _reduce(last: Path, recipe: Recipe, tokenizer: Any, *, run: Path) -> Ended:
     return Ended(nearest / last.name, {words: nearest / path.name for words, path in earlier.items()}, share)
 
 
-def _write_proof(
-    run: Path, rows: Sequence[Encoded], recipe: Recipe, *, device: str, earlier: Mapping[str, Path]
-) -> None:
-    """Log-probabilities of a few texts under base and adapter, by which a server proves what it has loaded.
-
-    Of some candidates those are taken on which base and adapter differ most, so that they can be told apart. `earlier`
-    are checkpoints that a server must not take for the adapter.
-    """
-    from tune.log_probs import measure_log_probs, write_proof  # noqa: PLC0415
-
-    texts = [_proof_text(row) for row in sorted(rows, key=lambda row: row.item_id)[:PROOF_CANDIDATES]]
-    measured = measure_log_probs(recipe.base_model, run / ADAPTER, texts, device=device, earlier=earlier)
-    furthest = sorted(zip(texts, measured, strict=True), key=lambda pair: -pair[1].distance)[:PROOF_TEXTS]
-    write_proof(run / PROOF, [text for text, _ in furthest], [of for _, of in furthest])
-
-
 def _describe(run: Path, recipe: Recipe, dataset: Path, start: Start, ended: Ended) -> Sources:
     """Write the adapter's card; what the adapter was made of."""
     manifest = verify(dataset)
     sources = Sources(identify_base(recipe.base_model), manifest.content_hash, start.content_hash, ended.share)
     write_model_card(run, recipe, sources)
     return sources
-
-
-def _proof_text(row: Encoded) -> tuple[int, ...]:
-    """The end of a row's first prompt and the beginning of its answer."""
-    start = max(0, row.first_label - PROOF_CONTEXT_TOKENS)
-    return row.input_ids[start : start + PROOF_TOKENS]
 
 
 def _about(run: Path, recipe: Recipe, lessons: Lessons, start: Start) -> dict[str, str | int | float | None]:

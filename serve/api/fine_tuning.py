@@ -18,7 +18,7 @@ from serve.api.bodies import read_body
 from serve.api.connection import EventStream
 from serve.api.faults import BadParameter
 from serve.api.files import page_limit
-from serve.api.job_bodies import JobBody, job_card, order_of
+from serve.api.job_bodies import JobBody, checkpoint_card, job_card, order_of
 from serve.api.replies import DONE, event
 from serve.pace import Pace
 from serve.parts import Parts
@@ -69,8 +69,9 @@ def fine_tuning_router(parts: Parts) -> APIRouter:
     async def checkpoints(
         job_id: str, after: str | None = None, limit: str = "10", caller: Caller = Depends(authorise)
     ) -> dict[str, Any]:
-        await find_job(parts, job_id, owner=caller.owner)
-        return page_of([], after=after, limit=limit)
+        job = await find_job(parts, job_id, owner=caller.owner)
+        found = await parts.tuned.checkpoints(job)
+        return page_of([checkpoint_card(one) for one in found], after=after, limit=limit)
 
     @router.get("/v1/fine_tuning/jobs/{job_id}")
     async def show(job_id: str, caller: Caller = Depends(authorise)) -> dict[str, Any]:

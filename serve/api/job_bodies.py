@@ -1,5 +1,6 @@
 """What a fine-tuning job may order, in OpenAI's words, and how a job is told. Pure."""
 
+import json
 import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Self
@@ -8,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from collect.files import StoredFile
 from collect.jobs import Job, JobOrder, Method
+from collect.tuned_models import TunedModel
 from deploy.job_recipe import AUTO, Auto, Wanted, resolve
 from serve.api.faults import BadParameter
 from serve.files import PURPOSE
@@ -133,6 +135,19 @@ def job_card(job: Job, *, organisation: str) -> dict[str, Any]:
         "integrations": [],
         "metadata": order.metadata,
         "method": {"type": order.method, order.method: {"hyperparameters": parameters}},
+    }
+
+
+def checkpoint_card(model: TunedModel) -> dict[str, Any]:
+    """OpenAI's object."""
+    return {
+        "object": "fine_tuning.job.checkpoint",
+        "id": f"ftckpt_{model.job_id.removeprefix('ftjob-')}-{model.step}",
+        "created_at": int(model.created_at.timestamp()),
+        "fine_tuned_model_checkpoint": model.name,
+        "fine_tuning_job_id": model.job_id,
+        "step_number": model.step,
+        "metrics": {"step": model.step} | json.loads(model.metrics_json or "{}"),
     }
 
 

@@ -16,6 +16,7 @@ from nightschool.identity import identify_base
 from nightschool.run_files import DONE
 from tune.enough import read_insufficient
 from tune.file_dataset import build_from_files
+from tune.passes import find_kept
 from tune.progress import read_progress, read_steps
 from tune.recipe import Recipe, write_recipe
 from tune.replay import read_prompts, read_replay
@@ -108,7 +109,8 @@ def test_the_proof_holds_the_checkpoint_before_the_last(tmp_path: Path) -> None:
 def finished(one_thread: None, tmp_path_factory: pytest.TempPathFactory, base_model: Path) -> Path:
     """A run that went from start to end without a break, as a child process."""
     folder = tmp_path_factory.mktemp("finished")
-    run = prepare(folder / "run", base_model=base_model, dataset=write_dataset(folder / "dataset"))
+    dataset = write_dataset(folder / "dataset")
+    run = prepare(folder / "run", base_model=base_model, dataset=dataset, keeps_passes=2)
     done = subprocess.run(command(run), capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     assert done.returncode == 0, done.stderr
     return run
@@ -183,6 +185,23 @@ def test_the_proof_tells_the_adapter_from_the_base(finished: Path, base_model: P
 
 
 @train_tier
+def test_the_last_passes_are_kept_and_told_apart(finished: Path) -> None:
+    kept = find_kept(finished)
+    assert [(one.phase, one.step) for one in kept] == [("sft", 25), ("sft", 28)]
+    folders = [*(one.folder for one in kept), finished]
+    assert len({verify(folder / "adapter").content_hash for folder in folders}) == 3
+    assert {file.name for file in kept[0].folder.iterdir()} == {"adapter", "proof.json"}
+    early, late, last = (json.loads((folder / "proof.json").read_text())["texts"] for folder in folders)
+    for one, other, final in zip(early, late, last, strict=True):
+        assert one["token_ids"] == other["token_ids"] == final["token_ids"]
+        assert one["without"]["its end at step 25"] == pytest.approx(other["adapter_logprobs"], abs=1e-5)
+        assert other["without"]["its end at step 28"] == pytest.approx(final["adapter_logprobs"], abs=1e-5)
+        assert other["without"]["the steps behind 25"] == pytest.approx(one["adapter_logprobs"], abs=1e-5)
+        assert final["without"]["the steps behind 25"] == pytest.approx(one["adapter_logprobs"], abs=1e-5)
+        assert one["adapter_logprobs"] != pytest.approx(final["adapter_logprobs"], abs=1e-5)
+
+
+@train_tier
 def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(finished: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
@@ -200,6 +219,8 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(finished: Path
         (whole[-1] / "optimizer.pt").write_bytes(b"half")
     assert main([str(run)]) == 0
     assert verify(run / "adapter").content_hash == verify(finished / "adapter").content_hash
+    for one, other in zip(find_kept(run), find_kept(finished), strict=True):
+        assert verify(one.folder / "adapter").content_hash == verify(other.folder / "adapter").content_hash
     assert losses(run) == pytest.approx(losses(finished))
 
 

@@ -25,6 +25,7 @@ from tune.methods.arithmetic import Arithmetic, Unit
 from tune.methods.course import Course
 from tune.methods.frozen import Measure, measure_together
 from tune.methods.memory import Appetite
+from tune.methods.passes import KeepPasses
 from tune.methods.trainer import common_arguments, run_trainer
 from tune.recipe import Recipe
 from tune.team import Team
@@ -83,6 +84,8 @@ def take_steps(
         train_dataset=[{"row": row} for row in course.plan.order],
         data_collator=_collate,
     )
+    if recipe.keeps_passes and recipe.adapter != "full" and team.is_first:
+        trainer.add_callback(KeepPasses(recipe, course, run=run))
     if validation:
         trainer.add_callback(_Validate(trainer, validation, course))
     return run_trainer(trainer, course, run=run, team=team)

@@ -51,6 +51,7 @@ RELEASED = {
     "m030_kept_out": "b1f2aa21babf4bb2",
     "m031_side_by_side": "f795f4c7f8ad400c",
     "m032_plain_ids": "8efba9e0e9901d33",
+    "m033_job_checkpoints": "7e979958e3587ce3",
 }
 
 

@@ -12,6 +12,7 @@ import openai
 import pytest
 
 from nightschool.fine_tuning_part import FineTuningSettings
+from nightschool.records import BotName
 from nightschool.settings import Settings
 from serve.parts import Parts
 
@@ -219,6 +220,53 @@ async def test_a_model_is_gone_on_from_and_deleted(
     loaded = await parts.engine.loaded_adapters()
     assert len(loaded) == 1
     assert (await mine.chat.completions.create(model=next_name, messages=ASKED)).choices
+
+
+async def test_the_last_passes_are_checkpoints_that_answer(
+    mine: openai.AsyncOpenAI, theirs: openai.AsyncOpenAI, parts: Parts
+) -> None:
+    file = await send(mine, [ROW] * 20)
+    made = await mine.fine_tuning.jobs.create(model="support", training_file=file, validation_file=file, suffix="x")
+    name = (await until(mine, made.id, "succeeded", "failed")).fine_tuned_model
+    # Two pages.
+    found = [one async for one in mine.fine_tuning.jobs.checkpoints.list(made.id, limit=2)]
+    names = [name, f"{name}:ckpt-step-6", f"{name}:ckpt-step-4"]
+    assert [one.fine_tuned_model_checkpoint for one in found] == names
+    assert [one.step_number for one in found] == [8, 6, 4]
+    assert {(one.object, one.fine_tuning_job_id) for one in found} == {("fine_tuning.job.checkpoint", made.id)}
+    assert len({one.id for one in found if one.id.startswith("ftckpt_")}) == 3
+    last, earlier = found[0].metrics, found[1].metrics
+    assert (last.step, last.train_loss, last.valid_loss, last.full_valid_loss) == (8, 0.375, 0.75, 0.75)
+    assert (earlier.step, earlier.train_loss, earlier.valid_loss) == (6, 0.5, None)
+    for one in names:
+        assert (await mine.chat.completions.create(model=one, messages=ASKED)).choices
+        assert (await mine.models.retrieve(one)).id == one
+    assert len(await parts.engine.loaded_adapters()) == 3
+    with pytest.raises(openai.NotFoundError):
+        await theirs.chat.completions.create(model=names[1], messages=ASKED)
+    goes_on = await mine.fine_tuning.jobs.create(model=names[1], training_file=file)
+    assert (await until(mine, goes_on.id, "succeeded", "failed")).fine_tuned_model.startswith("ft:support:")
+
+
+async def test_checkpoints_go_one_by_one_or_with_their_model(mine: openai.AsyncOpenAI, parts: Parts) -> None:
+    made = await mine.fine_tuning.jobs.create(model="base", training_file=await send(mine, [ROW] * 20))
+    name = (await until(mine, made.id, "succeeded", "failed")).fine_tuned_model
+    folder = next(parts.home.adapters(BotName("any")).parent.iterdir())
+    assert len(list(folder.iterdir())) == 3
+    first, second = f"{name}:ckpt-step-4", f"{name}:ckpt-step-6"
+    assert (await mine.chat.completions.create(model=first, messages=ASKED)).choices
+    assert (await mine.models.delete(first)).deleted
+    with pytest.raises(openai.NotFoundError):
+        await mine.chat.completions.create(model=first, messages=ASKED)
+    assert [one.step_number async for one in mine.fine_tuning.jobs.checkpoints.list(made.id)] == [8, 6]
+    assert len(list(folder.iterdir())) == 2
+    assert (await mine.chat.completions.create(model=second, messages=ASKED)).choices
+    assert (await mine.models.delete(name)).deleted
+    with pytest.raises(openai.NotFoundError):
+        await mine.models.retrieve(second)
+    assert [one async for one in mine.fine_tuning.jobs.checkpoints.list(made.id)] == []
+    assert await parts.engine.loaded_adapters() == {}
+    assert not folder.exists()
 
 
 async def test_another_keys_job_does_not_exist(

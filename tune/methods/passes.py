@@ -1,0 +1,34 @@
+"""Keep the adapter as it stands after each of a stage's last passes over its rows, beside the one that it ends with.
+
+A step that is taken again after a kill writes the same bytes again. Does not know what the adapters are for.
+"""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from nightschool.files import publish
+from nightschool.run_files import ADAPTER
+from tune.batches import ends_before_last
+from tune.methods.course import Course
+from tune.model import export_adapter
+from tune.passes import pass_folder
+from tune.recipe import Recipe
+
+
+class KeepPasses(TrainerCallback):
+    def __init__(self, recipe: Recipe, course: Course, *, run: Path) -> None:
+        self._base_model, self._phase, self._run = recipe.base_model, course.phase, run
+        self._steps = ends_before_last(course.plan, most=recipe.keeps_passes)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:  # noqa: ARG002 - as it is called
+        if state.global_step not in self._steps:
+            return
+        folder = pass_folder(self._run, self._phase, state.global_step)
+        draft = folder / "draft"
+        given["model"].save_pretrained(str(draft))
+        export_adapter(draft, folder / ADAPTER, base_model=self._base_model)
+        shutil.rmtree(draft)
+        publish(folder / ADAPTER, kind="adapter")
