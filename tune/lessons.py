@@ -71,6 +71,19 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Rows that measure a training and are never trained on."""
+
+    imitated: tuple[Imitated, ...] = ()
+    compared: tuple[Compared, ...] = ()
+    voted: tuple[Voted, ...] = ()
+
+    def count(self, phase: str) -> int:
+        """Of those that measure a method."""
+        return len({"sft": self.imitated, "dpo": self.compared, "kto": self.voted}.get(phase, ()))
+
+
+@dataclass(frozen=True, slots=True)
 class Lessons:
     given: int
     """Rows to imitate that the dataset holds; of what is too long nothing is left below."""
@@ -90,8 +103,8 @@ class Lessons:
     """Questions that nobody answered well."""
     skipped: int = 0
     """Rows to imitate that are left out, since they are known already."""
-    validation: tuple[Encoded, ...] = ()
-    """Held-out rows that measure the training; only where they are asked for."""
+    validation: HeldOut = HeldOut()
+    """Rows of all kinds that measure the training; only where they are asked for."""
 
     def rows_of(self, phase: str) -> list[Encoded]:
         """Those that a method learns from."""
@@ -143,17 +156,22 @@ class Reader:
         self._max_tokens, self.neutraliser = max_tokens, neutraliser
 
     def read(self, dataset: Path, *, with_held_out: bool = False, validates: bool = False) -> Lessons:
-        """All of the dataset's training side, and on demand its held-out pairs, and chats. Raises InvalidInput."""
+        """The dataset's training side, and on demand its held-out pairs, or what validates. Raises InvalidInput."""
         given = list(read_sft_rows(dataset / TRAIN))
         imitated, imitated_report = self._imitated(given)
         compared, compared_report = self._compared(list(read_pairs(dataset, Side.TRAIN)))
         voted, voted_report = self._voted(list(read_votes(dataset, Side.TRAIN)))
         held_out = self._compared(list(read_pairs(dataset, Side.HELD_OUT)))[0] if with_held_out else ()
-        asked = read_sft_rows(dataset / HELD_OUT) if validates else ()
         return Lessons(
             len(given), imitated, compared, voted, held_out, imitated_report, compared_report, voted_report,
-            validation=self.read_chats((row.item_id, row.messages) for row in asked),
+            validation=self._validation(dataset) if validates else HeldOut(),
         )  # fmt: skip
+
+    def _validation(self, dataset: Path) -> HeldOut:
+        imitated, _ = self._imitated(list(read_sft_rows(dataset / HELD_OUT)))
+        compared, _ = self._compared(list(read_pairs(dataset, Side.HELD_OUT)))
+        voted, _ = self._voted(list(read_votes(dataset, Side.HELD_OUT)))
+        return HeldOut(imitated, compared, voted)
 
     def questions(self, dataset: Path, *, max_tokens: int) -> list[Asked]:
         """Those whose prompt fits into `max_tokens`. Raises InvalidInput."""

@@ -43,7 +43,7 @@ class StepLine(BaseModel):
     reward: float | None = None
     """Mean 0..1 over the step's own answers; only where a judge rewards them."""
     valid_loss: float | None = None
-    """Mean negative log-likelihood of held-out answer tokens behind this step, in nats; at the end of a pass only."""
+    """The same as `loss`, of held-out rows behind this step; at the end of a pass only."""
     memory_mb: float | None = None
     """Most that the trainer has held so far."""
     left_s: float | None = None

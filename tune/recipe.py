@@ -58,7 +58,7 @@ class Recipe(BaseModel):
     keeps_passes: int = Field(default=0, ge=0)
     """Adapters as they stand after so many passes before the last one are kept too, with proofs; no whole models."""
     validates: bool = False
-    """After each pass of `sft` the loss of held-out rows is measured; nothing is learnt from it."""
+    """After each pass of `sft`, `dpo` and `kto` the loss of held-out rows is measured; nothing is learnt from it."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     min_examples: int = Field(default=0, ge=0)
     """With fewer rows to imitate left within `max_tokens` the run does not train."""

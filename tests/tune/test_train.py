@@ -340,21 +340,43 @@ def test_a_run_mixes_in_what_the_base_said_and_counts_it(tmp_path: Path, base_mo
     assert json.loads((run / "encoding.json").read_text())["rows"] == 20
 
 
+def compared(number: int) -> dict[str, Any]:
+    answers = {"preferred_output": f"at {number % 3}, of course.", "non_preferred_output": "no" + "." * (number % 4)}
+    return {
+        "input": {"messages": [{"role": "user", "content": f"where is {number}?"}]},
+        **{name: [{"role": "assistant", "content": answer}] for name, answer in answers.items()},
+    }
+
+
 @train_tier
 @pytest.mark.usefixtures("one_thread")
-def test_what_is_held_out_is_measured_after_each_pass_and_not_learnt(base_model: Path, tmp_path: Path) -> None:
-    rows = [{"prompt": f"where is {n}?", "completion": f"at {n % 3}, of course."} for n in range(8)]
-    for name, some in (("training", rows), ("validation", rows[:4])):
+@pytest.mark.parametrize("method", ["sft", "dpo", "kto"])
+def test_what_is_held_out_is_measured_after_each_pass_and_not_learnt(
+    base_model: Path, tmp_path: Path, method: str
+) -> None:
+    rows: list[dict[str, Any]] = [
+        {"prompt": f"where is {n}?", "completion": f"at {n % 3}, of course."} for n in range(8)
+    ]
+    if method == "dpo":
+        rows = [compared(n) for n in range(8)]
+    if method == "kto":
+        rows = [row | {"label": n % 2 == 0} for n, row in enumerate(rows)]
+    # For `kto` votes of one kind.
+    for name, some in (("training", rows), ("validation", rows[::2])):
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in some))
     validation = tmp_path / "validation.jsonl"
     build_from_files(tmp_path / "training.jsonl", validation, tmp_path / "dataset")
     build_from_files(tmp_path / "training.jsonl", None, tmp_path / "without")
-    given: dict[str, Any] = {"base_model": base_model, "epochs": 3, "batch_size": 4}
-    run = prepare(tmp_path / "run", dataset=tmp_path / "dataset", validates=True, **given)
+    given: dict[str, Any] = {
+        "base_model": base_model, "batch_size": 4, "methods": (method,), "validates": True,
+        "min_pairs": 1, "min_votes": 2, "min_votes_each": 1,
+        "epochs": 3, "dpo_epochs": 3, "kto_epochs": 3, "dpo_learning_rate": 1e-2, "kto_learning_rate": 1e-2,
+    }  # fmt: skip
+    run = prepare(tmp_path / "run", dataset=tmp_path / "dataset", **given)
     train(run)
     measured = [step.valid_loss for step in read_steps(run)]
     assert [loss is not None for loss in measured] == [False, True] * 3
     assert (measured[5] or 9) < (measured[1] or 0)
-    train(prepare(tmp_path / "other", dataset=tmp_path / "without", validates=True, **given))
+    train(prepare(tmp_path / "other", dataset=tmp_path / "without", **given))
     assert losses(tmp_path / "other") == losses(run)
     assert is_near(tmp_path / "other", run, tolerance=0)

@@ -21,17 +21,17 @@ from tune.agreement import distrust
 from tune.batches import Plan, plan_order
 from tune.encode import Encoded
 from tune.learner import LearningModel, hash_weights, load_learner
-from tune.lessons import Lessons
+from tune.lessons import HeldOut, Lessons, Voted
 from tune.methods.course import Course, find_last, step_of
 from tune.methods.dpo import Dpo
 from tune.methods.frozen import Measure, measure_together
-from tune.methods.kto import Kto, all_mismatches
+from tune.methods.kto import Kto, all_mismatches, balance
 from tune.methods.memory import Appetite
 from tune.methods.prove import Keeping, choose_arithmetic
 from tune.methods.reference import Ask, ask_reference, one_by_one
 from tune.methods.sft import Sft
 from tune.methods.shelf import Shelf
-from tune.methods.steps import Objective, take_steps
+from tune.methods.steps import Measuring, Objective, take_steps
 from tune.methods.upper import describe
 from tune.progress import read_steps
 from tune.recipe import Recipe
@@ -210,11 +210,12 @@ class _Stage:
                 where=f"the reference of {phase}",
             )  # fmt: skip
 
-        objective = self._objective(start, measure, made_by=describe(model, base, arithmetic.name))
+        made_by = describe(model, base, arithmetic.name)
+        objective = self._objective(self._lessons, self._course.plan, start, measure, made_by=made_by)
         return take_steps(
             model, objective, self._course, arithmetic=arithmetic, appetite=self._appetite, recipe=self._recipe,
             run=self._run, device=self._device, team=self._team,
-            validation=self._lessons.validation if phase == "sft" else (),
+            validation=self._validation(start, measure, made_by=made_by),
         )  # fmt: skip
 
     @property
@@ -234,33 +235,46 @@ class _Stage:
             return partial(ask_reference, self._kept / file, measure=measure, team=self._team)
         return partial(ask_reference, self._run / file, measure=measure, team=self._team)
 
-    def _objective(self, start: Path | None, measure: Measure, *, made_by: str) -> Objective:
-        lessons, recipe, phase = self._lessons, self._recipe, self._course.phase
+    def _validation(self, start: Path | None, measure: Measure, *, made_by: str) -> Measuring | None:
+        """What of the held-out rows measures this stage; None where nothing does."""
+        held_out = self._lessons.validation
+        count = held_out.count(self._course.phase)
+        if not count:
+            return None
+        at_once = Plan(tuple(range(count)), steps=1, rows_per_epoch=count, batch_size=count)
+        return Measuring(self._objective(held_out, at_once, start, measure, made_by=made_by), count)
+
+    def _objective(
+        self, rows: Lessons | HeldOut, plan: Plan, start: Path | None, measure: Measure, *, made_by: str
+    ) -> Objective:
+        """What the stage minimises, of rows that meet by the plan."""
+        recipe, phase = self._recipe, self._course.phase
         if phase == "sft":
-            return Sft(lessons.imitated)
+            return Sft(rows.imitated)
         ask = self._ask(start, measure, made_by=made_by)
         if phase == "dpo":
             return Dpo(
-                lessons.compared,
-                ask(lessons.rows_of(phase)),
+                rows.compared,
+                ask([row for pair in rows.compared for row in (pair.chosen, pair.rejected)]),
                 beta=recipe.dpo_beta,
                 sft_weight=recipe.dpo_sft_weight,
                 label_smoothing=recipe.dpo_label_smoothing,
             )
-        return self._kto(ask)
+        return self._kto(rows.voted, plan, ask)
 
-    def _kto(self, ask: Ask) -> Kto:
-        votes, recipe = self._lessons.voted, self._recipe
-        rows = [vote.row for vote in votes]
+    def _kto(self, votes: Sequence[Voted], plan: Plan, ask: Ask) -> Kto:
+        recipe = self._recipe
+        asked = [vote.row for vote in votes]
         measures_drift = recipe.kto_loss == "kto"
         if measures_drift:
-            rows += all_mismatches(votes, self._course.plan, max_tokens=recipe.max_tokens)
+            asked += all_mismatches(votes, plan, max_tokens=recipe.max_tokens)
         return Kto(
             votes,
-            ask(rows),
+            ask(asked),
             beta=recipe.kto_beta,
             measures_drift=measures_drift,
             max_tokens=recipe.max_tokens,
+            by_kind=balance(self._lessons.voted),
         )
 
 

@@ -34,10 +34,12 @@ class Kto:
         beta: float,
         measures_drift: bool,
         max_tokens: int,
+        by_kind: "ByKind | None" = None,
     ) -> None:
+        """Votes weigh `by_kind`; None: so that both kinds among them weigh alike."""
         self._votes, self._reference = votes, reference
         self._beta, self._measures_drift, self._max_tokens = beta, measures_drift, max_tokens
-        self._by_kind = balance(votes)
+        self._by_kind = by_kind or balance(votes)
 
     def units(self, rows: Sequence[int]) -> list[Unit]:
         return [(self._votes[number].row,) for number in rows]

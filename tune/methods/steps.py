@@ -19,7 +19,7 @@ from torch import Tensor
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from tune.batches import pass_ends
-from tune.encode import IGNORED, Encoded
+from tune.encode import Encoded
 from tune.learner import LearningModel
 from tune.methods.arithmetic import Arithmetic, Unit
 from tune.methods.course import Course
@@ -53,6 +53,13 @@ class Objective(Protocol):
         ...
 
 
+class Measuring(NamedTuple):
+    """Held-out rows, by what a stage minimises: they measure it and teach it nothing."""
+
+    objective: Objective
+    size: int
+
+
 def take_steps(
     model: LearningModel,
     objective: Objective,
@@ -64,11 +71,11 @@ def take_steps(
     run: Path,
     device: str,
     team: Team = Team(),
-    validation: Sequence[Encoded] = (),
+    validation: Measuring | None = None,
 ) -> Path:
     """Take what is left of the stage's steps, from its newest sound checkpoint on; the folder of the last one.
 
-    Each step appends a line to metrics.jsonl, with the loss of the `validation` rows at the end of a pass. Raises
+    Each step appends a line to metrics.jsonl, with the loss of the `validation` at the end of a pass. Raises
     TrainingFailed where the losses are no numbers or rise and rise, and where a single row needs more memory than
     there is.
     """
@@ -147,18 +154,19 @@ class _Trainer(Trainer):
 
 
 class _Validate(TrainerCallback):
-    """Adds to the line of a pass's last step what held-out rows lose on average a token."""
+    """Adds to the line of a pass's last step what is minimised, of all held-out rows as if they were one step."""
 
-    def __init__(self, trainer: _Trainer, rows: Sequence[Encoded], course: Course) -> None:
-        self._trainer, self._rows = trainer, rows
-        self._tokens = sum(label != IGNORED for row in rows for label in row.labels)
+    def __init__(self, trainer: _Trainer, held_out: Measuring, course: Course) -> None:
+        self._trainer, self._objective, self._rows = trainer, held_out.objective, range(held_out.size)
         self._ends = pass_ends(course.plan)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:  # noqa: ARG002 - as it is called
         if state.global_step in self._ends:
-            model = given["model"].eval()
-            losses = self._trainer.measure(model, self._rows, where="the validation")
-            loss = float(losses.sum()) / self._tokens
+            measure = partial(self._trainer.measure, given["model"].eval(), where="the validation")
+            loss_of = self._objective.open_step(self._rows, measure)
+            units = self._objective.units(self._rows)
+            found = measure([row for unit in units for row in unit]).view(len(units), -1)
+            loss = float(loss_of(self._rows, found).loss)
             self._trainer.figures = {**self._trainer.figures, "valid_loss": loss}
 
 
