@@ -420,6 +420,15 @@ async def test_what_is_no_run_is_refused_in_words(client: httpx.AsyncClient) -> 
         assert problem in f"{error['message']} {error['param']}"
 
 
+def objects(value: Any) -> Iterator[dict[str, Any]]:
+    """Every JSON object within a value, itself too."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if isinstance(value, dict):
+        yield value
+    for one in inner:
+        yield from objects(one)
+
+
 async def test_no_malformed_request_is_a_fault_of_ours(client: httpx.AsyncClient) -> None:
     draw = random.Random(7)
     made = (await client.post("/v1/evals", json={"data_source_config": CUSTOM, "testing_criteria": [EQUAL]})).json()
@@ -427,6 +436,7 @@ async def test_no_malformed_request_is_a_fault_of_ours(client: httpx.AsyncClient
     values: list[Any] = [
         None, True, -1, 2**70, 1e308, "", "x" * 300, "\x00", "{{", "{{item.}}", "{{item." + "a." * 80 + "}}", [], [[]],
         {}, {"type": "custom"}, {"type": "jsonl"}, {"item": {}}, {"a": 1}, [EQUAL], content(*ROWS), CUSTOM, generated(),
+        MULTI, [MULTI], "a + " * 300, "((((", "a ^ a ^ a", "\ud800", {"a": EQUAL}, {"": ALIKE}, {"a": MULTI},
     ]  # fmt: skip
     ids = [made["id"], "eval_0", "%00", "%ED%A0%80", "..%2f", "eval_" + "9" * 500]
     runs = [run["id"], "evalrun_0", "%00", "x" * 500]
@@ -434,11 +444,11 @@ async def test_no_malformed_request_is_a_fault_of_ours(client: httpx.AsyncClient
     queries = ["", "?limit=0", "?limit=x", "?after=%00", "?order=up", "?status=%ff", "?order_by=x", "?after=eval_0"]
 
     def broken() -> dict[str, Any]:
-        whole = {"data_source_config": CUSTOM, "testing_criteria": [EQUAL], "data_source": content(*ROWS)}
+        whole = {"data_source_config": CUSTOM, "testing_criteria": [EQUAL, MULTI], "data_source": content(*ROWS)}
         body: dict[str, Any] = deepcopy(whole)
         for _ in range(draw.randint(1, 3)):
-            inner = draw.choice([body, *(one for one in body.values() if isinstance(one, dict))])
-            field = draw.choice([*inner, "name", "metadata", "source", "model", "input_messages"])
+            inner = draw.choice(list(objects(body)))
+            field = draw.choice([*inner, "name", "metadata", "source", "model", "input_messages", "graders"])
             inner[field] = deepcopy(draw.choice(values))
         return body
 
@@ -450,7 +460,7 @@ async def test_no_malformed_request_is_a_fault_of_ours(client: httpx.AsyncClient
         lambda: f"/v1/evals/{draw.choice(ids)}/runs/{draw.choice(runs)}/output_items",
         lambda: f"/v1/evals/{draw.choice(ids)}/runs/{draw.choice(runs)}/output_items/{draw.choice(outputs)}",
     )
-    for number in range(400):
+    for number in range(600):
         path = "/v1/evals" if draw.random() < 0.3 else draw.choice(paths)()
         if number % 2:
             reply = await client.get(path + draw.choice(queries))

@@ -332,59 +332,25 @@ async def test_what_cannot_be_ordered_is_refused_by_name(
 async def test_no_malformed_request_is_a_fault_of_ours(client: httpx.AsyncClient, mine: openai.AsyncOpenAI) -> None:
     draw = random.Random(11)
     file = await send(mine, [ROW] * 3)
+    done = await mine.fine_tuning.jobs.create(model="base", training_file=file)
+    name = (await until(mine, done.id, "succeeded", "failed")).fine_tuned_model
+    last = (await mine.fine_tuning.jobs.checkpoints.list(done.id)).data[0].id
     values: list[Any] = [
-        None,
-        True,
-        -1,
-        0,
-        2**70,
-        1e308,
-        "",
-        "auto",
-        "x" * 300,
-        "\x00",
-        [],
-        [[]],
-        {},
-        {"type": "kto"},
-        {"a": 1},
-    ]
+        None, True, -1, 0, 2**70, 1e308, "", "auto", "x" * 300, "\x00", [], [[]], {}, {"type": "kto"}, {"a": 1},
+        f"{name}:ckpt-step-9", "ft:base:::::ckpt-step-", {"type": "dpo", "dpo": {"hyperparameters": {"beta": 1e308}}},
+    ]  # fmt: skip
     fields = [
-        "model",
-        "training_file",
-        "validation_file",
-        "method",
-        "hyperparameters",
-        "seed",
-        "suffix",
-        "metadata",
-        "integrations",
-        "n",
-    ]
-    paths = [
-        "",
-        "/",
-        "/ftjob-0",
-        "/%00",
-        "/%ED%A0%80",
-        "/..%2f",
-        "/ftjob-0/events",
-        "/ftjob-0/checkpoints",
-        "/ftjob-0/cancel",
-        "/x/pause",
-        "/x/resume",
-    ]
+        "model", "training_file", "validation_file", "method", "hyperparameters", "seed", "suffix", "metadata",
+        "integrations", "n",
+    ]  # fmt: skip
+    jobs = [f"/{job}{what}" for job in (done.id, "ftjob-0", "x") for what in ("/events", "/checkpoints", "/cancel")]
+    paths = ["", "/", "/ftjob-0", "/%00", "/%ED%A0%80", "/..%2f", "/x/pause", "/x/resume", *jobs, *jobs[:2] * 3]
+    models = [f"/{name}:ckpt-step-{step}" for step in ("", "06", "-6", "6%00", "9" * 400, "6:ckpt-step-4")]
     queries = [
-        "",
-        "?limit=0",
-        "?limit=x",
-        "?after=%00",
-        "?after=%ED%A0%80",
-        "?stream=maybe",
-        "?metadata[a]=%00",
-        "?limit=99999999999",
-    ]
-    for _ in range(2000):
+        "", "?limit=0", "?limit=x", "?after=%00", "?after=%ED%A0%80", "?stream=maybe", "?metadata[a]=%00",
+        "?limit=99999999999", f"?after={last}&limit=1", f"?after={last}0", f"?after={last}&after=", "?after=ftckpt_-",
+    ]  # fmt: skip
+    for _ in range(3000):
         body: dict[str, Any] = {"model": "base", "training_file": file} | {
             draw.choice(fields): draw.choice(values) for _ in range(draw.randrange(1, 4))
         }
@@ -392,8 +358,9 @@ async def test_no_malformed_request_is_a_fault_of_ours(client: httpx.AsyncClient
         content = bytearray(json.dumps(body).encode())
         if draw.random() < 0.3:
             content[draw.randrange(len(content))] = draw.randrange(256)
-        method, path = draw.choice(["GET", "POST", "DELETE", "PUT"]), draw.choice(paths) + draw.choice(queries)
-        root = draw.choice(["/v1/fine_tuning/jobs", "/v1/fine-tunes"])
+        method = draw.choice(["GET", "POST", "DELETE", "PUT"])
+        root = draw.choice(["/v1/fine_tuning/jobs", "/v1/fine_tuning/jobs", "/v1/fine-tunes", "/v1/models"])
+        path = draw.choice(models if root == "/v1/models" else paths) + draw.choice(queries)
         reply = await client.request(method, root + path, content=bytes(content))
         assert reply.status_code < 500, (method, root, path, bytes(content))
         assert reply.status_code == 200 or reply.json()["error"]["message"]
