@@ -34,16 +34,16 @@ from deploy.copies import (
     remove_nights,
     thin_proof,
 )
+from deploy.heirs import find_heirs, start_of
 from deploy.plan import NightFolder
 from deploy.rollout import Rollout
 from deploy.suppression import keep_wish
 from nightschool.bots import BotShelf
-from nightschool.errors import InvalidInput, NightschoolError
+from nightschool.errors import NightschoolError
 from nightschool.files import write_atomic
 from nightschool.home import Home
 from nightschool.records import Adapter, BotName, Stage, new_id
 from tune.holding import Held, Sought
-from tune.recipe import read_recipe
 
 log = logging.getLogger(__name__)
 
@@ -185,6 +185,7 @@ class Eraser:
             copies = _Copies(bot, sought, proofs, nights, datasets)
             await asyncio.to_thread(_remove_copies, self._home, copies, journal)
             await self._remove_tainted(bot, journal)
+        await self._taint_heirs(erasure, journal)
 
     async def _taint(self, bot: BotName, held: dict[str, Held], *, erasure: Erasure) -> list[Adapter]:
         """Whoever learnt any of it; also who was trained by a dataset that is gone, or goes on from such a one."""
@@ -202,13 +203,24 @@ class Eraser:
                 tainted.append(adapter)
         return tainted
 
+    async def _taint_heirs(self, erasure: Erasure, journal: Journal) -> None:
+        """Models of callers' jobs that went on from what is tainted, and whoever adopted one."""
+        adapters = await self._store.read(registry.adapters)
+        heirs = await find_heirs(self._store, self._home, [one for one in adapters if one.tainted_at])
+        for heir in heirs:
+            if heir.tainted_at is None:
+                why = f"{erasure.kind} {erasure.subject_hash} was erased, and it goes on from what had learnt of it"
+                await self._rollout.taint(heir, actor=erasure.actor, reason=why)
+        for bot in sorted({heir.bot for heir in heirs}):
+            await self._remove_tainted(bot, journal)
+
     def _has_learnt(self, adapter: Adapter, held: dict[str, Held], *, since: str | None, tainted: set[str]) -> bool:
         if (known := held.get(adapter.dataset_hash)) is not None:
             if known.is_trained:
                 return True
         elif since and self._has_lost_dataset(adapter):
             return adapter.created_at >= datetime.fromisoformat(since)
-        return _start_of(self._home, adapter) in tainted
+        return start_of(self._home, adapter) in tainted
 
     def _has_lost_dataset(self, adapter: Adapter) -> bool:
         """Of a night; what was trained elsewhere never had one here."""
@@ -234,6 +246,7 @@ class Eraser:
             for adapter in await self._store.read(partial(registry.adapters, bot=bot))
             if adapter.tainted_at is not None and adapter.tainted_at >= erasure.erased_at
         ]
+        adapters += await find_heirs(self._store, self._home, adapters)
         certificate = Certificate(
             erasure_id=erasure.erasure_id,
             kind=erasure.kind,
@@ -282,11 +295,3 @@ def _remove_copies(home: Home, copies: _Copies, journal: Journal) -> None:
     remove_graded(home, copies.sought, journal)
     for found in copies.datasets:
         journal.remove(found.folder, "dataset")
-
-
-def _start_of(home: Home, adapter: Adapter) -> str:
-    """The folder of the adapter that its training went on from; empty for the base model."""
-    try:
-        return Path(read_recipe(home.cycle(adapter.bot, adapter.cycle_id) / "run").start).name
-    except (InvalidInput, OSError):
-        return ""

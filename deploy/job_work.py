@@ -26,7 +26,7 @@ from deploy.job_results import JobFolder, Results, describe_step, write_results
 from deploy.queue import Queue
 from deploy.rollout import Rollout
 from deploy.training import Means, train
-from nightschool.errors import NightschoolError, Unavailable
+from nightschool.errors import InvalidInput, NightschoolError, Unavailable
 from nightschool.files import copy_whole, read_manifest, write_atomic
 from nightschool.home import Home
 from nightschool.records import Adapter, BotName, Event, Stage, new_id, utc_now
@@ -81,6 +81,7 @@ class Workshop:
 
 async def do_job(shop: Workshop, job: Job) -> None:
     """The job to its end, from wherever it stands. Raises what it fails for."""
+    await _check_start(shop, job)
     folder = shop.folder(job)
     validation = folder.validation if folder.validation.exists() else None
     await asyncio.to_thread(build_from_files, folder.training, validation, folder.dataset)
@@ -102,7 +103,20 @@ async def do_job(shop: Workshop, job: Job) -> None:
             job = await shop.move(job, JobState.RUNNING, "Fine-tuning job started")
         if not (folder.run / DONE).exists():
             await _train(shop, job, folder.run)
+    await _check_start(shop, job)
     await _finish(shop, job, folder)
+
+
+async def _check_start(shop: Workshop, job: Job) -> None:
+    """Raises InvalidInput where what the job goes on from had learnt what was erased since."""
+    for adapter in await shop.store.read(registry.adapters):
+        if adapter.folder == job.order.start and adapter.tainted_at:
+            raise InvalidInput(
+                "goes on from a model of whose lessons some were erased",
+                subject=job.job_id,
+                remedy="Order it anew, from another model.",
+                param="model",
+            )
 
 
 async def _train(shop: Workshop, job: Job, run: Path) -> None:

@@ -15,21 +15,26 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench.common.nightlab import SUPPORT, KnowingEngine, Trainer, fill, server_of
-from collect import erase, events, registry
+from collect import erase, events, jobs, registry
 from collect.backups import Copies
 from collect.conversations import record_turn
 from collect.feedback import Opinion, record_opinion
+from collect.jobs import Hyperparameters, Job, JobOrder, JobOutcome, JobState
 from collect.reviews import record_review
 from collect.store import Store, open_store
 from deploy import erasing
 from deploy import night as night_steps
 from deploy.erasing import Certificate, Eraser
+from deploy.job_work import lineage_of
 from deploy.known import find_changes
 from deploy.rollout import Rollout
 from nightschool.bots import BotShelf
 from nightschool.errors import NotFound
+from nightschool.files import publish
 from nightschool.home import Home
 from nightschool.records import (
+    Adapter,
+    BotName,
     Conversation,
     Event,
     Message,
@@ -216,6 +221,54 @@ async def test_of_other_people_nothing_is_lost(home: Home) -> None:
         other = await chat(store, owner="browser-2")
         assert await store.read(partial(erase.find_doomed, kind="conversation", subject=other))
         assert await store.read(lambda cursor: cursor.execute(indexes).fetchone()) == before
+
+
+async def lay(store: Store, home: Home, bot: str, *, weights: str) -> Adapter:
+    """An adapter of no night, as its bot's next version."""
+    draft = home.temp / "draft"
+    draft.mkdir(parents=True)
+    (draft / "adapter_model.safetensors").write_text(weights)
+    content_hash = publish(draft, kind="adapter").content_hash
+    folder = home.adapter(BotName(bot), content_hash)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft.rename(folder)
+    version = await store.read(partial(registry.next_version, bot=BotName(bot)))
+    adapter = Adapter(
+        BotName(bot), version, content_hash, str(folder.relative_to(home.root)), Stage.CANDIDATE, "", "", utc_now()
+    )  # fmt: skip
+    event = Event(new_id(), utc_now(), adapter.bot, "test", "registered", str(adapter.name), "")
+    await store.write(partial(registry.register_adapter, adapter=adapter, event=event))
+    return adapter
+
+
+async def fine_tune(store: Store, home: Home, name: str, *, start: Adapter | None) -> Adapter:
+    """The model of a caller's job."""
+    order = JobOrder(
+        model="a model", start=start.folder if start else "", training_file="file-1", method="supervised", seed=1,
+        hyperparameters=Hyperparameters(n_epochs=1, batch_size=1, learning_rate_multiplier=1),
+    )  # fmt: skip
+    job = Job(f"ftjob-{name}", "key:a", JobState.VALIDATING, order, JobOutcome(), utc_now())
+    await store.write(partial(jobs.add_job, job=job, max_unfinished=9))
+    return await lay(store, home, lineage_of(job), weights=name)
+
+
+async def test_who_goes_on_from_what_learnt_it_is_tainted_too(home: Home) -> None:
+    async with opened(home) as store:
+        _, rollout = server_of(store, KnowingEngine(), home)
+        await rollout.restore()
+        [live] = await store.read(partial(registry.adapters, bot=SUPPORT))
+        child = await fine_tune(store, home, "child", start=live)
+        grandchild = await fine_tune(store, home, "grandchild", start=child)
+        adopted = await lay(store, home, "reviewer", weights="grandchild")
+        others = [await fine_tune(store, home, "other", start=None), await lay(store, home, "reviewer", weights="own")]
+        asked = await eraser_of(store, rollout, home).erase("user", PERSON, actor="ada", reason="", at_once=True)
+        heirs = (child, grandchild, adopted)
+        assert asked.certificate is not None
+        assert set(asked.certificate.tainted) == {str(one.name) for one in (live, *heirs)}
+        found = {one.name: one for one in await store.read(registry.adapters)}
+        assert {found[one.name].stage for one in heirs} == {Stage.TAINTED}
+        assert not any((home.root / one.folder).exists() for one in heirs)
+        assert all((home.root / one.folder).exists() and not found[one.name].tainted_at for one in others)
 
 
 async def test_what_the_record_does_not_hold_is_told(home: Home) -> None:

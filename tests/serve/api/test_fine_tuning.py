@@ -12,9 +12,11 @@ import openai
 import pytest
 
 from nightschool.fine_tuning_part import FineTuningSettings
-from nightschool.records import BotName
+from nightschool.records import BotName, Stage
 from nightschool.settings import Settings
 from serve.parts import Parts
+
+from ..conftest import Register
 
 ROW = {"messages": [{"role": "user", "content": "Where?"}, {"role": "assistant", "content": "There, on its way."}]}
 PAIR = {
@@ -220,6 +222,23 @@ async def test_a_model_is_gone_on_from_and_deleted(
     loaded = await parts.engine.loaded_adapters()
     assert len(loaded) == 1
     assert (await mine.chat.completions.create(model=next_name, messages=ASKED)).choices
+
+
+async def test_no_job_goes_on_from_what_had_learnt_what_was_erased(
+    mine: openai.AsyncOpenAI, parts: Parts, register: Register, hold: Path
+) -> None:
+    live = await register("support", version=1, stage=Stage.PRODUCTION)
+    (parts.home.root / live.folder / "adapter_config.json").write_text('{"r": 16, "lora_alpha": 32}')
+    file = await send(mine, [ROW] * 20)
+    first = await mine.fine_tuning.jobs.create(model="support", training_file=file)
+    await until_step(parts, first.id, 3)
+    await parts.rollout.taint(live, actor="ada", reason="erased")
+    hold.unlink()
+    second = await mine.fine_tuning.jobs.create(model="support", training_file=file)
+    for job in (first, second):
+        failed = await until(mine, job.id, "failed", "succeeded")
+        assert "some were erased" in failed.error.message
+    assert len([one async for one in mine.models.list() if one.id.startswith("ft:")]) == 0
 
 
 async def test_the_last_passes_are_checkpoints_that_answer(
