@@ -17,6 +17,7 @@ from nightschool.errors import EngineError
 from nightschool.files import verify
 from nightschool.prompt import Template
 from serve.vllm.client import VllmEngine, connect_engine
+from tune.passes import find_kept
 from tune.recipe import Recipe, write_recipe
 from tune.train import train
 
@@ -31,7 +32,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.filterwarnings("default")]
 
 LEARNERS: dict[str, dict[str, Any]] = {
     "qlora": {"adapter": "qlora"},
-    "top": {"layers_share": 0.5},
+    "top": {"layers_share": 0.5, "keeps_passes": 2},
     "full": {"adapter": "full", "learning_rate": 2e-3},
 }
 
@@ -83,6 +84,16 @@ async def test_adapters_of_every_learner_are_served_together_and_proved(
         finally:
             for name in runs:
                 await client.unload_adapter(name)
+
+
+async def test_an_earlier_pass_is_served_and_proved_as_the_last_one_is(
+    room: "RunningEngine", runs: dict[str, Path]
+) -> None:
+    async with connect_engine(socket=room.socket, timeout_s=120, template=Template(MARKERS)) as client:
+        try:
+            assert (await load(client, "early", find_kept(runs["top"])[0].folder)).to_adapter < LIMIT
+        finally:
+            await client.unload_adapter("early")
 
 
 class TestThroughTheApi:
