@@ -20,6 +20,8 @@ from nightschool.files import hash_file
 from nightschool.records import BotName
 
 SCHEMA: Final = "select max(name) from migrations"
+PREFIX: Final = "export-"
+"""Of the files in the temporary folder."""
 
 
 class ExportCard(BaseModel):
@@ -49,6 +51,12 @@ class Asked(NamedTuple):
     bot: BotName
     form: Form | None = None
     wanted: Wanted = Wanted()
+
+
+def clear_exports(temp: Path) -> None:
+    """Drop what a killed server left half written: it holds what people said. Only while nobody exports."""
+    for left in temp.glob(f"{PREFIX}*"):
+        left.unlink()
 
 
 def write_export(cursor: Cursor, *, asked: Asked, target: Path, at: datetime) -> ExportCard:

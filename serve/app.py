@@ -15,6 +15,7 @@ from typing import NamedTuple
 from fastapi import FastAPI
 
 from collect import keys
+from collect.exports import clear_exports
 from collect.knowledge.shelf import KnowledgeShelf
 from collect.signals.found import listen
 from collect.store import Store, open_store
@@ -172,6 +173,7 @@ async def _open_record(settings: Settings, shelf: BotShelf, stack: AsyncExitStac
     home, wanted = settings.paths, settings.store
     opening = partial(open_store, home.store, temp=home.temp, backups=backups_folder(home, settings.backup))
     store = await stack.enter_async_context(opening(memory_gib=wanted.memory_gib, threads=wanted.threads))
+    clear_exports(home.temp)
     # A record that was closed by a failure ends the server, so that whoever supervises it starts it again.
     await stack.enter_async_context(_owned_task(store.until_failure()))
     await _write_operator_key(store, home)

@@ -17,7 +17,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from collect.exports import Asked, write_export
+from collect.exports import PREFIX, Asked, write_export
 from collect.formats.answer_rows import Form, Wanted
 from collect.formats.read import BadLine
 from collect.formats.table import Parsed, read_file
@@ -153,7 +153,7 @@ def add_transfer(router: APIRouter, parts: Parts, operator: Authority) -> None:
 async def _hand_out(parts: Parts, asked: Asked, caller: Caller) -> StreamingResponse:
     """The file, and in a header its card: whoever reads slowly holds a file open, and not the record."""
     at = utc_now()
-    target = parts.home.temp / f"export-{new_id()}"
+    target = parts.home.temp / f"{PREFIX}{new_id()}"
     # An export says again what the record holds.
     size, spare = parts.home.store.stat().st_size, parts.settings.night.min_free_bytes
     check_room(parts.home.temp, wanted_bytes=size, spare_bytes=spare, subject="export")

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from collect.chat_settings import ChatSettings, keep_chat_settings
-from collect.exports import Asked, ExportCard, write_export
+from collect.exports import Asked, ExportCard, clear_exports, write_export
 from collect.formats.answer_rows import Wanted
 from collect.formats.talks import slice_talks
 from collect.formats.write import export_conversations
@@ -85,3 +85,10 @@ def test_a_disk_that_takes_no_export_is_told_by_name(record: Cursor, tmp_path: P
     with pytest.raises(Unavailable, match="no-folder"):
         export(record, tmp_path / "no-folder" / "out", Asked(BOT))
     assert export(record, tmp_path / "out", Asked(BOT)).rows == 5  # the record is not left in a transaction
+
+
+def test_what_a_killed_server_left_half_written_goes_at_the_next_start(tmp_path: Path) -> None:
+    for name in ("export-1", "export-1.part", "plan-1"):
+        (tmp_path / name).touch()
+    clear_exports(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["plan-1"]

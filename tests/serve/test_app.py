@@ -44,6 +44,15 @@ async def test_answers_votes_and_nights_are_dated_by_the_clock_that_is_given(
     assert (vote.voted_at, night.started_at, row.started_at) == (NEXT_YEAR,) * 3
 
 
+async def test_nothing_of_an_export_stays_that_a_killed_server_was_writing(
+    settings: Settings, secrets: OpenedSecrets
+) -> None:
+    settings.paths.create()
+    (left := settings.paths.temp / "export-left").write_text("What people said.")
+    async with open_parts(settings, base_model="echo", template=Template(), secrets=secrets.secrets):
+        assert not left.exists()
+
+
 async def test_a_record_that_was_closed_by_a_failure_ends_the_server(
     settings: Settings, secrets: OpenedSecrets
 ) -> None:
