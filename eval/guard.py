@@ -9,6 +9,7 @@ models often do, gets it quoted below. Calls of tools are a program's to read: t
 words, and not at all where words were held back. Does not know engines nor who reads.
 """
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -16,9 +17,11 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from eval.facts import Fact, find_facts, unsupported
+from eval.quoting import quote
 from eval.sentences import end_of_sentence
 from nightschool.engine import Delta
 from nightschool.knowledge import Passage
+from nightschool.language import load_identifier
 from nightschool.records import Finish
 from nightschool.text import UNSPACED
 from nightschool.tools import CallPiece
@@ -116,7 +119,7 @@ class Guard:
                     waiting, is_begun = waiting[whole:], True
             if is_last:
                 if delta.finish is Finish.STOP and self._leaves_out(said):
-                    yield Delta(f"\n\n{_quote(self.passages[0])}")
+                    yield Delta(f"\n\n{await self._quote(self.passages[0])}")
                 yield Delta("", delta.finish, delta.prompt_tokens, delta.completion_tokens, calls=tuple(calls))
 
     async def _watch_form(self, deltas: AsyncGenerator[Delta, None]) -> AsyncGenerator[Delta, None]:
@@ -169,9 +172,13 @@ class Guard:
             best = self.passages[0]
             then, second = "second try", await self.retry(best)
             if not second.text.strip() or self._strange(second.text):
-                then, second = "passage", second._replace(text=_quote(best))
+                then, second = "passage", second._replace(text=await self._quote(best))
         self.held.append(Held(sentence.strip(), _names(strange), then))
         return second
+
+    async def _quote(self, passage: Passage) -> str:
+        # Beside the loop: what tells languages apart is read by the first one.
+        return await asyncio.to_thread(lambda: quote(passage, beside=self.hand_over, identify=load_identifier()))
 
 
 def values_in(text: str) -> str:
@@ -194,10 +201,6 @@ def values_in(text: str) -> str:
             case int() | float() if not isinstance(value, bool):
                 lines.append(f"{value} {name.split('_')[-1]}")
     return "\n".join(lines)
-
-
-def _quote(passage: Passage) -> str:
-    return f"From our page on {passage.document}: {' '.join(passage.text.split())}"
 
 
 def _names(facts: Sequence[Fact]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Is an answer, or a part of it, in another language than the conversation?
+"""Which language is a text in, and is an answer, or a part of it, in another than the conversation?
 
 Short texts decide nothing: where the library is not sure, the answer is taken to be in the right one. Scripts are
 compared besides, since one word in another alphabet can be told at once. Of languages that resemble each other as
@@ -71,12 +71,12 @@ def is_foreign(
         and said["LATIN"] > 0.8 * said.total()
     ):
         return True
-    allowed = {language for text in (reference, question, before) if (language := _sure(text, identify))}
+    allowed = {language for text in (reference, question, before) if (language := language_of(text, identify))}
     if not allowed:
         return False
     parts = (answer, *(part for part in _parts(answer) if _letters(part) >= PART_LETTERS))
-    spoken = {language for part in parts if (language := _sure(part, identify))}
-    return any(not any(_are_kin(language, other) for other in allowed) for language in spoken)
+    spoken = {language for part in parts if (language := language_of(part, identify))}
+    return any(not any(are_kin(language, other) for other in allowed) for language in spoken)
 
 
 def _parts(answer: str) -> list[str]:
@@ -90,7 +90,8 @@ def _parts(answer: str) -> list[str]:
     return parts
 
 
-def _sure(text: str, identify: Identify) -> str | None:
+def language_of(text: str, identify: Identify) -> str | None:
+    """Where the text tells it for sure. A language and those that resemble it count as one (`are_kin`)."""
     if _letters(text) < WHOLE_LETTERS and not _letters(text, wide=True) >= WHOLE_LETTERS // 3:
         return None
     # Digits, links and names of menus belong to no language.
@@ -98,10 +99,10 @@ def _sure(text: str, identify: Identify) -> str | None:
     # The library also knows the dialects of a language, and divides its certainty among them.
     ranked = identify(bare)[:LIKELIEST]
     language = ranked[0][0]
-    return language if math.fsum(share for other, share in ranked if _are_kin(language, other)) >= SURE else None
+    return language if math.fsum(share for other, share in ranked if are_kin(language, other)) >= SURE else None
 
 
-def _are_kin(one: str, other: str) -> bool:
+def are_kin(one: str, other: str) -> bool:
     return one == other or any({one, other} <= kin for kin in _KIN)
 
 
