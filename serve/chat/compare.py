@@ -121,7 +121,7 @@ class CompareWires:
             place, words = place_of(request, bot, conversation_id, shown), words_of(request)
             with told(words):
                 await self._comparing.choose(place, await self._look(place), before, choice)
-            gr.Info(words.compare.thanks, title=words.compare.saved, duration=4)
+            gr.Info(words.compare.thanks, duration=4)
             return {at.card: gr.update(visible=False), at.before: ""}
 
         return choose

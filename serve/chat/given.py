@@ -53,4 +53,4 @@ def told(words: Words) -> Iterator[None]:
     try:
         yield
     except NightschoolError as error:
-        raise gr.Error(plain(error, words), duration=8, title=words.trouble.title, print_exception=False) from error
+        raise gr.Error(plain(error, words), duration=8, print_exception=False) from error

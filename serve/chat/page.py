@@ -259,7 +259,7 @@ class _ChatWires:
                 comment=given[card.comment],
                 ideal_answer=given[card.ideal_answer],
             )
-        gr.Info(words.reason.thanks, title=words.reason.saved, duration=4)
+        gr.Info(words.reason.thanks, duration=4)
         return self._close_card()
 
     def _close_card(self) -> Updates:

@@ -126,6 +126,17 @@ LISTEN: Final = """() => {
   };
   new MutationObserver(relabel).observe(chat, {subtree: true, childList: true, attributeFilter: ['aria-label']});
   relabel();
+  // Its small windows speak English, and what is chosen from a list bears the value that we keep as a second name.
+  const retell = () => {
+    document.querySelectorAll('[data-testid=toast-body] *').forEach((element) => element.childNodes.forEach((node) => {
+      const ours = node.nodeType === Node.TEXT_NODE && words.toasts[node.data.trim()];
+      if (ours) node.data = `${ours} `;
+    }));
+    document.querySelectorAll('[data-testid=toast-close]')
+      .forEach((button) => button.setAttribute('aria-label', words.close));
+    app.querySelectorAll('label > input[title]').forEach((input) => input.removeAttribute('title'));
+  };
+  new MutationObserver(retell).observe(document.body, {subtree: true, childList: true});
   const handed = document.querySelector('#ns-human-state');
   const language = navigator.languages.find((one) => one.split('-')[0] === words.code) ?? words.code;
   const onOwnClock = () => handed.querySelectorAll('time:not([data-own])').forEach((told) => {
@@ -197,6 +208,14 @@ def listen(words: Words) -> str:
             "chatbot conversation": words.page.talk,
             "Loading response": words.page.loading,
         },
+        "toasts": {
+            "Error": words.trouble.error,
+            "Info": words.trouble.info,
+            "Connection errored out.": words.trouble.offline,
+            "Connection to the server was lost. Attempting reconnection...": words.trouble.offline,
+            "This application is currently busy. Please try again.": words.trouble.unknown,
+        },
+        "close": words.trouble.close,
     }
     return LISTEN.replace("WORDS", json.dumps(spoken)).replace("QUIET_MS", str(QUIET_MS))
 

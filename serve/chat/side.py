@@ -172,7 +172,7 @@ class SideWires:
         with told(words):
             self._check_at_rest(place)
             await self._forgetting.forget(place)
-        gr.Info(words.side.chat_is_gone, title=words.side.chat_deleted, duration=4)
+        gr.Info(words.side.chat_is_gone, duration=4)
         return "", ""
 
     async def _forget_all(self, bot: str, conversation_id: str, shown: str, request: gr.Request) -> tuple[str, str]:
@@ -180,5 +180,5 @@ class SideWires:
         with told(words):
             self._check_at_rest(place)
             await self._forgetting.forget_all(place)
-        gr.Info(words.side.all_are_gone, title=words.side.all_deleted, duration=4)
+        gr.Info(words.side.all_are_gone, duration=4)
         return "", ""

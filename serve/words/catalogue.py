@@ -56,7 +56,6 @@ class SideWords:
     delete_chat_told: str
     delete: str
     keep: str
-    chat_deleted: str
     chat_is_gone: str
     your_data: str
     what_is_kept: str
@@ -65,7 +64,6 @@ class SideWords:
     delete_all: str
     delete_all_told: str
     delete_everything: str
-    all_deleted: str
     all_are_gone: str
 
 
@@ -116,7 +114,6 @@ class ReasonWords:
     ideal_answer: str
     not_now: str
     save: str
-    saved: str
     thanks: str
 
 
@@ -130,7 +127,6 @@ class CompareWords:
     same: str
     both_bad: str
     not_now: str
-    saved: str
     thanks: str
 
 
@@ -171,7 +167,6 @@ class SolvedWords:
 class TroubleWords:
     """What did not work, and what to do."""
 
-    title: str
     unknown: str
     too_many: str
     """With `{seconds}`."""
@@ -187,6 +182,11 @@ class TroubleWords:
     """Of a page whose server knows it no more."""
     own_address: str
     """Of one that is asked for by another name, or from another site."""
+    offline: str
+    error: str
+    info: str
+    close: str
+    """The last three are of the small windows in which the page tells something, and all three are heard."""
 
 
 @dataclass(frozen=True, slots=True)

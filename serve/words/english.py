@@ -55,8 +55,7 @@ ENGLISH: Final = Words(
         delete_chat_told="It is deleted for good, and nothing is learnt from it.",
         delete="Delete",
         keep="Keep",
-        chat_deleted="Chat deleted",
-        chat_is_gone="It is gone from the record.",
+        chat_is_gone="The chat is deleted and gone from the record.",
         your_data="Your data",
         what_is_kept=(
             "You talk to an AI. Chats and votes are kept for this browser, and teach the assistant at night unless you "
@@ -67,8 +66,7 @@ ENGLISH: Final = Words(
         delete_all="Delete all my chats",
         delete_all_told="All chats of this browser, with every assistant, are deleted for good.",
         delete_everything="Delete all",
-        all_deleted="All chats deleted",
-        all_are_gone="They are gone from the record.",
+        all_are_gone="All your chats are deleted and gone from the record.",
     ),
     line=LineWords(
         you="You:",
@@ -103,7 +101,6 @@ ENGLISH: Final = Words(
         ideal_answer="What would have been the ideal answer?",
         not_now="Not now",
         save="Send feedback",
-        saved="Feedback saved",
         thanks="Thank you. This is what the assistant learns from.",
     ),
     compare=CompareWords(
@@ -113,7 +110,6 @@ ENGLISH: Final = Words(
         same="About the same",
         both_bad="Both are bad",
         not_now="Not now",
-        saved="Comparison saved",
         thanks="Thank you. It is kept beside both answers.",
     ),
     human=HumanWords(
@@ -138,7 +134,6 @@ ENGLISH: Final = Words(
         no="Not resolved",
     ),
     trouble=TroubleWords(
-        title="That did not work",
         unknown="That did not work. Try again in a moment.",
         too_many="That is a lot at once. Try again in {seconds} s.",
         busy="The last answer is still being written. Wait for it or stop it.",
@@ -151,6 +146,10 @@ ENGLISH: Final = Words(
         away="The assistant is away for a moment. Try again soon.",
         reload="Reload the page.",
         own_address="Open this page by its own address.",
+        offline="The connection is lost. This page tries to get it back.",
+        error="Problem",
+        info="Note",
+        close="Close this message",
     ),
     widget=WidgetWords(label="Chat with us", close="Close the chat"),
 )

@@ -55,8 +55,7 @@ GERMAN: Final = Words(
         delete_chat_told="Er wird endgültig gelöscht, und nichts wird daraus gelernt.",
         delete="Löschen",
         keep="Behalten",
-        chat_deleted="Chat gelöscht",
-        chat_is_gone="Er steht nicht mehr in den Aufzeichnungen.",
+        chat_is_gone="Der Chat ist gelöscht und steht nicht mehr in den Aufzeichnungen.",
         your_data="Ihre Daten",
         what_is_kept=(
             "Sie sprechen mit einer KI. Chats und Bewertungen werden für diesen Browser aufbewahrt, und der Assistent "
@@ -68,8 +67,7 @@ GERMAN: Final = Words(
         delete_all="Alle meine Chats löschen",
         delete_all_told="Alle Chats dieses Browsers, mit allen Assistenten, werden endgültig gelöscht.",
         delete_everything="Alle löschen",
-        all_deleted="Alle Chats gelöscht",
-        all_are_gone="Sie stehen nicht mehr in den Aufzeichnungen.",
+        all_are_gone="Alle Ihre Chats sind gelöscht und stehen nicht mehr in den Aufzeichnungen.",
     ),
     line=LineWords(
         you="Sie:",
@@ -104,7 +102,6 @@ GERMAN: Final = Words(
         ideal_answer="Wie hätte die ideale Antwort gelautet?",
         not_now="Nicht jetzt",
         save="Rückmeldung senden",
-        saved="Rückmeldung gespeichert",
         thanks="Danke. Daraus lernt der Assistent.",
     ),
     compare=CompareWords(
@@ -114,7 +111,6 @@ GERMAN: Final = Words(
         same="Etwa gleich",
         both_bad="Beide sind schlecht",
         not_now="Nicht jetzt",
-        saved="Vergleich gespeichert",
         thanks="Danke. Er wird bei beiden Antworten vermerkt.",
     ),
     human=HumanWords(
@@ -142,7 +138,6 @@ GERMAN: Final = Words(
         no="Nicht gelöst",
     ),
     trouble=TroubleWords(
-        title="Das hat nicht geklappt",
         unknown="Das hat nicht geklappt. Versuchen Sie es gleich noch einmal.",
         too_many="Das ist viel auf einmal. Versuchen Sie es in {seconds} s wieder.",
         busy="Die letzte Antwort wird noch geschrieben. Warten Sie darauf, oder halten Sie sie an.",
@@ -155,6 +150,10 @@ GERMAN: Final = Words(
         away="Der Assistent ist kurz nicht da. Versuchen Sie es gleich wieder.",
         reload="Laden Sie die Seite neu.",
         own_address="Öffnen Sie diese Seite unter ihrer eigenen Adresse.",
+        offline="Die Verbindung ist unterbrochen. Diese Seite versucht, sie wiederherzustellen.",
+        error="Fehler",
+        info="Hinweis",
+        close="Diese Meldung schließen",
     ),
     widget=WidgetWords(label="Schreiben Sie uns", close="Chat schließen"),
 )

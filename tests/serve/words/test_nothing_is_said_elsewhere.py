@@ -17,6 +17,9 @@ OF_MACHINES = {"elem_id", "elem_classes", "css_class", "reason"}
 """What nobody reads on the page, by the name of the argument."""
 NO_WORDS_OF_OURS = {
     "Nightschool", "☾ Nightschool", "Like", "Dislike", "Liked", "Disliked", "chatbot conversation", "Loading response",
+    "Error", "Info", "Connection errored out.",
+    "Connection to the server was lost. Attempting reconnection...",
+    "This application is currently busy. Please try again.",
     "whose it was", "too long",
 }  # fmt: skip
 """A name, Gradio's own labels, whom the audit names, and a reason as the record keeps it."""
