@@ -48,7 +48,7 @@ def test_a_conversation_is_handed_over_once_by_keys_alone(
     assert found is not None
     assert (found.wish.message_id, found.wish.contact) == (answer.message_id, "ada@example.org")
     assert found.sent_at is not None
-    [file] = outbox.iterdir()
+    [file] = outbox.glob(f"*{found.wish.escalation_id}*")
     assert "Where is my parcel?" in file.read_text()
     page.reload()
     expect(state).to_contain_text("Handed over to our team at ")
