@@ -207,6 +207,7 @@ def listen(words: Words) -> str:
             "Disliked": words.line.disliked,
             "chatbot conversation": words.page.talk,
             "Loading response": words.page.loading,
+            "Scroll down": words.page.scroll_down,
         },
         "toasts": {
             "Error": words.trouble.error,

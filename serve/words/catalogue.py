@@ -25,6 +25,7 @@ class PageWords:
     is_here: str
     """With `{title}`, the bot's."""
     loading: str
+    scroll_down: str
     message: str
     write: str
     send: str

@@ -28,6 +28,7 @@ ENGLISH: Final = Words(
         greeting="What can I do for you?",
         is_here="{title} is here to help.",
         loading="The answer is being written",
+        scroll_down="To the newest message",
         message="Your message",
         write="Write a message …",
         send="Send",

@@ -28,6 +28,7 @@ GERMAN: Final = Words(
         greeting="Was kann ich für Sie tun?",
         is_here="{title} hilft Ihnen gern.",
         loading="Die Antwort wird geschrieben",
+        scroll_down="Zur neuesten Nachricht",
         message="Ihre Nachricht",
         write="Nachricht schreiben …",
         send="Senden",

@@ -17,7 +17,7 @@ OF_MACHINES = {"elem_id", "elem_classes", "css_class", "reason"}
 """What nobody reads on the page, by the name of the argument."""
 NO_WORDS_OF_OURS = {
     "Nightschool", "☾ Nightschool", "Like", "Dislike", "Liked", "Disliked", "chatbot conversation", "Loading response",
-    "Error", "Info", "Connection errored out.",
+    "Error", "Info", "Connection errored out.", "Scroll down",
     "Connection to the server was lost. Attempting reconnection...",
     "This application is currently busy. Please try again.",
     "whose it was", "too long",
