@@ -29,6 +29,7 @@ from nightschool.evals_part import EvalsSettings
 from nightschool.faults import describe_faults, dotted_keys
 from nightschool.fine_tuning_part import FineTuningSettings
 from nightschool.home import Home
+from nightschool.root_path import RootPath
 from nightschool.section import Folder, Section, read_toml
 
 PREFIX: Final = "NIGHTSCHOOL_"
@@ -103,6 +104,8 @@ class ServerSettings(Section):
     """Names by which the pages may be asked for, for example `chat.shop.example`; empty takes any."""
     trusted_proxies: Annotated[str, AfterValidator(_addresses)] = "127.0.0.1,::1"
     """Addresses whose word on a visitor's own address and on TLS is taken: your proxy's. Empty trusts nobody."""
+    root_path: RootPath = ""
+    """Path of a site below which a proxy shows the server, such as `/support`; empty: a whole host (docs/proxy.md)."""
     widget_origins: Annotated[str, AfterValidator(_origins)] = ""
     """Sites that may show the chat in a bubble, such as `https://www.shop.example`; empty: none (docs/widget.md)."""
     lenient: bool = False

@@ -69,6 +69,7 @@ from serve.pace import Pace
 from serve.pages import mount_pages
 from serve.parts import Parts
 from serve.secrets import Secrets
+from serve.sub_path import SubPath
 from serve.tuned import TunedModels
 from serve.turns import Turns
 from serve.votes import Votes
@@ -276,7 +277,10 @@ def build_app(parts: Parts) -> FastAPI:
     ):
         app.include_router(router(parts))
     app.include_router(fallback_router())
-    return mount_pages(app, parts)
+    mount_pages(app, parts)
+    if root_path := parts.settings.server.root_path:
+        app.add_middleware(SubPath, root_path=root_path)
+    return app
 
 
 @asynccontextmanager

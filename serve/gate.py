@@ -7,7 +7,6 @@ session hash. Does not know what a page shows, nor whose conversation is whose: 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from typing import Final, Protocol
 from urllib.parse import parse_qs
 
@@ -24,6 +23,7 @@ from nightschool.records import new_id
 from serve.crowd import Crowd, Guest
 from serve.origin import check_host, check_origin
 from serve.page_queue import VISITOR, guest_of
+from serve.sub_path import UNBUFFERED
 
 API: Final = "/gradio_api/"
 API_ROUTES: Final = frozenset(
@@ -68,19 +68,15 @@ class SignedCookie:
     """Kept in a frame on another site too, apart for each such site; by TLS alone, or on the browser's own machine."""
 
     def read(self, scope: Scope) -> str | None:
-        """The value, or None where it is absent, forged or too old."""
-        jar = SimpleCookie()
-        try:
-            jar.load(Headers(scope=scope).get("cookie", ""))
-        except CookieError:
-            return None
-        if self.name not in jar:
-            return None
-        try:
-            value = self._serializer().loads(jar[self.name].value, max_age=self.max_age_s)
-        except BadSignature:
-            return None
-        return value if isinstance(value, str) else None
+        """The value, or None where it is absent, forged or too old.
+
+        A browser sends along what others of the same host gave it, also under our name, and words that are no cookie.
+        """
+        for cookie in Headers(scope=scope).get("cookie", "").split(";"):
+            name, _, signed = cookie.strip().partition("=")
+            if name == self.name and (value := self._open(signed)) is not None:
+                return value
+        return None
 
     def header(self, value: str, *, is_secure: bool) -> str:
         """The Set-Cookie header that hands the value out."""
@@ -94,6 +90,13 @@ class SignedCookie:
         if self.is_framed:
             flags = "SameSite=None; Secure; Partitioned"
         return f"{self.name}={value}; Path={self.path}; Max-Age={max_age_s}; HttpOnly; {flags}"
+
+    def _open(self, signed: str) -> str | None:
+        try:
+            value = self._serializer().loads(signed, max_age=self.max_age_s)
+        except BadSignature:
+            return None
+        return value if isinstance(value, str) else None
 
     def _serializer(self) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(self.key(), salt=self.name)
@@ -215,7 +218,7 @@ class IdentityGate:
             await Response(UNKNOWN_SESSION, media_type="text/event-stream")(scope, receive, send)
         elif route.removeprefix(API).startswith(STREAMS):
             with self._crowd.stream(guest):
-                await self._app(scope, receive, send)
+                await self._app(scope, receive, _with_headers(send, UNBUFFERED))
         else:
             await self._app(scope, receive, send)
 

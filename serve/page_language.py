@@ -1,8 +1,9 @@
 """Have Gradio's page say which language it is in, and Gradio speak it too.
 
 By itself the page says English until its script runs, and then whatever the browser likes best, in which Gradio names
-its own buttons: a French browser was told that our German, or English, is French. Replaces how Gradio 6.31 loads its
-template. Does not know who chooses the language: a scope that says none is an English page's, as the console's.
+its own buttons: a French browser was told that our German, or English, is French. Below a path of a shared host (`serve.sub_path`) the page's
+manifest is beside it, as all else that it names, and not at the root. Replaces how Gradio 6.31 loads its template. Does
+not know who chooses the language: a scope that says none is an English page's, as the console's.
 """
 
 from typing import Final
@@ -15,6 +16,8 @@ LANGUAGE: Final = "nightschool.language"
 """Where in a request's scope the code of the page's language stands."""
 SAYS_ENGLISH: Final = 'lang="en"'
 SAYS_ITS_OWN: Final = f'lang="{{{{ request.scope.get("{LANGUAGE}", "en") }}}}"'
+AT_THE_ROOT: Final = 'href="/manifest.json"'
+BESIDE: Final = 'href="./manifest.json"'
 BEGINS: Final = "<script>window.gradio_config"
 LISTENS_TO_THE_PAGE: Final = (
     "<script>Object.defineProperty(navigator, 'language', {value: document.documentElement.lang})</script>"
@@ -29,7 +32,7 @@ def speak_the_pages_language() -> None:
 
     def load(name: str) -> str:
         page, _, _ = theirs.get_source(environment, name)
-        page = page.replace(SAYS_ENGLISH, SAYS_ITS_OWN, 1)
+        page = page.replace(SAYS_ENGLISH, SAYS_ITS_OWN, 1).replace(AT_THE_ROOT, BESIDE, 1)
         return page.replace(BEGINS, LISTENS_TO_THE_PAGE + BEGINS, 1)
 
     environment.loader = FunctionLoader(load)

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from collect.store import LOOK_S, Cursor, Store
+from serve.sub_path import UNBUFFERED
 
 T = TypeVar("T")
 
@@ -45,9 +46,7 @@ class EventStream(StreamingResponse):
     """Server-sent events from a generator, which is closed however the sending ends."""
 
     def __init__(self, events: AsyncGenerator[bytes, None], *, headers: Mapping[str, str]) -> None:
-        # A proxy that buffers would hold the words back.
-        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no", **headers}
-        super().__init__(events, headers=headers, media_type="text/event-stream")
+        super().__init__(events, headers={**UNBUFFERED, **headers}, media_type="text/event-stream")
         self._events = events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -171,7 +171,8 @@ async def _greet(parts: Parts, *, say: _Talk) -> None:
         if status.state is EngineState.DOWN and status.detail:
             say(f"engine: {status.detail}")
         await asyncio.sleep(1)
-    address = own_url(parts.settings.server.host, parts.settings.server.port)
+    server = parts.settings.server
+    address = own_url(server.host, server.port) + server.root_path
     lines = ["ready: an answer came back", "", f"  chat      {address}/", f"  console   {address}/console/"]
     # A key that nobody sees would be lost: the first start that is watched makes it.
     if not say.is_quiet and (key := await _first_key(parts)):

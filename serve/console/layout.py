@@ -31,8 +31,8 @@ CHOOSE: Final = '<p class="ns-empty">Choose a line to read the whole of it.</p>'
 HEAD: Final = """
 <div class="ns-console-head">
   <h1><span aria-hidden="true">☾</span> Nightschool console</h1>
-  <nav><a href="/">Chat</a>
-  <form method="post" action="/console/logout"><button type="submit">Sign out</button></form></nav>
+  <nav><a href="../">Chat</a>
+  <form method="post" action="logout"><button type="submit">Sign out</button></form></nav>
 </div>"""
 
 

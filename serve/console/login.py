@@ -70,7 +70,7 @@ input:focus-visible, button:focus-visible {{ outline:3px solid #579f7d; outline-
 <body><main>
 <h1>Nightschool console</h1>
 <p>For the operators of this installation.</p>
-<form method="post" action="{action}">
+<form method="post" action="login">
 <label for="name">Name</label>
 <input id="name" name="name" autocomplete="username" value="{name}" maxlength="60" required>
 <label for="password">Operator password</label>
@@ -177,6 +177,4 @@ def _form(error: str = "", *, name: str = OPERATOR, status_code: int = 200, wait
     headers = {**SECURITY_HEADERS, "cache-control": "no-store"}
     if wait_s:
         headers["retry-after"] = str(wait_s)
-    return HTMLResponse(
-        FORM.format(action=LOGIN, error=shown, name=html.escape(name)), status_code=status_code, headers=headers
-    )
+    return HTMLResponse(FORM.format(error=shown, name=html.escape(name)), status_code=status_code, headers=headers)

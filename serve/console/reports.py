@@ -18,12 +18,13 @@ from eval.page import HTML, POLICY
 from nightschool.errors import NotFound
 from nightschool.home import Home
 from nightschool.records import BotName
-from serve.console.login import LOGIN
+from serve.console.login import HOME, LOGIN
 from serve.console.session import SessionCookie
 from serve.gate import SECURITY_HEADERS
 from serve.secrets import Secrets
 
-PAGES: Final = "/console/report/"
+PAGES: Final = "report/"
+"""Below the console's own address."""
 HEADERS: Final = {
     **SECURITY_HEADERS,
     "content-security-policy": f"{POLICY}; frame-ancestors 'none'",
@@ -32,7 +33,7 @@ HEADERS: Final = {
 
 
 def find_page(home: Home, bot: BotName, cycle_id: str) -> str:
-    """Its address; empty where the night left none."""
+    """Its address from the console; empty where the night left none."""
     return PAGES + cycle_id if _file(home, bot, cycle_id).exists() else ""
 
 
@@ -40,7 +41,7 @@ def reports_router(secrets: Secrets, *, store: Store, home: Home) -> APIRouter:
     router = APIRouter(include_in_schema=False)
     cookie = SessionCookie(secrets)
 
-    @router.get(PAGES + "{cycle_id}")
+    @router.get(HOME + PAGES + "{cycle_id}")
     async def show(cycle_id: str, request: Request) -> Response:
         if not cookie.read(request.scope):
             return RedirectResponse(LOGIN, status_code=303)

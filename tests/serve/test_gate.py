@@ -99,6 +99,18 @@ async def test_a_forged_identity_is_none(client: httpx.AsyncClient, forged: str)
     assert (await client.get("/gradio_api/queue/data")).status_code == 401
 
 
+@pytest.mark.parametrize("before", ["ns_id=of.another.server", 'a={"b": [1, 2]}', "a b=c", "=", "ns_id", "x=\xe4"])
+async def test_cookies_of_the_hosts_other_sites_hide_nobody(client: httpx.AsyncClient, before: str) -> None:
+    mine = (await client.get("/")).json()["visitor"]
+    own = f"ns_id={client.cookies['ns_id']}"
+    client.cookies.clear()
+    for cookies in (f"{before}; {own}", f"{own}; {before}"):
+        known = await client.get(
+            "/gradio_api/queue/data?session_hash=known", headers={"cookie": cookies.encode("latin-1")}
+        )
+        assert known.json()["visitor"] == mine
+
+
 async def test_an_identity_signed_for_another_cookie_is_none(client: httpx.AsyncClient) -> None:
     other = SignedCookie("ns_console", COOKIE.key, "/", 3600).header("operator", is_secure=False)
     client.cookies.set("ns_id", other.partition("=")[2].partition(";")[0])
@@ -244,6 +256,13 @@ async def test_a_session_of_an_earlier_server_is_told_to_load_anew(client: httpx
     await client.get("/")
     assert '"session_not_found": true' in (await client.get("/gradio_api/queue/data?session_hash=old")).text
     assert (await client.get("/gradio_api/queue/data?session_hash=known")).json()["visitor"]
+
+
+async def test_no_proxy_is_to_hold_a_stream_back(client: httpx.AsyncClient) -> None:
+    await client.get("/")
+    for route in ("queue/data?session_hash=known", "heartbeat/mine"):
+        headers = (await client.get(f"/gradio_api/{route}")).headers
+        assert (headers["x-accel-buffering"], headers["cache-control"]) == ("no", "no-cache")
 
 
 @pytest.mark.parametrize("path", ["/", "/gradio_api/queue/data", "/v1", "/x"])

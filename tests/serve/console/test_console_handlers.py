@@ -347,7 +347,7 @@ async def test_adapter_and_night_lead_to_the_page_of_the_exam_for_who_is_signed_
     file = parts.home.cycle(SUPPORT, adapter.cycle_id) / "report.html"
     file.parent.mkdir(parents=True)
     file.write_text("<!doctype html><p>42")
-    link = f'<a href="/console/report/{adapter.cycle_id}" target="_blank" rel="noopener">'
+    link = f'<a href="report/{adapter.cycle_id}" target="_blank" rel="noopener">'
     assert link in draw_adapters(await handlers.adapters())
     assert link in draw_night(await handlers.night(adapter.cycle_id))
     app = FastAPI()
