@@ -1,10 +1,10 @@
 """Questions that the bot answers badly and that nothing in the record answers: what somebody should write down.
 
-A gap is a question whose answers got thumbs down, or that people came back to (`collect.signals`), and that no imported
-conversation and no answer that an operator let in asks alike: what they have in common is weighed by how rare each word
-is in the bot's record, so that "the" and "order" cover nothing. Questions asked alike are one gap. Words are compared,
-not meanings: the same question in quite other words counts as not covered, which somebody who reads the list sees.
-Nothing here is learnt.
+A gap is a question whose answers got thumbs down, or that people came back to in words (`collect.signals`), and that no
+imported conversation and no answer that an operator let in asks alike: what they have in common is weighed by how rare
+each word is in the bot's record, so that "the" and "order" cover nothing. Questions asked alike are one gap. Words are
+compared, not meanings: the same question in quite other words counts as not covered, which somebody who reads the list
+sees. Nothing here is learnt.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
+from collect.signals.detect import DEEDS
 from collect.signals.words import hear, overlap, trigrams
 from collect.store import Cursor
 from nightschool.records import BotName
@@ -41,7 +42,7 @@ with rated as (
 ),
 gave_away as (
     select message_id, max(said_at) as last_at from signals
-    where strength > 0 and ($bot is null or bot = $bot) group by message_id
+    where strength > 0 and not list_contains($deeds, kind) and ($bot is null or bot = $bot) group by message_id
 ),
 unhappy as (
     select message_id, max(last_at) as last_at
@@ -151,7 +152,8 @@ class _Group:
 
 def list_gaps(cursor: Cursor, *, bot: BotName | None = None, limit: int = 100) -> list[Gap]:
     """What was asked most first, then the newest."""
-    rows = [_Unhappy(*row) for row in cursor.execute(UNHAPPY, {"bot": bot, "limit": NEWEST_FIRST}).fetchall()]
+    asked = {"bot": bot, "limit": NEWEST_FIRST, "deeds": list(DEEDS)}
+    rows = [_Unhappy(*row) for row in cursor.execute(UNHAPPY, asked).fetchall()]
     groups = sorted(_grouped(rows), key=lambda group: -len(group.rows))[:MOST]
     coverage = _coverage(cursor, [group.rows[0] for group in groups])
     gaps = [_gap(group.rows, coverage.get(place, 0.0)) for place, group in enumerate(groups)]

@@ -1,5 +1,5 @@
 """All that the record holds of one person's chats, for them to take along: what was said, by whom, their votes,
-whether it solved what they came for, and what they handed over to the team.
+whether it solved what they came for, what they handed over to the team, and which signs it holds of what they thought.
 
 Does not know who asks for it, nor what of it was learnt.
 """
@@ -33,6 +33,11 @@ PREFERENCES: Final = """
 select conversation_id, older_id, newer_id, is_older_left, choice, chosen_at
 from preferences where voter = $owner order by chosen_at
 """
+SIGNALS: Final = """
+select s.message_id, s.kind, s.said_at as at from signals as s join messages as m using (message_id)
+where m.conversation_id in (select conversation_id from conversations where owner = $owner)
+order by s.said_at, s.message_id, s.kind
+"""
 ESCALATIONS: Final = """
 select e.conversation_id, e.contact, e.asked_at, e.sent_at, e.done_at
 from escalations as e join conversations as c using (conversation_id)
@@ -46,7 +51,13 @@ def own_data(cursor: Cursor, *, owner: str) -> dict[str, Any]:
     for row in _rows(cursor, SAID, owner):
         said[row.pop("conversation_id")].append(row)
     chats = [{**row, "messages": said[row["conversation_id"]]} for row in _rows(cursor, CHATS, owner)]
-    beside = {"votes": VOTES, "outcomes": OUTCOMES, "comparisons": PREFERENCES, "escalations": ESCALATIONS}
+    beside = {
+        "votes": VOTES,
+        "outcomes": OUTCOMES,
+        "comparisons": PREFERENCES,
+        "escalations": ESCALATIONS,
+        "signals": SIGNALS,
+    }
     found = {name: _rows(cursor, question, owner) for name, question in beside.items()}
     return {"schema_version": 1, "conversations": chats} | found
 

@@ -1,13 +1,13 @@
-"""Answers that want an operator's look, what is most telling first: votes, suggestions, what next turns gave away, and
-what the guard held back since it stood on nothing.
+"""Answers that want an operator's look, what is most telling first: votes, suggestions, what people said next or
+did, whether it solved anything, and what the guard held back since it stood on nothing.
 
-One line for each answer that nobody ruled on. What counts how much stands in WEIGHTS; it halves every two weeks, since
-what goes wrong now can still be mended. Each line says in words why it is there. What stands here is not learnt: only
-an operator's ruling is. Does not know how signals are found (`collect.signals`).
+One line for each answer that nobody ruled on. What counts how much stands in the weights; it halves every two weeks,
+since what goes wrong now can still be mended. Each line says in words why it is there. What stands here is not learnt:
+only an operator's ruling is. Does not know how signals are found (`collect.signals`).
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -24,10 +24,38 @@ WEIGHTS: Final[Mapping[str, float]] = MappingProxyType(
         "proposal": 1.0,
         "contradiction": 1.0,
         "held": 1.0,
+    }
+)
+UNSOLVED: Final = "unsolved"
+SOLVED: Final = "solved"
+"""What people said of the outcome (`collect.outcomes`), beside the kinds of signals."""
+SIGNAL_WEIGHTS: Final[Mapping[str, float]] = MappingProxyType(
+    {
         Kind.ESCALATION: 2.0,
         Kind.CORRECTION: 1.5,
         Kind.REPHRASE: 1.0,
         Kind.DOUBT: 1.0,
+        UNSOLVED: 1.0,
+        Kind.RETRY: 0.5,
+        Kind.ABANDON: 0.5,
+        Kind.COPY: 0.0,
+        SOLVED: 0.0,
+    }
+)
+"""By what it is; what weighs nothing is told where something else weighs."""
+CONTRADICTING: Final = (Kind.CORRECTION, Kind.REPHRASE, Kind.ESCALATION, Kind.DOUBT, UNSOLVED)
+"""With a thumb up."""
+TOLD: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        Kind.ESCALATION: 'asked for somebody else ("{}")',
+        Kind.CORRECTION: 'said that it is wrong ("{}")',
+        Kind.REPHRASE: "asked again",
+        Kind.DOUBT: "the reply makes the answer less likely",
+        UNSOLVED: "said that it did not solve it",
+        Kind.RETRY: "asked for another answer",
+        Kind.ABANDON: "left before it was whole",
+        Kind.COPY: "yet it was copied",
+        SOLVED: "yet it was said to solve it",
     }
 )
 MOST_PERSONS: Final = 3
@@ -48,16 +76,30 @@ with opinions as (
     where vote <> 'none' and ($bot is null or bot = $bot) and ($message_id is null or message_id = $message_id)
     group by message_id, bot
 ),
-gave_away as (
-    select message_id, bot,
-        coalesce(max(strength) filter (kind = 'correction'), 0) as correction,
-        coalesce(max(strength) filter (kind = 'rephrase'), 0) as rephrase,
-        coalesce(max(strength) filter (kind = 'escalation'), 0) as escalation,
-        coalesce(max(strength) filter (kind = 'doubt'), 0) as doubt,
-        max(said_at) as said_at
-    from signals
-    where strength > 0 and ($bot is null or bot = $bot) and ($message_id is null or message_id = $message_id)
+came_back as (
+    select a.message_id from messages as a join messages as later using (conversation_id)
+    where a.message_id in (select message_id from signals where kind = 'abandon') and later.position > a.position
+),
+ended as (
+    select message_id, bot, arg_max(is_resolved, said_at) as is_resolved, max(said_at) as said_at from outcomes
+    where ($bot is null or bot = $bot) and ($message_id is null or message_id = $message_id)
     group by message_id, bot
+),
+telling as (
+    select message_id, bot, kind, strength, said_at from signals
+    where strength > 0 and ($bot is null or bot = $bot) and ($message_id is null or message_id = $message_id)
+        and (kind <> 'abandon' or message_id not in (select message_id from came_back))
+    union all
+    select message_id, bot, if(is_resolved, 'solved', 'unsolved'), 1.0, said_at from ended
+),
+signal_weights as (select unnest($kinds::text[]) as kind, unnest($weights::double[]) as weight),
+strongest as (
+    select message_id, bot, kind, max(strength) * any_value(weight) as weight, max(said_at) as said_at
+    from telling join signal_weights using (kind) group by message_id, bot, kind
+),
+gave_away as (
+    select message_id, bot, list(kind) as kinds, sum(weight) as weight, max(said_at) filter (weight > 0) as said_at
+    from strongest group by message_id, bot
 ),
 withheld as (
     select message_id, bot, created_at as said_at from messages
@@ -66,24 +108,20 @@ withheld as (
 counted as (
     select message_id, coalesce(o.bot, g.bot, h.bot) as bot,
         coalesce(o.downs, 0) as downs, coalesce(o.ups, 0) as ups, coalesce(o.proposals, 0) as proposals,
-        coalesce(g.correction, 0) as correction, coalesce(g.rephrase, 0) as rephrase,
-        coalesce(g.escalation, 0) as escalation, coalesce(g.doubt, 0) as doubt,
+        coalesce(g.kinds, []) as kinds, coalesce(g.weight, 0) as given_away,
         (h.bot is not null)::int as held, greatest(o.said_at, g.said_at, h.said_at) as last_at
     from opinions as o full join gave_away as g using (message_id) full join withheld as h using (message_id)
     anti join reviews using (message_id)
 ),
 weighed as (
-    select message_id, bot, downs, ups, proposals, correction, rephrase, escalation, doubt, held, last_at,
+    select message_id, bot, downs, ups, proposals, kinds, held, last_at,
         $down * least(downs, $most) + $proposal * least(proposals, $most)
-            + $contradiction * (ups > 0 and greatest(downs, correction, rephrase, escalation, doubt) > 0)::int
-            + $correction * correction + $rephrase * rephrase + $escalation * escalation + $doubt * doubt
-            + $held * held as weight
+            + $contradiction * (ups > 0 and (downs > 0 or list_has_any(kinds, $contradicting)))::int
+            + given_away + $held * held as weight
     from counted
-    where last_at is not null and ($kind is null
-        or ($kind = 'correction' and correction > 0) or ($kind = 'rephrase' and rephrase > 0)
-        or ($kind = 'escalation' and escalation > 0) or ($kind = 'doubt' and doubt > 0))
+    where last_at is not null and ($kind is null or list_contains(kinds, $kind))
 )
-select message_id, bot, downs, ups, proposals, correction, rephrase, escalation, doubt, held, last_at,
+select message_id, bot, downs, ups, proposals, kinds, held, last_at,
     weight * pow(0.5, greatest(epoch($now::timestamptz) - epoch(last_at), 0) / $half_life_s) as score
 from weighed
 order by score desc, last_at, message_id
@@ -111,7 +149,7 @@ with telling as (
     where message_id in (select unnest($names::text[]))
 ),
 texts as (
-    select message_id, content from messages where message_id in (select follow_up_id from telling)
+    select message_id, content from messages where message_id in (select follow_up_id from telling) and role = 'user'
 )
 select t.message_id, t.kind, t.evidence, coalesce(c.content, '')
 from telling as t left join texts as c on c.message_id = t.follow_up_id
@@ -146,10 +184,7 @@ class _Counted(NamedTuple):
     downs: int
     ups: int
     proposals: int
-    correction: float
-    rephrase: float
-    escalation: float
-    doubt: float
+    kinds: Sequence[str]
     held: int
     last_at: datetime
     score: float
@@ -188,6 +223,9 @@ def _queued(
 ) -> list[Queued]:
     asked = {
         **WEIGHTS,
+        "kinds": list(SIGNAL_WEIGHTS),
+        "weights": list(SIGNAL_WEIGHTS.values()),
+        "contradicting": list(CONTRADICTING),
         "most": MOST_PERSONS,
         "half_life_s": HALF_LIFE_DAYS * 24 * 3600,
         "bot": bot,
@@ -241,14 +279,9 @@ def _reasons(row: _Counted, evidence: Mapping[str, str], texts: _Texts) -> list[
         weighed.append((SURE, "a verified answer"))
     if row.downs:
         weighed.append((WEIGHTS["down"] * row.downs, _many(row.downs, "thumb down", "thumbs down")))
-    if row.escalation:
-        weighed.append((WEIGHTS[Kind.ESCALATION], f'asked for somebody else ("{evidence[Kind.ESCALATION]}")'))
-    if row.correction:
-        weighed.append((WEIGHTS[Kind.CORRECTION], f'said that it is wrong ("{evidence[Kind.CORRECTION]}")'))
-    if row.rephrase:
-        weighed.append((WEIGHTS[Kind.REPHRASE], "asked again"))
-    if row.doubt:
-        weighed.append((WEIGHTS[Kind.DOUBT], "the reply makes the answer less likely"))
+    for kind, words in TOLD.items():
+        if kind in row.kinds:
+            weighed.append((SIGNAL_WEIGHTS[kind], words.format(evidence.get(kind))))
     if row.held:
         facts = dict.fromkeys(fact for held in json.loads(texts.held_json) for fact in held["facts"])
         weighed.append((WEIGHTS["held"], f"stood on nothing: {', '.join(facts)}"))

@@ -7,11 +7,15 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from eval.guard import Held
 from nightschool.engine import Delta
 from nightschool.records import Finish
 from nightschool.tools import CallPiece
+
+LANDING_S: Final = 5.0
+"""How long somebody waits for an answer that is about to end."""
 
 
 @dataclass(slots=True)
@@ -27,6 +31,8 @@ class Answering:
     calls: list[CallPiece] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
     """What its guard kept back."""
+    conversation_id: str = ""
+    """Of which it will be a part."""
     is_over: bool = False
     """Nothing more will come: from here on only the record is written, which must not be cut off."""
 
@@ -68,3 +74,10 @@ async def end_all(running: Mapping[asyncio.Task[Delta], Answering], *, grace_s: 
         answering.end(task)
     if late:
         await asyncio.wait(set(late))
+
+
+async def wait_for_those(running: Mapping[asyncio.Task[Delta], Answering], *, conversation_id: str) -> None:
+    """Until none of a conversation is left, or `LANDING_S` is over."""
+    tasks = [task for task, answering in running.items() if answering.conversation_id == conversation_id]
+    if tasks:
+        await asyncio.wait(tasks, timeout=LANDING_S)

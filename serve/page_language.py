@@ -1,9 +1,9 @@
 """Have Gradio's page say which language it is in, and Gradio speak it too.
 
 By itself the page says English until its script runs, and then whatever the browser likes best, in which Gradio names
-its own buttons: a French browser was told that our German, or English, is French. Below a path of a shared host (`serve.sub_path`) the page's
-manifest is beside it, as all else that it names, and not at the root. Replaces how Gradio 6.31 loads its template. Does
-not know who chooses the language: a scope that says none is an English page's, as the console's.
+its own buttons: a French browser was told that our German, or English, is French. Nor is its manifest beside it, as all
+else that it names, but at the root, which below a path (`serve.sub_path`) is another's. Replaces how Gradio 6.31 loads
+its template. Does not know who chooses the language: a scope that says none is an English page's, as the console's.
 """
 
 from typing import Final

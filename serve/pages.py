@@ -16,6 +16,8 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp, Scope
 
 from nightschool.errors import NightschoolError
+from serve.chat.deeds import ADDRESS as DEEDS
+from serve.chat.deeds import deeds_router
 from serve.chat.download import ADDRESS, download_router
 from serve.chat.page import chat_blocks
 from serve.chat.trouble import plain_at_the_gate
@@ -73,9 +75,11 @@ def _mount_chat(app: FastAPI, parts: Parts) -> None:
     framed = cookie_of(FRAME_COOKIE, path=FRAME, is_framed=True)
     origins = parts.settings.server.widget_origins.split()
     app.include_router(download_router(own, ADDRESS, store=parts.store))
+    app.include_router(deeds_router(own, DEEDS, store=parts.store, turns=parts.turns))
     if origins:
         app.include_router(widget_router(origins))
         app.include_router(download_router(framed, FRAME + ADDRESS, store=parts.store))
+        app.include_router(deeds_router(framed, FRAME + DEEDS, store=parts.store, turns=parts.turns))
     mounted, queue, page = _mount_each(app, build_each(partial(chat_blocks, parts)))
     # One crowd: whoever fills a frame has no second helping at the root.
     crowd = _crowd(queue, parts)

@@ -72,7 +72,7 @@ class Turns:
         self._mask = mask
         self._base_model = base_model
         self._now = now
-        self._running: dict[asyncio.Task[Delta], Answering] = {}
+        self.running: dict[asyncio.Task[Delta], Answering] = {}
         self._is_stopping = False
 
     async def begin_chat(
@@ -162,13 +162,13 @@ class Turns:
         if self._is_stopping:
             raise Unavailable("is stopping", subject="server", remedy="Ask again in a moment.")
         pieces: asyncio.Queue[Delta | None] = asyncio.Queue()
-        answering = Answering()
+        answering = Answering(conversation_id=turn.conversation.conversation_id)
         # A task of our own, since a reader may leave or be cancelled at any await, and the record is written all the
         # same. `stop` waits for it.
         taking = self._quote(turn, turn.verified, answering, pieces) if turn.verified else None
         task = asyncio.create_task(taking or self._take(turn, answering, pieces))
-        self._running[task] = answering
-        task.add_done_callback(self._running.pop)
+        self.running[task] = answering
+        task.add_done_callback(self.running.pop)
         task.add_done_callback(lambda _: pieces.put_nowait(None))
         try:
             while (delta := await pieces.get()) is not None:
@@ -209,12 +209,12 @@ class Turns:
 
     def has_askers(self) -> bool:
         """Whether somebody waits for an answer."""
-        return bool(self._running)
+        return bool(self.running)
 
     async def stop(self, *, grace_s: float) -> None:
         """Take no more turns; let those in flight end, and after `grace_s` record them as partial."""
         self._is_stopping = True
-        await end_all(self._running, grace_s=grace_s)
+        await end_all(self.running, grace_s=grace_s)
 
     async def _take(self, turn: Turn, answering: Answering, pieces: asyncio.Queue[Delta | None]) -> Delta:
         """Let the engine answer, hand its pieces on and record them. The last piece."""

@@ -10,7 +10,10 @@ import pytest
 
 from collect.conversations import record_turn
 from collect.migrations.runner import migrate
+from collect.outcomes import Said, record_outcome
 from collect.review_queue import list_queue
+from collect.signals.deeds import keep_deed
+from collect.signals.detect import DEEDS
 from collect.signals.found import keep_span, look_at_span
 from collect.signals.phrases import read_phrases
 from collect.snapshot import write_snapshot
@@ -65,6 +68,16 @@ def test_a_conversation_with_signals_alone_teaches_nothing(cursor: Cursor, tmp_p
         tmp_path / "after", tmp_path / "dataset", system_prompt="Be kind.", held_out_share=0.15, seed=17
     )
     assert (built.train_rows, built.held_out_rows, built.pairs, built.votes) == (0, 0, 0, 0)
+
+
+def test_what_people_do_teaches_no_more_than_what_they_say(cursor: Cursor, tmp_path: Path) -> None:
+    write_snapshot(cursor, bot=BOT, folder=tmp_path / "before", at=AT)
+    for kind in DEEDS:
+        keep_deed(cursor, kind=kind, message_id="a0", owner="browser:ada", at=AT)
+    record_outcome(cursor, said=Said("c", "a2", BOT, is_resolved=True, said_at=AT))
+    assert "a0" in {row.message_id for row in list_queue(cursor, now=AT)}
+    write_snapshot(cursor, bot=BOT, folder=tmp_path / "after", at=AT)
+    assert hashes(tmp_path / "before") == hashes(tmp_path / "after")
 
 
 def test_who_trains_and_who_judges_know_nothing_of_signals() -> None:

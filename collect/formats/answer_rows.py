@@ -40,12 +40,17 @@ solved as (
     select message_id, arg_max(is_resolved, said_at) as is_resolved from outcomes semi join told using (message_id)
     group by message_id
 ),
+signalled as (
+    select message_id, list(distinct kind order by kind) as signals from signals semi join told using (message_id)
+    where strength > 0 group by message_id
+),
 chosen as (
     select m.message_id, m.conversation_id, m.parent_id, m.content as answer, m.version, m.adapter_hash, m.created_at,
         coalesce(v.net_vote, 0) as net_vote, coalesce(v.likes, 0) as likes, coalesce(v.dislikes, 0) as dislikes,
-        r.approved, r.corrected_answer, coalesce(r.tags, []) as tags, o.is_resolved, m.begun_at, m.position
+        r.approved, r.corrected_answer, coalesce(r.tags, []) as tags, o.is_resolved,
+        coalesce(s.signals, []) as signals, m.begun_at, m.position
     from told as m left join voted as v using (message_id) left join reviews as r using (message_id)
-        left join solved as o using (message_id)
+        left join solved as o using (message_id) left join signalled as s using (message_id)
     where m.role = 'assistant' and trim(m.content) <> ''
         and ($since is null or m.created_at >= $since) and ($until is null or m.created_at < $until)
         and ($version is null or m.version = $version)
@@ -62,7 +67,8 @@ climbing as (
 ),
 rows_ as (
     select a.conversation_id, a.message_id, p.prompt, a.answer, a.version, a.adapter_hash, a.created_at, a.net_vote,
-        a.likes, a.dislikes, a.approved, a.corrected_answer, a.tags, a.is_resolved, a.begun_at, a.position
+        a.likes, a.dislikes, a.approved, a.corrected_answer, a.tags, a.is_resolved, a.signals, a.begun_at,
+        a.position
     from chosen as a join climbing as p on p.answer_id = a.message_id
     where (p.parent_id is null or p.parent_id not in (select message_id from told))
         and not list_contains([said.role for said in p.prompt], 'tool')

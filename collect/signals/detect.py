@@ -2,7 +2,8 @@
 
 In: a question, its answer, and what the person said next. Out: signals, each with our own words for it, never theirs.
 Three are read off words and likeness here; how likely the answer is beside its follow-up is the engine's to say
-(`Kind.DOUBT`). A signal is a hint for whoever reads the review queue; nothing is learnt from it. Pure.
+(`Kind.DOUBT`), what is done without a word the page's (`DEEDS`). A signal is a hint for whoever reads the review queue;
+nothing is learnt from it. Pure.
 """
 
 from collections.abc import Sequence
@@ -30,6 +31,13 @@ class Kind(StrEnum):
     REPHRASE = "rephrase"
     ESCALATION = "escalation"
     DOUBT = "doubt"
+    COPY = "copy"
+    RETRY = "retry"
+    ABANDON = "abandon"
+
+
+DEEDS: Final = (Kind.COPY, Kind.RETRY, Kind.ABANDON)
+"""Done and not said (`collect.signals.deeds`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final, NamedTuple
 
-from collect.signals.detect import RULES, Kind, NextTurn, Signal, find_signals
+from collect.signals.detect import DEEDS, RULES, Kind, NextTurn, Signal, find_signals
 from collect.signals.phrases import Phrases, read_phrases
 from collect.store import Cursor, Store
 from nightschool.errors import NightschoolError
@@ -48,9 +48,10 @@ from next_turns as n
 join answers as a on a.message_id = n.parent_id
 join questions as q on q.message_id = a.parent_id
 """
-# What somebody asked for by a button was not found in words, and would not be found anew.
+# What is weighed or done, and what somebody asked for by a button, was not found in words: it would not be found anew.
 FORGET: Final = """
-delete from signals where kind <> $doubt and follow_up_id not in (select escalation_id from escalations)
+delete from signals
+where not list_contains($unsaid, kind) and follow_up_id not in (select escalation_id from escalations)
 """
 FORGET_MARKS: Final = "delete from signal_marks where rules <> $rules"
 ADD: Final = """
@@ -121,7 +122,7 @@ def look_at_span(cursor: Cursor, *, phrases: Phrases, span: int = SPAN) -> Span 
 def keep_span(cursor: Cursor, *, span: Span) -> None:
     """Keeping it twice is keeping it once. What former rules found goes with the first one kept."""
     if cursor.execute(MARK, {"rules": RULES}).fetchone() is None:
-        cursor.execute(FORGET, {"doubt": Kind.DOUBT})
+        cursor.execute(FORGET, {"unsaid": [Kind.DOUBT, *DEEDS]})
         cursor.execute(FORGET_MARKS, {"rules": RULES})
     keep_signals(cursor, span.found)
     cursor.execute(KEEP_MARK, {"rules": RULES, "position": span.up_to})

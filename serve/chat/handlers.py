@@ -16,6 +16,8 @@ from typing import Final
 from collect import conversations
 from collect.chat_settings import ChatSettings, chat_settings, keep_chat_settings
 from collect.side_by_side import Duel
+from collect.signals.deeds import keep_deed
+from collect.signals.detect import Kind
 from collect.store import LOOK_S, Store
 from deploy.fates import Fate, Fates
 from nightschool.bots import Bot, BotShelf
@@ -135,6 +137,8 @@ class ChatHandlers:
             turn = await self._turns.begin_retry(
                 bot, owner=place.owner, conversation_id=place.conversation_id, answer_id=place.newest
             )
+            retried = partial(keep_deed, kind=Kind.RETRY, message_id=place.newest, owner=place.owner, at=utc_now())
+            await self._store.write(retried)
             async with aclosing(self._answer(place, bot, await self._turns.pin(turn))) as views:
                 async for view in views:
                     yield view

@@ -71,6 +71,7 @@ LISTEN: Final = """() => {
     box.dispatchEvent(new Event('input', {bubbles: true}));
     box.focus();
   };
+  const tell = (kind, of) => navigator.sendBeacon('deeds', JSON.stringify({kind, of}));
   const stopEditing = () => {
     if (app.dataset.edited) fill('');
     delete app.dataset.edited;
@@ -85,6 +86,7 @@ LISTEN: Final = """() => {
       fill(said.querySelector('.ns-asked').textContent);
     } else if (button.matches('.ns-copy')) {
       navigator.clipboard?.writeText(said.querySelector('.ns-answer').innerText).then(() => {
+        tell('copy', to);
         button.textContent = words.copied;
         setTimeout(() => { button.textContent = words.copy; }, 2000);
       });
@@ -93,6 +95,21 @@ LISTEN: Final = """() => {
       app.dataset.turn = to;
       document.querySelector(button.matches('.ns-branch') ? '#ns-fork' : '#ns-turn').click();
     }
+  });
+  chat.addEventListener('copy', () => {
+    const selected = document.getSelection();
+    chat.querySelectorAll('.ns-copy').forEach((button) => {
+      const answer = button.closest('.ns-said').querySelector('.ns-answer');
+      const isCopied = !selected.isCollapsed && selected.containsNode(answer, true);
+      if (isCopied) tell('copy', /ns-to-(\\S+)/.exec(button.className)[1]);
+    });
+  });
+  let hasStopped = false;
+  app.addEventListener('ns-busy', () => { hasStopped = false; });
+  document.addEventListener('click', (event) => { hasStopped ||= Boolean(event.target.closest('#ns-stop')); }, true);
+  window.addEventListener('pagehide', () => {
+    const left = new URLSearchParams(window.location.search).get('c');
+    if (left && !hasStopped && document.querySelector('#ns-stop')?.offsetParent) tell('abandon', left);
   });
   let quiet;
   const isBusy = () => {

@@ -26,6 +26,8 @@ SIGNALS: Final = [
     ("Asked again", Kind.REPHRASE.value),
     ("Asked for somebody else", Kind.ESCALATION.value),
     ("Made unlikely by the reply", Kind.DOUBT.value),
+    ("Asked for another answer", Kind.RETRY.value),
+    ("Left before it was whole", Kind.ABANDON.value),
 ]
 CHOOSE: Final = '<p class="ns-empty">Choose a line to read the whole of it.</p>'
 HEAD: Final = """

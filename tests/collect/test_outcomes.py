@@ -86,6 +86,7 @@ def test_it_is_taken_along_exported_and_erased_and_nothing_is_learnt_of_it(
     write_answers(cursor, bot=BOT, form="parquet", wanted=Wanted(), target=tmp_path / "a.parquet")
     assert pq.read_table(tmp_path / "a.parquet")["is_resolved"].to_pylist() == [False]
     assert not any("outcomes" in question for question in TABLES.values())
-    assert list_queue(cursor, now=AT) == []
+    [row] = list_queue(cursor, now=AT)
+    assert row.reasons == ("said that it did not solve it",)
     erase_rows(cursor, wish=Wish("w", "conversation", answer.conversation_id, "whose it was", "", AT))
     assert cursor.execute("select count(*) from outcomes").fetchall() == [(0,)]

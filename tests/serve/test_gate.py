@@ -105,9 +105,8 @@ async def test_cookies_of_the_hosts_other_sites_hide_nobody(client: httpx.AsyncC
     own = f"ns_id={client.cookies['ns_id']}"
     client.cookies.clear()
     for cookies in (f"{before}; {own}", f"{own}; {before}"):
-        known = await client.get(
-            "/gradio_api/queue/data?session_hash=known", headers={"cookie": cookies.encode("latin-1")}
-        )
+        headers = {b"cookie": cookies.encode("latin-1")}
+        known = await client.get("/gradio_api/queue/data?session_hash=known", headers=headers)
         assert known.json()["visitor"] == mine
 
 
