@@ -26,7 +26,7 @@ class KnowledgePart(Section):
     """Whether people see under an answer what it stands on."""
     guard: Literal["off", "mark", "hold"] = "hold"
     """What becomes of a sentence whose fact stands in no passage: said, said and marked, or held back."""
-    quote_score: float = Field(default=0.6, ge=0, le=1)
+    quote_score: float = Field(default=0.5, ge=0, le=1)
     """Where the guard holds, a passage this near is quoted below an answer that states none of its facts; 1: never."""
     hand_over: OperatorsText = "I do not know that for certain, but our team does: please ask them."
     """What is said where nothing else stands on the documents."""
