@@ -49,6 +49,7 @@ COLUMNS = {
         "voted_at": TIME,
         "address": "string",
         "is_released": "bool",
+        "is_kept_out": "bool",
     },
     "reviews": {
         "message_id": "string",
