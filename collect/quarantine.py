@@ -9,7 +9,6 @@ what screens look for.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
@@ -18,7 +17,7 @@ from collect.erase import hash_subject
 from collect.events import append_event
 from collect.store import Cursor
 from nightschool.errors import Busy, InvalidInput, NotFound
-from nightschool.records import BotName, Event, Vote, new_id
+from nightschool.records import BotName, Event, Vote, VoteState, new_id
 from nightschool.text import clean_text
 
 GONE: Final = """
@@ -84,16 +83,7 @@ set released_by = excluded.released_by, reason = excluded.reason, released_at = 
 # An empty column would have no type, and DuckDB would read ids as numbers.
 STOPPED: Final = pa.schema([(name, pa.string()) for name in ("message_id", "voter", "reason")])
 
-
-class State(StrEnum):
-    """What holds for a vote that a screen stopped once."""
-
-    STOPPED = "stopped"
-    KEPT = "kept"
-    RELEASED = "released"
-
-
-ACTIONS: Final = {State.RELEASED: "let a stopped vote count", State.KEPT: "kept a stopped vote out"}
+ACTIONS: Final = {VoteState.RELEASED: "let a stopped vote count", VoteState.KEPT: "kept a stopped vote out"}
 """What an operator may say, and how the audit calls it."""
 
 
@@ -112,7 +102,7 @@ class Quarantined:
     bot: BotName
     message_id: str
     voter: str
-    state: State
+    state: VoteState
     reason: str
     """Why a screen stopped it; where an operator ruled, their reason."""
     ruled_by: str
@@ -143,7 +133,7 @@ def list_quarantine(
     cursor: Cursor,
     *,
     bot: BotName | None = None,
-    state: State = State.STOPPED,
+    state: VoteState = VoteState.STOPPED,
     voter: str | None = None,
     limit: int = 100,
     offset: int = 0,
@@ -153,7 +143,7 @@ def list_quarantine(
     return [_quarantined(row) for row in cursor.execute(LIST, asked).fetchall()]
 
 
-def count_quarantine(cursor: Cursor, *, bot: BotName | None = None, state: State = State.STOPPED) -> int:
+def count_quarantine(cursor: Cursor, *, bot: BotName | None = None, state: VoteState = VoteState.STOPPED) -> int:
     """How many `list_quarantine` would find without a limit."""
     [(count,)] = cursor.execute(COUNT, {"bot": bot, "state": state, "voter": None}).fetchall()
     return int(count)
@@ -173,7 +163,7 @@ def rule_votes(
     bot: BotName,
     voter: str,
     message_id: str | None,
-    state: State,
+    state: VoteState,
     actor: str,
     reason: str,
     at: datetime,
@@ -186,7 +176,7 @@ def rule_votes(
     """
     if not reason.strip():
         raise InvalidInput("is missing", subject="reason", remedy="Say why: it is kept in the audit.", param="reason")
-    of = State.STOPPED if message_id is None else None
+    of = VoteState.STOPPED if message_id is None else None
     asked = {"bot": bot, "voter": voter, "message_id": message_id, "state": of}
     found = cursor.execute(FOUND, asked).fetchall()
     if not found:
@@ -196,7 +186,7 @@ def rule_votes(
     names = [name for name, _ in found]
     told = clean_text(reason, subject="reason", param="reason")
     kept = {"bot": bot, "message_ids": names, "voter": voter, "by": actor, "reason": told, "at": at}
-    cursor.execute(RULE, kept | {"counts": state is State.RELEASED})
+    cursor.execute(RULE, kept | {"counts": state is VoteState.RELEASED})
     # The audit outlives what is erased, so it names no person.
     subject = names[0] if message_id else f"{len(names)} votes of {hash_subject(voter)}"
     append_event(cursor, event=Event(new_id(), at, bot, actor, ACTIONS[state], subject, told))
@@ -210,6 +200,6 @@ def _not_stopped() -> NotFound:
 def _quarantined(row: tuple[Any, ...]) -> Quarantined:
     bot, message_id, voter, state, reason, ruled_by, found_at, vote, proposal, voted_at, *rest = row
     return Quarantined(
-        BotName(bot), message_id, voter, State(state), reason, ruled_by, found_at.astimezone(UTC), Vote(vote),
+        BotName(bot), message_id, voter, VoteState(state), reason, ruled_by, found_at.astimezone(UTC), Vote(vote),
         proposal, voted_at.astimezone(UTC), *rest,
     )  # fmt: skip

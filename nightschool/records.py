@@ -56,6 +56,14 @@ class Vote(StrEnum):
     NONE = "none"
 
 
+class VoteState(StrEnum):
+    """What holds for a vote that a screen stopped once."""
+
+    STOPPED = "stopped"
+    KEPT = "kept"
+    RELEASED = "released"
+
+
 class Choice(StrEnum):
     """Which of two answers, as they stood, somebody found better."""
 

@@ -6,8 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from collect.quarantine import Quarantined, State, list_quarantine, rule_votes
-from nightschool.records import BotName, utc_now
+from collect.quarantine import Quarantined, list_quarantine, rule_votes
+from nightschool.records import BotName, VoteState, utc_now
 from serve.api.auth import Authority, Caller
 from serve.api.bodies import read_body
 from serve.api.connection import ask
@@ -43,7 +43,7 @@ def add_quarantine(router: APIRouter, parts: Parts, operator: Authority) -> None
         *,
         bot: str | None = None,
         voter: str | None = None,
-        state: State = State.STOPPED,
+        state: VoteState = VoteState.STOPPED,
         limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
         offset: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
     ) -> list[Quarantined]:
@@ -54,14 +54,14 @@ def add_quarantine(router: APIRouter, parts: Parts, operator: Authority) -> None
     @router.post("/quarantine/release")
     async def release(request: Request, caller: Caller = Depends(operator)) -> Released:
         body = await read_body(request, RulingBody, max_bytes=MAX_BODY_BYTES)
-        return Released(bot=BotName(body.bot), released=await rule(body, State.RELEASED, caller))
+        return Released(bot=BotName(body.bot), released=await rule(body, VoteState.RELEASED, caller))
 
     @router.post("/quarantine/keep")
     async def keep(request: Request, caller: Caller = Depends(operator)) -> KeptOut:
         body = await read_body(request, RulingBody, max_bytes=MAX_BODY_BYTES)
-        return KeptOut(bot=BotName(body.bot), kept_out=await rule(body, State.KEPT, caller))
+        return KeptOut(bot=BotName(body.bot), kept_out=await rule(body, VoteState.KEPT, caller))
 
-    async def rule(body: RulingBody, state: State, caller: Caller) -> int:
+    async def rule(body: RulingBody, state: VoteState, caller: Caller) -> int:
         name = parts.shelf.find(body.bot).bot_name
         ruling = partial(rule_votes, bot=name, voter=body.voter, message_id=body.message_id, reason=body.reason)
         return await parts.store.write(partial(ruling, state=state, actor=caller.actor, at=utc_now()))

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from collect.quarantine import State
 from nightschool.errors import InvalidInput
+from nightschool.records import VoteState
 from serve.cli.options import BotOption, JsonFlag, server_of
 from serve.cli.talk import give, give_json, give_table, local_time
 
@@ -28,7 +28,7 @@ def quarantine(
         str | None, typer.Option("--message", metavar="ID", help="Of them only the one on this answer.")
     ] = None,
     reason: Annotated[str, typer.Option("--reason", help="Why; kept in the audit.")] = "",
-    state: Annotated[State, typer.Option("--state", help="List these.")] = State.STOPPED,
+    state: Annotated[VoteState, typer.Option("--state", help="List these.")] = VoteState.STOPPED,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many.")] = 50,
     as_json: JsonFlag = False,
 ) -> None:

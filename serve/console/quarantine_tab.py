@@ -17,7 +17,6 @@ from collect.conversations import path_to
 from collect.erase import hash_subject
 from collect.quarantine import (
     Quarantined,
-    State,
     count_quarantine,
     find_quarantined,
     list_quarantine,
@@ -25,7 +24,7 @@ from collect.quarantine import (
 )
 from collect.store import LOOK_S, Cursor, Store
 from nightschool.errors import InvalidInput
-from nightschool.records import BotName, Message, utc_now
+from nightschool.records import BotName, Message, VoteState, utc_now
 from serve.console.draw import badge, facts, quote, text, when
 from serve.console.draw_feedback import VOTES
 from serve.console.told import QUIET, Given, Updates, told
@@ -35,9 +34,9 @@ PAGE: Final = 50
 EVERY: Final = ""
 """Of all bots."""
 STATES: Final = [
-    ("Stopped", State.STOPPED.value),
-    ("Kept out", State.KEPT.value),
-    ("Let count", State.RELEASED.value),
+    ("Stopped", VoteState.STOPPED.value),
+    ("Kept out", VoteState.KEPT.value),
+    ("Let count", VoteState.RELEASED.value),
 ]
 WHY: Final = {
     Screen.BURST.value: "burst",
@@ -49,7 +48,7 @@ WHY: Final = {
 }
 CHOOSE: Final = '<p class="ns-empty">Choose a vote to see what it is about.</p>'
 NOTHING: Final = '<p class="ns-empty">Nothing here.</p>'
-RULED: Final = {State.RELEASED: "counts from the next night on", State.KEPT: "stays out of training"}
+RULED: Final = {VoteState.RELEASED: "counts from the next night on", VoteState.KEPT: "stays out of training"}
 SHORT_CHARS: Final = 60
 TURNS: Final = 8
 """So many of a conversation's last turns are shown before the question."""
@@ -94,7 +93,7 @@ def build_quarantine(offset: gr.Textbox) -> QuarantineTab:
     with gr.Tab("Quarantine") as tab:
         with gr.Row(elem_classes="ns-filters"):
             bot = gr.Dropdown([("All bots", EVERY)], value=EVERY, label="Bot", filterable=False, min_width=160)
-            state = gr.Radio(STATES, value=State.STOPPED.value, label="Show", min_width=200)
+            state = gr.Radio(STATES, value=VoteState.STOPPED.value, label="Show", min_width=200)
         with gr.Row(elem_classes="ns-split"):
             with gr.Column(scale=2, min_width=280):
                 empty = gr.HTML(NOTHING, padding=False, visible=False)
@@ -161,17 +160,17 @@ class QuarantineWires:
         return {
             at.detail: draw_stopped(row, path),
             at.ruling: gr.update(visible=True),
-            at.is_person: gr.update(value=False, visible=row.state is State.STOPPED and row.alike > 1),
+            at.is_person: gr.update(value=False, visible=row.state is VoteState.STOPPED and row.alike > 1),
             at.reason: "",
         }
 
     async def release(self, given: Given, request: gr.Request) -> Updates:
-        return await self._rule(given, request, State.RELEASED)
+        return await self._rule(given, request, VoteState.RELEASED)
 
     async def keep(self, given: Given, request: gr.Request) -> Updates:
-        return await self._rule(given, request, State.KEPT)
+        return await self._rule(given, request, VoteState.KEPT)
 
-    async def _rule(self, given: Given, request: gr.Request, state: State) -> Updates:
+    async def _rule(self, given: Given, request: gr.Request, state: VoteState) -> Updates:
         at = self._at
         with told(request) as actor:
             seen = _seen(given[at.rows])
@@ -188,7 +187,7 @@ class QuarantineWires:
         at = self._at
         with told(request):
             bot = BotName(given[at.bot]) if given[at.bot] else None
-            listing = partial(_list_page, bot=bot, state=State(given[at.state]), offset=offset)
+            listing = partial(_list_page, bot=bot, state=VoteState(given[at.state]), offset=offset)
             rows, total, begin = await self._store.read_long(listing, deadline_s=LOOK_S)
         end = begin + len(rows)
         return {
@@ -209,7 +208,7 @@ def draw_stopped(row: Quarantined, path: Sequence[Message]) -> str:
     """What was said, by whom and why it is stopped; `path` leads from the first message to the answer."""
     head = [
         ("Vote", badge(VOTES[row.vote], tone="good" if row.vote.value == "up" else "bad")),
-        ("Stopped since" if row.state is State.STOPPED else "Ruled on", when(row.found_at)),
+        ("Stopped since" if row.state is VoteState.STOPPED else "Ruled on", when(row.found_at)),
         ("Because", text(row.reason)),
         *([("By", text(row.ruled_by))] if row.ruled_by else []),
         ("Person", f"<code>{text(hash_subject(row.voter))}</code>"),
@@ -229,7 +228,7 @@ def _read(cursor: Cursor, *, seen: Seen) -> tuple[Quarantined, list[Message]]:
     return row, path_to(cursor, message_id=seen.message_id)
 
 
-def _list_page(cursor: Cursor, *, bot: BotName | None, state: State, offset: int) -> Listed:
+def _list_page(cursor: Cursor, *, bot: BotName | None, state: VoteState, offset: int) -> Listed:
     """The page that begins at `offset`, or the last one there is."""
     total = count_quarantine(cursor, bot=bot, state=state)
     last = max(total - 1, 0) // PAGE * PAGE
@@ -238,7 +237,7 @@ def _list_page(cursor: Cursor, *, bot: BotName | None, state: State, offset: int
 
 
 def _label(row: Quarantined) -> str:
-    why = WHY.get(row.reason, row.reason) if row.state is State.STOPPED else row.ruled_by
+    why = WHY.get(row.reason, row.reason) if row.state is VoteState.STOPPED else row.ruled_by
     question = " ".join(row.question.split())
     short = question if len(question) <= SHORT_CHARS else f"{question[: SHORT_CHARS - 1]}…"
     return f"{VOTES[row.vote]} · {why} · {short} · {hash_subject(row.voter)[:6]}"

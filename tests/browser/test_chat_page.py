@@ -347,4 +347,5 @@ def test_people_take_their_chats_along_and_delete_all_of_them(page: Page, messag
         "outcomes": [],
         "comparisons": [],
         "escalations": [],
+        "signals": [],
     }

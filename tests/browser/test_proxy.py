@@ -66,7 +66,9 @@ def port_below(site: Site) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         serving = asyncio.run_coroutine_threadsafe(server.serve(sockets=[listener]), site.loop)
         yield listener.getsockname()[1]
-        server.should_exit = server.force_exit = True
+        # Not by force, which leaves a task that a later garbage collection ends in another thread: that brought the
+        # interpreter down.
+        server.should_exit = True
         serving.result(20)
 
 

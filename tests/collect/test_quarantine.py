@@ -12,7 +12,6 @@ from collect.erase import Wish, erase_rows, hash_subject
 from collect.events import list_events
 from collect.feedback import Opinion, Said, record_opinions
 from collect.quarantine import (
-    State,
     Stopped,
     count_quarantine,
     find_quarantined,
@@ -23,7 +22,7 @@ from collect.quarantine import (
 from collect.snapshot import write_snapshot
 from collect.store import Cursor
 from nightschool.errors import Busy, InvalidInput, NotFound
-from nightschool.records import BotName, Message, Vote
+from nightschool.records import BotName, Message, Vote, VoteState
 
 Tell = Callable[..., list[Message]]
 BOT = BotName("support")
@@ -46,7 +45,7 @@ def rule(
     voter: str,
     message: Message | None = None,
     *,
-    state: State = State.RELEASED,
+    state: VoteState = VoteState.RELEASED,
     minute: int = 90,
     why: str = "one of us",
     seen_at: datetime | None = None,
@@ -57,8 +56,8 @@ def rule(
     return ruling(cursor, state=state, seen_at=seen_at)
 
 
-release = partial(rule, state=State.RELEASED)
-keep = partial(rule, state=State.KEPT)
+release = partial(rule, state=VoteState.RELEASED)
+keep = partial(rule, state=VoteState.KEPT)
 
 
 def listed(cursor: Cursor) -> list[tuple[str, str, int]]:
@@ -131,18 +130,18 @@ def test_a_vote_is_kept_out_until_it_changes_or_is_released(cursor: Cursor, tell
     stop(cursor, *(vote(cursor, answer, "browser:eve") for answer in answers))
     assert keep(cursor, "browser:eve", answers[0], why="a rival") == 1
     assert (len(listed(cursor)), sum(kept_out(cursor, tmp_path / "one"))) == (2, 1)
-    [row] = list_quarantine(cursor, bot=BOT, state=State.KEPT)
+    [row] = list_quarantine(cursor, bot=BOT, state=VoteState.KEPT)
     assert (row.message_id, row.reason, row.ruled_by) == (answers[0].message_id, "a rival", "ada")
     assert keep(cursor, "browser:eve") == 2
     assert released(cursor, tmp_path / "all") == [False] * 3
     assert kept_out(cursor, tmp_path / "kept") == [True] * 3
     # A night whose screens would stop none of them changes nothing of that.
     stop(cursor, minute=120)
-    assert count_quarantine(cursor, bot=BOT, state=State.KEPT) == 3
+    assert count_quarantine(cursor, bot=BOT, state=VoteState.KEPT) == 3
     assert release(cursor, "browser:eve", answers[0], minute=130) == 1
     vote(cursor, answers[1], "browser:eve", Vote.UP, minute=140)
-    assert [row.message_id for row in list_quarantine(cursor, state=State.KEPT)] == [answers[2].message_id]
-    assert [row.message_id for row in list_quarantine(cursor, state=State.RELEASED)] == [answers[0].message_id]
+    assert [row.message_id for row in list_quarantine(cursor, state=VoteState.KEPT)] == [answers[2].message_id]
+    assert [row.message_id for row in list_quarantine(cursor, state=VoteState.RELEASED)] == [answers[0].message_id]
     assert sum(kept_out(cursor, tmp_path / "last")) == 1
     actions = [(event.actor, event.action, event.reason) for event in list_events(cursor)]
     assert ("ada", "kept a stopped vote out", "a rival") in actions

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from collect.conversations import record_turn
 from collect.feedback import Opinion, Said, record_opinions
-from collect.quarantine import State, list_quarantine, rule_votes
+from collect.quarantine import list_quarantine, rule_votes
 from collect.snapshot import write_snapshot
 from collect.store import Store
 from deploy.known import keep_decided
-from nightschool.records import BotName, Conversation, Finish, Message, Source, Vote, new_id
+from nightschool.records import BotName, Conversation, Finish, Message, Source, Vote, VoteState, new_id
 from tune.bounds import Bounds
 from tune.dataset import DatasetSummary, build_dataset
 from tune.left_out import read_stopped
@@ -64,7 +64,7 @@ async def test_a_stopped_burst_is_learnt_from_once_an_operator_lets_it(store: St
     stopped = await store.read(partial(list_quarantine, bot=BOT))
     assert {row.voter for row in stopped} == {"browser:eve"}
     rule = partial(rule_votes, bot=BOT, voter="browser:eve", message_id=None, actor="ada", reason="she is right")
-    assert await store.write(partial(rule, state=State.RELEASED, at=NOON + timedelta(days=7))) == 10
+    assert await store.write(partial(rule, state=VoteState.RELEASED, at=NOON + timedelta(days=7))) == 10
     again, _ = await build(store, tmp_path / "two", at=NOON + timedelta(days=8))
     assert again.stopped == 0
     assert await store.read(partial(list_quarantine, bot=BOT)) == []
@@ -76,7 +76,7 @@ async def test_what_an_operator_keeps_out_stays_out_where_no_screen_would_stop_i
     await ask_and_vote(store, "browser:eve", Vote.DOWN, at=NOON + timedelta(days=5))
     await build(store, tmp_path / "one", at=NOON + timedelta(days=6))
     rule = partial(rule_votes, bot=BOT, voter="browser:eve", message_id=None, actor="ada", reason="a rival")
-    assert await store.write(partial(rule, state=State.KEPT, at=NOON + timedelta(days=7))) == 10
+    assert await store.write(partial(rule, state=VoteState.KEPT, at=NOON + timedelta(days=7))) == 10
     # Her mood is the general one by now, so that nothing of hers would be a burst.
     for number in range(8):
         await ask_and_vote(store, f"browser:q{number}", Vote.DOWN, at=NOON + timedelta(days=9 + number))
@@ -84,5 +84,5 @@ async def test_what_an_operator_keeps_out_stays_out_where_no_screen_would_stop_i
     assert {row.voter for row in read_stopped(dataset) if row.reason == Screen.KEPT_OUT} == {"browser:eve"}
     assert "votes that operators keep out" in (dataset / "card.md").read_text()
     assert await store.read(partial(list_quarantine, bot=BOT, voter="browser:eve")) == []
-    kept = await store.read(partial(list_quarantine, bot=BOT, voter="browser:eve", state=State.KEPT))
+    kept = await store.read(partial(list_quarantine, bot=BOT, voter="browser:eve", state=VoteState.KEPT))
     assert (len(kept), {row.reason for row in kept}) == (10, {"a rival"})

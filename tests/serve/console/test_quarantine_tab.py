@@ -9,8 +9,8 @@ import gradio as gr
 import pytest
 
 from collect.events import list_events
-from collect.quarantine import State, Stopped, keep_stopped, list_quarantine
-from nightschool.records import BotName, Vote, utc_now
+from collect.quarantine import Stopped, keep_stopped, list_quarantine
+from nightschool.records import BotName, Vote, VoteState, utc_now
 from serve.console import quarantine_tab
 from serve.console.quarantine_tab import QuarantineTab, QuarantineWires
 from serve.parts import Parts
@@ -92,7 +92,7 @@ async def test_a_ruling_wants_a_reason_and_stands_in_the_audit_with_a_name(
     [(_, second), *_] = left[at.rows]["choices"]
     all_of_hers = given(rows=second, is_person=True, reason="a colleague")
     assert (await wires.release(all_of_hers, gr.Request(username="operator:ada")))[at.rows]["choices"] == []
-    assert len(await parts.store.read(partial(list_quarantine, state=State.RELEASED))) == 2
+    assert len(await parts.store.read(partial(list_quarantine, state=VoteState.RELEASED))) == 2
     said = [(event.actor, event.action, event.reason) for event in await parts.store.read(list_events)]
     assert ("operator (console)", "kept a stopped vote out", "a rival") in said
     assert ("ada (console)", "let a stopped vote count", "a colleague") in said
