@@ -77,7 +77,7 @@ def test_a_visitor_of_a_shop_talks_in_its_bubble(site: Site, shop_address: str, 
         width = (page.viewport_size or {"width": 0})["width"]
         assert panel is not None
         assert panel["width"] == (width if width == 390 else 402)
-        page.keyboard.press("Escape")
+        box.press("Escape")
         expect(page.get_by_role("dialog", name="Ask Fern")).to_be_hidden()
         expect(bubble).to_be_focused()
         # The shop's next page: the same person, in the same talk.
