@@ -5,6 +5,7 @@ the interpreter from the writer. Does not know what was written.
 """
 
 import asyncio
+import threading
 from collections import deque
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -17,7 +18,9 @@ class Replies:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        # Whoever puts the first one in wakes the loop, which takes out all that it finds.
+        # Whoever puts the first one in wakes the loop, which takes out all that it finds. One at a time puts in: of two
+        # that met, the writer and whoever gives a row up, each would leave it to the other, and nobody be woken again.
+        self._putting = threading.Lock()
         self._known: deque[tuple[Future[Any], asyncio.Future[Any]]] = deque()
 
     def wait_for(self, done: Future[T]) -> asyncio.Future[T]:
@@ -28,8 +31,10 @@ class Replies:
         return waiting
 
     def _put(self, done: Future[Any], waiting: asyncio.Future[Any]) -> None:
-        self._known.append((done, waiting))
-        if len(self._known) == 1 and not self._loop.is_closed():
+        with self._putting:
+            self._known.append((done, waiting))
+            is_first = len(self._known) == 1
+        if is_first and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._hand_out)
 
     def _hand_out(self) -> None:
