@@ -36,6 +36,7 @@ from bench.learn import PUBLIC, SEED, likes_prose
 from eval.metrics.text import rouge_l, token_f1
 from eval.suite.case import Reply
 from eval.suite.golden import read_golden
+from nightschool.child import CALM_THREADS
 from nightschool.files import write_atomic
 from nightschool.learners import Learner
 from nightschool.records import ChatMessage, Finish
@@ -46,8 +47,6 @@ from tune.whole import MODEL
 
 ROOT: Final = Path(__file__).parents[1]
 SPENT: Final = "spent.json"
-CALM: Final = {"OMP_WAIT_POLICY": "PASSIVE"}
-"""As nights have it: threads that wait must not spin, or processor time would tell of the neighbours."""
 SUITES: Final = ROOT / "eval" / "suite"
 LUMAFERN: Final = ROOT / "bots" / "lumafern"
 PAGE: Final = ROOT / "docs" / "lora-vs-full.md"
@@ -134,7 +133,7 @@ def train_arm(arm: Arm, run: Path, *, dataset: Path, model: str) -> Spent:
             learning_rate=rate, batch_size=BATCH, micro_batch_size=BATCH, max_tokens=MAX_TOKENS, seed=SEED,
         ),
     )  # fmt: skip
-    spent = spend("-m", "tune.train", str(run), log=run.with_suffix(".log"), environment=CALM)
+    spent = spend("-m", "tune.train", str(run), log=run.with_suffix(".log"), environment=CALM_THREADS)
     write_atomic(kept, json.dumps(spent))
     return spent
 

@@ -117,9 +117,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _key(name: str) -> str:
-    return name.replace(" ", "_").replace(",", "")
-
-
 if __name__ == "__main__":
     raise SystemExit(main())

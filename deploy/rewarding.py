@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from deploy.plan import NightFolder
 from eval.reward import Answered, NoScores, RewardOrder
 from nightschool.bots import Bot
-from nightschool.child import log_tail, run_child
+from nightschool.child import CALM_THREADS, log_tail, run_child
 from nightschool.files import read_manifest, write_atomic
 from nightschool.home import Home
 from nightschool.records import Adapter
@@ -29,8 +29,6 @@ SCORER: Final = ("-m", "tune.score_texts")
 MOST_S: Final = 900.0
 NICENESS: Final = 5
 """People's chats go before."""
-THREADS: Final = {"OMP_WAIT_POLICY": "PASSIVE"}
-"""They sleep while they wait for one another: spinning beside a busy engine costs both."""
 
 
 def reward_of(
@@ -65,7 +63,7 @@ async def _score(
 
 async def _ask_child(folder: Path, *, command: Sequence[str], count: int) -> Sequence[float | None]:
     log = folder / "reward.log"
-    environment = {**THREADS, **os.environ}
+    environment = {**CALM_THREADS, **os.environ}
     async with run_child([*command, str(folder)], log=log, environment=environment, niceness=NICENESS) as child:
         try:
             code = await child.wait(timeout_s=MOST_S)

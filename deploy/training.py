@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 from deploy.courtesy import Courtesy
 from deploy.patience import NICENESS, Patience, Windows, read_sample
-from nightschool.child import Child, run_child
+from nightschool.child import CALM_THREADS, Child, run_child
 from nightschool.errors import TrainingFailed
 from nightschool.files import write_atomic
 from nightschool.records import utc_now
@@ -64,9 +64,8 @@ class Means(NamedTuple):
         return int(self.memory_gib * GIB / max(len(self.cards), 1)) if self.memory_gib else None
 
     def environment(self) -> dict[str, str]:
-        """The trainer's threads sleep while they wait for one another: spinning beside a busy engine costs both."""
         cards = {CARDS: ",".join(self.cards)} if self.cards else {}
-        return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, **cards}
+        return {**CALM_THREADS, **os.environ, **cards}
 
 
 async def train(

@@ -24,6 +24,10 @@ KILLED_BELOW: Final = re.compile(r"^ *exitcode *: -9 ", re.MULTILINE)
 """How torch's launcher, which itself ends with code 1, tells in the log that one of its processes was killed."""
 LAUNCHER_LINES: Final = 200
 """It tells of each process, so many GPUs are many lines."""
+CALM_THREADS: Final = {"GOMP_SPINCOUNT": "1000"}
+"""For a child that computes beside an engine: its threads stay awake for a moment only while they wait for one another.
+
+GNU's OpenMP, which PyTorch's wheels bring, reads it; `bench/threads.py` measures it beside other ways."""
 LOG_BYTES: Final = 10_000_000
 """A log of more than this is put aside when its child is started again; the one put aside before goes."""
 

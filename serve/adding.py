@@ -20,7 +20,7 @@ from deploy.adopt import Newcomer, take_in
 from deploy.proof import AdapterFiles
 from deploy.rollout import Rollout
 from nightschool.bots import Bot
-from nightschool.child import run_child
+from nightschool.child import CALM_THREADS, run_child
 from nightschool.errors import InvalidInput, Unavailable
 from nightschool.files import read_manifest, write_atomic
 from nightschool.home import Home
@@ -95,8 +95,8 @@ class Adding:
             questions=bot.starters,
         )
         write_atomic(work / ORDER, order.model_dump_json())
-        # Whoever chats goes first, and threads that wait sleep: spinning beside a busy engine costs both.
-        environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
+        # Whoever chats goes first.
+        environment = {**CALM_THREADS, **os.environ}
         log, command = work / "bring.log", [*self._command, str(work)]
         async with run_child(command, log=log, environment=environment, niceness=NICENESS) as child:
             try:
