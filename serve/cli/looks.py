@@ -1,6 +1,6 @@
 """Verbs that look: status, waiting, gaps, prove, events."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -44,6 +44,8 @@ def status(context: typer.Context, as_json: JsonFlag = False) -> None:
             give(f"{bot['bot']} trains: {describe_training(bot['running']['training'])}")
         if bot["held"]:
             give(_held(bot["bot"], bot["held"]))
+        for line in _side_by_side(bot["bot"], bot["side_by_side"]):
+            give(line)
         for name in bot["tainted"]:
             give(f"{name} is tainted: something that it had learnt was erased; the next night trains without it")
     give("")
@@ -150,6 +152,22 @@ def _held(bot: str, hold: dict[str, Any]) -> str:
         f"{bot} is held since {local_time(hold['since'])} by {hold['by']}: {hold['reason']}; "
         f"`nightschool release --bot {bot}` lifts it"
     )
+
+
+def _side_by_side(bot: str, seen: dict[str, Any]) -> Iterator[str]:
+    """How often production won where people saw two answers at once, and why nobody is asked who should be."""
+    if seen["problem"]:
+        yield f"{bot} has nobody compare two answers: {seen['problem']}"
+    for one in seen["results"]:
+        decided = one["production_won"] + one["other_won"]
+        rate = ""
+        if decided:
+            rate = f", {one['win_rate']:.0%} (95 %: {one['low']:.0%} to {one['high']:.0%})"
+        people = "1 person" if one["persons"] == 1 else f"{one['persons']} people"
+        yield (
+            f"{one['production']} won {one['production_won']} of {decided} against {one['other']}{rate}; {people}, "
+            f"{one['same']} the same, {one['both_bad']} both bad, asked {one['asked']} times"
+        )
 
 
 def _next_night(bot: dict[str, Any]) -> str:

@@ -1,12 +1,28 @@
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from collect import cycles
+from collect.conversations import Told, conversation, message, record_turns
+from collect.preferences import Preferred, record_preference
 from collect.reviews import record_review
-from nightschool.records import Adapter, BotName, Cycle, CycleState, Outcome, Review, Stage, Vote, new_id, utc_now
+from nightschool.records import (
+    Adapter,
+    BotName,
+    Choice,
+    Cycle,
+    CycleState,
+    Outcome,
+    Review,
+    Stage,
+    Vote,
+    new_id,
+    utc_now,
+)
 from nightschool.settings import Settings
 from serve.parts import Parts
 from serve.votes import Opinion
@@ -14,6 +30,14 @@ from tune.progress import TrainingProgress
 
 Nightschool = Callable[..., Awaitable[Any]]
 Register = Callable[..., Awaitable[Adapter]]
+
+
+@pytest.fixture
+def bots_folder(bots_folder: Path) -> Path:
+    """The reviewer bot would have two answers compared, by a version that is not there."""
+    with (bots_folder / "reviewer.toml").open("a") as order:
+        order.write("\n[feedback]\nside_by_side_share = 0.1\nside_by_side_with = 7\n")
+    return bots_folder
 
 
 def a_cycle(**changes: Any) -> Cycle:
@@ -61,6 +85,32 @@ async def test_status_says_how_far_a_training_is(nightschool: Nightschool, parts
         )
         assert line in (await nightschool("status")).out
     assert "trains" not in (await nightschool("status")).out
+
+
+async def test_status_says_who_won_where_people_saw_two_answers(nightschool: Nightschool, parts: Parts) -> None:
+    assert " won " not in (await nightschool("status")).out
+    for number, choice in enumerate((Choice.LEFT, Choice.LEFT, Choice.RIGHT, Choice.SAME)):
+        owner = f"browser:{number}"
+        turn = await parts.turns.begin_chat(parts.shelf.find("support"), owner=owner, conversation_id=None, text="Hi")
+        async for _ in parts.turns.answer(turn):
+            pass
+        usual = await parts.store.read(partial(message, message_id=turn.answer_id))
+        other = replace(usual, message_id=new_id(), content="Good day.", version=2)
+        talk = await parts.store.read(partial(conversation, conversation_id=usual.conversation_id))
+        told = Told(talk, (other,), usual_id=usual.message_id)
+        await parts.store.write(partial(record_turns, turns=[told]))
+        word = Preferred(
+            talk.conversation_id, talk.bot, usual.message_id, other.message_id, True, owner, choice, utc_now()
+        )  # fmt: skip
+        await parts.store.write(partial(record_preference, preferred=word))
+    shown = (await nightschool("status")).out
+    # Wilson's of 2 of 3.
+    line = (
+        "support@base won 2 of 3 against support@2, 67% (95 %: 21% to 94%); 4 people, 1 the same, 0 both bad, "
+        "asked 4 times\n"
+    )
+    assert line in shown
+    assert "reviewer has nobody compare two answers: reviewer@7: does not exist" in shown
 
 
 async def test_adapters_name_stage_and_hash(nightschool: Nightschool, register: Register) -> None:
