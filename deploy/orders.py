@@ -114,8 +114,7 @@ def guard_of(bot: Bot, *, search: Search) -> GuardOrder | None:
     wanted = bot.knowledge
     if not wanted.folder or wanted.guard != "hold":
         return None
-    find = partial(search, bot.bot_name)
-    return GuardOrder(wanted.hand_over, wanted.glossary, wanted.quote_score, find)
+    return GuardOrder(wanted, partial(search, bot.bot_name))
 
 
 def rules_of(bot: Bot, *, alpha: float | None = None) -> GateRules:

@@ -20,7 +20,8 @@ from eval.facts import Fact, find_facts, unsupported
 from eval.quoting import quote
 from eval.sentences import end_of_sentence
 from nightschool.engine import Delta
-from nightschool.knowledge import Passage
+from nightschool.knowledge import Found, Passage
+from nightschool.knowledge_part import KnowledgePart
 from nightschool.language import load_identifier
 from nightschool.records import Finish
 from nightschool.text import UNSPACED
@@ -68,15 +69,13 @@ Retry = Callable[[Passage], Awaitable[Second]]
 class Guard:
     """Of one answer."""
 
-    mode: Literal["mark", "hold"]
+    rules: KnowledgePart
+    """The bot's; its guard is on."""
     grounds: Sequence[str]
     """Texts in which a fact may stand."""
-    passages: Sequence[Passage]
+    found: Found
+    """What its prompt stands on."""
     retry: Retry
-    hand_over: str
-    glossary: Sequence[str] = ()
-    is_near: bool = False
-    """Whether the best passage is so near to the question that it is quoted where nothing of it was said."""
     is_form: bool = False
     """Whether a program reads the answer: nothing may be put into it or behind it."""
     held: list[Held] = field(default_factory=list)
@@ -98,7 +97,7 @@ class Guard:
                 sentence, waiting = waiting[:end], waiting[end:]
                 if is_waiting or self._may_begin(sentence):
                     strange = self._strange(sentence)
-                    if strange and self.mode == "hold":
+                    if strange and self.rules.guard == "hold":
                         await deltas.aclose()
                         second = await self._instead(sentence, strange)
                         yield Delta(f"{BROKEN_OFF if is_begun else ''}{second.text}")
@@ -119,7 +118,7 @@ class Guard:
                     waiting, is_begun = waiting[whole:], True
             if is_last:
                 if delta.finish is Finish.STOP and self._leaves_out(said):
-                    yield Delta(f"\n\n{await self._quote(self.passages[0])}")
+                    yield Delta(f"\n\n{await self._quote(self.found.passages[0])}")
                 yield Delta("", delta.finish, delta.prompt_tokens, delta.completion_tokens, calls=tuple(calls))
 
     async def _watch_form(self, deltas: AsyncGenerator[Delta, None]) -> AsyncGenerator[Delta, None]:
@@ -130,16 +129,16 @@ class Guard:
             text += last.text
             calls += last.calls
         strange = self._strange(values_in(text))
-        if not strange or self.mode == "mark":
+        if not strange or self.rules.guard == "mark":
             if strange:
                 self.held.append(Held(text, _names(strange), "marked"))
             yield Delta(text, calls=tuple(calls))
             yield Delta("", last.finish, last.prompt_tokens, last.completion_tokens)
             return
-        second = await self.retry(self.passages[0]) if self.passages else Second("")
+        second = await self.retry(self.found.passages[0]) if self.found.passages else Second("")
         is_sound = bool(second.text.strip()) and not self._strange(values_in(second.text))
         self.held.append(Held(text, _names(strange), "second try" if is_sound else "hand-over"))
-        yield Delta(second.text) if is_sound else Delta(self.hand_over, is_refusal=True)
+        yield Delta(second.text) if is_sound else Delta(self.rules.hand_over, is_refusal=True)
         finish = second.finish if is_sound else Finish.STOP
         yield Delta("", finish, second.prompt_tokens, second.completion_tokens)
 
@@ -151,25 +150,28 @@ class Guard:
 
     def _may_begin(self, text: str) -> bool:
         folded = text.casefold()
-        return bool(MAY_BEGIN.search(text)) or any(name.casefold() in folded for name in self.glossary)
+        return bool(MAY_BEGIN.search(text)) or any(name.casefold() in folded for name in self.rules.glossary)
 
     def _strange(self, text: str) -> list[Fact]:
         if self._known is None:
-            self._known = tuple(fact for ground in self.grounds for fact in find_facts(ground, glossary=self.glossary))
-        return unsupported(find_facts(text, glossary=self.glossary), self._known)
+            self._known = tuple(
+                fact for ground in self.grounds for fact in find_facts(ground, glossary=self.rules.glossary)
+            )
+        return unsupported(find_facts(text, glossary=self.rules.glossary), self._known)
 
     def _leaves_out(self, said: str) -> bool:
         """Whether the nearest passage holds facts of which the answer states none."""
-        if self.mode != "hold" or not self.is_near or not self.passages:
+        is_near = max(self.found.scores, default=0.0) >= self.rules.quote_score
+        if self.rules.guard != "hold" or not is_near or not self.found.passages:
             return False
-        there = find_facts(self.passages[0].text)
+        there = find_facts(self.found.passages[0].text)
         return bool(there) and len(unsupported(there, find_facts(said))) == len(there)
 
     async def _instead(self, sentence: str, strange: Sequence[Fact]) -> Second:
         then: Literal["second try", "passage", "hand-over"] = "hand-over"
-        second = Second(self.hand_over)
-        if self.passages:
-            best = self.passages[0]
+        second = Second(self.rules.hand_over)
+        if self.found.passages:
+            best = self.found.passages[0]
             then, second = "second try", await self.retry(best)
             if not second.text.strip() or self._strange(second.text):
                 then, second = "passage", second._replace(text=await self._quote(best))
@@ -178,7 +180,7 @@ class Guard:
 
     async def _quote(self, passage: Passage) -> str:
         # Beside the loop: what tells languages apart is read by the first one.
-        return await asyncio.to_thread(lambda: quote(passage, beside=self.hand_over, identify=load_identifier()))
+        return await asyncio.to_thread(lambda: quote(passage, beside=self.rules.hand_over, identify=load_identifier()))
 
 
 def values_in(text: str) -> str:

@@ -19,6 +19,7 @@ from eval.kept import Kept, digest, kept_file
 from eval.suites import SuiteRow
 from nightschool.engine import ChatRequest, Delta, Engine
 from nightschool.knowledge import Found, Passage, question_in, with_passages
+from nightschool.knowledge_part import KnowledgePart
 from nightschool.records import ChatMessage, Sampling, new_id
 
 
@@ -26,16 +27,14 @@ from nightschool.records import ChatMessage, Sampling, new_id
 class GuardOrder:
     """By which rules a bot holds back what stands on nothing (`nightschool.knowledge_part`)."""
 
-    hand_over: str
-    glossary: tuple[str, ...]
-    quote_score: float
+    rules: KnowledgePart
     find: Callable[[Sequence[str]], Found]
     """A conversation's questions, oldest first -> what the bot's documents hold for the last one."""
 
     @property
     def identity(self) -> list[Any]:
         """As JSON holds it; what the documents say is no part of it."""
-        return [self.hand_over, list(self.glossary), self.quote_score]
+        return [self.rules.hand_over, list(self.rules.glossary), self.rules.quote_score]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +99,8 @@ async def show(engine: Engine, request: ChatRequest, said: Said, found: Found, *
         yield Delta(said.text)
         yield Delta("", said.finish, 0, said.completion_tokens)
 
-    is_near = max(found.scores, default=0.0) >= order.quote_score
-    grounds = [*(message["content"] for message in messages if message["role"] != "assistant"), order.hand_over]
-    guard = Guard("hold", grounds, found.passages, retry, order.hand_over, order.glossary, is_near)
+    grounds = [*(message["content"] for message in messages if message["role"] != "assistant"), order.rules.hand_over]
+    guard = Guard(order.rules, grounds, found, retry)
     async with aclosing(guard.watch(given())) as deltas:
         text = "".join([delta.text async for delta in deltas])
     return Shown(text, bool(guard.held))

@@ -12,20 +12,16 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
-
 from collect.conversations import path_to
 from collect.store import Store
 from deploy.orders import golden_of
-from eval.suite.golden import GoldenCase, golden_files, read_file, write_file
+from eval.suite.golden import GoldenCase, check_case, golden_files, read_file, write_file
 from nightschool.bots import BotShelf
 from nightschool.errors import Busy, InvalidInput, NotFound
 from nightschool.home import Home
 from nightschool.records import utc_now
 from serve.audited import note
 from serve.branches import without_torsos
-
-REMEDY = "docs/suites.md explains every key."
 
 
 class Kept(NamedTuple):
@@ -116,18 +112,6 @@ class GoldenCases:
         await self._store.write(
             partial(note, actor=actor, action=action, subject=f"golden:{case_id}", at=self._now(), bot=name)
         )
-
-
-def check_case(wanted: dict[str, Any]) -> GoldenCase:
-    """Raises InvalidInput with every fault."""
-    try:
-        return GoldenCase.model_validate(wanted)
-    except ValidationError as error:
-        faults = [
-            f"{'.'.join(map(str, fault['loc'])) or 'the case'}: {fault['msg'].removeprefix('Value error, ')}"
-            for fault in error.errors(include_url=False)
-        ]
-        raise InvalidInput("; ".join(faults), subject="golden case", remedy=REMEDY, param="case") from error
 
 
 def _ours(kept: Sequence[Kept]) -> list[GoldenCase]:

@@ -30,10 +30,7 @@ def guard_of(prompt: Prompt, request: ChatRequest, engine: Engine) -> Guard | No
                 text += last.text
         return Second(text, last.prompt_tokens, last.completion_tokens, last.finish) if last else Second("")
 
-    is_near = max(prompt.found.scores, default=0.0) >= rules.quote_score
-    passages = prompt.found.passages
-    is_form = request.wishes.response_format is not None
-    return Guard(rules.guard, prompt.grounds, passages, retry, rules.hand_over, rules.glossary, is_near, is_form)
+    return Guard(rules, prompt.grounds, prompt.found, retry, is_form=request.wishes.response_format is not None)
 
 
 def hands_over(held: str) -> bool:

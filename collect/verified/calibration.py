@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betainc, betaincinv
+from scipy.special import betainc
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -69,11 +69,6 @@ def fewest(precision: float, *, error: float) -> int:
 def chance_of(right: int, served: int, precision: float) -> float:
     """How likely so many right ones, or more, are where no more than `precision` is."""
     return 1.0 if right == 0 else float(betainc(right, served - right + 1, precision))
-
-
-def lower_bound(right: int, served: int, *, confidence: float = CONFIDENCE) -> float:
-    """Of the share that is right, by Clopper and Pearson."""
-    return 0.0 if right == 0 else float(betaincinv(right, served - right + 1, 1 - confidence))
 
 
 def _starts(least: int, scores: int) -> list[int]:

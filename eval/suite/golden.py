@@ -5,7 +5,7 @@ shipped suites are such files too. Does not know who answers; docs/suites.md exp
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -159,6 +159,18 @@ def golden_files(*paths: Path) -> list[Path]:
     return files
 
 
+def check_case(wanted: Mapping[str, Any]) -> GoldenCase:
+    """One case as it comes from elsewhere than a file. Raises InvalidInput with every fault."""
+    try:
+        return GoldenCase.model_validate(wanted)
+    except ValidationError as error:
+        faults = [_told(fault, whole="the case") for fault in error.errors(include_url=False)]
+        told = "; ".join(faults)
+        raise InvalidInput(
+            told, subject="golden case", remedy="docs/suites.md explains every key.", param="case"
+        ) from error
+
+
 def write_file(file: Path, cases: Sequence[GoldenCase]) -> None:
     """What `read_file` reads again, with only those keys that say something."""
     tree = {"cases": [case.model_dump(exclude_defaults=True) for case in cases]}
@@ -180,17 +192,18 @@ def read_file(file: Path) -> list[GoldenCase]:
         return _File.model_validate(tree).cases
     except ValidationError as error:
         faults = [
-            f"line {_line(root, fault['loc'])}: {'.'.join(map(str, fault['loc'])) or 'the file'}: {_told(fault)}"
+            f"line {_line(root, fault['loc'])}: {_told(fault, whole='the file')}"
             for fault in error.errors(include_url=False)
         ]
         raise InvalidInput("; ".join(faults), subject=str(file), remedy=REMEDY) from error
 
 
-def _told(fault: Any) -> str:
-    known = ", ".join(GoldenCase.model_fields)
+def _told(fault: Any, *, whole: str) -> str:
+    """What is wrong, and where: in the `whole` where no key is to blame."""
+    problem = str(fault["msg"]).removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
-        return f"is no key of a case ({known})"
-    return str(fault["msg"]).removeprefix("Value error, ")
+        problem = f"is no key of a case ({', '.join(GoldenCase.model_fields)})"
+    return f"{'.'.join(map(str, fault['loc'])) or whole}: {problem}"
 
 
 def _line(root: yaml.Node | None, place: Sequence[int | str]) -> int:

@@ -27,6 +27,7 @@ from nightschool.engine import ChatRequest, Delta
 from nightschool.errors import EngineError, EvaluationFailed, InvalidInput
 from nightschool.files import publish, verify
 from nightschool.knowledge import Found
+from nightschool.knowledge_part import KnowledgePart
 from nightschool.records import Outcome, Sampling
 
 from ..pupils import REFERENCE, Pupils, Speaker
@@ -297,7 +298,7 @@ async def test_with_a_guard_answers_are_compared_as_people_would_be_shown_them(t
             async for delta in super().stream(request):
                 yield replace(delta, text="Yes." if request.model == "support@1" else "It is 77 euro.")
 
-    order = GuardOrder("A person knows.", (), 0.6, lambda _said: Found())
+    order = GuardOrder(KnowledgePart(hand_over="A person knows.", quote_score=0.6), lambda _said: Found())
     heard: set[str] = set()
 
     async def score(texts: Sequence[Answered]) -> list[float | None]:
@@ -330,8 +331,7 @@ async def test_suites_are_asked_of_everybody_and_told_beside_the_verdict(tmp_pat
         await run(engine, tmp_path, suites=order)
     engine = Speaker()
     await run(engine, tmp_path, suites=order)
-    # What was answered before the engine died is not asked again.
-    assert engine.asked == ["suite"] * 3
+    assert engine.asked.count("suite") == 3
     told = read_suites(tmp_path / "evaluation")
     assert [(r.contestant, r.passed, r.total) for r in told.results] == [
         ("base", 0, 1),

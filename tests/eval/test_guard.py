@@ -2,13 +2,15 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from typing import Literal
 
 import pytest
 
 from eval.guard import LONGEST_CHARS, Guard, Second
 from eval.sentences import end_of_sentence
 from nightschool.engine import Delta
-from nightschool.knowledge import Passage
+from nightschool.knowledge import Found, Passage
+from nightschool.knowledge_part import KnowledgePart
 from nightschool.records import Finish
 from nightschool.tools import CallPiece
 
@@ -35,13 +37,21 @@ class Answering:
             self.is_closed = True
 
 
-def guard(*, second: str = "", mode: str = "hold", passages: Sequence[Passage] = (PLANS,)) -> Guard:
+def guard(
+    *,
+    second: str = "",
+    mode: Literal["mark", "hold"] = "hold",
+    passages: Sequence[Passage] = (PLANS,),
+    score: float = 0,
+    glossary: Sequence[str] = (),
+) -> Guard:
     async def retry(passage: Passage) -> Second:
         assert passage is PLANS
         return Second(second, 5, 3)
 
     grounds = ["You are Fern.", "What does Grove cost?", *(passage.text for passage in passages)]
-    return Guard(mode, grounds, passages, retry, HAND_OVER)  # type: ignore[arg-type]
+    rules = KnowledgePart(guard=mode, hand_over=HAND_OVER, glossary=tuple(glossary))
+    return Guard(rules, grounds, Found(tuple(passages), (score,) * len(passages)), retry)
 
 
 async def said(guard: Guard, answering: Answering) -> list[Delta]:
@@ -127,7 +137,7 @@ async def test_a_question_s_own_figures_may_be_repeated() -> None:
     async def retry(_: Passage) -> Second:
         raise AssertionError("nothing to try again")
 
-    watching = Guard("hold", ["I paid 12 euros on 3 May"], [PLANS], retry, HAND_OVER)
+    watching = Guard(KnowledgePart(), ["I paid 12 euros on 3 May"], Found((PLANS,)), retry)
     answer = "You paid EUR 12 on May 3rd."
     assert text(await said(watching, Answering([answer]))) == answer
 
@@ -184,8 +194,7 @@ def test_where_a_sentence_ends(text: str, first: str | None) -> None:
 async def test_a_near_passage_of_which_nothing_was_said_is_quoted_below(
     *, said: list[str], is_near: bool, is_quoted: bool
 ) -> None:
-    watching = guard()
-    watching.is_near = is_near
+    watching = guard(score=0.5 if is_near else 0.4)
     answering = Answering(said)
     async with aclosing(answering.stream()) as deltas:
         told = "".join([delta.text async for delta in watching.watch(deltas)])
@@ -194,8 +203,7 @@ async def test_a_near_passage_of_which_nothing_was_said_is_quoted_below(
 
 
 async def test_a_name_of_the_glossary_is_checked_also_where_its_sentence_comes_at_once() -> None:
-    watching = guard(passages=())
-    watching.glossary = ("Canopy",)
+    watching = guard(passages=(), glossary=("Canopy",))
     assert text(await said(watching, Answering(["Take Canopy then. "]))) == HAND_OVER
 
 

@@ -11,6 +11,7 @@ from eval.suites import SuiteRow
 from nightschool.echo import EchoEngine
 from nightschool.engine import ChatRequest, Delta
 from nightschool.knowledge import Found, Passage, with_passages
+from nightschool.knowledge_part import KnowledgePart
 from nightschool.records import BASE, ChatMessage, Finish, Sampling
 
 PLANS = Passage("a" * 16, "Plans", "Grove", "Grove costs 4 euro a month.")
@@ -48,7 +49,7 @@ async def show(
         return Found(tuple(passages), (score,) * len(passages))
 
     answer = Answer("r", said, Finish.STOP, 9, -1.0, 3, 1.0)
-    order = GuardOrder(HAND_OVER, (), 0.6, find)
+    order = GuardOrder(KnowledgePart(hand_over=HAND_OVER, quote_score=0.6), find)
     rows = [row_of("What does Grove cost?", *passages)]
     shown = await show_answers(
         engine, rows, {"r": answer}, order=order, contestant=WHO, sampling=SAMPLING, cache=cache, in_flight=2

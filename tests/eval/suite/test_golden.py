@@ -6,7 +6,7 @@ import pytest
 
 from eval.suite import checks
 from eval.suite.case import Reply
-from eval.suite.golden import GoldenCase, read_golden
+from eval.suite.golden import GoldenCase, check_case, read_golden
 from eval.suite.registry import SHIPPED
 from nightschool.errors import InvalidInput
 from nightschool.records import Finish
@@ -112,6 +112,15 @@ def test_every_fault_is_told_at_once_and_a_missing_file_too(tmp_path: Path) -> N
         (tmp_path / "empty").mkdir(exist_ok=True)
         with pytest.raises(InvalidInput):
             read_golden(path, system_prompt="")
+
+
+def test_a_case_by_hand_is_checked_as_one_of_a_file_is() -> None:
+    assert check_case({"id": "a", "ask": "q", "must_say": ["x"]}) == GoldenCase(id="a", ask="q", must_say=["x"])
+    told = r"^golden case: id: Field required; must_sya: is no key of a case \(id, ask"
+    with pytest.raises(InvalidInput, match=told):
+        check_case({"ask": "q", "must_sya": ["x"]})
+    with pytest.raises(InvalidInput, match="the case: asks nothing of the answer"):
+        check_case({"id": "a", "ask": "q"})
 
 
 @pytest.mark.parametrize("file", [*SHIPPED.values(), ROOT / "bots" / "lumafern" / "golden.yaml"])

@@ -16,6 +16,7 @@ from nightschool.echo import EchoEngine
 from nightschool.engine import ChatRequest, Delta
 from nightschool.errors import EngineError, InvalidInput, UnknownModel
 from nightschool.knowledge import Found
+from nightschool.knowledge_part import KnowledgePart
 from nightschool.records import ChatMessage, Finish, Sampling
 
 BASE = Contestant("base", "base", "hash-0")
@@ -159,7 +160,7 @@ def test_an_evaluation_without_suites_has_none_and_a_damaged_file_is_told(tmp_pa
 
 
 async def test_with_a_guard_single_answers_are_looked_at_as_people_would_be_shown_them(tmp_path: Path) -> None:
-    order = GuardOrder("A person knows.", (), 0.6, lambda _said: Found())
+    order = GuardOrder(KnowledgePart(hand_over="A person knows.", quote_score=0.6), lambda _said: Found())
     invents = Oracle(lambda _question: "It costs 7 euro.")
     cases = (case("a", "what does it cost?", says("7 euro")), case("b", "and?", says("7 euro"), then=("really?",)))
     suite = Suite("golden", cases, guard=order)
