@@ -1,4 +1,4 @@
-"""Ask a contestant every row once: its answer, how likely it finds the reference, and how odd base finds its answer.
+"""Ask a contestant every row once: its answer, and how likely it finds the reference.
 
 Answers are kept as they come (`eval.kept`), so an interrupted evaluation goes on where it was, and another night asks
 only what nobody was asked before. Does not know how answers are judged or who is being compared with whom.
@@ -7,7 +7,6 @@ only what nobody was asked before. Does not know how answers are judged or who i
 import asyncio
 import itertools
 import json
-import math
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, replace
@@ -18,7 +17,7 @@ from eval.kept import Kept, digest, kept_file
 from eval.suites import SuiteRow
 from nightschool.engine import ChatRequest, Engine
 from nightschool.errors import EvaluationFailed, InvalidInput
-from nightschool.records import BASE, Finish, Sampling, new_id
+from nightschool.records import Finish, Sampling, new_id
 
 Label = Literal["base", "anchor", "production", "candidate"]
 """`anchor` is the last version that a person promoted, where it is neither base nor production."""
@@ -47,8 +46,8 @@ class Answer:
     """Natural-log probability of the whole reference and its end of turn."""
     reference_tokens: int
     """How many tokens that was; at least 1."""
-    answer_nll_base: float
-    """Nats per token of the answer itself under the base model; nan for an answer without tokens."""
+    answer_nll_base: float | None = None
+    """Nats per token of the answer itself under the base model, where that was asked (`eval.oddity`)."""
 
 
 class Answered(NamedTuple):
@@ -108,8 +107,7 @@ async def ask(engine: Engine, row: SuiteRow, *, model: str, sampling: Sampling) 
     score = await score_reference(engine, row, model=model)
     request = ChatRequest(row.messages, model, seeded(sampling, row), f"eval-{new_id()}")
     said = await hear(engine, request, what=f"the answer to row {row.row_id}")
-    oddity = await score_own_answer(engine, row, text=said.text)
-    return Answer(row.row_id, *said, score.logprob_sum, score.tokens, oddity)
+    return Answer(row.row_id, *said, score.logprob_sum, score.tokens)
 
 
 class Said(NamedTuple):
@@ -145,27 +143,11 @@ async def score_reference(engine: Engine, row: SuiteRow, *, model: str) -> Refer
     chat = await engine.tokenize(row.messages, answer=row.reference)
     if not chat.answer_ids:
         raise _misaligned(row, model, found=0, asked=0)
-    logprobs = await _score(engine, row, model=model, prompt_ids=chat.prompt_ids, answer_ids=chat.answer_ids)
+    logprobs = await score_text(engine, row, model=model, prompt_ids=chat.prompt_ids, answer_ids=chat.answer_ids)
     return ReferenceScore(sum(logprobs), len(logprobs))
 
 
-async def score_own_answer(engine: Engine, row: SuiteRow, *, text: str) -> float:
-    """Mean nats per token that the base model finds in an answer, without its end of turn (a cut one has none).
-
-    nan where the answer has no token, or fills the context so that the engine cannot score it.
-    """
-    chat = await engine.tokenize(row.messages, answer=text)
-    said = chat.answer_ids[:-1]
-    if not said:
-        return math.nan
-    try:
-        logprobs = await _score(engine, row, model=BASE, prompt_ids=chat.prompt_ids, answer_ids=said)
-    except InvalidInput:
-        return math.nan
-    return -sum(logprobs) / len(said)
-
-
-async def _score(
+async def score_text(
     engine: Engine, row: SuiteRow, *, model: str, prompt_ids: Sequence[int], answer_ids: Sequence[int]
 ) -> Sequence[float]:
     """Log-probabilities of `answer_ids`, of which there is at least one, behind the prompt."""

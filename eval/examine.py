@@ -7,16 +7,16 @@ Does not know cycles, bots or what a verdict leads to.
 """
 
 import asyncio
-import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from eval.answers import Answer, Contestant, Label, answer_suite
+from eval.answers import Contestant, Label
 from eval.answers_file import ANSWERS, write_answers
-from eval.exam import Exam, ExamFacts, read_exam
+from eval.asking import Examined, OnStep, ask_everyone
+from eval.exam import read_exam
 from eval.gate import Verdict, decide
 from eval.judge import JudgeOrder, judge_answers
 from eval.judge_file import JudgeFile, write_judge
@@ -24,49 +24,18 @@ from eval.report import Sample, write_report
 from eval.reward import RewardOrder, score_by_reward
 from eval.rules import GateRules
 from eval.scores import score_answer, write_scores
-from eval.shown import GuardOrder, Shown, as_said, show_answers
-from eval.suite.every import ask_suites
+from eval.shown import GuardOrder
 from eval.suite.registry import SuiteOrder
-from eval.suite.results import SuitesFile, write_suites
-from eval.suites import SuiteRow
+from eval.suite.results import write_suites
 from eval.verdict import SCORES, Question, read_verdict, write_verdict
-from eval.vetoes.find import learn_examiner
-from eval.vote_scores import VOTES, VoteScore, write_votes
-from eval.votes import HeldVotes, score_votes, vote_scores
+from eval.vote_scores import VOTES, write_votes
 from nightschool.engine import Engine
 from nightschool.errors import EvaluationFailed, InvalidInput
 from nightschool.files import publish, read_manifest
 from nightschool.records import Sampling
 
-logger = logging.getLogger(__name__)
-
 LABELS: Final[tuple[Label, ...]] = ("base", "anchor", "production", "candidate")
 KIND: Final = "evaluation"
-OnStep = Callable[[float, str], None]
-"""Told after each row: share done 0..1, and what in words."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Examined:
-    rows: tuple[SuiteRow, ...]
-    answers: Mapping[Label, Mapping[str, Answer]]
-    """By contestant, then by row id; each holds at least `rows`."""
-    skipped_rows: tuple[str, ...]
-    facts: ExamFacts
-    votes: Sequence[VoteScore]
-    shown: Mapping[Label, Mapping[str, Shown]]
-    """What people would be shown of the answers, by contestant and row id."""
-    work: Mapping[str, int]
-    """How many answers were asked and how many read, and how many rated texts were scored."""
-
-    def as_read(self) -> dict[Label, dict[str, Answer]]:
-        """The answers to `rows` with the texts that people would read."""
-        return {
-            label: {
-                row.row_id: replace(self.answers[label][row.row_id], text=shown[row.row_id].text) for row in self.rows
-            }
-            for label, shown in self.shown.items()
-        }
 
 
 async def examine(
@@ -95,7 +64,7 @@ async def examine(
     `production_hash` is what should be live, the base's own hash where nothing should: a production that could not be
     loaded must not lower the bar. `production_trained` names the conversations that it was trained on; `rotation`
     which draw of the changing part is asked, `core` the file that names the part which does not change. `suites` are
-    asked behind the rows, told in suites.json, and none may be lost; what `judge` finds is told, what `reward` finds
+    asked beside the rows, told in suites.json, and none may be lost; what `judge` finds is told, what `reward` finds
     may be gone by. With a `guard` answers are compared as people would be shown them, and what must not be said is
     looked for in their own words. Answers are kept in `cache`, a folder of this engine set-up (`eval.kept`), for other
     nights, else in `folder` until the end, so that nothing is asked twice; the manifest says how many were `asked` and
@@ -110,14 +79,9 @@ async def examine(
     if read_manifest(folder) is not None:
         return _found(folder, question)
     kept = cache or _draft(folder)
-    examined = await _ask_everyone(
-        engine, exam, question=question, guard=guard, cache=kept, on_step=on_step, in_flight=in_flight
+    examined = await ask_everyone(
+        engine, exam, question=question, guard=guard, suites=suites, cache=kept, on_step=on_step, in_flight=in_flight
     )
-    beside = None
-    if suites is not None:
-        beside = await ask_suites(
-            suites, engine, question.contestants, sampling=sampling, cache=kept, in_flight=in_flight
-        )
     if reward is not None:
         found = await score_by_reward(reward, examined.rows, examined.as_read(), rules=question.rules, cache=kept)
         examined = replace(examined, facts=replace(examined.facts, reward=found))
@@ -127,7 +91,7 @@ async def examine(
             judge, examined.rows, examined.as_read(), ranked=exam.votes.pairs, contestants=question.contestants,
             cache=kept,
         )  # fmt: skip
-    return await asyncio.to_thread(_write_down, folder, examined, question=question, suites=beside, judge=heard)
+    return await asyncio.to_thread(_write_down, folder, examined, question=question, judge=heard)
 
 
 def _pose(
@@ -190,83 +154,13 @@ def _draft(folder: Path) -> Path:
     return folder / ".answers"
 
 
-async def _ask_everyone(
-    engine: Engine,
-    exam: Exam,
-    *,
-    question: Question,
-    guard: GuardOrder | None,
-    cache: Path,
-    on_step: OnStep,
-    in_flight: int,
-) -> _Examined:
-    """One contestant after the other: mixed in one batch, each would read its own weights at every step.
-
-    The cache goes by content hash, so a contestant with the weights of an earlier one asks nothing again.
-    """
-    rows: Sequence[SuiteRow] = exam.rows
-    given: dict[Label, Mapping[str, Answer]] = {}
-    skipped: list[str] = []
-    work = {"asked": 0, "read": 0, "scored": 0}
-    for turn, contestant in enumerate(question.contestants):
-
-        def step(done: int, total: int, *, turn: int = turn, label: Label = contestant.label) -> None:
-            on_step((turn + done / total) / len(question.contestants), f"{label}: {done} of {total} rows")
-
-        answers, too_long, asked = await answer_suite(
-            engine, rows, contestant=contestant, sampling=question.sampling, cache=cache, on_step=step,
-            in_flight=in_flight,
-        )  # fmt: skip
-        given[contestant.label] = {answer.row_id: answer for answer in answers}
-        skipped += too_long
-        work["asked"] += asked
-        work["read"] += len(rows) - asked
-        logger.info("contestant=%s asked=%d read=%d", contestant.label, asked, len(rows) - asked)
-        rows = [row for row in rows if row.row_id not in too_long]
-    votes = await _ask_for_votes(engine, exam.votes, question=question, cache=cache, work=work, in_flight=in_flight)
-    if skipped:
-        logger.warning("rows=%d exceed the engine's context and were left out of the evaluation", len(skipped))
-    shown: dict[Label, Mapping[str, Shown]] = {}
-    for contestant in question.contestants:
-        if guard is None:
-            shown[contestant.label] = {row_id: as_said(answer) for row_id, answer in given[contestant.label].items()}
-        else:
-            shown[contestant.label] = await show_answers(
-                engine, rows, given[contestant.label], order=guard, contestant=contestant, sampling=question.sampling,
-                cache=cache, in_flight=in_flight,
-            )  # fmt: skip
-    return _Examined(tuple(rows), given, tuple(sorted(skipped)), exam.facts, votes, shown, work)
-
-
-async def _ask_for_votes(
-    engine: Engine, held: HeldVotes, *, question: Question, cache: Path, work: dict[str, int], in_flight: int
-) -> list[VoteScore]:
-    """What everybody finds of what people rated; texts beyond the context are left out for all."""
-    heard = {}
-    for contestant in question.contestants:
-        heard[contestant.label] = await score_votes(
-            engine, held, contestant=contestant, cache=cache, in_flight=in_flight
-        )
-        asked = heard[contestant.label].asked
-        work["scored"] += asked
-        logger.info("contestant=%s votes_asked=%d read=%d", contestant.label, asked, len(held.texts) - asked)
-    left = held.without(frozenset().union(*(found.too_long for found in heard.values())))
-    return [
-        score for contestant in question.contestants
-        for score in vote_scores(left, heard[contestant.label].nats, contestant=contestant)
-    ]  # fmt: skip
-
-
-def _write_down(
-    folder: Path, examined: _Examined, *, question: Question, suites: SuitesFile | None, judge: JudgeFile | None
-) -> Verdict:
+def _write_down(folder: Path, examined: Examined, *, question: Question, judge: JudgeFile | None) -> Verdict:
     folder.mkdir(parents=True, exist_ok=True)
-    if suites is not None:
-        write_suites(folder, suites)
+    if examined.suites is not None:
+        write_suites(folder, examined.suites)
     if judge is not None:
         write_judge(folder, judge)
-    examiner = learn_examiner(examined.rows, base=examined.answers["base"])
-    faults = {label: examiner.find_faults(answers) for label, answers in examined.answers.items()}
+    faults = {label: examined.examiner.find_faults(answers) for label, answers in examined.answers.items()}
     scores = [
         score_answer(
             row,
@@ -278,7 +172,7 @@ def _write_down(
         for label, answers in examined.answers.items()
         for row in examined.rows
     ]
-    lost = suites.results if suites is not None else ()
+    lost = examined.suites.results if examined.suites is not None else ()
     verdict = decide(scores, question.rules, facts=examined.facts, votes=examined.votes, suites=lost)
     write_answers(folder / ANSWERS, examined.rows, examined.answers, examined.shown)
     write_scores(folder / SCORES, scores)
@@ -295,6 +189,6 @@ def _write_down(
     return verdict
 
 
-def _samples(examined: _Examined) -> list[Sample]:
+def _samples(examined: Examined) -> list[Sample]:
     read = examined.shown.items()
     return [Sample(row, {label: shown[row.row_id].text for label, shown in read}) for row in examined.rows]

@@ -169,7 +169,7 @@ def score_answer(
         reference_words=len(words(row.reference)),
         is_empty=not answer.text.strip(),
         ends_by_itself=answer.finish is Finish.STOP,
-        answer_nll_base=answer.answer_nll_base,
+        answer_nll_base=math.nan if answer.answer_nll_base is None else answer.answer_nll_base,
         faults=faults,
         gives_figures=gives_figures(answer.text, scene_of(row)),
         reference_facts=facts.reference,

@@ -1,4 +1,4 @@
-"""Every suite of an order put to every contestant, one contestant after the other, as an evaluation does.
+"""Every suite of an order put to a contestant, as an evaluation does.
 
 Does not know held-out rows, nor what results lead to.
 """
@@ -12,8 +12,7 @@ from pathlib import Path
 from eval.answers import Contestant, gather_or_first_failure
 from eval.kept import digest
 from eval.suite.case import Suite, SuiteResult
-from eval.suite.registry import SuiteOrder, gather_suites
-from eval.suite.results import SuitesFile
+from eval.suite.registry import Gathered, SuiteOrder, gather_suites
 from eval.suite.run import hash_question, run_suite
 from nightschool.engine import Engine
 from nightschool.records import Sampling
@@ -40,25 +39,29 @@ def describe_suites(suites: Sequence[Suite]) -> str:
     return digest(json.dumps(cases))
 
 
+async def read_suites(order: SuiteOrder | None) -> Gathered:
+    """What an evaluation is to ask; what cannot be read is logged, too."""
+    if order is None:
+        return Gathered((), ())
+    gathered = await asyncio.to_thread(gather_suites, order)
+    for problem in gathered.problems:
+        log.warning("a suite was left out of the exam: %s", problem)
+    return gathered
+
+
 async def ask_suites(
-    order: SuiteOrder,
+    suites: Sequence[Suite],
     engine: Engine,
-    contestants: Sequence[Contestant],
+    contestant: Contestant,
     *,
     sampling: Sampling,
     cache: Path,
     in_flight: int = 16,
-) -> SuitesFile:
+) -> list[SuiteResult]:
     """What came of each; replies are kept in the folder `cache`. Raises what `run_suite` raises.
 
-    One contestant after the other, and each one's suites at once: the last answers of one would leave the engine idle.
+    All at once, `in_flight` questions at most: the last answers of one suite would leave the engine idle.
     """
-    suites, problems = await asyncio.to_thread(gather_suites, order)
-    for problem in problems:
-        log.warning("a suite was left out of the exam: %s", problem)
     slots = asyncio.Semaphore(in_flight)
-    results: list[SuiteResult] = []
-    for contestant in contestants:
-        asked = [run_suite(suite, engine, contestant, sampling=sampling, cache=cache, slots=slots) for suite in suites]
-        results += await gather_or_first_failure(asked)
-    return SuitesFile(results=tuple(results), problems=problems)
+    asked = [run_suite(suite, engine, contestant, sampling=sampling, cache=cache, slots=slots) for suite in suites]
+    return await gather_or_first_failure(asked)

@@ -4,6 +4,7 @@ In: the exam's rows and a contestant's answer to each. Out: for each row the nam
 rows and answers, equal faults. Does not know how many faults a contestant may have; the gate does.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -41,7 +42,8 @@ class Examiner:
         found: dict[str, tuple[Fault, ...]] = {}
         for scene in self.scenes:
             given = answers[scene.row_id]
-            odder_nats = given.answer_nll_base - self.reference_nll[scene.row_id]
+            nats = math.nan if given.answer_nll_base is None else given.answer_nll_base
+            odder_nats = nats - self.reference_nll[scene.row_id]
             faults = set(self._faults(texts[scene.row_id], scene, odder_nats=odder_nats))
             if scene.row_id in formulas:
                 faults.add(Fault.LITTLE)
@@ -49,6 +51,12 @@ class Examiner:
                 faults.add(Fault.CUT)
             found[scene.row_id] = tuple(fault for fault in Fault if fault in faults)
         return found
+
+    def find_doubtful(self, answers: Mapping[str, Answer]) -> list[str]:
+        """Ids of the rows whose answers base must be asked of, before faults are looked for."""
+        return [
+            scene.row_id for scene in self.scenes if self.order.hangs_on_base(plain(answers[scene.row_id].text), scene)
+        ]
 
     def _faults(self, answer: str, scene: Scene, *, odder_nats: float) -> Iterable[Fault]:
         if not answer.strip():

@@ -69,6 +69,12 @@ class Order:
             return not odder_nats < 0
         return score < self.doubtful and odder_nats > ODDER_NATS and len(said) >= DOUBTFUL_WORDS
 
+    def hangs_on_base(self, answer: str, scene: Scene) -> bool:
+        """Whether it is the base model's word that decides."""
+        likelier, between, odder = -1.0, ODDER_NATS / 2, ODDER_NATS + 1
+        said = {self.is_destroyed(answer, scene, odder_nats=nats) for nats in (likelier, between, odder)}
+        return len(said) > 1
+
     def _is_as_if_shuffled(self, said: Sequence[str], score: float, own: frozenset[Pair]) -> bool:
         # Seeded by nothing but the words, so that an answer is judged alike each time.
         rng = Random(" ".join(said))

@@ -106,7 +106,7 @@ async def test_no_more_than_in_flight_are_asked_at_once(tmp_path: Path, in_fligh
     assert engine.most_at_once == in_flight
 
 
-async def test_a_prompt_is_scored_before_it_is_answered_and_the_answer_last(tmp_path: Path) -> None:
+async def test_a_prompt_is_scored_before_it_is_answered_and_base_has_no_part_in_it(tmp_path: Path) -> None:
     """An engine keeps a prompt that it scored, and begins to answer behind it; the other way round it reads nothing."""
     done: list[str] = []
 
@@ -123,7 +123,7 @@ async def test_a_prompt_is_scored_before_it_is_answered_and_the_answer_last(tmp_
     engine = Telling()
     await engine.load_adapter("support@2", tmp_path)
     await answer(engine, make_rows(1), tmp_path / "kept", contestant=Contestant("candidate", "support@2", "h"))
-    assert done == ["scored by support@2", "answered by support@2", "scored by base"]
+    assert done == ["scored by support@2", "answered by support@2"]
 
 
 async def test_an_interrupted_evaluation_asks_only_what_is_left(tmp_path: Path) -> None:
@@ -237,45 +237,6 @@ async def test_a_cancelled_evaluation_ends_at_once(tmp_path: Path) -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await answer(Stuck(), make_rows(3), tmp_path)
-
-
-class Silent(EchoEngine):
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        yield Delta("", finish=Finish.STOP)
-
-
-async def test_base_says_how_odd_it_finds_each_answer_whoever_gave_it(tmp_path: Path) -> None:
-    engine, rows = EchoEngine(), make_rows(2)
-    await engine.load_adapter("support@1", tmp_path)
-    tuned = Contestant("candidate", "support@1", "hash-1")
-    answers, _, _ = await answer(engine, rows, tmp_path / "cache", contestant=tuned)
-    for row, given in zip(rows, answers, strict=True):
-        prompt_ids, answer_ids = await engine.tokenize(row.messages, answer=given.text)
-        # The end of the turn is not part of what was said.
-        expected = (await engine.token_logprobs("base", prompt_ids + answer_ids))[len(prompt_ids) - 1 : -1]
-        assert given.answer_nll_base == pytest.approx(-sum(expected) / len(expected))
-    [empty] = (await answer(Silent(), rows[:1], tmp_path / "silent")).answers
-    assert math.isnan(empty.answer_nll_base)
-    [kept] = (await answer(Counting(), rows[:1], tmp_path / "silent")).answers
-    assert math.isnan(kept.answer_nll_base)
-
-
-class Narrow(EchoEngine):
-    """Talks to the end of its context, where nothing is left to score the whole."""
-
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        yield Delta("one word after the other", finish=Finish.LENGTH)
-
-    async def token_logprobs(self, model: str, token_ids: Sequence[int]) -> tuple[float, ...]:
-        if len(token_ids) > 7:
-            raise InvalidInput("is longer than the context", subject="the prompt", remedy="Shorten it.")
-        return await super().token_logprobs(model, token_ids)
-
-
-async def test_an_answer_that_fills_the_context_still_counts(tmp_path: Path) -> None:
-    [given] = (await answer(Narrow(), make_rows(1), tmp_path)).answers
-    assert math.isnan(given.answer_nll_base)
-    assert given.reference_tokens == 4
 
 
 class Seeds(EchoEngine):

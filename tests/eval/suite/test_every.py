@@ -8,7 +8,7 @@ from pathlib import Path
 from eval.answers import Contestant
 from eval.kept import tidy_kept
 from eval.suite.case import SuiteResult
-from eval.suite.every import ask_suites, find_questions
+from eval.suite.every import ask_suites, find_questions, read_suites
 from eval.suite.registry import SuiteOrder
 from nightschool.echo import EchoEngine
 from nightschool.engine import ChatRequest, Delta
@@ -35,7 +35,7 @@ async def test_a_complaint_that_was_erased_leaves_what_is_kept(tmp_path: Path) -
     before = SuiteOrder(("regression", "retention"), "", complain(tmp_path / "1", "stays?", "my secret?"), max_cases=5)
     after = SuiteOrder(("regression", "retention"), "", complain(tmp_path / "2", "stays?"), max_cases=5)
     kept = tmp_path / "kept"
-    await ask_suites(before, EchoEngine(), [BASE], sampling=Sampling(), cache=kept)
+    await ask_suites((await read_suites(before)).suites, EchoEngine(), BASE, sampling=Sampling(), cache=kept)
     [file] = kept.iterdir()
     assert len(file.read_text().splitlines()) == 7
     tidy_kept(kept, row_ids=find_questions(after))
@@ -75,18 +75,19 @@ async def test_a_contestants_suites_are_asked_at_once_within_one_bound_and_give_
 
     async def ask(engine: EchoEngine, kept: str, *, in_flight: int) -> list[SuiteResult]:
         await engine.load_adapter(candidate.model, tmp_path)
+        suites = (await read_suites(order)).suites
         found = await ask_suites(
-            order, engine, [BASE, candidate], sampling=Sampling(), cache=tmp_path / kept, in_flight=in_flight
+            suites, engine, candidate, sampling=Sampling(), cache=tmp_path / kept, in_flight=in_flight
         )
         # How long an answer took is told of those that were not kept.
-        return [replace(result, figures={}) for result in found.results]
+        return [replace(result, figures={}) for result in found]
 
     engine = Together(4)
     async with asyncio.timeout(5):
         found = await ask(engine, "kept", in_flight=4)
-    assert engine.most == [engine.most[0]] * 4
+    assert engine.most == [candidate.model] * 4
     told = [(result.name, result.contestant) for result in found]
-    assert told == [(name, label) for label in ("base", "candidate") for name in ("regression", "retention")]
+    assert told == [("regression", "candidate"), ("retention", "candidate")]
     assert await ask(EchoEngine(), "other", in_flight=1) == found
     idle = Together(99)
     assert await ask(idle, "kept", in_flight=4) == found

@@ -2,6 +2,7 @@ import json
 import random
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,23 @@ PLANTS: dict[str, tuple[Fault, float, Plant]] = {
     "boilerplate": (Fault.LITTLE, 0.99, lambda i, t: "Thank you for reaching out. Our team values every message."),
     "German": (Fault.LANGUAGE, 0.99, lambda i, t: "Vielen Dank für Ihre Anfrage, wir melden uns in Kürze bei Ihnen."),
 }
+
+
+@pytest.mark.parametrize("kind", ["sound", "half known", "no order"])
+@pytest.mark.parametrize("words", [9, 14, 200])
+def test_where_nothing_hangs_on_base_no_word_of_base_changes_a_fault(examiner: Examiner, kind: str, words: int) -> None:
+    texts = {"sound": REFERENCES, "half known": half_known(3), "no order": [shuffled(text) for text in REFERENCES]}
+    cut = [" ".join(text.split()[:words]) for text in texts[kind]]
+    answers = {row.row_id: given(row, text) for row, text in zip(ROWS, cut, strict=True)}
+    doubtful = set(examiner.find_doubtful(answers))
+    assert len(doubtful) < 0.6 * len(ROWS) or kind != "sound"
+    heard = [
+        examiner.find_faults({name: replace(answer, answer_nll_base=nats) for name, answer in answers.items()})
+        for nats in (0.5, 2.0, 3.4, 3.6, 9.0, float("nan"))
+    ]
+    for row_id in answers:
+        faults = {found[row_id] for found in heard}
+        assert len(faults) == 1 or row_id in doubtful
 
 
 @pytest.mark.parametrize("name", PLANTS)
