@@ -1,13 +1,14 @@
 """How fast is an exam, beside lm-evaluation-harness, and how long does a night's take from the second night on?
 
-The shipped held-out conversations become a dataset, and its rows are answered and their references scored by the base
-model: by us through vLLM as a night does it, by lm-eval with its `hf` model on the same CPU, which is what its users
-have there, and by lm-eval through the same vLLM server (`local-completions`). Rows, prompts, longest answer and
-arithmetic are the same, words are the likeliest. We also score each answer under the base model, which lm-eval does
-not, and ask half of the rows before the rivals and half behind them, since a shared machine has bad minutes. No start
-counts. Scores are compared row by row: bf16 sums differ with the rows of a batch, so greedy texts part somewhere.
-Then two nights' exams with an adapter of a real training, suites and verdict included: in the first one base and that
-candidate are asked; in the second one what they said is kept, and the same adapter, somewhat weaker, is asked alone.
+The shipped held-out conversations become a dataset, each question with what the bot's documents hold for it, and its
+rows are answered and their references scored by the base model: by us through vLLM as a night does it, by lm-eval with
+its `hf` model on the same CPU, which is what its users have there, and by lm-eval through the same vLLM server
+(`local-completions`). Rows, prompts, longest answer and arithmetic are the same, words are the likeliest. We ask half
+of the rows before the rivals and half behind them, since a shared machine has bad minutes. No start counts. Scores are
+compared row by row: bf16 sums differ with the rows of a batch, so greedy texts part somewhere.
+Then two nights' exams with an adapter of a real training, as the shipped bot's are, with guard, suites, verdict and
+report: in the first one base and that candidate are asked; in the second one what they said is kept, and the same
+adapter, somewhat weaker, is asked alone.
 Run: python bench/evaluate.py [--quick] [--model FOLDER] [--adapter FOLDER]   The last line is one JSON object.
 """
 
@@ -18,8 +19,6 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -28,12 +27,9 @@ import numpy as np
 from bench.common.harness import Backend, Examined, examine_by_harness, make_environment
 from bench.common.runs import train
 from bench.common.served import Served, serve
+from bench.common.shipped import BOTS, open_documents, write_dataset
 from bench.common.workshop import open_workshop
-from collect.formats.read import ParsedConversation, read_conversations
-from collect.imports import import_conversations
-from collect.snapshot import write_snapshot
-from collect.store import open_store
-from deploy.orders import rules_of, sampling_of, suites_of
+from deploy.orders import guard_of, rules_of, sampling_of, suites_of
 from eval.answers import Answer, Contestant, answer_suite
 from eval.examine import examine
 from eval.metrics.corpus import chrf
@@ -41,13 +37,11 @@ from eval.metrics.text import token_f1
 from eval.suites import SuiteRow, read_suite
 from nightschool.bots import Bot, load_bot
 from nightschool.files import read_manifest
+from nightschool.knowledge import Search
 from nightschool.records import BASE, Sampling
 from nightschool.settings import EngineSettings
-from tune.dataset import build_dataset
 from tune.recipe import Recipe
 
-BOTS: Final = Path(__file__).parent.parent / "bots"
-AT: Final = datetime(2026, 3, 1, tzinfo=UTC)
 AT_ONCE: Final = 16
 TARGET: Final = 2.0
 TARGET_NIGHT_S: Final = 120.0
@@ -76,22 +70,6 @@ class Ours:
     answers: Mapping[str, Answer]
     line_breaks: Mapping[str, float]
     """Log-probability of each prompt's last token, which lm-eval counts with the reference."""
-
-
-async def write_dataset(folder: Path, bot: Bot) -> Path:
-    """What a night would read of the shipped conversations."""
-    async with open_store(folder / "record.duckdb", temp=folder / "temp", memory_gib=2, threads=2) as store:
-        for name, is_held_out in (("train.jsonl", False), ("heldout.jsonl", True)):
-            lines = (BOTS / "lumafern" / name).read_text().splitlines()
-            parsed = [line for line in read_conversations(lines) if isinstance(line, ParsedConversation)]
-            keep = partial(import_conversations, bot=bot.bot_name, conversations=parsed, is_held_out=is_held_out, at=AT)
-            await store.write(keep)
-        take = partial(write_snapshot, bot=bot.bot_name, folder=folder / "snapshot", at=AT + timedelta(days=1))
-        await store.read(take)
-    made = build_dataset(
-        folder / "snapshot", folder / "datasets", system_prompt=bot.system_prompt, held_out_share=0.15, seed=17
-    )
-    return folder / "datasets" / made.folder_name
 
 
 async def examine_ours(served: Served, rows: Sequence[SuiteRow], *, sampling: Sampling, folder: Path) -> Ours:
@@ -189,7 +167,7 @@ def weaken(adapter: Path, folder: Path) -> Path:
 
 
 async def time_nights(
-    served: Served, adapters: Mapping[str, Path], *, dataset: Path, bot: Bot, plan: Plan, folder: Path
+    served: Served, adapters: Mapping[str, Path], *, dataset: Path, bot: Bot, plan: Plan, search: Search, folder: Path
 ) -> dict[str, float]:
     """Seconds of two nights' exams, from the loading of the candidate to the verdict, and where the second's go: one
     more exam, of which everything is kept, shows what is left when nobody is asked."""
@@ -215,7 +193,10 @@ async def time_nights(
             folder=folder / night,
             on_step=step,
             production_hash="production" if is_live else "",
-            suites=replace(suites_of(bot, dataset=dataset, own=folder / "golden.yaml"), max_cases=plan.cases),
+            suites=replace(
+                suites_of(bot, dataset=dataset, own=folder / "golden.yaml", search=search), max_cases=plan.cases
+            ),
+            guard=guard_of(bot, search=search),
             cache=folder / "kept",
             in_flight=AT_ONCE,
         )
@@ -242,7 +223,8 @@ async def time_nights(
 
 async def measure(folder: Path, *, model: str, adapter: Path | None, plan: Plan) -> dict[str, float]:
     bot = load_bot(BOTS / "support.toml")
-    dataset = await write_dataset(folder, bot)
+    search = await asyncio.to_thread(open_documents, bot, folder / "index")
+    dataset = await write_dataset(folder, bot, search=search)
     rows = read_suite(dataset, max_rows=plan.rows)
     if adapter is None:
         adapter = await asyncio.to_thread(train_adapter, dataset, folder, bot=bot, model=model, epochs=plan.epochs)
@@ -255,7 +237,9 @@ async def measure(folder: Path, *, model: str, adapter: Path | None, plan: Plan)
         await examine_ours(served, others, sampling=sampling, folder=folder / "warm")
         ours, rivals = await race(served, rows, model=model, sampling=sampling, folder=folder)
         figures = compare(ours, rivals, rows)
-        nights = await time_nights(served, adapters, dataset=dataset, bot=bot, plan=plan, folder=folder / "nights")
+        nights = await time_nights(
+            served, adapters, dataset=dataset, bot=bot, plan=plan, search=search, folder=folder / "nights"
+        )
         return {**figures, "start_s": served.start_s, **nights, "rows_a_night": len(rows), "cases": plan.cases}
 
 

@@ -29,13 +29,12 @@ from bench.common.runs import train
 from bench.common.search_quality import judge, read_handbook, read_labelled
 from bench.common.search_speed import measure_speed
 from bench.common.served import Served, serve
+from bench.common.shipped import read_index_of
 from bench.common.workshop import open_workshop
 from bench.verified import measure_verified, read_public
 from collect.formats.read import ParsedConversation, read_conversations
 from collect.imports import import_conversations
-from collect.knowledge.documents import look, read_document
-from collect.knowledge.index import Embed, Index, read_index, write_index
-from collect.knowledge.passages import cut
+from collect.knowledge.index import Embed, Index
 from collect.knowledge.search import search
 from collect.snapshot import write_snapshot
 from collect.store import open_store
@@ -109,11 +108,6 @@ class AsServed(NamedTuple):
     held_share: float
     delay_ms: float
     """Mean over answers: first visible words behind the engine's first ones."""
-
-
-def read_index_of(folder: Path, root: Path, *, embed: Embed) -> Index:
-    documents = [read_document(file, folder=folder) for file in look(folder)]
-    return read_index(write_index([passage for one in documents for passage in cut(one)], root, embed=embed))
 
 
 def read_asked(bot: Bot, index: Index, *, embed: Embed, rows: int) -> list[Asked]:

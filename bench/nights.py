@@ -17,16 +17,26 @@ Run: python bench/nights.py [--quick] [--state FOLDER] [--model FOLDER]   The la
 import argparse
 import asyncio
 import json
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from bench.common.clock import MovableClock
 from bench.common.journal import Journal
 from bench.common.moved_server import Site, open_site
-from bench.common.night_lines import NightLine, draw_nights, print_nights, read_lines, row_of, summarise
+from bench.common.night_lines import (
+    NightLine,
+    draw_nights,
+    print_nights,
+    read_lines,
+    row_of,
+    sum_spent,
+    summarise,
+)
 from bench.common.shop_chat import Crowd
 from bench.common.shop_days import HOSTILE_SHARE, plan_day
 from bench.common.shop_nights import Arm, begun_at, take_stock, wait_for_night
@@ -140,21 +150,25 @@ class Week:
             self._people, self._questions, day=day, chats=plan.chats, burst=plan.burst, seed=SEED
         )  # fmt: skip
         for arm in arms:
+            began = time.monotonic()
             await self._crowds[arm].live_day(day, visits, reviews_a_day=plan.reviews)
+            self._journals[arm].note(day=day, chat_s=time.monotonic() - began)
             if not self._journals[arm].of_day(day, "production"):
                 version = self._site.parts.rollout.route(arm.bot).name.version
                 self._journals[arm].note(day=day, production=version)
         begins_at = begun_at(day, first=FIRST_DAY)
         self._clock.move_to(begins_at)
-        for arm in arms:
-            cycle = await wait_for_night(self._site, arm, date=begins_at.date())
-            line = await take_stock(
-                self._site, arm, cycle, day=day, journal=self._journals[arm], hidden=self._hidden,
-                folder=self._folder / "measured",
-            )  # fmt: skip
-            with (self._folder / "nights.jsonl").open("a") as file:
-                file.write(line.model_dump_json() + "\n")
-            print(row_of(line), flush=True)
+        wait = partial(wait_for_night, self._site, date=begins_at.date())
+        async with asyncio.TaskGroup() as group:
+            nights = {arm: group.create_task(wait(arm)) for arm in arms}
+            for arm in arms:
+                line = await take_stock(
+                    self._site, arm, await nights[arm], day=day, journal=self._journals[arm], hidden=self._hidden,
+                    folder=self._folder / "measured",
+                )  # fmt: skip
+                with (self._folder / "nights.jsonl").open("a") as file:
+                    file.write(line.model_dump_json() + "\n")
+                print(row_of(line), flush=True)
 
     async def close(self) -> None:
         for crowd in self._crowds.values():
@@ -239,6 +253,7 @@ def main() -> None:
         lines = read_lines(folder / "nights.jsonl")
         draw_nights(folder / "nights.png", lines, bots=[arm.bot for arm in ARMS])
         print_nights(lines)
+        print("seconds by what they were spent on:", {what: round(s) for what, s in sum_spent(lines).items()})
         print(json.dumps(summarise(lines, suffixes={arm.bot: arm.suffix for arm in ARMS})))
 
 

@@ -3,6 +3,7 @@
 Does not know how the figures were found.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -43,6 +44,8 @@ class NightLine(BaseModel):
     hostile_examined: int
     """Of those, in held-out rows."""
     seconds: float
+    spent: dict[str, float] = {}
+    """Seconds of the day's chats, of each step of the night, and of the hidden questions behind it."""
 
 
 def read_lines(file: Path) -> list[NightLine]:
@@ -90,6 +93,16 @@ def summarise(lines: Sequence[NightLine], *, suffixes: Mapping[str, str]) -> dic
         }
         figures |= {f"{name}{suffix}": round(figure, 4) for name, figure in found.items()}
     return figures
+
+
+def sum_spent(lines: Sequence[NightLine]) -> dict[str, float]:
+    """Seconds of all bots and nights, by what they were spent on; nights of several bots overlap where one trains and
+    another is examined."""
+    spent: defaultdict[str, float] = defaultdict(float)
+    for line in lines:
+        for what, seconds in line.spent.items():
+            spent[what] += seconds
+    return dict(spent)
 
 
 def draw_nights(file: Path, lines: Sequence[NightLine], *, bots: Sequence[str]) -> None:

@@ -22,7 +22,7 @@ from nightschool.files import write_atomic
 from nightschool.records import BASE, Adapter, ChatMessage, Finish, new_id
 
 T = TypeVar("T")
-AT_ONCE: Final = 8
+AT_ONCE: Final = 16
 
 
 class Measured(BaseModel):

@@ -4,12 +4,14 @@ The verdict is the gate's; the truth is the hidden satisfaction (`bench.common.t
 """
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from bench.common.journal import Journal
 from bench.common.moved_server import Site
@@ -47,19 +49,33 @@ def begun_at(day: int, *, first: datetime) -> datetime:
     return night + timedelta(seconds=1)
 
 
-async def wait_for_night(site: Site, arm: Arm, *, date: date) -> Cycle:
-    """The night of that date, once it has ended; the server's own schedule begins it."""
+class Lived(NamedTuple):
+    """A night that has ended."""
+
+    cycle: Cycle
+    spent: Mapping[str, float]
+    """Seconds of each of its steps, as seen once a second."""
+
+
+async def wait_for_night(site: Site, arm: Arm, *, date: date) -> Lived:
+    """The night of that date; the server's own schedule begins it."""
+    spent: defaultdict[str, float] = defaultdict(float)
+    looked = time.monotonic()
     while True:
         for cycle in await site.parts.store.read(partial(cycles.list_cycles, bot=arm.bot)):
             if cycle.local_date == date and cycle.state is not CycleState.RUNNING:
-                return cycle
+                return Lived(cycle, spent)
+            if cycle.local_date == date:
+                spent[cycle.step] += time.monotonic() - looked
+        looked = time.monotonic()
         await asyncio.sleep(LOOK_S)
 
 
 async def take_stock(
-    site: Site, arm: Arm, cycle: Cycle, *, day: int, journal: Journal, hidden: Sequence[Hidden], folder: Path
+    site: Site, arm: Arm, lived: Lived, *, day: int, journal: Journal, hidden: Sequence[Hidden], folder: Path
 ) -> NightLine:
     """The night's line; measured answers lie in `folder`. Promotes where the arm always does."""
+    cycle, began = lived.cycle, time.monotonic()
     adapters = {a.version: a for a in await site.parts.store.read(partial(registry.adapters, bot=arm.bot))}
     [before] = journal.of_day(day, "production")
     candidate = adapters.get(cycle.candidate) if cycle.candidate else None
@@ -94,6 +110,7 @@ async def take_stock(
         hostile_learnt=learnt,
         hostile_examined=examined,
         seconds=(cycle.finished_at - cycle.started_at).total_seconds() if cycle.finished_at else 0.0,
+        spent={"chat": sum(journal.of_day(day, "chat_s")), **lived.spent, "hidden questions": time.monotonic() - began},
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from bench.common.journal import Journal
 from bench.common.moved_server import Site
 from bench.common.night_lines import NightLine
-from bench.common.shop_nights import Arm, take_stock
+from bench.common.shop_nights import Arm, Lived, take_stock
 from bench.common.shop_world import hidden_questions
 from bench.common.truth import Ruling
 from collect import registry
@@ -41,7 +41,8 @@ async def stock(site: Site, arm: Arm, folder: Path, *, candidate: int | None) ->
     )  # fmt: skip
     (folder / "measured").mkdir(exist_ok=True)
     measured = folder / "measured"
-    return await take_stock(site, arm, cycle, day=0, journal=journal, hidden=HIDDEN, folder=measured)
+    lived = Lived(cycle, {"train": 30.0})
+    return await take_stock(site, arm, lived, day=0, journal=journal, hidden=HIDDEN, folder=measured)
 
 
 async def test_a_rejected_candidate_goes_live_only_where_the_gate_is_off(site: Site, tmp_path: Path) -> None:
@@ -55,6 +56,7 @@ async def test_a_rejected_candidate_goes_live_only_where_the_gate_is_off(site: S
     assert promoted.live == promoted.candidate
     # The fake engine finds texts as likely as the version's name has it: only the base model has lost nothing.
     assert held.retention_loss == 0 != promoted.retention_loss
+    assert held.spent["train"] == 30
     assert {file.stem for file in (tmp_path / "measured").iterdir()} == {"base", "1" * 16}
 
 
