@@ -65,12 +65,12 @@ def describe_step(step: StepLine) -> Told:
     return Told(f"Step {step.step}/{step.steps}: training loss={step.loss:.2f}{valid}", data)
 
 
-def describe_checkpoint(step: StepLine) -> dict[str, float | int | None]:
+def describe_checkpoint(step: int, *, train_loss: float, valid_loss: float | None) -> dict[str, float | int | None]:
     """OpenAI's metrics of a checkpoint. What is validated is always all of the file, so both names say the same."""
-    valid_loss = _rounded(step.valid_loss)
+    valid_loss = _rounded(valid_loss)
     return {
-        "step": step.step,
-        "train_loss": _rounded(step.loss),
+        "step": step,
+        "train_loss": _rounded(train_loss),
         "train_mean_token_accuracy": None,
         "valid_loss": valid_loss,
         "valid_mean_token_accuracy": None,
@@ -89,7 +89,7 @@ def write_results(folder: JobFolder) -> Results:
         table.writerows(
             (s.step, f"{s.loss:.5f}", _figure(s.rewards_accuracy), _figure(s.valid_loss), "") for s in steps
         )
-    metrics = {step.step: describe_checkpoint(step) for step in steps}
+    metrics = {s.step: describe_checkpoint(s.step, train_loss=s.loss, valid_loss=s.valid_loss) for s in steps}
     return Results(file, sum(step.tokens for step in steps), metrics)
 
 

@@ -271,4 +271,13 @@ def lineage_of(job: Job) -> BotName:
 def name_model(job: Job, organisation: str) -> str:
     """`ft:BASE:ORGANISATION:SUFFIX:ID`; BASE is the one that the first of a row of models went on from."""
     base = job.order.model.split(":")[1] if job.order.model.startswith("ft:") else job.order.model
-    return ":".join(("ft", base, organisation, job.order.suffix or "", job.job_id.removeprefix(PREFIX)[:8]))
+    return ":".join(("ft", base, organisation, job.order.suffix or "", _short_id(job)))
+
+
+def is_of_job(name: str, job: Job) -> bool:
+    """Whether a model of this name, or a checkpoint, comes of the job."""
+    return name.partition(CHECKPOINT)[0].rpartition(":")[2] == _short_id(job)
+
+
+def _short_id(job: Job) -> str:
+    return job.job_id.removeprefix(PREFIX)[:8]

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from collect import jobs
 from collect.jobs import Job, JobError, JobOrder, JobOutcome, JobState
+from deploy.job_checkpoints import Checkpoint, list_checkpoints
 from deploy.job_work import PREFIX, Workshop, do_job
 from nightschool.errors import NightschoolError
 from nightschool.tasks import TasksByName
@@ -62,6 +63,10 @@ class Jobs:
         await self._tasks.stop(job.job_id)
         self._tasks.start(resumed.job_id, self._work(resumed))
         return resumed
+
+    async def checkpoints(self, job: Job) -> list[Checkpoint]:
+        """The latest one first, also while the job runs."""
+        return await list_checkpoints(self._shop, job)
 
     async def go_on(self) -> None:
         """With the jobs that a dead server left unfinished; what it left of those that are over is removed."""

@@ -6,15 +6,14 @@ HTTP, nor how a model came about.
 
 import asyncio
 import shutil
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from collect import registry, tuned_models
-from collect.jobs import Job
+from collect import jobs, registry, tuned_models
 from collect.store import Store
 from collect.tuned_models import TunedModel
+from deploy.job_work import is_of_job
 from deploy.rollout import Rollout, Route
 from nightschool.bots import Bot
 from nightschool.errors import UnknownModel
@@ -44,13 +43,18 @@ class TunedModels:
         """Raises UnknownModel, also where it is somebody else's."""
         model = await self._store.read(partial(tuned_models.find_model, name=name, owner=owner))
         if model is None:
-            raise UnknownModel(
-                "does not exist or is not yours",
-                subject=repr(name[:200]),
-                remedy="GET /v1/models lists what there is.",
-                param="model",
-            )
+            raise await self._missing(name, owner=owner)
         return model
+
+    async def _missing(self, name: str, *, owner: str | None) -> UnknownModel:
+        """Why there is no such model: it may be one of a job under way."""
+        unfinished = await self._store.read(partial(jobs.unfinished_jobs, owner=owner))
+        job = next((job for job in unfinished if is_of_job(name, job)), None)
+        if job is None:
+            problem, remedy = "does not exist or is not yours", "GET /v1/models lists what there is."
+        else:
+            problem, remedy = f"is of {job.job_id}, which is {job.state}", "It answers once the job has succeeded."
+        return UnknownModel(problem, subject=repr(name[:200]), remedy=remedy, param="model")
 
     async def adapter_of(self, model: TunedModel) -> Adapter:
         return await self._store.read(partial(registry.adapter, bot=model.lineage, version=model.version))
@@ -60,11 +64,6 @@ class TunedModels:
         model = await self.find(name, owner=owner)
         route = await self._rollout.route_to(model.lineage, model.version)
         return FoundTuned(Bot(name=model.lineage, title=model.lineage, system_prompt=""), route)
-
-    async def checkpoints(self, job: Job) -> Sequence[TunedModel]:
-        """The job's model as its training had it after its last passes. The last one comes first: the model itself."""
-        models = await self._store.read(partial(tuned_models.models_of_job, job_id=job.job_id))
-        return [model for model in models if model.step is not None]
 
     async def delete(self, name: str, *, owner: str | None, actor: str) -> None:
         """For good, weights and all; a job's model takes its checkpoints along.

@@ -1,7 +1,8 @@
 """Stands in for `tune.train` where a test is about jobs: steps, adapters without weights, DONE.
 
 Takes eight steps, each once, over all its starts, and keeps the adapter after steps 4 and 6. A file `hold` beside the
-jobs' folders stops it before step 4; what `fails` holds beside them is its last word.
+jobs' folders stops it before step 4, or before the one that the file names; what `fails` holds beside them is its last
+word.
 Run: python fake_trainer.py RUN_DIR
 """
 
@@ -22,7 +23,7 @@ def main(run: Path) -> None:
     metrics = run / "metrics.jsonl"
     taken = metrics.read_text().count("\n") if metrics.exists() else 0
     for step in range(taken + 1, STEPS + 1):
-        while step == 4 and (jobs / "hold").exists():
+        while (hold := jobs / "hold").exists() and step == int(hold.read_text() or 4):
             time.sleep(0.02)
         line = {
             "phase": "sft", "step": step, "steps": STEPS, "epoch": step / STEPS, "loss": 3 / step,
@@ -30,10 +31,10 @@ def main(run: Path) -> None:
         }  # fmt: skip
         if step == STEPS and (run.parent / "validation.jsonl").exists():
             line["valid_loss"] = 0.75
-        with metrics.open("a") as file:
-            file.write(json.dumps(line) + "\n")
         if step in KEPT:
             write_adapter(run / "passes" / f"sft-{step}" / "adapter", f"{run.parent.name} {step}")
+        with metrics.open("a") as file:
+            file.write(json.dumps(line) + "\n")
     (run / "DONE").write_text(write_adapter(run / "adapter", run.parent.name))
 
 

@@ -48,12 +48,6 @@ def pass_ends(plan: Plan) -> frozenset[int]:
     return frozenset({*ends, plan.steps})
 
 
-def ends_before_last(plan: Plan, *, most: int) -> frozenset[int]:
-    """The steps that end the last passes but the very last one, at most so many."""
-    ends = sorted(pass_ends(plan) - {plan.steps})
-    return frozenset(ends[max(0, len(ends) - most) :])
-
-
 def _fill(order: Sequence[int], rows: list[int], batch_size: int) -> list[int]:
     """Take from `rows` what fills the step that the last epoch began, and none that this step holds already."""
     begun = set(order[len(order) - len(order) % batch_size :])

@@ -1,4 +1,4 @@
-"""Adapters as they stood after a run's last passes over its rows but one: where they lie in its folder.
+"""Adapters as they stood after a run's latest passes over its rows, the last one apart: where they lie in its folder.
 
 Each has a folder that is laid out like a run's: adapter and, once the run is done, proof. Imports no torch. Does not
 know who keeps them (`tune.methods.passes`), nor what for.

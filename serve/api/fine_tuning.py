@@ -70,8 +70,8 @@ def fine_tuning_router(parts: Parts) -> APIRouter:
         job_id: str, after: str | None = None, limit: str = "10", caller: Caller = Depends(authorise)
     ) -> dict[str, Any]:
         job = await find_job(parts, job_id, owner=caller.owner)
-        found = await parts.tuned.checkpoints(job)
-        return page_of([checkpoint_card(one) for one in found], after=after, limit=limit)
+        found = await parts.jobs.checkpoints(job)
+        return page_of([checkpoint_card(one, job_id=job.job_id) for one in found], after=after, limit=limit)
 
     @router.get("/v1/fine_tuning/jobs/{job_id}")
     async def show(job_id: str, caller: Caller = Depends(authorise)) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """What a fine-tuning job may order, in OpenAI's words, and how a job is told. Pure."""
 
-import json
 import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Self
@@ -9,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from collect.files import StoredFile
 from collect.jobs import Job, JobOrder, Method
-from collect.tuned_models import TunedModel
+from deploy.job_checkpoints import Checkpoint
 from deploy.job_recipe import AUTO, Auto, Wanted, resolve
 from serve.api.faults import BadParameter
 from serve.files import PURPOSE
@@ -138,16 +137,17 @@ def job_card(job: Job, *, organisation: str) -> dict[str, Any]:
     }
 
 
-def checkpoint_card(model: TunedModel) -> dict[str, Any]:
-    """OpenAI's object."""
+def checkpoint_card(one: Checkpoint, *, job_id: str) -> dict[str, Any]:
+    """OpenAI's object, and whether it can be asked yet."""
     return {
         "object": "fine_tuning.job.checkpoint",
-        "id": f"ftckpt_{model.job_id.removeprefix('ftjob-')}-{model.step}",
-        "created_at": int(model.created_at.timestamp()),
-        "fine_tuned_model_checkpoint": model.name,
-        "fine_tuning_job_id": model.job_id,
-        "step_number": model.step,
-        "metrics": {"step": model.step} | json.loads(model.metrics_json or "{}"),
+        "id": f"ftckpt_{job_id.removeprefix('ftjob-')}-{one.step}",
+        "created_at": int(one.created_at.timestamp()),
+        "fine_tuned_model_checkpoint": one.name,
+        "fine_tuning_job_id": job_id,
+        "step_number": one.step,
+        "metrics": {"step": one.step, **one.metrics},
+        "nightschool": {"answers": one.answers},
     }
 
 

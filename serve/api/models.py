@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from fastapi import APIRouter, Depends
 
 from collect import registry
+from collect.tuned_models import TunedModel
 from deploy.rollout import Route
 from nightschool.bots import Bot
 from nightschool.errors import NotAllowed, NotFound, UnknownModel
@@ -51,10 +52,7 @@ def models_router(parts: Parts) -> APIRouter:
 
     async def cards(caller: Caller) -> list[dict[str, Any]]:
         bots = parts.shelf.bots
-        tuned = [
-            _card(model.name, created_s=int(model.created_at.timestamp()))
-            for model in await parts.tuned.list(owner=seen_by(caller))
-        ]
+        tuned = [_tuned_card(model) for model in await parts.tuned.list(owner=seen_by(caller))]
         if not caller.is_operator:
             return [*(_card(name, created_s=0) for name in bots), *tuned]
         adapters = [
@@ -77,6 +75,8 @@ def models_router(parts: Parts) -> APIRouter:
     async def show_model(model: str, caller: Caller = Depends(authorise)) -> dict[str, Any]:
         if name := AdapterName.parse(model):
             _check_may_name(caller, name)
+        if model.startswith(PREFIX):
+            return _tuned_card(await parts.tuned.find(model, owner=seen_by(caller)))
         for card in await cards(caller):
             if card["id"] == model:
                 return card
@@ -111,6 +111,10 @@ def _unknown(model: str) -> UnknownModel:
         remedy="GET /v1/models lists what there is.",
         param="model",
     )
+
+
+def _tuned_card(model: TunedModel) -> dict[str, Any]:
+    return _card(model.name, created_s=int(model.created_at.timestamp()))
 
 
 def _card(name: str, *, created_s: int) -> dict[str, Any]:

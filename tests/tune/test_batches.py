@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tune.batches import cut_by_length, ends_before_last, pass_ends, plan_order
+from tune.batches import cut_by_length, pass_ends, plan_order
 
 LENGTHS = st.lists(st.integers(1, 500), min_size=1, max_size=80)
 
@@ -67,9 +67,3 @@ def test_what_rows_share_counts_once() -> None:
 )
 def test_a_pass_ends_with_the_step_that_has_its_last_row(rows: int, epochs: float, batch: int, ends: set[int]) -> None:
     assert pass_ends(plan_order([5] * rows, epochs=epochs, batch_size=batch, seed=1)) == ends
-
-
-@pytest.mark.parametrize(("epochs", "most", "ends"), [(4, 2, {5, 8}), (4, 9, {3, 5, 8}), (4, 0, set()), (1, 2, set())])
-def test_the_last_passes_but_one_end_before_the_end(epochs: float, most: int, ends: set[int]) -> None:
-    plan = plan_order([10] * 5, epochs=epochs, batch_size=2, seed=1)
-    assert ends_before_last(plan, most=most) == ends

@@ -267,6 +267,56 @@ async def test_the_last_passes_are_checkpoints_that_answer(
     assert (await until(mine, goes_on.id, "succeeded", "failed")).fine_tuned_model.startswith("ft:support:")
 
 
+async def test_checkpoints_are_listed_while_the_job_goes_on(
+    mine: openai.AsyncOpenAI, theirs: openai.AsyncOpenAI, parts: Parts, hold: Path
+) -> None:
+    async def steps_listed() -> list[int]:
+        return [one.step_number async for one in mine.fine_tuning.jobs.checkpoints.list(made.id)]
+
+    hold.write_text("6")
+    made = await mine.fine_tuning.jobs.create(model="base", training_file=await send(mine, [ROW] * 20), suffix="x")
+    assert await steps_listed() == []
+    await until_step(parts, made.id, 5)
+    async with asyncio.timeout(20):
+        while await steps_listed() != [4]:
+            await asyncio.sleep(0.02)
+    paused: Any = await mine.fine_tuning.jobs.pause(made.id)
+    [so_far] = (await mine.fine_tuning.jobs.checkpoints.list(made.id)).data
+    name = so_far.fine_tuned_model_checkpoint
+    assert (paused.status, so_far.metrics.train_loss, so_far.metrics.full_valid_loss) == ("paused", 0.75, None)
+    assert so_far.model_extra == {"nightschool": {"answers": False}}
+    for asked in (mine.chat.completions.create(model=name, messages=ASKED), mine.models.retrieve(name)):
+        with pytest.raises(openai.NotFoundError, match=r"is paused. It answers once the job has succeeded"):
+            await asked
+    with pytest.raises(openai.NotFoundError, match="does not exist or is not yours"):
+        await theirs.models.retrieve(name)
+    hold.unlink()
+    await mine.fine_tuning.jobs.resume(made.id)
+    done = await until(mine, made.id, "succeeded", "failed")
+    ended = (await mine.fine_tuning.jobs.checkpoints.list(made.id)).data
+    assert [one.step_number for one in ended] == [8, 6, 4]
+    assert ended[-1] == so_far.model_copy(update={"nightschool": {"answers": True}})
+    assert name == f"{done.fine_tuned_model}:ckpt-step-4"
+    assert (await mine.chat.completions.create(model=name, messages=ASKED)).choices
+
+
+@pytest.mark.parametrize("ends_by", ["cancel", "fail"])
+async def test_a_job_that_did_not_succeed_leaves_no_checkpoints(
+    mine: openai.AsyncOpenAI, parts: Parts, hold: Path, ends_by: str
+) -> None:
+    hold.write_text("6")
+    made = await mine.fine_tuning.jobs.create(model="base", training_file=await send(mine, [ROW] * 20))
+    await until_step(parts, made.id, 5)
+    if ends_by == "cancel":
+        await mine.fine_tuning.jobs.cancel(made.id)
+    else:
+        await mine.fine_tuning.jobs.pause(made.id)
+        (parts.home.jobs / "fails").write_text("no")
+        await mine.fine_tuning.jobs.resume(made.id)
+        await until(mine, made.id, "failed")
+    assert (await mine.fine_tuning.jobs.checkpoints.list(made.id)).data == []
+
+
 async def test_checkpoints_go_one_by_one_or_with_their_model(mine: openai.AsyncOpenAI, parts: Parts) -> None:
     made = await mine.fine_tuning.jobs.create(model="base", training_file=await send(mine, [ROW] * 20))
     name = (await until(mine, made.id, "succeeded", "failed")).fine_tuned_model
