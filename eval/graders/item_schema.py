@@ -3,11 +3,12 @@
 `pattern`, `uniqueItems` and references are refused by name: their time has no bound. Does not know where items lie.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-MAX_BYTES: Final = 64_000
+from nightschool.json_schema import check_schema
+
+MAX_CHARS: Final = 64_000
 KEYWORDS: Final = (
     "type", "enum", "const", "properties", "required", "additionalProperties", "minProperties", "maxProperties",
     "items", "minItems", "maxItems", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum",
@@ -25,15 +26,9 @@ Check = Callable[[Mapping[str, Any]], str | None]
 def check_of(schema: Mapping[str, Any]) -> Check:
     """Raises ValueError where it is no schema, or has keywords that are not checked here."""
     # Imported here: the server starts without it.
-    from jsonschema import SchemaError  # noqa: PLC0415
     from jsonschema.validators import Draft202012Validator  # noqa: PLC0415
 
-    if len(json.dumps(schema)) > MAX_BYTES:
-        raise ValueError(f"is longer than {MAX_BYTES} bytes")
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        raise ValueError(f"is no JSON Schema ({error.message[:120]})") from error
+    check_schema(schema, max_chars=MAX_CHARS)
     _refuse_others(schema)
     validator = Draft202012Validator(schema)
 

@@ -10,6 +10,7 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
 from serve.api.faults import BodyTooLarge, invalid_request
+from serve.api.receiving import announced_bytes
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -25,8 +26,7 @@ async def read_body(request: Request, model: type[M], *, max_bytes: int) -> M:
 
 async def read_bytes(request: Request, *, max_bytes: int) -> bytes:
     """The body. Raises BodyTooLarge, before reading it where its length is announced."""
-    announced = request.headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced) > max_bytes:
+    if announced_bytes(request) > max_bytes:
         raise _too_large(max_bytes)
     body = bytearray()
     async for chunk in request.stream():

@@ -35,7 +35,8 @@ def invalid_request(faults: Sequence[Mapping[str, Any]]) -> BadParameter:
     """The first of pydantic's faults; the others are counted."""
     fault = faults[0]
     kind = str(fault["type"])
-    problem = str(fault["msg"])[:1].lower() + str(fault["msg"])[1:]
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    problem = message[:1].lower() + message[1:]
     if kind not in {"missing", "json_invalid", "extra_forbidden"} and isinstance(fault["input"], str | int | float):
         problem += f", but it is {_quote(fault['input'])}"
     if len(faults) > 1:

@@ -3,13 +3,12 @@
 Checks each as far as that needs no model. Does not know which engine answers.
 """
 
-import json
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic_core import PydanticCustomError
 
 from nightschool.engine import Wishes
+from nightschool.json_schema import check_schema
 from serve.api.faults import BadParameter
 
 MAX_SCHEMA_CHARS: Final = 20_000
@@ -24,16 +23,7 @@ class Part(BaseModel):
 
 
 def _checked_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    # Imported here: the server starts without it.
-    from jsonschema import SchemaError  # noqa: PLC0415
-    from jsonschema.validators import Draft202012Validator  # noqa: PLC0415
-
-    if len(json.dumps(schema)) > MAX_SCHEMA_CHARS:
-        raise PydanticCustomError("too_long", "is longer than {limit} characters", {"limit": MAX_SCHEMA_CHARS})
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        raise PydanticCustomError("no_schema", "is no JSON Schema ({why})", {"why": error.message[:120]}) from error
+    check_schema(schema, max_chars=MAX_SCHEMA_CHARS)
     return schema
 
 

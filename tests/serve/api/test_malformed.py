@@ -56,6 +56,20 @@ async def test_no_malformed_body_is_a_fault_of_the_server(client: httpx.AsyncCli
             assert set(reply.json()["error"]) == {"message", "type", "param", "code"}, raw
 
 
+@pytest.mark.parametrize("depth", [42, 100, 150, 190])
+async def test_a_schema_that_is_too_deep_is_the_callers_fault(client: httpx.AsyncClient, depth: int) -> None:
+    schema: dict[str, Any] = {}
+    for _ in range(depth):
+        schema = {"not": schema}
+    form = {"type": "json_schema", "json_schema": {"name": "deep", "schema": schema}}
+    asked = {"model": "support", "messages": [{"role": "user", "content": "hello"}], "response_format": form}
+    check = {"type": "string_check", "name": "a", "input": "a", "reference": "a", "operation": "eq"}
+    made = {"data_source_config": {"type": "custom", "item_schema": schema}, "testing_criteria": [check]}
+    for path, body in ((PATH, asked), ("/v1/evals", made)):
+        reply = await client.post(path, json=body)
+        assert (reply.status_code, reply.json()["error"]["type"]) == (400, "invalid_request_error"), path
+
+
 CALLS: Final = st.lists(st.fixed_dictionaries({"id": st.just("c1") | ODD, "function": VALUES}), max_size=2) | VALUES
 FUNCTIONS: Final = st.fixed_dictionaries(
     {"name": st.just("find") | ODD}, optional={"parameters": VALUES, "strict": ODD}
