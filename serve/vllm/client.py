@@ -28,8 +28,8 @@ from serve.vllm.replies import (
     Scores,
     Tokens,
     Usage,
-    failed,
     failure,
+    failure_amid,
     message_of,
     read_events,
     read_reply,
@@ -43,6 +43,7 @@ _BLANKS: Final = " \n\u010a\u0120\u2581"
 """Blank and line break, and how byte-level and SentencePiece tokenizers write them."""
 SENT: Final = ("role", "content", "tool_calls", "tool_call_id")
 """What of a message the engine is told."""
+NO_ARGUMENTS: Final = {"type": "object", "properties": {}, "additionalProperties": False}
 IDLE_S: Final = 2.0
 """An unused connection is dropped after this, well before vLLM's server closes it (5 s): a question that meets a
 closing connection would be lost."""
@@ -111,14 +112,14 @@ class VllmEngine:
         headers = {"X-Request-Id": request.request_id}
         try:
             async with self._http.stream("POST", "/v1/chat/completions", json=body, headers=headers) as response:
+                form = "response_format" if request.wishes.response_format else "tools"
                 if response.is_error:
                     await response.aread()
-                    raise failure(response, subject=request.model)
+                    raise failure(response, subject=request.model, form=form)
                 async with aclosing(read_events(response)) as events:
                     async for event in events:
                         if event.error is not None:
-                            log.warning("engine failed amid an answer: model=%s said=%r", request.model, event.error)
-                            raise failed()
+                            raise failure_amid(event.error, subject=request.model, form=form)
                         yield event
         except httpx.HTTPError as error:
             raise unreachable(error) from error
@@ -146,7 +147,8 @@ class VllmEngine:
     def _wished(self, wishes: Wishes) -> dict[str, Any]:
         wanted = wishes.told()
         if wishes.tools:
-            wanted["tools"] = self._neutral.tools(wishes.tools)
+            tools = self._neutral.tools(wishes.tools)
+            wanted["tools"] = tools if wishes.tool_choice in ("auto", "none") else [_held(tool) for tool in tools]
         return wanted if wishes.top_logprobs is None else wanted | {"logprobs": True}
 
     async def tokenize(self, messages: Sequence[ChatMessage], *, answer: str) -> TokenizedChat:
@@ -264,6 +266,13 @@ async def connect_engine(
         base_url=url or "http://engine", headers=headers, transport=transport, timeout=timeout_s, limits=limits
     ) as http:
         yield VllmEngine(http, takes_seeds=takes_seeds, template=template, answer_timeout_s=timeout_s)
+
+
+def _held(tool: Tool) -> Tool:
+    """vLLM holds the arguments of a call that must be made to their schema only where the tool says so, and else takes
+    any JSON for them, such as a bare text."""
+    function = tool["function"]
+    return {**tool, "function": {"strict": True, **function, "parameters": function.get("parameters") or NO_ARGUMENTS}}
 
 
 def _end_of_turn(token_strs: Sequence[str]) -> int:

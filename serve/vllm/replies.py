@@ -29,6 +29,8 @@ MAX_EVENT_BYTES: Final = 4_000_000
 _SAID_CHARS: Final = 500
 _TOO_LONG: Final = ("maximum context length", "maximum model length")
 """How vLLM words it; its error carries no code for it."""
+_NO_GRAMMAR: Final = ("Grammar error", "into a grammar", "JSON schema")
+"""And where it can make none of a schema."""
 _PARAMETERS: Final = frozenset(
     {
         "frequency_penalty",
@@ -109,12 +111,19 @@ class _Choice(_Said):
         return tuple(TokenLogprob(one.to_token(), tuple(top.to_token() for top in one.top_logprobs)) for one in tokens)
 
 
+class _Fault(_Said):
+    message: str = ""
+    param: str | None = None
+    code: int | str | None = None
+    """An HTTP status, where it is a number."""
+
+
 class Event(_Said):
     """One event of a streamed chat."""
 
     choices: tuple[_Choice, ...] = ()
     usage: Usage | None = None
-    error: object = None
+    error: _Fault | str | None = None
 
 
 class _Logprob(_Said):
@@ -182,13 +191,34 @@ async def read_events(response: httpx.Response) -> AsyncGenerator[Event, None]:
         raise _strange(repr(error.object[:_SAID_CHARS]), "bytes that are not UTF-8") from error
 
 
-def failure(response: httpx.Response, *, subject: str) -> NightschoolError:
-    """What an answer with an error's status means to whoever asked `subject`, a model or the engine."""
-    message, param = message_of(response)
-    log.warning("engine refused: subject=%s status=%d said=%r", subject, response.status_code, message)
-    if response.status_code == httpx.codes.NOT_FOUND and subject != BASE:
+def failure(response: httpx.Response, *, subject: str, form: str | None = None) -> NightschoolError:
+    """What an answer with an error's status means to whoever asked `subject`, a model or the engine.
+
+    `form` is the parameter that says which form the answer must have.
+    """
+    return _meaning(response.status_code, message_of(response), subject=subject, form=form)
+
+
+def failure_amid(error: _Fault | str, *, subject: str, form: str | None = None) -> NightschoolError:
+    """The same of an event that says one: a stream has its status before vLLM has looked at what was asked."""
+    fault = _Fault(message=error) if isinstance(error, str) else error
+    status = fault.code if isinstance(fault.code, int) else httpx.codes.INTERNAL_SERVER_ERROR
+    return _meaning(status, Complaint(fault.message[:_SAID_CHARS], fault.param), subject=subject, form=form)
+
+
+def _meaning(status: int, complaint: "Complaint", *, subject: str, form: str | None) -> NightschoolError:
+    message, param = complaint
+    log.warning("engine refused: subject=%s status=%d said=%r", subject, status, message)
+    if status == httpx.codes.NOT_FOUND and subject != BASE:
         return UnknownModel("is not loaded", subject=subject, remedy="Load the adapter first.")
-    if response.status_code == httpx.codes.BAD_REQUEST:
+    if status == httpx.codes.BAD_REQUEST:
+        if form and any(words in message for words in _NO_GRAMMAR):
+            return InvalidInput(
+                "has a JSON Schema that this engine can hold no answer to",
+                subject=form,
+                remedy="Leave out formats, patterns and what nothing can fit; the server's log has the engine's words.",
+                param=form,
+            )
         if any(words in message for words in _TOO_LONG):
             return ContextTooLong(
                 "exceed what the base model can look back on, together with the answer asked for",
@@ -232,11 +262,6 @@ def _strange(said: str | bytes, what: str) -> EngineError:
     return EngineError(
         "answered with something that is not vLLM's", subject="engine", remedy="The server's log shows what it was."
     )
-
-
-class _Fault(_Said):
-    message: str = ""
-    param: str | None = None
 
 
 class _Faulty(_Said):

@@ -96,12 +96,13 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> TinyModels:
 
 def _save_base(folder: Path) -> None:
     import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE(vocab={letter: number for number, letter in enumerate(alphabet)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
     fast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer, eos_token="</s>", additional_special_tokens=list(MARKERS)
     )
@@ -191,7 +192,7 @@ def run_engine(models: TinyModels, *, plugin: bool) -> Iterator[RunningEngine]:
     folder = Path(tempfile.mkdtemp(prefix="ns-"))  # a socket's path must be short, which pytest's are not
     command = engine_command(
         Path(sys.executable), model=str(models.base), socket=folder / "s", max_loras=len(ADAPTERS), max_lora_rank=16,
-        served_name=BASE, max_model_len=256, dtype=cpu_dtype(read_cpu_flags()),
+        served_name=BASE, max_model_len=256, dtype=cpu_dtype(read_cpu_flags()), tool_parser="hermes",
         extra=("--max-num-seqs", "32", "--max-num-batched-tokens", "256", "--no-enable-prefix-caching"),
     )  # fmt: skip
     environment = engine_environment(

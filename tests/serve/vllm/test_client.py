@@ -107,8 +107,50 @@ async def test_a_failure_amid_the_answer_is_raised_after_what_was_said(vllm: Pla
     vllm.streams(piece("Good "), {"error": {"message": "out of memory"}})
     answer = engine.stream(HELLO)
     assert await anext(answer) == Delta("Good ")
-    with pytest.raises(EngineError, match="engine: failed"):
+    with pytest.raises(EngineError, match="failed"):
         await anext(answer)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "param"),
+    [
+        ({"message": "Grammar error: Unknown format: nonsense", "param": None, "code": 400}, InvalidInput, "tools"),
+        ({"message": "out-of-vocab token ids", "param": "logit_bias", "code": 400}, InvalidInput, "logit_bias"),
+        ({"message": "maximum context length is 8", "code": 400}, ContextTooLong, "messages"),
+        ({"message": "dead", "code": 500}, EngineError, None),
+        ({"message": "dead", "code": "abort"}, EngineError, None),
+        ("dead", EngineError, None),
+    ],
+)
+async def test_a_stream_that_is_refused_is_told_apart_too(
+    vllm: Played, engine: VllmEngine, said: Any, kind: type[NightschoolError], param: str | None
+) -> None:
+    vllm.streams({"error": said})
+    with pytest.raises(kind) as caught:
+        await anext(engine.stream(replace(HELLO, wishes=Wishes(tools=(TOOL,), tool_choice="required"))))
+    assert (type(caught.value), caught.value.param) == (kind, param)
+
+
+@pytest.mark.parametrize(
+    ("choice", "strict"),
+    [
+        ("auto", (None, False)),
+        ("required", (True, False)),
+        ({"type": "function", "function": {"name": "a"}}, (True, False)),
+    ],
+)
+async def test_a_call_that_must_be_made_is_held_to_its_schema(
+    vllm: Played, engine: VllmEngine, choice: Any, strict: tuple[bool | None, ...]
+) -> None:
+    vllm.streams(piece("Good", "stop"))
+    bare = {"type": "function", "function": {"name": "a"}}
+    loose = {"type": "function", "function": {"name": "b", "strict": False, "parameters": {"type": "object"}}}
+    request = replace(HELLO, wishes=Wishes(tools=(bare, loose), tool_choice=choice))
+    assert [delta async for delta in engine.stream(request)]
+    functions = [tool["function"] for tool in vllm.asked[0]["tools"]]
+    assert tuple(function.get("strict") for function in functions) == strict
+    if choice != "auto":
+        assert functions[0]["parameters"] == {"type": "object", "properties": {}, "additionalProperties": False}
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,10 @@
-"""What every kind of training leaves is served by a real vLLM and proved: 4 bits, upper layers, a whole model.
-
-And a caller's wishes that only a real engine can meet come through our API.
-"""
+"""What every kind of training leaves is served by a real vLLM and proved: 4 bits, upper layers, a whole model."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from deploy.proof import AdapterFiles, Distances, measure_load
@@ -94,28 +89,3 @@ async def test_an_earlier_pass_is_served_and_proved_as_the_last_one_is(
             assert (await load(client, "early", find_kept(runs["top"])[0].folder)).to_adapter < LIMIT
         finally:
             await client.unload_adapter("early")
-
-
-class TestThroughTheApi:
-    @pytest.fixture
-    async def engine(self, engine: "RunningEngine") -> AsyncIterator[VllmEngine]:
-        async with connect_engine(socket=engine.socket, timeout_s=120, template=Template(MARKERS)) as client:
-            yield client
-
-    async def test_log_probabilities_and_json_are_what_was_asked_for(self, client: httpx.AsyncClient) -> None:
-        asked: dict[str, Any] = {
-            "model": "support", "messages": [{"role": "user", "content": "Hi?"}], "max_tokens": 20, "logprobs": True,
-            "top_logprobs": 2,
-        }  # fmt: skip
-        reply = await client.post("/v1/chat/completions", json=asked)
-        assert reply.status_code == 200, reply.text
-        tokens = reply.json()["choices"][0]["logprobs"]["content"]
-        assert tokens
-        assert all(token["logprob"] <= 0 and len(token["top_logprobs"]) == 2 for token in tokens)
-        schema = {"type": "string", "enum": ["refunded", "kept"]}
-        form = {"type": "json_schema", "json_schema": {"name": "state", "strict": True, "schema": schema}}
-        plain = {name: asked[name] for name in ("model", "messages", "max_tokens")}
-        reply = await client.post("/v1/chat/completions", json=plain | {"response_format": form})
-        assert reply.status_code == 200, reply.text
-        # The tiny model's tokenizer puts a blank between letters.
-        assert json.loads(reply.json()["choices"][0]["message"]["content"].replace(" ", "")) in schema["enum"]
