@@ -5,12 +5,14 @@ too, never a word of anybody, and what a restored record brings back is erased a
 removes (`deploy.erasing`).
 """
 
+import json
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import TypeAdapter
 
 from collect.erase import Wish, erase_rows, find_erasure
 from collect.offline import opened
@@ -18,32 +20,18 @@ from collect.writer import Cursor
 from nightschool.errors import NotFound
 from nightschool.files import write_atomic
 
+WISHES: Final = TypeAdapter(Wish)
 ENDING: Final = ".wish"
 AGAIN: Final = "again, since a backup from before it was restored"
-
-
-class _WishFile(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    schema_version: int = 1
-    erasure_id: str
-    kind: Literal["conversation", "user"]
-    subject: str
-    actor: str
-    reason: str
-    at: datetime
 
 
 def keep_wish(folder: Path, wish: Wish) -> None:
     """What goes for its age is not kept: the clock finds it again."""
     if wish.kind == "age":
         return
-    kept = _WishFile(
-        erasure_id=wish.erasure_id, kind=wish.kind, subject=wish.subject, actor=wish.actor, reason=wish.reason,
-        at=wish.at,
-    )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / f"{wish.erasure_id}{ENDING}", kept.model_dump_json() + "\n")
+    kept = {"schema_version": 1, **WISHES.dump_python(wish, mode="json")}
+    write_atomic(folder / f"{wish.erasure_id}{ENDING}", json.dumps(kept) + "\n")
 
 
 def erase_again(record: Path, *, temp: Path, folder: Path, now: datetime) -> list[str]:
@@ -59,11 +47,11 @@ def erase_again(record: Path, *, temp: Path, folder: Path, now: datetime) -> lis
 
 
 def _erase(cursor: Cursor, *, folder: Path, now: datetime) -> list[str]:
-    found = [_WishFile.model_validate_json(file.read_bytes()) for file in folder.glob(f"*{ENDING}")]
+    found = [WISHES.validate_json(file.read_bytes()) for file in folder.glob(f"*{ENDING}")]
     again = []
     for kept in sorted(found, key=lambda kept: (kept.at, kept.erasure_id)):
         reason = f"{kept.reason} ({AGAIN})" if kept.reason else AGAIN
-        wish = Wish(kept.erasure_id, kept.kind, kept.subject, kept.actor, reason, now)
+        wish = replace(kept, reason=reason, at=now)
         with suppress(NotFound):
             if find_erasure(cursor, wish.erasure_id) is None:
                 erase_rows(cursor, wish=wish)
