@@ -33,6 +33,8 @@ class Turn:
     metadata_json: str = ""
     stored_as: str = ""
     """The model's name under which its caller has it listed; empty: it is not."""
+    is_recorded: bool = True
+    """False: a program asked for itself, and nothing is kept of it."""
     usual_id: str = ""
     """Of production's answer, where this turn's is given beside it to be compared with it."""
 

@@ -241,7 +241,8 @@ class Turns:
                 raise
             finally:
                 answering.is_over = True
-                await self._record(turn, route, answering)
+                if turn.is_recorded:
+                    await self._record(turn, route, answering)
         return answering.last_delta
 
     async def _quote(self, turn: Turn, hit: Hit, answering: Answering, pieces: asyncio.Queue[Delta | None]) -> Delta:

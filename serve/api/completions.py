@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Final
 
 from fastapi import APIRouter, Depends, Request
@@ -19,6 +20,7 @@ from nightschool.errors import NightschoolError, Unavailable
 from nightschool.owners import person_behind
 from serve.api.auth import Caller, require_key
 from serve.api.bodies import read_body
+from serve.api.chat_clients import ToldByClient, read_client
 from serve.api.connection import EventStream, unless_left
 from serve.api.errors import error_body
 from serve.api.faults import BadParameter
@@ -35,6 +37,7 @@ log = logging.getLogger(__name__)
 
 VERSION_HEADER: Final = "x-nightschool-version"
 DROPPED_HEADER: Final = "x-nightschool-dropped"
+UNRECORDED: Final = {"x-nightschool-recorded": "false"}
 MAX_TOLD: Final = 20
 UNFIT_FOR_HEADERS: Final = re.compile(r"[^A-Za-z0-9_.\[\]-]")
 
@@ -51,10 +54,11 @@ def completions_router(parts: Parts) -> APIRouter:
         wishes, count = body.to_wishes(), body.n or 1
         for _ in range(count):
             limit.spend(caller.owner)
-        turns = copies(await _begin(parts, body, caller, wishes), count)
+        told = read_client(request.headers, [message.to_message() for message in body.messages])
+        turns = copies(await _begin(parts, body, caller, wishes, told), count)
         version = parts.turns.version_of(turns[0])
         reply = Reply(turns[0].answer_id, int(time.time()), body.model, version, _own(parts, turns))
-        headers = {VERSION_HEADER: version, **_told(dropped)}
+        headers = {VERSION_HEADER: version, **_told(dropped), **(UNRECORDED if told.is_task else {})}
         answers = hear_all([parts.turns.answer(turn) for turn in turns])
         if not body.stream:
             return JSONResponse(await unless_left(request, _whole(answers, reply, count)), headers=headers)
@@ -72,7 +76,7 @@ def _told(dropped: Sequence[str]) -> dict[str, str]:
     return {DROPPED_HEADER: ", ".join(names)} if names else {}
 
 
-async def _begin(parts: Parts, body: ChatBody, caller: Caller, wishes: Wishes) -> Turn:
+async def _begin(parts: Parts, body: ChatBody, caller: Caller, wishes: Wishes, told: ToldByClient) -> Turn:
     bot, route = await find_model(parts, body.model, caller)
     if wishes.top_logprobs is not None and bot.knowledge.folder and bot.knowledge.guard != "off":
         raise BadParameter(
@@ -83,15 +87,17 @@ async def _begin(parts: Parts, body: ChatBody, caller: Caller, wishes: Wishes) -
         )
     turn = await parts.turns.begin_api(
         bot,
-        owner=person_behind(caller.owner, body.end_user, secret=parts.secrets.cookie_key),
+        owner=person_behind(caller.owner, body.end_user or told.user, secret=parts.secrets.cookie_key),
         messages=[message.to_message() for message in body.messages],
         sampling=body.to_sampling(bot.sampling),
         wishes=wishes,
         route=route,
-        metadata_json=body.metadata_json,
-        stored_as=body.model if body.store else "",
+        metadata_json=body.with_metadata({"message": told.message} if told.message else {}),
+        stored_as=body.model if body.store or told.message else "",
         is_alone=(body.n or 1) == 1,
     )
+    if told.is_task:
+        turn = replace(turn, is_recorded=False, verified=None)
     return await parts.turns.pin(turn)
 
 

@@ -176,9 +176,9 @@ class ChatBody(WishedBody):
         named = (self.model_extra or {}).get("safety_identifier") or (self.model_extra or {}).get("user")
         return named if isinstance(named, str) else ""
 
-    @property
-    def metadata_json(self) -> str:
-        """What OpenAI would keep of `metadata`: up to sixteen short texts; empty where there are none."""
+    def with_metadata(self, more: Mapping[str, str]) -> str:
+        """As JSON what OpenAI would keep of `metadata`, up to sixteen short texts, `more` before it; empty where there
+        are none."""
         given = (self.model_extra or {}).get("metadata")
         pairs = given.items() if isinstance(given, dict) else ()
         kept = {
@@ -186,7 +186,8 @@ class ChatBody(WishedBody):
             for name, value in pairs
             if isinstance(value, str) and len(name) <= METADATA_NAME_CHARS and len(value) <= METADATA_CHARS
         }
-        return json.dumps(dict(islice(kept.items(), METADATA_PAIRS)), sort_keys=True) if kept else ""
+        whole = {**more, **kept, **more}
+        return json.dumps(dict(islice(whole.items(), METADATA_PAIRS)), sort_keys=True) if whole else ""
 
     def check_extras(self, *, is_lenient: bool = False) -> list[str]:
         """Names of what is not served and was passed over; raises BadParameter for it where nobody is lenient."""
