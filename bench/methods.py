@@ -91,7 +91,7 @@ class Plan:
 
 
 FULL: Final = Plan(tuple(ARMS), taught=128, examined=48, answered=16, answer_tokens=48, general=24)
-QUICK: Final = Plan(("lora-16", "qlora", "full"), taught=16, examined=12, answered=4, answer_tokens=16, general=8)
+QUICK: Final = Plan(("lora-16", "qlora", "full"), taught=8, examined=6, answered=2, answer_tokens=8, general=4)
 
 
 def sized(plan: Plan, *, rows: int) -> Plan:
