@@ -19,8 +19,10 @@ MAX_CHARS: Final = 200
 WORDINGS: Final[tuple[tuple[str, str], ...]] = (
     ("### Task:\n", "<chat_history>"),
     ("### Task:\nSummarize the conversation history", "### Messages Being Compacted"),
+    ("Provide a concise, 5-word-or-less title for the conversation, using title case conventions.", "Conversation:"),
+    ("Analyze this conversation and provide:\n1. The detected language of the conversation", "2. A concise title"),
 )
-"""How Open WebUI's begin, and what else they hold."""
+"""How Open WebUI's begin, and LibreChat's for titles, and what else they hold."""
 
 
 @dataclass(frozen=True, slots=True)

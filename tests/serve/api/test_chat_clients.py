@@ -19,6 +19,7 @@ from serve.parts import Parts
 PATH = "/v1/chat/completions"
 FUNCTION = Path(__file__).parents[3] / "docs" / "examples" / "openwebui_thumbs.py"
 TITLE = "### Task:\nGenerate a concise title summarizing the chat history.\n### Guidelines:\n- Keep it short: 2-4 words is best.\n### Chat History:\n<chat_history>\nUSER: How long may I return a planter?\nASSISTANT: 30 days.\n</chat_history>"  # noqa: E501
+LIBRE_TITLE = "Provide a concise, 5-word-or-less title for the conversation, using title case conventions. Only return the title itself.\n\nConversation:\nUser: How long?\nAI: 30 days."  # noqa: E501
 DOCUMENTS = "### Task:\nRespond to the user query using the provided context, incorporating inline citations.\n<context>\n30 days.\n</context>\n\nHow long?"  # noqa: E501
 ANSWER_ID = "a8c2c6b2-0d7e-4f0b-9b3d-2f1e5f0d9a11"
 
@@ -37,6 +38,7 @@ async def owners(parts: Parts) -> list[str]:
     ("text", "headers"),
     [
         (TITLE, {}),
+        (LIBRE_TITLE, {}),
         ("Name three tags for this chat.", {"X-Nightschool-Task": "tags_generation"}),
     ],
 )
