@@ -18,11 +18,12 @@ from collect.quarantine import Stopped, keep_stopped
 from collect.sides import keep_sides
 from collect.store import Store
 from deploy.orders import recipe_of
+from deploy.stages import in_production
 from nightschool.bots import Bot
 from nightschool.files import read_manifest, write_atomic
 from nightschool.home import Home
 from nightschool.identity import identify_base
-from nightschool.records import BotName, Stage
+from nightschool.records import BotName
 from tune.dataset import read_items, read_sides, read_trained
 from tune.left_out import read_stopped
 
@@ -91,7 +92,7 @@ async def find_known_items(store: Store, home: Home, *, bot: BotName) -> frozens
 async def find_trained(store: Store, home: Home, *, bot: BotName) -> frozenset[str]:
     """Conversations on which production was trained."""
     adapters = await store.read(partial(registry.adapters, bot=bot))
-    live = next((adapter for adapter in adapters if adapter.stage is Stage.PRODUCTION), None)
+    live = in_production(adapters)
     dataset = home.dataset(bot, live.dataset_hash) if live else None
     return read_trained(dataset) if dataset and read_manifest(dataset) else frozenset()
 
@@ -107,7 +108,7 @@ async def find_changes(store: Store, home: Home, *, bot: Bot, base_model: str) -
     """What of the bot's order was changed since its newest judged adapter was trained, or that production is tainted;
     None where neither is."""
     adapters = await store.read(partial(registry.adapters, bot=bot.bot_name))
-    if live := next((each for each in adapters if each.stage is Stage.PRODUCTION and each.tainted_at), None):
+    if (live := in_production(adapters)) and live.tainted_at:
         return f"{live.name} is tainted: something that it had learnt was erased"
     adapter = await store.read(partial(registry.newest_judged, bot=bot.bot_name))
     before = read_order(home.cycle(bot.bot_name, adapter.cycle_id)) if adapter else None

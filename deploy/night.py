@@ -18,7 +18,6 @@ from deploy.judging import Paper
 from deploy.known import Order, find_changes, keep_decided, keep_order
 from deploy.orders import (
     describe_attempts,
-    in_production,
     insufficient,
     recipe_of,
     shortfall,
@@ -28,6 +27,7 @@ from deploy.plan import Attempt, NightFolder, Step, Terms
 from deploy.reporter import Reporter
 from deploy.scaling import have_scaled
 from deploy.school import School
+from deploy.stages import in_production
 from deploy.training import train
 from deploy.unfinished import give_time, take_over
 from nightschool.bots import Bot

@@ -13,6 +13,7 @@ from typing import Final
 
 from deploy.plan import Decision
 from deploy.rollout import Route
+from deploy.stages import GATE, in_production
 from eval.answers import Contestant, Label
 from eval.judge import JudgeOrder
 from eval.rules import GateRules
@@ -33,8 +34,6 @@ from tune.recipe import Recipe
 
 EXAM_SHARE: Final = 0.2
 """Of the time a night has: what comes behind training wants that."""
-GATE: Final = "gate"
-"""Who moved a version, where no person did."""
 
 
 def recipe_of(
@@ -219,11 +218,6 @@ def contestants(candidate: Adapter, *, production: Route, anchor: Adapter | None
         "candidate": contestant("candidate", candidate),
     }
     return asked if anchor is None else asked | {"anchor": contestant("anchor", anchor)}
-
-
-def in_production(adapters: Iterable[Adapter]) -> Adapter | None:
-    """The version that the record has in production; None for the base model."""
-    return next((adapter for adapter in adapters if adapter.stage is Stage.PRODUCTION), None)
 
 
 def hash_in_production(adapters: Iterable[Adapter]) -> str:

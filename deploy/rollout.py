@@ -20,7 +20,7 @@ from collect.holds import Hold
 from collect.store import Store
 from deploy.proof import Prover
 from deploy.slots import Slots
-from deploy.stages import check_reason, move, moves_up, put_aside, ways_down
+from deploy.stages import GATE, check_reason, in_production, move, moves_up, put_aside, ways_down
 from nightschool.engine import Engine
 from nightschool.errors import Busy, InvalidInput, NightschoolError, NotFound, Unavailable
 from nightschool.home import Home
@@ -29,8 +29,6 @@ from nightschool.records import BASE, Adapter, AdapterName, BotName, Event, Outc
 log = logging.getLogger(__name__)
 
 LIVE: Final = frozenset({Stage.PRODUCTION, Stage.PREVIOUS, Stage.CANARY, Stage.SHADOW})
-GATE: Final = "gate"
-"""Who moves an adapter by a passing verdict, in the audit."""
 SETTLE_PAUSES_S: Final = (30.0, 60.0, 120.0, 300.0, 600.0)
 """Between two tries to load what should be live; the last one repeats."""
 
@@ -277,7 +275,7 @@ class Rollout:
         log.info("bot=%s version=%s answers", adapter.bot, adapter.version)
 
     async def _in_production(self, bot: BotName) -> Adapter | None:
-        return next((a for a in await self._adapters(bot) if a.stage is Stage.PRODUCTION), None)
+        return in_production(await self._adapters(bot))
 
     async def _adapters(self, bot: BotName) -> list[Adapter]:
         return await self._store.read(partial(registry.adapters, bot=bot))

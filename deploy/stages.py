@@ -26,6 +26,14 @@ MOVES: Final[Mapping[Stage, frozenset[Stage]]] = MappingProxyType(
     }
 )
 
+GATE: Final = "gate"
+"""Who moves an adapter by a passing verdict, in the audit."""
+
+
+def in_production(adapters: Iterable[Adapter]) -> Adapter | None:
+    """Of one bot's; None for the base model."""
+    return next((adapter for adapter in adapters if adapter.stage is Stage.PRODUCTION), None)
+
 
 def move(adapter: Adapter, to: Stage, *, actor: str, reason: str, at: datetime) -> Moved:
     """The adapter in its new stage and the event to store with it. Raises IllegalMove, which lists the legal moves."""

@@ -19,10 +19,10 @@ from collect.registry import Evaluation
 from collect.store import Cursor, Store
 from collect.waiting import list_waiting
 from deploy.morning import NAME, headline, morning_report
-from deploy.orders import in_production
 from deploy.page import MOST_NIGHTS, write_exam_page
 from deploy.plan import NightFolder
 from deploy.sinks import Parcel, send
+from deploy.stages import in_production
 from eval.complaints import read_suites_asked
 from nightschool.bots import BotShelf
 from nightschool.errors import NightschoolError

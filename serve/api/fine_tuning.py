@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, Response
 
 from collect import jobs, registry
 from collect.jobs import Job, JobEvent
-from deploy.orders import in_production
+from deploy.stages import in_production
 from nightschool.room import check_room
 from serve.api.auth import Authority, Caller, require_key
 from serve.api.bodies import read_body

@@ -12,7 +12,6 @@ from deploy.orders import (
     contestants,
     guard_of,
     hash_in_production,
-    in_production,
     privacy_of,
     questions_of,
     recipe_of,
@@ -225,13 +224,6 @@ def test_every_key_of_a_recipe_that_both_know_is_ordered() -> None:
     ordered = recipe_of(bot, base_model="base", dataset=Path("data")).model_dump()
     assert {name: ordered[name] for name in changes} == changes
     assert len(changes) > 12
-
-
-def test_only_what_is_in_production_is_gone_on_from() -> None:
-    adapters = [adapter(3), adapter(2, stage=Stage.TAINTED), adapter(1, stage=Stage.RETIRED)]
-    assert in_production(adapters) is None
-    live = adapter(4, stage=Stage.PRODUCTION)
-    assert in_production([*adapters, live]) is live
 
 
 def test_paths_of_a_bots_file_count_from_where_the_server_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from deploy.stages import MOVES, move, moves_as_mermaid
+from deploy.stages import MOVES, in_production, move, moves_as_mermaid
 from nightschool.errors import IllegalMove
 from nightschool.records import Adapter, BotName, Stage
 
@@ -32,6 +32,13 @@ def test_every_pair(start: Stage, to: Stage) -> None:
 def test_nothing_leads_out_of_tainted_and_everything_else_leads_into_it() -> None:
     assert MOVES[Stage.TAINTED] == frozenset()
     assert all(Stage.TAINTED in MOVES[stage] for stage in Stage if stage is not Stage.TAINTED)
+
+
+def test_one_stage_alone_is_production() -> None:
+    others = [adapter(stage) for stage in Stage if stage is not Stage.PRODUCTION]
+    assert in_production(others) is None
+    live = adapter(Stage.PRODUCTION)
+    assert in_production([*others, live]) is live
 
 
 def test_the_diagram_shows_every_move() -> None:
