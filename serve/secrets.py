@@ -156,13 +156,14 @@ class OpenedSecrets(NamedTuple):
 
 
 def open_secrets(home: Home) -> OpenedSecrets:
-    """The installation's secrets, made where there are none. Raises InvalidSettings where the file is damaged."""
+    """The installation's secrets, made where there are none. Raises InvalidSettings where the file is damaged or
+    somebody else's."""
     if not home.secrets.exists():
         password = _make_password(home.secrets, cookie_key=_new_key(), changes=(_change("the first start"),))
         return OpenedSecrets(Secrets(home.secrets, _read(home.secrets)), password)
+    found = _read(home.secrets)
     # A copied or restored folder may have opened it to others.
     home.secrets.chmod(0o600)
-    found = _read(home.secrets)
     if not found.session_key:
         found = found.model_copy(update={"session_key": _new_key()})
         _write(home.secrets, found)
@@ -256,6 +257,12 @@ def _read(file: Path) -> SecretsFile:
     try:
         found = SecretsFile.model_validate_json(file.read_bytes())
         _hasher().check_needs_rehash(found.password_hash)
+    except OSError as error:
+        raise InvalidSettings(
+            f"cannot be read ({error.strerror})",
+            subject=str(file),
+            remedy="Give it to the user who runs the server (chown), to be read by nobody else (chmod 600).",
+        ) from error
     except (ValidationError, InvalidHashError) as error:
         # Without the library's words, which quote what stands in the file.
         raise InvalidSettings(
@@ -269,6 +276,10 @@ def _read(file: Path) -> SecretsFile:
 
 def _write(file: Path, content: SecretsFile) -> None:
     write_atomic(file, content.model_dump_json(indent=2) + "\n")
+    if os.geteuid() == 0:
+        # What root changes, the folder's user must still read.
+        owner = file.parent.stat()
+        os.chown(file, owner.st_uid, owner.st_gid)
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:

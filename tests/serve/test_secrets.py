@@ -1,3 +1,4 @@
+import os
 import stat
 from pathlib import Path
 
@@ -50,6 +51,26 @@ def test_a_damaged_file_says_how_to_mend_it(tmp_path: Path, content: str) -> Non
     home.secrets.write_text(content)
     with pytest.raises(InvalidSettings, match="Or delete it"):
         open_secrets(home)
+
+
+def test_a_file_that_cannot_be_read_takes_nothing_from_who_is_in_and_stops_a_start_in_words(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    opened = open_secrets(home)
+    home.secrets.unlink()
+    home.secrets.mkdir()  # as little a file to be read as another user's, and root reads those
+    assert opened.secrets.operators() == ("operator",)
+    assert opened.secrets.check_password(opened.new_password or "")
+    with pytest.raises(InvalidSettings, match=r"cannot be read .*\(chown\)"):
+        open_secrets(home)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root acts for somebody else")
+def test_what_root_changes_the_folders_user_can_still_read(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    open_secrets(home)
+    os.chown(tmp_path, 65_534, 65_534)
+    set_password(home)
+    assert (home.secrets.stat().st_uid, home.secrets.stat().st_gid) == (65_534, 65_534)
 
 
 def test_passwords_differ_and_are_easy_to_read_out() -> None:
