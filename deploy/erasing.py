@@ -167,6 +167,9 @@ class Eraser:
                 await self.finish()
             except (NightschoolError, OSError) as error:
                 log.error("an erasure is not whole yet and is tried again: %s", error)
+            except Exception:
+                # A damaged file or a fault of ours holds the erasure up, not the server.
+                log.exception("an erasure is not whole yet and is tried again")
             await asyncio.sleep(period_s)
 
     def certificate_file(self, erasure_id: str) -> Path:

@@ -113,6 +113,8 @@ class Rollout:
                 await self._settle(only=frozenset(self._missing))
             except NightschoolError as error:
                 log.error("live adapters are not known: %s", error)
+            except Exception:
+                log.exception("live adapters are not loaded again now")
             failures = failures + 1 if self._missing else 0
 
     async def production(self, bot: BotName) -> Route:

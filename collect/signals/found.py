@@ -93,6 +93,8 @@ async def listen(store: Store, *, pause_s: float = PAUSE_S) -> None:
             await catch_up(store, phrases=phrases)
         except NightschoolError as error:
             log.warning("turns are not looked through for signals now: %s", error)
+        except Exception:
+            log.exception("turns are not looked through for signals now")
         await asyncio.sleep(pause_s)
 
 

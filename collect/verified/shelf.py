@@ -83,6 +83,8 @@ class VerifiedShelf:
                 await self.refresh()
             except NightschoolError as error:
                 log.warning("verified answers are not read anew now: %s", error)
+            except Exception:
+                log.exception("verified answers are not read anew now")
             await asyncio.sleep(pause_s)
 
     async def refresh(self) -> None:

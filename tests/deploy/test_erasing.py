@@ -208,6 +208,28 @@ async def test_killed_anywhere_it_is_done_again_until_it_is_whole(home: Home, mo
     assert places(home.root) == {word: [] for word in WORDS}
 
 
+async def test_a_damaged_file_holds_an_erasure_up_and_not_the_server(
+    home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    [manifest] = home.datasets(SUPPORT).glob("*/manifest.json")
+    whole = manifest.read_bytes()
+    manifest.write_bytes(b"{")
+    async with opened(home) as store, asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+        _, rollout = server_of(store, KnowingEngine(), home)
+        await rollout.restore()
+        eraser = eraser_of(store, rollout, home)
+        asked = await eraser.erase("user", PERSON, actor="ada", reason="", at_once=False)
+        going = tasks.create_task(eraser.keep_going(period_s=0.01))
+        while "is tried again" not in caplog.text:
+            await asyncio.sleep(0.01)
+        manifest.write_bytes(whole)
+        while not eraser.certificate_file(asked.erasure.erasure_id).exists():
+            await asyncio.sleep(0.01)
+        assert not going.done()
+        going.cancel()
+    assert places(home.root) == {word: [] for word in WORDS}
+
+
 async def test_of_other_people_nothing_is_lost(home: Home) -> None:
     counting = "select (select count(*) from messages), (select count(*) from conversations)"
     indexes = "select count(*) from duckdb_indexes()"
