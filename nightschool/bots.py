@@ -8,7 +8,6 @@ import logging
 import stat
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, Self
@@ -42,6 +41,9 @@ class _Stamp(NamedTuple):
     changed_ns: int
     size_bytes: int
     inode: int
+
+
+UNSEEN: Final = _Stamp(0, 0, 0)
 
 
 class SamplingPart(Section):
@@ -183,13 +185,22 @@ def _stamps(folder: Path) -> Mapping[Path, _Stamp]:
     found = {}
     try:
         for file in folder.glob("[!.]*.toml"):
-            with suppress(FileNotFoundError):
-                look = file.stat()
-                if stat.S_ISREG(look.st_mode):
-                    found[file] = _Stamp(look.st_mtime_ns, look.st_size, look.st_ino)
+            if stamp := _stamp(file):
+                found[file] = stamp
     except OSError as error:
         log.error("bots=%s cannot be looked at: %s", folder, error)
     return found
+
+
+def _stamp(file: Path) -> _Stamp | None:
+    try:
+        look = file.stat()
+    except FileNotFoundError:
+        return None
+    except OSError:
+        # A link in a circle, say. It must not hide the files behind it; whoever reads it hears why not.
+        return UNSEEN
+    return _Stamp(look.st_mtime_ns, look.st_size, look.st_ino) if stat.S_ISREG(look.st_mode) else None
 
 
 class BotShelf:

@@ -156,6 +156,21 @@ def test_what_editors_and_systems_leave_beside_a_bot_is_nobody(tmp_path: Path) -
     assert list(shelf.bots) == ["support"]
 
 
+def test_a_link_in_a_circle_hides_no_other_bot(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path, MINIMAL)
+    write(tmp_path, MINIMAL.replace("support", "aftercare"), name="aftercare")
+    shelf = BotShelf(tmp_path, clock=Clock())
+    (tmp_path / "aftercare.toml").unlink()
+    (tmp_path / "aftercare.toml").symlink_to(tmp_path / "aftercare.toml")
+    for name in ("before", "zebra"):
+        (tmp_path / f"{name}.toml").symlink_to(tmp_path / f"{name}.toml")
+    assert sorted(shelf.bots) == ["aftercare", "support"]
+    assert sorted(shelf.bots) == ["aftercare", "support"]
+    assert ["symbolic links" in record.message for record in caplog.records] == [True] * 3
+    with pytest.raises(InvalidSettings, match="symbolic links"):
+        load_bots(tmp_path)
+
+
 def test_a_file_that_cannot_be_read_is_a_faulty_one(tmp_path: Path) -> None:
     write(tmp_path, MINIMAL)
     with pytest.raises(InvalidSettings, match="cannot be read"):
