@@ -253,7 +253,7 @@ class NightRunner:
             log.error("bot=%s that its night did not begin was not recorded: %s", cycle.bot, error)
             return
         if is_first:
-            letter = await leave_pages(self._store, self._folder(ended), ended)
+            letter = await leave_pages(self._store, self._folder(ended), replace(ended, local_date=local_date))
             await send_letter(self._shelf, self._folder(ended), letter)
 
     def _folder(self, cycle: Cycle) -> NightFolder:

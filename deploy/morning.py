@@ -6,6 +6,7 @@ anything and asks nobody: it words what is already known.
 
 import json
 from collections.abc import Sequence
+from datetime import date
 from typing import Final
 
 from deploy.learnt import describe_run
@@ -27,7 +28,7 @@ def read_pages(night: NightFolder, cycle: Cycle) -> str:
     Empty while it runs and has neither.
     """
     page, report = night.root / NAME, night.evaluation / "report.md"
-    texts = [file.read_text() for file in (page, report) if file.exists()]
+    texts = [file.read_text(encoding="utf-8") for file in (page, report) if file.exists()]
     if not page.exists() and cycle.state is not CycleState.RUNNING:
         texts.insert(0, morning_report(night, cycle))
     return "\n\n".join(texts)
@@ -38,7 +39,7 @@ def morning_report(folder: NightFolder, cycle: Cycle, *, live: str = "", needs: 
     data = folder.read_dataset()
     figures = json.loads(cycle.figures_json)
     lines = [
-        f"# {cycle.bot}: the night of {cycle.started_at:%Y-%m-%d}",
+        f"# {cycle.bot}: the night of {date_of(cycle)}",
         "",
         f"**{headline(cycle)}**",
         "",
@@ -62,6 +63,11 @@ def morning_report(folder: NightFolder, cycle: Cycle, *, live: str = "", needs: 
         lines.append("")
     lines += ["## Why", "", *(f"- {reason}" for reason in cycle.reasons), "", *describe_run(folder.run)]
     return "\n".join(lines)
+
+
+def date_of(cycle: Cycle) -> date:
+    """By which a night is called: its slot's by the bot's own clock; of one that was begun by hand the day in UTC."""
+    return cycle.local_date or cycle.started_at.date()
 
 
 def headline(cycle: Cycle) -> str:

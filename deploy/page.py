@@ -11,6 +11,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from collect.registry import Evaluation
+from deploy.morning import date_of
 from deploy.plan import NightFolder
 from eval.background import Background, Fact, NightPoint
 from eval.findings import Measured, read_findings
@@ -35,7 +36,7 @@ def write_exam_page(folder: NightFolder, cycle: Cycle, *, judged: Sequence[Evalu
     with suppress(InvalidInput, NotFound):
         findings = read_findings(folder.evaluation)
         background = Background(
-            title=f"{cycle.bot}: the night of {cycle.started_at:%Y-%m-%d}",
+            title=f"{cycle.bot}: the night of {date_of(cycle)}",
             asides=(headline,),
             learnt=tuple(_learnt(folder)),
             costs=tuple(_costs(folder, cycle)),

@@ -18,7 +18,7 @@ from collect.holds import find_hold
 from collect.registry import Evaluation
 from collect.store import Cursor, Store
 from collect.waiting import list_waiting
-from deploy.morning import NAME, headline, morning_report
+from deploy.morning import NAME, date_of, headline, morning_report
 from deploy.page import MOST_NIGHTS, write_exam_page
 from deploy.plan import NightFolder
 from deploy.sinks import Parcel, send
@@ -55,8 +55,8 @@ class Letter:
             parcel_id=cycle.cycle_id,
             at=cycle.finished_at or cycle.started_at,
             content=self._as_json(),
-            file_name=f"{cycle.bot}-{cycle.started_at:%Y-%m-%d}-{cycle.cycle_id}.eml",
-            subject=f"{cycle.bot}: {cycle.outcome or cycle.state} in the night of {cycle.started_at:%Y-%m-%d}",
+            file_name=f"{cycle.bot}-{date_of(cycle)}-{cycle.cycle_id}.eml",
+            subject=f"{cycle.bot}: {cycle.outcome or cycle.state} in the night of {date_of(cycle)}",
             text=self.page,
         )
 

@@ -1,6 +1,7 @@
 """The morning page says what was learnt by and why, what was cut, and what the deadline did not allow."""
 
 import json
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,13 @@ def test_a_torn_file_does_not_cost_the_page(run: Path, file: str) -> None:
     (run / file).write_bytes(b'{"rows": 9\0')
     night = Cycle("c1", BotName("support"), "schedule", None, CycleState.FAILED, "train", 0.5, utc_now())
     assert "The night failed at step train" in morning_report(NightFolder(run.parent), night)
+
+
+@pytest.mark.parametrize(("slot", "called"), [(date(2026, 3, 10), "2026-03-10"), (None, "2026-03-09")])
+def test_a_night_is_called_by_its_bots_own_date(tmp_path: Path, slot: date | None, called: str) -> None:
+    began = datetime(2026, 3, 9, 17, 30, tzinfo=UTC)  # 02:30 of the 10th in Tokyo
+    night = Cycle("c1", BotName("support"), "schedule", slot, CycleState.DONE, "finished", 1, began)
+    assert morning_report(NightFolder(tmp_path), night).startswith(f"# support: the night of {called}\n")
 
 
 def test_votes_that_were_stopped_are_told_with_where_they_are(tmp_path: Path) -> None:
