@@ -116,12 +116,13 @@ def find_datasets(home: Home, bot: BotName, sought: Sought) -> list[HeldDataset]
 def find_nights(home: Home, bot: BotName, sought: Sought, *, datasets: Collection[str]) -> list[NightFolder]:
     """Of the bot those that read any of it, or used one of these datasets, by their hashes."""
     nights = [NightFolder(folder) for folder in _folders(home.cycle(bot, "any").parent)]
-    return [
-        night
-        for night in nights
-        if holds_snapshot(night.snapshot, sought)
-        or ((data := night.read_dataset()) is not None and data.content_hash in datasets)
-    ]
+    return [night for night in nights if holds_snapshot(night.snapshot, sought) or _used(night, datasets)]
+
+
+def _used(night: NightFolder, datasets: Collection[str]) -> bool:
+    """Whether it learnt from one of them; also where nobody can read any more from which it did."""
+    data = night.read_dataset()
+    return data.content_hash in datasets if data else night.dataset_file.exists()
 
 
 def remove_nights(nights: Iterable[NightFolder], journal: Journal) -> None:

@@ -162,9 +162,11 @@ class NightFolder:
         return self.exam.evaluation
 
     def read_dataset(self) -> DatasetSummary | None:
-        if not self.dataset_file.exists():
+        """None where there is none, or one of another Nightschool."""
+        try:
+            return DatasetSummary.model_validate_json(self.dataset_file.read_bytes())
+        except (FileNotFoundError, NotADirectoryError, ValidationError):
             return None
-        return DatasetSummary.model_validate_json(self.dataset_file.read_bytes())
 
     def write_dataset(self, data: DatasetSummary) -> None:
         write_atomic(self.dataset_file, data.model_dump_json(indent=2) + "\n")

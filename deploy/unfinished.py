@@ -52,7 +52,7 @@ def give_time(run: Path) -> None:
 def _may_go_on(night: NightFolder, order: Order) -> bool:
     before = read_order(night.root)
     return (
-        night.dataset_file.exists()
+        night.read_dataset() is not None
         and before is not None
         and not order.changes_since(before)
         and _has_its_dataset(night.run)

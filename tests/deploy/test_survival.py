@@ -252,6 +252,24 @@ async def test_a_night_that_an_upgrade_interrupts_builds_its_dataset_anew_and_tr
     assert night.read_dataset() == data
 
 
+async def test_a_summary_that_another_nightschool_wrote_has_the_dataset_built_anew(
+    full: Store, home: Home, knowing: KnowingEngine, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walk, "STEPS", kill_at(Step.TRAIN, is_done=False))
+    runner, _ = server_of(full, knowing, home)
+    cycle = await runner.claim(SUPPORT, trigger="operator", actor="ada")
+    with pytest.raises(Killed):
+        await runner.run(cycle)
+    night = NightFolder(home.cycle(SUPPORT, cycle.cycle_id))
+    data = night.read_dataset()
+    night.dataset_file.write_text(night.dataset_file.read_text().replace('"votes"', '"thumbs"'))
+    monkeypatch.setattr(walk, "STEPS", STEPS)
+    async with started(full, home, knowing):
+        ended = await last(full)
+    assert (ended.state, ended.outcome, trainer.trained) == (CycleState.DONE, Outcome.PROMOTE, 1)
+    assert night.read_dataset() == data
+
+
 def hiccup() -> EngineError:
     return EngineError("RemoteProtocolError", subject="engine", remedy="Look at its log.")
 
