@@ -23,7 +23,7 @@ async def have_scaled(run: Path, scale: float, *, command: Sequence[str] = SCALE
     scaled = scaled_run(run, scale)
     if read_manifest(scaled / ADAPTER) is not None:
         return
-    log = scaled.with_suffix(".log")
+    log = scaled.with_name(f"{scaled.name}.log")
     async with run_child([*command, str(run), f"{scale:g}"], log=log, niceness=NICENESS) as child:
         code = await child.wait()
         if code or read_manifest(scaled / ADAPTER) is None:
