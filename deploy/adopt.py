@@ -15,7 +15,7 @@ from collect.store import Store
 from deploy.proof import AdapterFiles, files_of
 from deploy.rollout import Rollout
 from deploy.stages import check_reason
-from nightschool.errors import Busy
+from nightschool.errors import Busy, NightschoolError
 from nightschool.files import copy_whole, write_atomic
 from nightschool.home import Home
 from nightschool.records import Adapter, BotName, Event, Stage, new_id, utc_now
@@ -56,7 +56,8 @@ async def take_in(
 ) -> Adapter:
     """The bot's new candidate; the one before it is retired.
 
-    Raises InvalidInput without a reason, Busy where the bot has these weights, and what a failed load raises.
+    Raises InvalidInput without a reason, Busy where the bot has these weights or a night was quicker, and what a
+    failed load raises.
     """
     check_reason(reason, subject=bot)
     files = newcomer.files
@@ -78,11 +79,18 @@ async def take_in(
         dataset_hash=UNKNOWN_DATASET,
         created_at=now(),
     )
+    words = f"{newcomer.origin}: {reason}"
+    event = Event(new_id(), now(), bot, actor, newcomer.action, str(candidate.name), words)
     await rollout.load(candidate)
+    try:
+        await store.write(partial(registry.register_adapter, adapter=candidate, event=event))
+    except NightschoolError:
+        named = {each.name: each.content_hash for each in await store.read(partial(registry.adapters, bot=bot))}
+        if named.get(candidate.name) != candidate.content_hash:
+            # A night took the version meanwhile, and could not load its own weights by a name that stands for these.
+            await rollout.unload(candidate)
+        raise
     for older in known:
         if older.stage is Stage.CANDIDATE:
             await rollout.retire(older, actor=actor, reason=f"{newcomer.origin} was {newcomer.action}")
-    words = f"{newcomer.origin}: {reason}"
-    event = Event(new_id(), now(), bot, actor, newcomer.action, str(candidate.name), words)
-    await store.write(partial(registry.register_adapter, adapter=candidate, event=event))
     return candidate
