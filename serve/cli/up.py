@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from logging.handlers import RotatingFileHandler
@@ -37,7 +38,7 @@ from serve.cli.address import listening_fault, own_url
 from serve.cli.doctor import available_memory_gib
 from serve.parts import Parts
 from serve.secrets import open_secrets
-from serve.vllm.supervisor import EngineState
+from serve.vllm.supervisor import EngineState, EngineStatus
 
 log = logging.getLogger(__name__)
 
@@ -165,12 +166,8 @@ async def _stop_on_signal(server: uvicorn.Server, parts: Parts, *, say: _Talk) -
 
 async def _greet(parts: Parts, *, say: _Talk) -> None:
     """Wait until an answer really comes back, then say where everything is; the first key is shown this once."""
-    status = parts.engine_status()
     say("engine: starting (the first start compiles and takes longer)")
-    while (status := parts.engine_status()).state is not EngineState.READY:
-        if status.state is EngineState.DOWN and status.detail:
-            say(f"engine: {status.detail}")
-        await asyncio.sleep(1)
+    await wait_for_engine(parts.engine_status, say=say)
     server = parts.settings.server
     address = own_url(server.host, server.port) + server.root_path
     lines = ["ready: an answer came back", "", f"  chat      {address}/", f"  console   {address}/console/"]
@@ -180,6 +177,16 @@ async def _greet(parts: Parts, *, say: _Talk) -> None:
     if parts.settings.engine.kind == "echo":
         lines.append("  NOTE      the echo engine is in use: its answers are fake")
     say("\n".join([*lines, "", "  stop      Ctrl-C"]))
+
+
+async def wait_for_engine(look: Callable[[], EngineStatus], *, say: Callable[[str], None], pause_s: float = 1) -> None:
+    """Returns once it answers; what keeps it from that is said once, however long it does."""
+    told = ""
+    while (status := look()).state is not EngineState.READY:
+        if status.state is EngineState.DOWN and status.detail != told:
+            told = status.detail
+            say(f"engine: {told}")
+        await asyncio.sleep(pause_s)
 
 
 async def _first_key(parts: Parts) -> str | None:
@@ -243,7 +250,7 @@ def _warn_of_memory(say: _Talk) -> None:
 
 
 def _write_logs_to(file: Path) -> None:
-    handler = RotatingFileHandler(file, maxBytes=LOG_BYTES, backupCount=1)
+    handler = RotatingFileHandler(file, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for noisy in ("httpx", "httpcore"):

@@ -12,8 +12,9 @@ from fastapi import FastAPI
 
 from nightschool.home import Home
 from nightschool.settings import Settings
-from serve.cli.up import configure
+from serve.cli.up import configure, wait_for_engine
 from serve.secrets import open_secrets
+from serve.vllm.supervisor import EngineState, EngineStatus
 
 BOTS = Path(__file__).parents[3] / "bots"
 
@@ -40,6 +41,14 @@ def test_the_password_is_told_though_nothing_else_is(tmp_path: Path) -> None:
     assert "console password:" in line, line
     password = words[words.index("password:") + 1]
     assert open_secrets(Home(tmp_path / "data")).secrets.check_password(password)
+
+
+async def test_what_keeps_an_engine_from_answering_is_said_once() -> None:
+    down, starting = EngineStatus(EngineState.DOWN, "no such host"), EngineStatus(EngineState.STARTING)
+    other, ready = EngineStatus(EngineState.DOWN, "wrong key"), EngineStatus(EngineState.READY)
+    seen, said = iter([starting, down, down, starting, down, other, other, ready]), list[str]()
+    await wait_for_engine(lambda: next(seen), say=said.append, pause_s=0)
+    assert said == ["engine: no such host", "engine: wrong key"]
 
 
 def test_no_client_gives_an_idle_connection_up_in_the_moment_that_we_do() -> None:
