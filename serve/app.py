@@ -42,17 +42,7 @@ from nightschool.prompt import Template
 from nightschool.records import utc_now
 from nightschool.settings import EngineSettings, Settings
 from serve.adding import Adding
-from serve.api.completions import completions_router
-from serve.api.errors import fallback_router, install_error_handlers
-from serve.api.evals import evals_router
-from serve.api.feedback import feedback_router
-from serve.api.files import files_router
-from serve.api.fine_tuning import fine_tuning_router
-from serve.api.health import health_router
-from serve.api.legacy import legacy_router
-from serve.api.models import models_router
-from serve.api.operations import operations_router
-from serve.api.stored_completions import stored_completions_router
+from serve.api.endpoints import api_app
 from serve.audited import follow_passwords
 from serve.backups import Backups, backups_folder
 from serve.budget import Fit, fit
@@ -261,22 +251,7 @@ def _night_limits(settings: Settings, training: Means) -> NightLimits:
 
 def build_app(parts: Parts) -> FastAPI:
     """The server's faces over its parts."""
-    app = FastAPI(title="Nightschool", openapi_url=None, docs_url=None, redoc_url=None)
-    install_error_handlers(app)
-    for router in (
-        health_router,
-        models_router,
-        completions_router,
-        stored_completions_router,
-        feedback_router,
-        files_router,
-        fine_tuning_router,
-        evals_router,
-        legacy_router,
-        operations_router,
-    ):
-        app.include_router(router(parts))
-    app.include_router(fallback_router())
+    app = api_app(parts)
     mount_pages(app, parts)
     if root_path := parts.settings.server.root_path:
         app.add_middleware(SubPath, root_path=root_path)

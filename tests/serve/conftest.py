@@ -48,17 +48,7 @@ from nightschool.pii.reader import open_reader
 from nightschool.records import Adapter, BotName, Event, Finish, Stage, new_id, utc_now
 from nightschool.settings import EngineSettings, NightSettings, ServerSettings, Settings, StoreSettings
 from serve.adding import Adding
-from serve.api.completions import completions_router
-from serve.api.errors import fallback_router, install_error_handlers
-from serve.api.evals import evals_router
-from serve.api.feedback import feedback_router
-from serve.api.files import files_router
-from serve.api.fine_tuning import fine_tuning_router
-from serve.api.health import health_router
-from serve.api.legacy import legacy_router
-from serve.api.models import models_router
-from serve.api.operations import operations_router
-from serve.api.stored_completions import stored_completions_router
+from serve.api.endpoints import api_app
 from serve.backups import Backups
 from serve.documents import OperatorsDocuments
 from serve.files import CallersFiles
@@ -171,12 +161,12 @@ async def parts(settings: Settings, engine: Engine, secrets: OpenedSecrets, blan
 
 @pytest.fixture
 def app_of() -> Callable[[Parts], FastAPI]:
-    return _app_of
+    return api_app
 
 
 @pytest.fixture
 def app(parts: Parts) -> FastAPI:
-    return _app_of(parts)
+    return api_app(parts)
 
 
 @pytest.fixture
@@ -247,26 +237,6 @@ def register(parts: Parts) -> Register:
         return adapter
 
     return register
-
-
-def _app_of(parts: Parts) -> FastAPI:
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    install_error_handlers(app)
-    for router in (
-        health_router,
-        models_router,
-        completions_router,
-        stored_completions_router,
-        feedback_router,
-        files_router,
-        fine_tuning_router,
-        evals_router,
-        legacy_router,
-        operations_router,
-    ):
-        app.include_router(router(parts))
-    app.include_router(fallback_router())
-    return app
 
 
 def _client(app: FastAPI, key: str | None) -> httpx.AsyncClient:
