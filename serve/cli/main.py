@@ -3,6 +3,7 @@
 Verbs are grouped by what they touch; each imports what it needs when it runs, so that `--help` is quick.
 """
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -84,6 +85,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a verb and exit: 0 is done, 130 is Ctrl-C, the rest are those of `nightschool.errors`."""
     # What is written holds what people said, also by children and by libraries that ask for no mode: nobody else's.
     os.umask(0o077)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What people wrote is of any alphabet, a terminal's or pipe's locale need not be.
+            stream.reconfigure(errors="backslashreplace")
     try:
         # Named, since `python -m serve.cli` would call itself that in its help.
         make_app()(arguments, prog_name="nightschool")

@@ -25,8 +25,9 @@ def give(text: str) -> None:
 
 
 def give_json(data: Any) -> None:
-    """The answer, for a program."""
-    json.dump(data, sys.stdout, ensure_ascii=False, indent=2, default=str)
+    """The answer, for a program; all ASCII where the locale is not UTF-8."""
+    is_utf_8 = (sys.stdout.encoding or "utf-8").lower() in {"utf-8", "utf8"}
+    json.dump(data, sys.stdout, ensure_ascii=not is_utf_8, indent=2, default=str)
     sys.stdout.write("\n")
 
 

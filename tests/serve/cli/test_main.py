@@ -136,6 +136,20 @@ def test_a_settings_file_that_is_not_there_is_named(lonely: Speak, tmp_path: Pat
     assert "none.toml: cannot be read (No such file or directory)" in said.err
 
 
+@pytest.mark.parametrize("coding", ["ascii", "latin-1", "utf-8"])
+def test_words_of_any_alphabet_leave_a_terminal_of_any_locale_standing(tmp_path: Path, coding: str) -> None:
+    named = "f\u00fcr \u5927\u5bb6 \U0001f331"
+    given = {"NIGHTSCHOOL_BOTS": named, "PYTHONIOENCODING": coding, "PYTHONUTF8": "0", "PYTHONPATH": str(ROOT)}
+
+    def settings(*options: str) -> bytes:
+        command = [sys.executable, "-m", "serve.cli", "settings", *options]
+        return subprocess.run(command, capture_output=True, check=True, cwd=tmp_path, env=given).stdout
+
+    rows = json.loads(settings("--json").decode(coding))
+    assert [row["value"] for row in rows if row["key"] == "bots"] == [named]
+    assert b"bots\t" + named.encode(coding, "backslashreplace") + b"\tenvironment NIGHTSCHOOL_BOTS" in settings()
+
+
 def test_ctrl_c_is_130(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
