@@ -79,7 +79,7 @@ def write_whole(cursor: Cursor, folder: Path, *, at: datetime, about: Mapping[st
     finally:
         cursor.rollback()
     card = Card(taken_at=at, duckdb=duckdb.__version__, schema_names=applied, tables=tables)
-    (folder / CARD).write_text(card.model_dump_json(indent=2) + "\n")
+    (folder / CARD).write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
     messages = tables["messages"].rows if "messages" in tables else 0
     publish(folder, kind=KIND, about={"taken_at": at.isoformat(), "messages": messages, **(about or {})})
     return card

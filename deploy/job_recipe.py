@@ -88,5 +88,5 @@ class _Size(NamedTuple):
 
 
 def _size_of(adapter: Path) -> _Size:
-    config = json.loads((adapter / CONFIG).read_text())
+    config = json.loads((adapter / CONFIG).read_text(encoding="utf-8"))
     return _Size(config["r"], config["lora_alpha"])

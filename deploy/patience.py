@@ -79,7 +79,7 @@ def read_sample(pid: int, *, at_s: float) -> Sample | None:
 
 def _children(pid: int) -> list[int]:
     try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()]
     except (FileNotFoundError, ProcessLookupError):
         return []
 
@@ -87,7 +87,7 @@ def _children(pid: int) -> list[int]:
 def _read_schedule(pid: int) -> tuple[int, int] | None:
     """Nanoseconds that the process ran and that it waited."""
     try:
-        ran, waited, _ = Path(f"/proc/{pid}/schedstat").read_text().split()
+        ran, waited, _ = Path(f"/proc/{pid}/schedstat").read_text(encoding="utf-8").split()
     except (FileNotFoundError, ProcessLookupError, ValueError):
         return None
     return int(ran), int(waited)

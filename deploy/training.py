@@ -142,7 +142,7 @@ def _tell_deadline(run: Path, done_by: datetime | None) -> None:
 
 
 def _read_spent(run: Path) -> float:
-    return float((run / SPENT).read_text()) if (run / SPENT).exists() else 0.0
+    return float((run / SPENT).read_text(encoding="utf-8")) if (run / SPENT).exists() else 0.0
 
 
 def _write_spent(run: Path, spent_s: float) -> None:

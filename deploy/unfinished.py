@@ -74,7 +74,7 @@ def _move(old: NightFolder, *, into: NightFolder, order: Order) -> None:
 
 def _times_taken(run: Path) -> int:
     """By how many nights its finished adapter was taken over."""
-    return int((run / TAKEN).read_text()) if (run / TAKEN).exists() else 0
+    return int((run / TAKEN).read_text(encoding="utf-8")) if (run / TAKEN).exists() else 0
 
 
 def _has_its_dataset(run: Path) -> bool:

@@ -45,7 +45,8 @@ def draw_page(findings: Findings, *, background: Background = Background()) -> s
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{text(background.title)}: {findings.outcome.value}</title><style>{STYLE.read_text()}</style></head>"
+        f"<title>{text(background.title)}: {findings.outcome.value}</title>"
+        f"<style>{STYLE.read_text(encoding='utf-8')}</style></head>"
         f"<body><main>{''.join(_body(findings, background))}</main></body></html>\n"
     )
 

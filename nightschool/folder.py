@@ -35,7 +35,7 @@ def hold_folder(home: Home) -> Iterator[None]:
         root.mkdir(parents=True, exist_ok=True, mode=CLOSED)
         _close_to_others(home)
         home.create()
-        lock = home.lock.open("a")
+        lock = home.lock.open("ab")
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         raise InvalidSettings(
             f"is in the way ({error.strerror})", subject=str(error.filename), remedy=ANOTHER

@@ -38,23 +38,23 @@ def write_mark(mark: Path, *, warden: int, child: int) -> None:
     """Note who guards whom. The warden leads its session, the child its group."""
     itself = _read_stat(warden)
     started = itself.started if itself else 0
-    mark.write_text(f"{BOOT_ID.read_text().strip()} {warden} {started} {child}\n")
+    mark.write_text(f"{_boot_id()} {warden} {started} {child}\n", encoding="utf-8")
 
 
 def read_child(mark: Path) -> int | None:
     """The pid of the child that is guarded; None where there is none."""
     with suppress(FileNotFoundError, ValueError, IndexError):
-        return int(mark.read_text().split()[3])
+        return int(mark.read_text(encoding="utf-8").split()[3])
     return None
 
 
 def end_leftovers(mark: Path) -> int:
     """Kill what a warden that is gone left running; how many those were. The mark goes too."""
     with suppress(FileNotFoundError, ValueError):
-        words = mark.read_text().split()
+        words = mark.read_text(encoding="utf-8").split()
         mark.unlink()
         # Of a boot before this one: nobody of it is left.
-        if len(words) == 4 and words[0] == BOOT_ID.read_text().strip():
+        if len(words) == 4 and words[0] == _boot_id():
             return _end_all(warden=int(words[1]), started=int(words[2]), group=int(words[3]))
     return 0
 
@@ -87,9 +87,13 @@ def _processes() -> Iterator[_Stat]:
             yield found
 
 
+def _boot_id() -> str:
+    return BOOT_ID.read_text(encoding="utf-8").strip()
+
+
 def _read_stat(pid: int) -> _Stat | None:
     try:
-        text = (PROC / str(pid) / "stat").read_text(errors="replace")
+        text = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
     fields = text.rpartition(")")[2].split()

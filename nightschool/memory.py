@@ -13,7 +13,7 @@ def count_memory_kills(root: Path = ROOT) -> int | None:
     """
     for file, key in ((_group_events(root), "oom_kill"), (root / "proc/vmstat", "oom_kill")):
         if file.exists():
-            for line in file.read_text().splitlines():
+            for line in file.read_text(encoding="utf-8").splitlines():
                 name, _, value = line.partition(" ")
                 if name == key:
                     return int(value)
@@ -22,7 +22,7 @@ def count_memory_kills(root: Path = ROOT) -> int | None:
 
 def _group_events(root: Path) -> Path:
     membership = root / "proc/self/cgroup"
-    lines = membership.read_text().splitlines() if membership.exists() else []
+    lines = membership.read_text(encoding="utf-8").splitlines() if membership.exists() else []
     # `0::/path` is the one line of version 2; version 1 counts elsewhere.
     path = next((line[len("0::/") :] for line in lines if line.startswith("0::/")), "")
     return root / "sys/fs/cgroup" / path / "memory.events"

@@ -80,7 +80,7 @@ def _before_exec(*, niceness: int | None, memory_bytes: int | None) -> Callable[
             # the files are missing on some kernels, and neither is needed for a right result.
             for path, value in (("/proc/self/oom_score_adj", FIRST_TO_GO), ("/proc/self/autogroup", str(niceness))):
                 with suppress(OSError):
-                    Path(path).write_text(value)
+                    Path(path).write_text(value, encoding="utf-8")
 
     return prepare
 

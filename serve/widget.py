@@ -30,7 +30,7 @@ HEADERS: Final = {
 
 def widget_router(origins: Sequence[str]) -> APIRouter:
     router = APIRouter(include_in_schema=False)
-    script = SCRIPT.read_text().replace("ORIGINS", json.dumps(list(origins)))
+    script = SCRIPT.read_text(encoding="utf-8").replace("ORIGINS", json.dumps(list(origins)))
 
     @router.get(f"{FRAME}.js")
     async def widget(request: Request) -> Response:

@@ -73,6 +73,19 @@ def test_only_the_roof_prints() -> None:
     assert {name for name in printing if not name.startswith("serve/")} <= mains
 
 
+def test_text_is_utf_8_whatever_the_machine_speaks() -> None:
+    left_open = [
+        f"{name_of(file)}:{node.lineno}"
+        for file, tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and len(node.args) == {"read_text": 0, "write_text": 1}.get(node.func.attr)
+        and "encoding" not in {keyword.arg for keyword in node.keywords}
+    ]
+    assert left_open == []
+
+
 def test_only_the_record_opens_the_store() -> None:
     opening = {
         name_of(file)

@@ -111,10 +111,10 @@ def _convert(source: Path, target: Path, *, say: Say) -> None:
 
 
 def _write_licence(target: Path) -> None:
-    (target / "NOTICE").write_text(NOTICE)
+    (target / "NOTICE").write_text(NOTICE, encoding="utf-8")
     for file in importlib.metadata.files(DISTRIBUTION) or []:
         if file.name == "LICENSE":
-            (target / "LICENSE").write_text(Path(str(file.locate())).read_text())
+            (target / "LICENSE").write_text(Path(str(file.locate())).read_text(encoding="utf-8"), encoding="utf-8")
             return
     raise Unavailable(
         "holds no LICENSE",

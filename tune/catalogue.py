@@ -112,7 +112,7 @@ def view_dataset(folder: Path, *, samples: int) -> View:
         manifest=manifest,
         built_at=datetime.fromtimestamp((folder / MANIFEST).stat().st_mtime, UTC),
         rows=_counts(_ids(folder)),
-        card=(folder / CARD).read_text(),
+        card=(folder / CARD).read_text(encoding="utf-8"),
         samples=[row for kind in KINDS for side in SIDES for row in islice(_rows(folder, kind, side), samples)],
     )
 

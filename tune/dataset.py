@@ -258,7 +258,7 @@ def _write(folder: Path, parts: Parts) -> None:
 
 
 def _write_card(folder: Path, parts: Parts, card: str, told: Iterable[str]) -> None:
-    (folder / CARD).write_text("\n".join([card, *told, *_draw(folder, parts)]))
+    (folder / CARD).write_text("\n".join([card, *told, *_draw(folder, parts)]), encoding="utf-8")
 
 
 def _head(talk: Talk, *, group: str) -> Heading:

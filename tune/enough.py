@@ -30,7 +30,7 @@ def check_enough(run: Path, *, rows: int, of: int, min_rows: int, max_tokens: in
 def read_insufficient(run: Path) -> str | None:
     """Why the run would not train; None where it did not say so."""
     file = run / INSUFFICIENT
-    return file.read_text().strip() if file.exists() else None
+    return file.read_text(encoding="utf-8").strip() if file.exists() else None
 
 
 def not_enough(run: Path, why: str) -> NotEnoughRows:

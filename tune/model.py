@@ -51,7 +51,7 @@ def choose_dtype(device: str, *, cpuinfo: Path = Path("/proc/cpuinfo")) -> torch
     """bf16, but fp32 on a CPU that has no instructions for it: there it would be several times slower."""
     if device != "cpu":
         return torch.bfloat16
-    words = cpuinfo.read_text().split() if cpuinfo.exists() else []
+    words = cpuinfo.read_text(encoding="utf-8").split() if cpuinfo.exists() else []
     return torch.bfloat16 if BF16_FLAGS.intersection(words) else torch.float32
 
 
@@ -239,10 +239,10 @@ def export_adapter(checkpoint: Path, target: Path, *, base_model: str) -> None:
 
 def settle_config(adapter: Path, *, base_model: str) -> None:
     """Have an adapter's configuration say the same on every machine, byte for byte."""
-    config: dict[str, Any] = json.loads((adapter / CONFIG).read_text())
+    config: dict[str, Any] = json.loads((adapter / CONFIG).read_text(encoding="utf-8"))
     # PEFT keeps the modules in a set, whose order changes from process to process, and the base model's path.
     config |= {"target_modules": sorted(config["target_modules"]), "base_model_name_or_path": Path(base_model).name}
-    (adapter / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    (adapter / CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _unloadable(base_model: str, error: Exception) -> InvalidInput:

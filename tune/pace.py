@@ -100,4 +100,4 @@ def write_deadline(run: Path, at_s: float) -> None:
 
 
 def read_deadline(run: Path) -> float | None:
-    return float((run / DEADLINE).read_text()) if (run / DEADLINE).exists() else None
+    return float((run / DEADLINE).read_text(encoding="utf-8")) if (run / DEADLINE).exists() else None

@@ -152,7 +152,7 @@ def read_recipe(folder: Path) -> Recipe:
     file = folder / RECIPE
     remedy = "Mend the recipe or write it anew."
     try:
-        return Recipe.model_validate(tomllib.loads(file.read_text()))
+        return Recipe.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise InvalidInput("is missing", subject=str(file), remedy="Give a run folder that holds one.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -149,7 +149,7 @@ def free_memory_bytes(root: Path = ROOT) -> int:
 
 def _machine_free(root: Path) -> int | None:
     file = root / "proc/meminfo"
-    lines = file.read_text().splitlines() if file.exists() else []
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     found = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
     return found[0] if found else None
 
@@ -158,12 +158,12 @@ def _group_free(root: Path) -> int | None:
     """None without a limit; of version 2, whose group a container sees at the root."""
     group = root / "sys/fs/cgroup"
     limit, used = group / "memory.max", group / "memory.current"
-    if not (limit.exists() and used.exists()) or limit.read_text().strip() == "max":
+    if not (limit.exists() and used.exists()) or limit.read_text(encoding="utf-8").strip() == "max":
         return None
     # What was read from files and not lately used is given back on demand.
-    lines = (group / "memory.stat").read_text().splitlines()
+    lines = (group / "memory.stat").read_text(encoding="utf-8").splitlines()
     cached = sum(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
-    return max(0, int(limit.read_text()) - int(used.read_text()) + cached)
+    return max(0, int(limit.read_text(encoding="utf-8")) - int(used.read_text(encoding="utf-8")) + cached)
 
 
 def _own_limit() -> int:

@@ -43,7 +43,8 @@ def scale_run(run: Path, scale: float) -> Path:
     shutil.copytree(run / ADAPTER, target / ADAPTER, ignore=shutil.ignore_patterns(MANIFEST))
     _scale_weights(target / ADAPTER / WEIGHTS, scale)
     card = target / ADAPTER / CARD
-    card.write_text(f"{card.read_text()}\nScaled to {scale:g} of what was trained: the proof above is of all of it.\n")
+    scaled = f"\nScaled to {scale:g} of what was trained: the proof above is of all of it.\n"
+    card.write_text(card.read_text(encoding="utf-8") + scaled, encoding="utf-8")
     texts = [text["token_ids"] for text in json.loads((run / PROOF).read_bytes())["texts"]]
     measured = measure_log_probs(
         recipe.base_model,

@@ -33,7 +33,7 @@ def find_start(recipe: Recipe) -> Start:
     manifest = _read_adapter(folder)
     if isinstance(manifest, str):
         return _from_base(manifest)
-    config: dict[str, Any] = json.loads((folder / CONFIG).read_text())
+    config: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     found = {
         "base model": (manifest.about.get("base_model"), Path(recipe.base_model).name),
         "rank": (config["r"], recipe.rank),

@@ -66,7 +66,7 @@ def follow_launcher() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     # Where each session is scheduled as a whole, a nice value counts inside it only (see `nightschool.warden`).
     with suppress(OSError):
-        AUTOGROUP.write_text(str(os.getpriority(os.PRIO_PROCESS, 0)))
+        AUTOGROUP.write_text(str(os.getpriority(os.PRIO_PROCESS, 0)), encoding="utf-8")
 
 
 class Team:

@@ -26,7 +26,7 @@ def reply(lines: Iterable[bytes]) -> Iterator[str]:
 
 def main() -> None:
     # Libraries print as they like; what is read as a reply is ours alone.
-    with os.fdopen(os.dup(1), "w") as replies:
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as replies:
         os.dup2(2, 1)
         for line in reply(sys.stdin.buffer):
             replies.write(f"{line}\n")

@@ -183,7 +183,7 @@ def connect(home: Home, *, timeout_s: float, operator: str | None = None) -> Ite
     """
     try:
         url = server_url(home)
-        key = home.operator_key.read_text().strip()
+        key = home.operator_key.read_text(encoding="utf-8").strip()
     except (FileNotFoundError, NotADirectoryError):
         raise not_running(str(home.root)) from None
     except PermissionError as error:
@@ -202,7 +202,7 @@ def connect(home: Home, *, timeout_s: float, operator: str | None = None) -> Ite
 def server_url(home: Home) -> str:
     """Where the folder's server listens, or listened until it was killed. Raises OSError where there is no note."""
     try:
-        return str(json.loads(home.server_state.read_text())["url"])
+        return str(json.loads(home.server_state.read_text(encoding="utf-8"))["url"])
     except (ValueError, KeyError, TypeError) as error:
         raise Unavailable(
             "is damaged", subject=str(home.server_state), remedy="Delete it and start again: make up."

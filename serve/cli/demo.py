@@ -143,7 +143,7 @@ def _wait_until_ready(server: Server, *, timeout_s: float) -> None:
 def _ask_both(server: Server, bot: Bot, held_out: Path) -> list[Pair]:
     """The bot's starters and the first question of some held-out conversations, answered by the base model and by what
     is live."""
-    rows = [json.loads(line)["messages"] for line in held_out.read_text().splitlines()]
+    rows = [json.loads(line)["messages"] for line in held_out.read_text(encoding="utf-8").splitlines()]
     asked = [(starter, "") for starter in bot.starters]
     for question, answer, *_ in rows[:: max(1, len(rows) // QUESTIONS)][:QUESTIONS]:
         asked.append((question["content"], answer["content"]))

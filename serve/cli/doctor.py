@@ -203,11 +203,11 @@ def _first_existing(folder: Path) -> Path:
 
 def available_memory_gib(*, cgroup: Path = Path("/sys/fs/cgroup")) -> float:
     """What programs may still take: the kernel's own estimate, or less where a container has a limit."""
-    meminfo = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    meminfo = dict(line.split(":") for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines())
     free = int(meminfo["MemAvailable"].split()[0]) / 2**20
     try:
-        limit = (cgroup / "memory.max").read_text().strip()
-        stat = dict(line.split() for line in (cgroup / "memory.stat").read_text().splitlines())
+        limit = (cgroup / "memory.max").read_text(encoding="utf-8").strip()
+        stat = dict(line.split() for line in (cgroup / "memory.stat").read_text(encoding="utf-8").splitlines())
     except OSError:
         return free
     # Of what is used, files in the cache give way to programs.
