@@ -148,11 +148,6 @@ class StepFollower:
         )
 
 
-def read_progress(run: Path) -> TrainingProgress | None:
-    """Where the run in `run` stands, by one look; None before its first step."""
-    return StepFollower(run).progress()
-
-
 def read_steps(run: Path) -> Sequence[StepLine]:
     """Every step that the run in `run` took."""
     return StepFollower(run).read()

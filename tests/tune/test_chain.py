@@ -14,7 +14,7 @@ from nightschool.errors import InvalidInput, TrainingFailed
 from nightschool.files import read_manifest, verify
 from nightschool.run_files import DONE
 from tune import progress
-from tune.progress import read_progress, read_steps
+from tune.progress import StepFollower, read_steps
 from tune.recipe import Recipe, write_recipe
 from tune.stages import read_stages
 from tune.train import train
@@ -154,7 +154,7 @@ def test_killed_anywhere_it_ends_as_if_nothing_had_happened(
 def test_a_process_that_is_killed_in_a_later_stage_goes_on_there(whole: Path, begin: Begin, tmp_path: Path) -> None:
     run = begin(tmp_path / "run")
     with subprocess.Popen([sys.executable, "-m", "tune.train", str(run)], stderr=subprocess.DEVNULL) as child:
-        while child.poll() is None and not ((now := read_progress(run)) and now.phase == "dpo"):
+        while child.poll() is None and not ((now := StepFollower(run).progress()) and now.phase == "dpo"):
             continue
         child.kill()
     assert not (run / DONE).exists()

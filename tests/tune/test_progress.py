@@ -9,7 +9,6 @@ from tune.progress import (
     append_step,
     describe_seconds,
     forget_steps_after,
-    read_progress,
     read_steps,
 )
 
@@ -22,15 +21,15 @@ def line(step: int, *, seconds: float = 2.0, loss: float = 1.5, phase: str = "sf
 
 
 def test_a_run_that_has_not_begun_has_no_progress(tmp_path: Path) -> None:
-    assert read_progress(tmp_path) is None
+    assert StepFollower(tmp_path).progress() is None
     (tmp_path / METRICS).touch()
-    assert read_progress(tmp_path) is None
+    assert StepFollower(tmp_path).progress() is None
 
 
 def test_the_time_left_is_that_of_the_latest_steps(tmp_path: Path) -> None:
     for step in range(1, 61):
         append_step(tmp_path, line(step, seconds=9.0 if step < 40 else 2.0))
-    progress = read_progress(tmp_path)
+    progress = StepFollower(tmp_path).progress()
     assert progress is not None
     assert (progress.step, progress.steps, progress.loss) == (60, 100, 1.5)
     assert progress.eta_s == pytest.approx(80)
@@ -43,7 +42,7 @@ def test_a_line_that_is_still_being_written_is_not_read_yet(tmp_path: Path) -> N
     whole = (tmp_path / METRICS).read_bytes()
     for cut in (0, *range(1, 60)):
         (tmp_path / METRICS).write_bytes(whole[: len(whole) - cut])
-        progress = read_progress(tmp_path)
+        progress = StepFollower(tmp_path).progress()
         assert progress is not None
         assert progress.step == (1 if cut else 2)
 
@@ -55,7 +54,7 @@ def test_a_resumed_run_takes_its_steps_again_once(tmp_path: Path) -> None:
         file.write('{"phase": "sft", "st')
     forget_steps_after(tmp_path, 5, phase="sft")
     append_step(tmp_path, line(6, loss=0.5))
-    progress = read_progress(tmp_path)
+    progress = StepFollower(tmp_path).progress()
     assert progress is not None
     assert (progress.step, progress.loss) == (6, 0.5)
     assert len((tmp_path / METRICS).read_text().splitlines()) == 6
@@ -67,7 +66,7 @@ def test_what_a_power_cut_left_amid_the_lines_is_passed_over(tmp_path: Path, bad
         append_step(tmp_path, line(step))
     whole = (tmp_path / METRICS).read_bytes().splitlines(keepends=True)
     (tmp_path / METRICS).write_bytes(bad.join(whole))
-    progress = read_progress(tmp_path)
+    progress = StepFollower(tmp_path).progress()
     assert progress is not None
     assert progress.step == 2
     forget_steps_after(tmp_path, 2, phase="sft")
@@ -110,7 +109,7 @@ def test_what_is_left_is_what_the_trainer_plans_over_all_its_phases(tmp_path: Pa
     planned = [("sft", 1, 38.0), ("sft", 10, 20.0), ("dpo", 1, 18.0), ("dpo", 9, 0.0)]
     for phase, step, left_s in planned:
         append_step(tmp_path, line(step, phase=phase, left_s=left_s, memory_mb=900.0))
-        progress = read_progress(tmp_path)
+        progress = StepFollower(tmp_path).progress()
         assert progress is not None
         assert (progress.phase, progress.eta_s, progress.memory_mb) == (phase, left_s, 900.0)
         shares.append(progress.share)
@@ -121,12 +120,12 @@ def test_what_is_left_is_what_the_trainer_plans_over_all_its_phases(tmp_path: Pa
 def test_the_latest_steps_are_those_of_the_phase(tmp_path: Path) -> None:
     append_step(tmp_path, line(100, seconds=50.0))
     append_step(tmp_path, line(1, phase="kto", seconds=1.0, rewards_margin=-0.5, rewards_accuracy=0.75))
-    progress = read_progress(tmp_path)
+    progress = StepFollower(tmp_path).progress()
     assert progress is not None
     assert (progress.phase, progress.tokens_per_s, progress.eta_s) == ("kto", 1000, 99)
     assert (progress.rewards_margin, progress.rewards_accuracy, progress.reward) == (-0.5, 0.75, None)
     append_step(tmp_path, line(1, phase="grpo", seconds=1.0, reward=0.5))
-    progress = read_progress(tmp_path)
+    progress = StepFollower(tmp_path).progress()
     assert progress is not None
     assert progress.reward == 0.5
 

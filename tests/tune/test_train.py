@@ -17,7 +17,7 @@ from nightschool.run_files import DONE
 from tune.enough import read_insufficient
 from tune.file_dataset import build_from_files
 from tune.passes import find_kept
-from tune.progress import read_progress, read_steps
+from tune.progress import StepFollower, read_steps
 from tune.recipe import Recipe, write_recipe
 from tune.replay import read_prompts, read_replay
 from tune.run_record import read_run_record
@@ -123,7 +123,7 @@ def test_a_run_learns_and_leaves_an_adapter_that_vllm_takes(finished: Path) -> N
     steps = losses(finished)
     assert len(steps) == 30
     assert steps[-1] < steps[0] - 0.5
-    progress = read_progress(finished)
+    progress = StepFollower(finished).progress()
     assert progress is not None
     assert (progress.step, progress.steps, progress.eta_s) == (30, 30, 0.0)
     config = json.loads((finished / "adapter" / "adapter_config.json").read_text())
@@ -207,7 +207,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_happened(finished: Path
     run.mkdir()
     shutil.copy(finished / "recipe.toml", run)
     with subprocess.Popen(command(run), stderr=subprocess.DEVNULL) as child:
-        while child.poll() is None and not ((progress := read_progress(run)) and progress.step >= 5):
+        while child.poll() is None and not ((progress := StepFollower(run).progress()) and progress.step >= 5):
             continue
         child.kill()
     assert not (run / DONE).exists()

@@ -92,11 +92,6 @@ def packed_losses(model: PeftModel, packed: Packed) -> Tensor:
     return sum_by_row(head_losses(states[learnt], wanted[learnt], head=head), learnt)
 
 
-def packed_loss(model: PeftModel, packed: Packed) -> Tensor:
-    """Their sum."""
-    return packed_losses(model, packed).sum()
-
-
 def sum_by_row(losses: Tensor, learnt: Tensor) -> Tensor:
     """(b,) sums of the losses (n,) of those places, row by row, that are true in `learnt` (b, s)."""
     parts = torch.split(losses, learnt.sum(dim=1).tolist())

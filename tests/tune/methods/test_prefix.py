@@ -33,7 +33,7 @@ def test_packed_rows_give_the_loss_and_gradients_that_peft_gives_one_by_one(base
     from torch.nn.functional import cross_entropy
 
     from tune.methods.fused import fuse_adapter
-    from tune.methods.prefix import common_prefix, pack, packed_loss, share_prefix
+    from tune.methods.prefix import common_prefix, pack, packed_losses, share_prefix
 
     start = list(range(40, 40 + shared))
     rows = [start + [n + 5 * k for k in range(4 + n)] for n in range(1, 5)]
@@ -51,7 +51,7 @@ def test_packed_rows_give_the_loss_and_gradients_that_peft_gives_one_by_one(base
     fuse_adapter(model)
     share_prefix(model.get_base_model())
     assert common_prefix(rows, labels) == shared
-    loss: Any = packed_loss(model, pack(rows, labels, prefix_tokens=shared))
+    loss: Any = packed_losses(model, pack(rows, labels, prefix_tokens=shared)).sum()
     loss.backward()
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
     found = gradients(model)

@@ -73,10 +73,10 @@ def transformers_own(model: Any, rows: list[Encoded]) -> Mapping[str, Any]:
 
 
 def packed(model: Any, rows: list[Encoded]) -> Mapping[str, Any]:
-    from tune.methods.prefix import common_prefix, pack, packed_loss
+    from tune.methods.prefix import common_prefix, pack, packed_losses
 
     ids, labels = [list(row.input_ids) for row in rows], [list(row.labels) for row in rows]
-    loss = packed_loss(model, pack(ids, labels, prefix_tokens=common_prefix(ids, labels)))
+    loss = packed_losses(model, pack(ids, labels, prefix_tokens=common_prefix(ids, labels))).sum()
     return measure(model, loss / sum(label != IGNORED for row in labels for label in row))
 
 
