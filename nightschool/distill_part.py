@@ -6,8 +6,8 @@ name of the environment variable that does. Does not know what is asked.
 
 from pydantic import Field
 
-from nightschool.api_root import ApiRoot
 from nightschool.section import Section
+from nightschool.urls import ApiRoot
 
 
 class DistillPart(Section):

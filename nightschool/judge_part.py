@@ -8,8 +8,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from nightschool.api_root import ApiRoot
 from nightschool.section import Section
+from nightschool.urls import ApiRoot
 
 
 class JudgePart(Section):

@@ -14,12 +14,10 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import (
     AfterValidator,
-    AnyHttpUrl,
     BaseModel,
     BeforeValidator,
     Field,
     SecretStr,
-    TypeAdapter,
     ValidationError,
 )
 
@@ -31,6 +29,7 @@ from nightschool.fine_tuning_part import FineTuningSettings
 from nightschool.home import Home
 from nightschool.root_path import RootPath
 from nightschool.section import Folder, Section, read_toml
+from nightschool.urls import read_root
 
 PREFIX: Final = "NIGHTSCHOOL_"
 CONFIG: Final = "NIGHTSCHOOL_CONFIG"
@@ -39,20 +38,15 @@ NOT_SETTINGS: Final = frozenset(
     {CONFIG, "NIGHTSCHOOL_OPERATOR", "NIGHTSCHOOL_FLAVOR", "NIGHTSCHOOL_LORA_CPU", "NIGHTSCHOOL_LORA_CPU_MERGED_GIB"}
 )
 """Read by set-up and by the vLLM plugin, not by this tree."""
-HTTP_URL: Final = TypeAdapter(AnyHttpUrl)
 DAY_S: Final = 24 * 3600
 ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
 
 
 def _engine_url(text: str) -> str:
-    try:
-        url = HTTP_URL.validate_python(text)
-    except ValidationError as error:
-        raise ValueError(f"must be a URL such as http://gpu-1:8000 ({error.errors()[0]['msg']})") from None
-    if url.username or url.password:
-        raise ValueError("must hold no user name and no password; put the engine's key into engine.api_key")
+    example = "http://gpu-1:8000"
+    url = read_root(text, example=example, key_goes="put the engine's key into engine.api_key")
     if url.query or url.fragment or (url.path or "").rstrip("/").endswith("/v1"):
-        raise ValueError("must be the server's root, such as http://gpu-1:8000, without /v1, ? or #")
+        raise ValueError(f"must be the server's root, such as {example}, without /v1, ? or #")
     return text
 
 

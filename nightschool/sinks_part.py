@@ -6,20 +6,17 @@ anything.
 
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, AnyHttpUrl, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field
 
 from nightschool.section import Section
+from nightschool.urls import read_url
 
-_HTTP_URL: Final = TypeAdapter(AnyHttpUrl)
 MAILBOX: Final = r"^[^\s<>,;:@\"()\[\]\\]+@[^\s<>,;:@\"()\[\]\\]+$"
 
 
 def _hook(text: str) -> str:
     if text:
-        try:
-            _HTTP_URL.validate_python(text)
-        except ValidationError as error:
-            raise ValueError(f"must be a URL such as http://chat-1/hooks/4 ({error.errors()[0]['msg']})") from None
+        read_url(text, example="http://chat-1/hooks/4")
     return text
 
 
