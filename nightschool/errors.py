@@ -19,6 +19,7 @@ exit code in `serve.cli.main`, nowhere else.
     |- Unavailable                503  exit 6   (engine down, server not running, too little memory)
     |  '- EngineError             502
     |- RecordError                500  exit 1
+    |- BuildFailed                500  exit 1
     |- TrainingFailed             500  exit 1
     |  '- NotEnoughRows                        (ends a night as insufficient-data)
     '- EvaluationFailed           500  exit 1
