@@ -43,12 +43,12 @@ async def place_call(store: Store, bot: Bot, *, owner: str, messages: Sequence[C
     try:
         conversation = await store.read(partial(conversations.conversation, conversation_id=place.conversation_id))
         answer = await store.read(partial(conversations.path_to, message_id=place.answer_id))
+        if place.question_id is not None:
+            question = await store.read(partial(conversations.message, message_id=place.question_id))
+            return Call(conversation, (question,), paths[-1])
     except NotFound:
         # Erased a moment ago.
         return await begin_call(bot, owner=owner, messages=messages, at=at)
-    if place.question_id is not None:
-        question = await store.read(partial(conversations.message, message_id=place.question_id))
-        return Call(conversation, (question,), paths[-1])
     known = sum(message.role != "system" for message in answer)
     return Call(conversation, draft_history(conversation, spoken[known:], below=place.answer_id, at=at), paths[-1])
 

@@ -1,16 +1,20 @@
 """API calls: what a caller sends again is stored once, and people behind one key are people of their own."""
 
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 
 from collect import conversations, keys
 from collect.snapshot import write_snapshot
-from nightschool.records import BotName, utc_now
+from collect.store import Cursor, Store
+from nightschool.errors import NotFound
+from nightschool.records import BotName, ChatMessage, utc_now
+from serve.calls import place_call
 from serve.parts import Parts
 from tune.bounds import is_person
 from tune.dataset import build_dataset
@@ -60,6 +64,32 @@ async def test_where_the_history_differs_a_conversation_branches_or_begins(
     await ask(client, [], "Where is my planter?")
     await ask(client, one, "It is red, by the way.")
     assert (await count(parts))[0] == 3
+
+
+class Erasing:
+    """A record of which all is erased before the look at it that is the `last` one."""
+
+    def __init__(self, store: Store, *, last: int) -> None:
+        self._store, self._left = store, last
+
+    async def read(self, question: Callable[[Cursor], Any]) -> Any:
+        self._left -= 1
+        if not self._left:
+            raise NotFound("is not in the record", subject="it", remedy="It was erased.")
+        return await self._store.read(question)
+
+
+@pytest.mark.parametrize("last", [2, 3, 4])
+async def test_a_chat_that_is_erased_while_it_is_looked_for_begins_anew(
+    client: httpx.AsyncClient, parts: Parts, last: int
+) -> None:
+    one, _ = await ask(client, [], "Where is my planter?")
+    await ask(client, one, "When will it come?")
+    again = [ChatMessage(role=m["role"], content=m["content"]) for m in one]  # type: ignore[typeddict-item]
+    again.append(ChatMessage(role="user", content="When will it come?"))
+    bot, erasing = parts.shelf.find(BOT), cast(Store, Erasing(parts.store, last=last))
+    call = await place_call(erasing, bot, owner="key:reader", messages=again, at=utc_now())
+    assert [message.content for message in call.asked] == [message["content"] for message in again]
 
 
 @pytest.mark.parametrize("more", [{"user": "anna"}, {"safety_identifier": "anna", "user": "berta"}])
