@@ -2,17 +2,17 @@
 
 Adapters that had learnt any of it are tainted: one that answers people does so until a clean one takes its place,
 which the next night trains whatever else is new; all others are never used again and lose their files. Killed anywhere
-it is done again until it is whole, and only then the certificate is written. Waits for a night of the bot to end.
+it is done again until it is whole, and only then the certificate is written. Waits for a night or an exam of the bot.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -86,7 +86,7 @@ class Asked(NamedTuple):
 
     erasure: Erasure
     certificate: Certificate | None
-    """None where a night of the bot runs: it follows when that ends."""
+    """None where a night or an exam of the bot runs: it follows when that ends."""
 
 
 class Eraser:
@@ -100,10 +100,10 @@ class Eraser:
         *,
         shelf: BotShelf,
         copies: Callable[[datetime], Copies],
-        at_rest: Callable[[], AbstractAsyncContextManager[Any]],
+        at_rest: Callable[[], AbstractAsyncContextManager[Collection[BotName]]],
         now: Callable[[], datetime],
     ) -> None:
-        """`copies` finds those of the record from before a moment. No night begins while `at_rest` is held."""
+        """`copies` finds those of the record from before a moment. See `deploy.schedule.Nights.at_rest`."""
         self._store = store
         self._rollout = rollout
         self._home = home
@@ -115,7 +115,7 @@ class Eraser:
         self._finishing = asyncio.Lock()
 
     async def erase(self, kind: Kind, subject: str, *, actor: str, reason: str, at_once: bool) -> Asked:
-        """The rows are gone when this returns; files too, where it is to be `at_once` and no night is in the way.
+        """The rows are gone when this returns; files too, where it is to be `at_once` and nothing is in the way.
 
         Raises NotFound where the record holds nothing of it.
         """
@@ -146,11 +146,11 @@ class Eraser:
                 await self._store.write(partial(erase.erase_rows, wish=wish, aged=aged))
 
     async def finish(self) -> list[Certificate]:
-        """Remove what is left of all erasures whose bots are not at school; the certificates of these."""
-        async with self._finishing, self._at_rest():
+        """Remove what is left of all erasures whose bots are not at school or examined; the certificates of these."""
+        async with self._finishing, self._at_rest() as examined:
             running = {cycle.bot for cycle in await self._store.read(cycles.running_cycles)}
             left = await self._store.read(erase.unfinished)
-            ready = [erasure for erasure in left if not running & set(erasure.bots)]
+            ready = [erasure for erasure in left if not {*running, *examined} & set(erasure.bots)]
             if not ready:
                 return []
             for erasure in ready:

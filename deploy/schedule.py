@@ -7,7 +7,7 @@ Does not know what a night does.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 TICK_S: Final = 10
 CATCH_UP_PERIOD_S: Final = 300
 LOOK_BACK: Final = timedelta(days=7)
+ERASURE: Final = BotName("an erasure")
+"""For whom an exam waits; no bot is called so."""
 
 
 class Runner(Protocol):
@@ -88,6 +90,9 @@ class Nights:
         # Guards the time between a cycle's row and its task, in which `resume` would take it for a dead server's, and
         # what a night may find on the disk while old ones are tidied away.
         self._beginning = asyncio.Lock()
+        # Guards what is read of the record outside of a night: a dataset that came of it behind an erasure would hold
+        # what was erased.
+        self._looking_ahead = asyncio.Lock()
 
     async def start(self, bot: BotName, *, actor: str, force: bool = False) -> Cycle:
         """Begin a cycle now. Returns once it is claimed; it goes on by itself. Raises Busy, Unavailable."""
@@ -99,13 +104,15 @@ class Nights:
         """What a cycle would do now."""
         self._shelf.look()
         self._shelf.find(bot)
-        return await self._runner.plan(bot)
+        async with self._looking_ahead:
+            return await self._runner.plan(bot)
 
     async def build(self, bot: BotName) -> NightPlan:
         """The dataset that a cycle would learn from now, kept in the data folder. Raises Unavailable without room."""
         self._shelf.look()
         self._shelf.find(bot)
-        return await self._runner.build(bot)
+        async with self._looking_ahead:
+            return await self._runner.build(bot)
 
     @property
     def queue(self) -> Queue:
@@ -163,10 +170,15 @@ class Nights:
         await self._begin_due(after=self._now() - LOOK_BACK, trigger="catch-up")
 
     @asynccontextmanager
-    async def at_rest(self) -> AsyncIterator[None]:
-        """No night begins in the block; one that runs goes on."""
-        async with self._beginning:
-            yield
+    async def at_rest(self) -> AsyncIterator[Collection[BotName]]:
+        """No night begins in the block, nothing is looked ahead and nobody is examined; what runs goes on: a night, and
+        the exam of those whose bots are yielded."""
+        async with self._looking_ahead, self._beginning:
+            if examined := self.exams.order:
+                yield examined
+            else:
+                async with self.exams.turn(ERASURE):
+                    yield ()
 
     async def tidy(self) -> None:
         """Free what old nights left and nobody needs."""

@@ -28,9 +28,9 @@ def erase(
 ) -> None:
     """Forget a conversation, or all that one person said.
 
-    Rows are gone at once, and so are datasets, exams, caches and logs made of them, unless a night of the bot runs:
-    then behind it. Adapters that had learnt any of it are tainted, and the next night trains without. The certificate
-    says what was removed, with hashes and without a word of it.
+    Rows are gone at once, and so are datasets, exams, caches and logs made of them, unless a night or an exam of the
+    bot runs: then behind it. Adapters that had learnt any of it are tainted, and the next night trains without. The
+    certificate says what was removed, with hashes and without a word of it.
     """
     if (conversation is None) == (user is None):
         raise InvalidInput("must be one of both", subject="--conversation or --user", remedy="Name one.")
@@ -42,7 +42,7 @@ def erase(
         return
     give(f"erased {done['conversations']} conversations with {done['messages']} messages ({done['erasure']})")
     if not done["is_whole"]:
-        give("A night of the bot runs: its files follow when it ends.")
+        give("A night or an exam of the bot runs: its files follow when it ends.")
         return
     told = done["certificate"]
     tainted = ", ".join(told["tainted"]) or "none"

@@ -64,10 +64,13 @@ async def opened(home: Home) -> AsyncIterator[Store]:
         yield store
 
 
-def eraser_of(store: Store, rollout: Rollout, home: Home, *, now: Callable[[], datetime] = utc_now) -> Eraser:
+def eraser_of(
+    store: Store, rollout: Rollout, home: Home, *, now: Callable[[], datetime] = utc_now,
+    examined: tuple[BotName, ...] = (),
+) -> Eraser:  # fmt: skip
     @asynccontextmanager
-    async def at_rest() -> AsyncIterator[None]:
-        yield
+    async def at_rest() -> AsyncIterator[tuple[BotName, ...]]:
+        yield examined
 
     return Eraser(
         store, rollout, home, shelf=BotShelf(home.root / "bots"), copies=lambda at: Copies((), at),
@@ -315,6 +318,17 @@ async def test_while_a_night_runs_rows_go_and_files_follow(home: Home) -> None:
         [told] = await eraser.finish()
         assert told.erasure_id == asked.erasure.erasure_id
     assert places(home.root) == {word: [] for word in WORDS}
+
+
+async def test_while_the_bot_is_examined_by_hand_files_follow_too(home: Home) -> None:
+    async with opened(home) as store:
+        _, rollout = server_of(store, KnowingEngine(), home)
+        await rollout.restore()
+        waiting = eraser_of(store, rollout, home, examined=(SUPPORT,))
+        asked = await waiting.erase("user", PERSON, actor="ada", reason="", at_once=True)
+        assert asked.certificate is None
+        [told] = await eraser_of(store, rollout, home, examined=(BotName("another"),)).finish()
+        assert told.erasure_id == asked.erasure.erasure_id
 
 
 async def test_chats_that_are_too_old_for_their_bot_go_and_imports_stay(home: Home) -> None:

@@ -16,7 +16,7 @@ from deploy.cycle import NightPlan
 from deploy.queue import Queue
 from deploy.schedule import Nights, Trigger, run_nights
 from nightschool.bots import BotShelf
-from nightschool.errors import RecordError
+from nightschool.errors import InvalidInput, RecordError
 from nightschool.records import BotName, Cycle, CycleState, new_id
 
 SUPPORT, AFTERCARE = BotName("support"), BotName("aftercare")
@@ -33,6 +33,7 @@ class School:
         self.lasts = False
         self.fails: type[Exception] | None = None
         self.ran: list[str] = []
+        self.built = asyncio.Event()
 
     async def claim(self, bot: BotName, *, trigger: Trigger, actor: str, force: bool, local_date: date | None) -> Cycle:
         if self.fails is RecordError and bot == AFTERCARE:
@@ -55,7 +56,9 @@ class School:
         raise NotImplementedError
 
     async def build(self, bot: BotName) -> NightPlan:
-        raise NotImplementedError
+        self.ran.append("build")
+        await self.built.wait()
+        raise InvalidInput("holds too little", subject=bot, remedy="Wait.")
 
     async def interrupted(self) -> list[Cycle]:
         return await self._store.read(cycles.running_cycles)
@@ -120,6 +123,51 @@ async def had(store: Store) -> list[tuple[str, str, date | None]]:
         while await store.read(cycles.running_cycles):
             await asyncio.sleep(0.01)
     return [(c.bot, c.trigger, c.local_date) for c in reversed(await store.read(cycles.list_cycles))]
+
+
+async def test_an_erasure_and_a_dataset_that_is_built_by_hand_wait_for_each_other(
+    nights: Nights, school: School
+) -> None:
+    done: list[str] = []
+
+    async def erase() -> None:
+        async with nights.at_rest():
+            done.append("erased")
+
+    async def build() -> None:
+        with pytest.raises(InvalidInput):
+            await nights.build(SUPPORT)
+        done.append("built")
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(build())
+        while school.ran != ["build"]:
+            await asyncio.sleep(0)
+        tasks.create_task(erase())
+        tasks.create_task(build())
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert done == []
+        school.built.set()
+    assert done == ["built", "erased", "built"]
+
+
+async def test_an_erasure_lets_an_exam_end_and_the_next_one_wait(nights: Nights, school: School) -> None:
+    async with school.exams.turn(SUPPORT), nights.at_rest() as examined:
+        assert tuple(examined) == (SUPPORT,)
+    entered: list[str] = []
+
+    async def examine() -> None:
+        async with school.exams.turn(AFTERCARE):
+            entered.append("exam")
+
+    async with asyncio.TaskGroup() as tasks, nights.at_rest() as examined:
+        assert tuple(examined) == ()
+        tasks.create_task(examine())
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert entered == []
+    assert entered == ["exam"]
 
 
 async def test_a_night_begins_when_it_is_due_and_once(nights: Nights, store: Store, clock: Clock) -> None:
