@@ -7,6 +7,9 @@ import httpx
 from fastapi import FastAPI
 from starlette.routing import Match
 
+from nightschool import errors
+from nightschool.errors import InvalidSettings, NightschoolError, TrainingFailed
+
 ROOT = Path(__file__).parents[3]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 NAMED = re.compile(r"\b(GET|POST|DELETE) (/(?:v1|ops|healthz|readyz|metrics)[^\s`|),:?]*)")
@@ -24,6 +27,14 @@ def test_every_endpoint_that_the_pages_name_is_served(app: FastAPI) -> None:
     assert sorted(one for one in named if not is_served(app, *one)) == []
     assert len(named) > 40
     assert not is_served(app, "GET", "/v1/nowhere")
+
+
+def test_the_api_page_names_every_code_of_an_error() -> None:
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8").partition("## Errors")[2]
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, NightschoolError)]
+    # Of a start and of a night, which nobody asks for by HTTP.
+    told = {kind.code for kind in kinds} - {InvalidSettings.code, TrainingFailed.code}
+    assert sorted(code for code in told if f"`{code}`" not in page) == []
 
 
 async def test_the_api_page_names_every_figure(anonymous: httpx.AsyncClient) -> None:
