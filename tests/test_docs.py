@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +60,19 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             file = (page.parent / target).resolve() if target else page
             assert file.exists(), target
             assert not anchor or anchor in anchors(file), f"{target}#{anchor}"
+
+
+def test_one_python_is_meant_everywhere() -> None:
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["requires-python"]
+    assert wanted == ">=3.11,<3.12"
+    for name, said in (
+        ("README.md", "Needs Linux, Python 3.11, "),
+        ("scripts/bootstrap", "sys.version_info[:2] != (3, 11)"),
+        ("scripts/lock", "--python-version 3.11 "),
+        ("deploy/docker/Dockerfile", "FROM python:3.11-"),
+        ("serve/cli/doctor.py", "sys.version_info[:2] == (3, 11)"),
+    ):
+        assert said in (ROOT / name).read_text(encoding="utf-8"), name
 
 
 def test_a_container_is_what_the_settings_say() -> None:
