@@ -4,6 +4,7 @@ Starters are questions made of the documents' headings. Knows no command and sta
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -13,6 +14,7 @@ from collect.knowledge.documents import Fault, look, read_document
 from nightschool.bots import load_bot
 from nightschool.errors import Busy, InvalidInput
 from nightschool.files import write_atomic
+from nightschool.records import BOT_NAME_PATTERN
 
 MAX_STARTERS: Final = 4
 MAX_STARTER_CHARS: Final = 60
@@ -47,6 +49,10 @@ class NewBot(NamedTuple):
 def make_bot(bots: Path, *, name: str, documents: Path, title: str) -> NewBot:
     """Write `bots`/`name`.toml. Raises InvalidInput where nothing can be read or the name is none, Busy where there is
     such a bot."""
+    if not re.fullmatch(BOT_NAME_PATTERN, name):
+        # Before it is a part of a path.
+        remedy = "Choose one of lower-case letters, digits and hyphens that begins with a letter, 40 at most."
+        raise InvalidInput("is no name of a bot", subject=repr(name), remedy=remedy)
     file = bots / f"{name}.toml"
     if file.exists():
         raise Busy("is a bot already", subject=name, remedy=f"Choose another name, or edit {file}.")

@@ -48,6 +48,14 @@ def test_nothing_is_left_of_a_bot_that_is_none(tmp_path: Path, documents: Path) 
     for folder in ("empty", "nowhere"):
         with pytest.raises(InvalidInput, match=folder):
             make_bot(tmp_path, name="docs", documents=tmp_path / folder, title="Docs")
-    with pytest.raises(InvalidSettings, match="name"):
-        make_bot(tmp_path, name="No Name", documents=documents, title="Docs")
-    assert list(tmp_path.glob("*.toml")) == []
+    with pytest.raises(InvalidSettings, match="title"):
+        make_bot(tmp_path / "bots", name="docs", documents=documents, title="")
+    assert list(tmp_path.rglob("*.toml")) == []
+
+
+@pytest.mark.parametrize("name", ["No Name", "../docs", "a/b", "", "docs\n"])
+def test_a_name_that_is_none_leads_nowhere(tmp_path: Path, documents: Path, name: str) -> None:
+    (tmp_path / "docs.toml").write_text("somebody else's")
+    with pytest.raises(InvalidInput, match="is no name of a bot"):
+        make_bot(tmp_path / "bots", name=name, documents=documents, title="Docs")
+    assert [file.name for file in tmp_path.rglob("*.toml")] == ["docs.toml"]
