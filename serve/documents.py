@@ -201,7 +201,7 @@ class OperatorsDocuments:
     def _read(self, place: Path, file: str) -> str:
         try:
             return place.read_text("utf-8")
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise NotFound("is no document", subject=repr(file), remedy="Look which there are.", param="file") from None
         except UnicodeDecodeError:
             raise InvalidInput("is not UTF-8", subject=repr(file), remedy="Save it as UTF-8.", param="file") from None

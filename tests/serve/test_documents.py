@@ -83,6 +83,16 @@ async def test_a_folder_below_may_hold_documents(parts: Parts, docs: Path) -> No
     assert [row.file for row in (await parts.documents.status(BOT)).documents] == ["prices/shipping.md"]
 
 
+async def test_a_folder_that_is_called_like_a_document_is_none(parts: Parts, docs: Path) -> None:
+    (docs / "old.md").mkdir()
+    await add(parts)
+    for file in ("old.md", "shipping.md/part.md"):
+        with pytest.raises(NotFound, match="is no document"):
+            await parts.documents.text(BOT, file)
+        with pytest.raises(NotFound, match="is no document"):
+            await parts.documents.remove(BOT, file, actor="ada", reason="")
+
+
 @pytest.mark.parametrize("text", ["", " \n", "a" * 200_001, "half \ud800"])
 async def test_a_text_that_cannot_be_is_refused(parts: Parts, docs: Path, text: str) -> None:
     with pytest.raises(InvalidInput):
