@@ -5,6 +5,7 @@ itself. Knows no page and no command.
 """
 
 import asyncio
+import stat
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -148,7 +149,7 @@ class OperatorsDocuments:
             if stands and await asyncio.to_thread(self._read, place, file) != replaces:
                 raise _changed(file, "was changed meanwhile")
             with _writable(file):
-                await asyncio.to_thread(write_atomic, place, text)
+                await asyncio.to_thread(_write, place, text)
             await self._note(bot, "changed a document" if stands else "added a document", file, actor, reason)
         await self._knowledge.look()
 
@@ -210,6 +211,13 @@ class OperatorsDocuments:
         name = self._shelf.find(bot).bot_name
         told = partial(note, actor=actor, action=action, subject=f"document:{file}", bot=name, reason=reason)
         await self._store.write(partial(told, at=self._now()))
+
+
+def _write(place: Path, text: str) -> None:
+    """As open to others as it was, or as its folder is: what is written here is not the data folder's."""
+    before = stat.S_IMODE(place.stat().st_mode) if place.exists() else None
+    write_atomic(place, text)
+    place.chmod(place.parent.stat().st_mode & 0o666 if before is None else before)
 
 
 @contextmanager

@@ -83,6 +83,16 @@ async def test_a_folder_below_may_hold_documents(parts: Parts, docs: Path) -> No
     assert [row.file for row in (await parts.documents.status(BOT)).documents] == ["prices/shipping.md"]
 
 
+async def test_whoever_could_read_the_folder_still_can(parts: Parts, docs: Path) -> None:
+    for mode, expected in ((0o750, 0o640), (0o700, 0o600)):
+        docs.chmod(mode)
+        await add(parts, f"{mode}.md")
+        assert (docs / f"{mode}.md").stat().st_mode & 0o777 == expected
+    (docs / f"{0o700}.md").chmod(0o664)
+    await parts.documents.save(BOT, f"{0o700}.md", TEXT + "Soon.", replaces=TEXT, actor="ada", reason="")
+    assert (docs / f"{0o700}.md").stat().st_mode & 0o777 == 0o664
+
+
 async def test_a_folder_that_is_called_like_a_document_is_none(parts: Parts, docs: Path) -> None:
     (docs / "old.md").mkdir()
     await add(parts)
