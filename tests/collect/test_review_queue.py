@@ -1,12 +1,14 @@
 """What wants a look, the heaviest first, and why, in words."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from collect.review_queue import find_queued, list_queue
+from collect.review_queue import SIGNAL_WEIGHTS, WEIGHTS, find_queued, list_queue
 from collect.reviews import record_review
 from collect.signals.detect import Kind
 from collect.signals.found import keep_span, look_at_span
@@ -144,3 +146,10 @@ def test_a_vote_that_was_taken_back_is_none(room: Room) -> None:
     room.vote(said, Vote.DOWN)
     room.vote(said, Vote.NONE)
     assert room.queue() == []
+
+
+def test_the_page_tells_every_weight() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "signals.md").read_text(encoding="utf-8")
+    table = page.partition("## The review queue")[2].partition("## ")[0]
+    told = [float(weight) for weight in re.findall(r"^\| .+ \| ([0-9.]+) \|$", table, re.MULTILINE)]
+    assert sorted(told) == sorted(weight for weight in (*WEIGHTS.values(), *SIGNAL_WEIGHTS.values()) if weight)
