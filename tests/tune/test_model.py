@@ -90,3 +90,15 @@ def test_a_model_that_has_no_other_attention_than_its_own_is_loaded(tmp_path: Pa
 
     tiny("gpt_oss", num_local_experts=4, head_dim=8).save_pretrained(tmp_path)
     assert load_base(str(tmp_path), device="cpu", dtype=torch.float32).config.model_type == "gpt_oss"
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"), [("fma amx_bf16", "bfloat16"), ("fma avx512_bf16", "bfloat16"), ("fma avx512f", "float32")]
+)
+def test_numbers_are_short_only_where_the_processor_multiplies_such(tmp_path: Path, flags: str, expected: str) -> None:
+    from tune.model import choose_dtype
+
+    (tmp_path / "cpuinfo").write_text(f"flags\t\t: {flags}\n")
+    assert str(choose_dtype("cpu", cpuinfo=tmp_path / "cpuinfo")) == f"torch.{expected}"
+    assert str(choose_dtype("cpu", cpuinfo=tmp_path / "nowhere")) == "torch.float32"
+    assert str(choose_dtype("cuda", cpuinfo=tmp_path / "cpuinfo")) == "torch.bfloat16"
