@@ -1,9 +1,10 @@
 """Verbs that carry conversations in and out: import, export. Files pass through piece by piece."""
 
 import json
+import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final
@@ -189,13 +190,31 @@ def _size(file: Path) -> int | None:
 
 @contextmanager
 def _open_output(output: Path | None) -> Iterator[BinaryIO]:
+    """Stdout, a pipe or device as it stands, or a file: what breaks off leaves what was there. Raises InvalidInput."""
+    if output is None:
+        yield sys.stdout.buffer
+        return
+    is_written_into = output.exists() and not output.is_file()
     try:
-        with nullcontext(sys.stdout.buffer) if output is None else output.open("wb") as opened:
+        with output.open("wb") if is_written_into else _drafted(output.resolve()) as opened:
             yield opened
     except OSError as error:
-        if output is None:
-            raise
         raise _cannot("written", output, error) from error
+
+
+@contextmanager
+def _drafted(target: Path) -> Iterator[BinaryIO]:
+    from nightschool.files import replace_file  # noqa: PLC0415
+
+    draft = target.with_name(f".{target.name}.draft")
+    try:
+        with draft.open("wb") as opened:
+            yield opened
+        if target.exists():
+            draft.chmod(stat.S_IMODE(target.stat().st_mode))
+        replace_file(draft, target)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _cannot(what: str, file: Path, error: OSError) -> InvalidInput:

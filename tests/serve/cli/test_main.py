@@ -181,3 +181,23 @@ def test_another_program_on_the_port_is_not_taken_for_the_server(tmp_path: Path,
         said = asked.result()
     assert (said.code, said.out, said.err.count("\n")) == (6, "", 1)
     assert "is not Nightschool's" in said.err or "broke the connection off" in said.err
+
+
+def test_an_export_that_breaks_off_leaves_what_was_there(tmp_path: Path, lonely: Speak) -> None:
+    home, out = tmp_path / "lonely", tmp_path / "chats.jsonl"
+    home.mkdir()
+    out.write_text("yesterday's")
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as pool:
+        (home / "server.json").write_text(json.dumps({"url": f"http://127.0.0.1:{listener.getsockname()[1]}"}))
+        (home / "operator.key").write_text("ns-any\n")
+        asked = pool.submit(lonely, "export", "--bot", "support", "-o", str(out))
+        asking, _ = listener.accept()
+        with asking:
+            asking.recv(65_536)
+            head = b'HTTP/1.1 200 OK\r\ncontent-length: 500\r\nx-nightschool-export: {"rows": 2}\r\n\r\n'
+            asking.sendall(head + b'{"messages": [')
+        said = asked.result()
+    assert (said.code, said.out) == (6, "")
+    assert "broke the connection off" in said.err
+    assert [file.name for file in tmp_path.glob("*chats*")] == ["chats.jsonl"]
+    assert out.read_text() == "yesterday's"
