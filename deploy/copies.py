@@ -167,8 +167,9 @@ def remove_golden(home: Home, bot: BotName, sought: Sought, journal: Journal) ->
 def remove_graded(home: Home, sought: Sought, journal: Journal) -> None:
     """Rows of evals under way that were taken from the log."""
     for file in home.evals.glob("*.jsonl"):
-        raw = file.read_text(encoding="utf-8")
-        if any(message_id in raw for message_id in sought.messages):
+        with file.open("rb") as lines:
+            named = {json.loads(line).get("message_id") for line in lines}
+        if not named.isdisjoint(sought.messages):
             journal.remove(file, "rows of an eval")
 
 
