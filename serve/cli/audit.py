@@ -24,8 +24,8 @@ def list_lines(
     who: Annotated[str | None, typer.Option("--who", help="Only by whoever's name holds this.")] = None,
     did: Annotated[str | None, typer.Option("--did", help="Only what holds this, as `revoked a key`.")] = None,
     to: Annotated[str | None, typer.Option("--to", help="Only to what holds this, as `key:shop`.")] = None,
-    since: Annotated[datetime | None, typer.Option("--since", help="Not before.")] = None,
-    until: Annotated[datetime | None, typer.Option("--until", help="Only before.")] = None,
+    since: Annotated[datetime | None, typer.Option("--since", help="Not before, by this machine's clock.")] = None,
+    until: Annotated[datetime | None, typer.Option("--until", help="Only before, likewise.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many.")] = 50,
     as_json: JsonFlag = False,
 ) -> None:
