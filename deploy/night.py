@@ -8,6 +8,7 @@ ends as if nothing had happened. Does not know who begins or ends a night (`depl
 import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -105,7 +106,7 @@ class Night:
                         run,
                         timeout_s=self._school.training_timeout_s,
                         on_progress=self._show_training,
-                        done_by=training_ends(self._bot.schedule, began=self._reporter.cycle.started_at),
+                        done_by=self._training_ends(),
                         means=self._school.training,
                     )
             except NotEnoughRows as error:
@@ -202,6 +203,9 @@ class Night:
         data = self._folder.read_dataset()
         assert data is not None, "the dataset's step was done"
         return data
+
+    def _training_ends(self) -> datetime | None:
+        return training_ends(self._bot.schedule, began=self._reporter.cycle.started_at, now=self._school.now())
 
     def _show_training(self, progress: TrainingProgress) -> None:
         self._reporter.advance(progress.share)

@@ -67,10 +67,12 @@ def questions_of(bot: Bot) -> int:
     return bot.recipe.questions if ANSWERING & set(bot.recipe.methods) else 0
 
 
-def training_ends(schedule: SchedulePart, *, began: datetime) -> datetime | None:
+def training_ends(schedule: SchedulePart, *, began: datetime, now: datetime) -> datetime | None:
     """When a training must be done so that the exam behind it is by `schedule.done_by` too; None where it may take its
-    time."""
+    time. A night that goes on when its time is over has that until the next such hour."""
     due = schedule.due_at(after=began)
+    if due is not None and due <= now:
+        began, due = now, schedule.due_at(after=now)
     return due and due - EXAM_SHARE * (due - began)
 
 

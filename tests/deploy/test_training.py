@@ -4,7 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -328,8 +328,15 @@ async def test_a_cap_on_memory_is_the_trainers_own(tmp_path: Path) -> None:
 )
 def test_a_training_ends_before_the_night_is_to(done_by: str, zone: str, expected: str | None) -> None:
     schedule = SchedulePart(done_by=done_by, time_zone=zone)
-    ends = training_ends(schedule, began=datetime(2026, 1, 10, 3, tzinfo=UTC))
+    began = datetime(2026, 1, 10, 3, tzinfo=UTC)
+    ends = training_ends(schedule, began=began, now=began + timedelta(minutes=9))
     assert (ends.strftime("%H:%M") if ends else None) == expected
+
+
+def test_a_night_that_goes_on_behind_its_hour_has_time_until_the_next_one() -> None:
+    began, now = datetime(2026, 1, 10, 3, tzinfo=UTC), datetime(2026, 1, 10, 12, tzinfo=UTC)
+    ends = training_ends(SchedulePart(done_by="06:00"), began=began, now=now)
+    assert ends == datetime(2026, 1, 11, 2, 24, tzinfo=UTC)
 
 
 async def test_a_run_that_finds_too_few_rows_says_so_and_is_no_failure_of_its_own(tmp_path: Path) -> None:
