@@ -55,10 +55,16 @@ class Found(NamedTuple):
         return self.tables.get("messages", 0)
 
 
-def examine_in_child(path: Path) -> Found:
+def examine_in_child(path: Path, *, timeout_s: float = TIMEOUT_S) -> Found:
     """What another process finds in a record or a backup. Raises what it could not read, or RecordError."""
     command = [sys.executable, "-m", "collect.check", str(path)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
+    try:
+        ended = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=timeout_s
+        )
+    except subprocess.TimeoutExpired as error:
+        slow = f"was not read through within {timeout_s:g} s"
+        raise RecordError(slow, subject=str(path), remedy="Look at the disk that it lies on.") from error
     lines = ended.stdout.splitlines()
     if ended.returncode or not lines:
         why = ended.stderr.strip().splitlines()[-1:] or [f"it ended by signal {-ended.returncode}"]

@@ -69,6 +69,9 @@ class Backups:
         except (NightschoolError, OSError) as error:
             log.error("the scheduled backup could not be taken, and is tried again: %s", error)
             return False
+        except Exception:
+            log.exception("the scheduled backup could not be taken, and is tried again")
+            return False
         return True
 
     def find_copies(self, at: datetime) -> Copies:
@@ -88,6 +91,8 @@ class Backups:
                 log.info("backup=%s is gone: it held what was erased at %s", copy, erased_at)
         except (NightschoolError, OSError) as error:
             log.error("a copy that holds what was erased could not be removed, and is tried again: %s", error)
+        except Exception:
+            log.exception("a copy that holds what was erased could not be removed, and is tried again")
 
 
 def backups_folder(home: Home, settings: BackupSettings) -> Path:

@@ -245,3 +245,8 @@ def test_a_reader_that_breaks_down_is_told(tmp_path: Path) -> None:
     (tmp_path / "record.duckdb").write_bytes(b"SQLite format 3\0" * 1_000)
     with pytest.raises(NightschoolError, match="is damaged"):
         examine_in_child(tmp_path / "record.duckdb")
+
+
+def test_what_takes_too_long_to_read_through_is_told_in_words(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match=r"was not read through within 0\.001 s"):
+        examine_in_child(tmp_path, timeout_s=0.001)
