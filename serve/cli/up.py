@@ -24,7 +24,7 @@ from fastapi import FastAPI
 
 from collect import keys
 from nightschool.child import LOG_BYTES
-from nightschool.errors import NightschoolError, Unavailable
+from nightschool.errors import NightschoolError, NotAllowed, Unavailable
 from nightschool.files import free_bytes, write_atomic
 from nightschool.folder import hold_folder
 from nightschool.home import Home
@@ -63,7 +63,7 @@ def run_up(settings: Settings, *, is_quiet: bool = False) -> int:
     home = settings.paths
     with hold_folder(home):
         _check_port(settings.server.host, settings.server.port)
-        _write_logs_to(home.logs / "server.log")
+        write_logs_to(home.logs / "server.log")
         try:
             return asyncio.run(_serve(settings, say=_Talk(is_quiet)))
         except ExceptionGroup as failures:
@@ -249,8 +249,16 @@ def _warn_of_memory(say: _Talk) -> None:
         say(f"memory: only {free:.1f} GiB are free; engine and trainer want {MEMORY_GIB:g}. Close other programs.")
 
 
-def _write_logs_to(file: Path) -> None:
-    handler = RotatingFileHandler(file, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
+def write_logs_to(file: Path) -> None:
+    """Whatever is logged from now on. Raises NotAllowed where the file is somebody else's."""
+    try:
+        handler = RotatingFileHandler(file, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
+    except OSError as error:
+        raise NotAllowed(
+            f"cannot be written ({error.strerror})", subject=str(file), remedy="Give it to this user (chown)."
+        ) from error
+    # A full disk takes the log's lines, and would put a traceback for each of them on the terminal.
+    logging.raiseExceptions = False
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for noisy in ("httpx", "httpcore"):
