@@ -57,8 +57,8 @@ def draft_backup(cursor: Cursor, file: Path, *, temp: Path, reason: Reason, at: 
     return draft
 
 
-def keep_backup(draft: Path, folder: Path, *, keep: int) -> Backup:
-    """Give a draft its name in `folder` once it was read back, and let older ones of the same reason go.
+def keep_backup(draft: Path, folder: Path, *, keep: int | None) -> Backup:
+    """Give a draft its name in `folder` once it was read back, and let older ones of the same reason go; None: no one.
 
     Raises RecordError where it cannot be read back, Unavailable where the folder does not take it.
     """
@@ -69,9 +69,10 @@ def keep_backup(draft: Path, folder: Path, *, keep: int) -> Backup:
         put_backup(draft, target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    of_a_kind = [backup for backup in list_backups(folder) if backup.reason == made.reason]
-    for old in of_a_kind[max(keep, 1) :]:
-        shutil.rmtree(old.folder)
+    if keep is not None:
+        of_a_kind = [backup for backup in list_backups(folder) if backup.reason == made.reason]
+        for old in of_a_kind[max(keep, 1) :]:
+            shutil.rmtree(old.folder)
     return _describe(target)
 
 
@@ -107,7 +108,9 @@ def put_backup(source: Path, target: Path) -> None:
             shutil.rmtree(source)
     except OSError as error:
         raise Unavailable(
-            f"takes no backup ({error.strerror})", subject=str(target.parent), remedy="Set backup.folder to another."
+            f"takes no backup ({error.strerror})",
+            subject=str(target.parent),
+            remedy="Name another folder, or set backup.folder to one.",
         ) from error
 
 

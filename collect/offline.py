@@ -41,7 +41,7 @@ def opened(file: Path, *, temp: Path, read_only: bool = False) -> Iterator[Curso
         connection.close()
 
 
-def back_up(file: Path, folder: Path, *, temp: Path, keep: int, at: datetime) -> Backup:
+def back_up(file: Path, folder: Path, *, temp: Path, keep: int | None, at: datetime) -> Backup:
     """A backup of `file` in `folder`. Raises NotFound, and what opening, reading and keeping it raise."""
     _settle(file)
     check_files(file)

@@ -13,7 +13,7 @@ class BackupSettings(Section):
     cron: str = "30 1 * * *"
     """When the record is backed up: minute, hour, day, month, weekday, in UTC. One that was missed is caught up."""
     keep: int = Field(default=7, ge=0, le=36_500)
-    """So many scheduled backups stay, and as many of those made by hand and before upgrades. 0: none is scheduled."""
+    """So many scheduled backups stay, and as many of those made by hand. 0: none is scheduled."""
     erased_days: int = Field(default=30, ge=1, le=36_500)
     """What was erased stands in older backups for so many days at most: then those go, whatever they were made for."""
     folder: Folder | None = None

@@ -39,13 +39,17 @@ class Backups:
         # Guards the drafts: each clears away what the one before left.
         self._taking = asyncio.Lock()
 
-    async def take(self, reason: Reason = "asked") -> Backup:
-        """The record as of now, read back by another process. Raises Unavailable without room, RecordError."""
+    async def take(self, reason: Reason = "asked", *, stays_here: bool = True) -> Backup:
+        """The record as of now, read back by another process. Raises Unavailable without room, RecordError.
+
+        No older one goes for a copy that does not stay in the folder.
+        """
+        keep = self._settings.keep if stays_here else None
         async with self._taking:
             draft = await self._store.read_long(
                 partial(draft_backup, file=self._home.store, temp=self._home.temp, reason=reason, at=self._now())
             )
-            made = await asyncio.to_thread(keep_backup, draft, self.folder, keep=self._settings.keep)
+            made = await asyncio.to_thread(keep_backup, draft, self.folder, keep=keep)
         log.info("backup=%s messages=%d bytes=%d", made.folder, made.messages, made.size_bytes)
         return made
 

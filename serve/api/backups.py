@@ -15,6 +15,13 @@ from serve.audited import note
 from serve.parts import Parts
 
 
+class BackupWish(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stays_here: bool = True
+    """False: whoever asks moves it elsewhere, so that no older one goes for it."""
+
+
 class BackupRow(BaseModel):
     model_config = ConfigDict(frozen=True)
 
@@ -34,8 +41,8 @@ class CheckRow(BaseModel):
 
 def add_backups(router: APIRouter, parts: Parts, operator: Authority) -> None:
     @router.post("/backup")
-    async def back_up(caller: Caller = Depends(operator)) -> BackupRow:
-        made = await parts.backups.take()
+    async def back_up(wish: BackupWish, caller: Caller = Depends(operator)) -> BackupRow:
+        made = await parts.backups.take(stays_here=wish.stays_here)
         keep = partial(
             note, actor=caller.actor, action="took a backup", subject=f"record:{made.content_hash[:16]}", at=utc_now()
         )

@@ -102,9 +102,9 @@ def take_backup(context: typer.Context, folder: Path | None) -> BackupRow:
     settings = settings_of(context).settings
     if is_alive(settings.paths):
         with server_of(context, timeout_s=BULK_TIMEOUT_S) as server:
-            made: BackupRow = server.post("/ops/backup", {})
+            made: BackupRow = server.post("/ops/backup", {"stays_here": folder is None})
     else:
-        made = _back_up_files(settings)
+        made = _back_up_files(settings, stays_here=folder is None)
     if folder is None:
         return made
     put_backup(Path(made["folder"]), folder.absolute())
@@ -168,7 +168,7 @@ def _bring_back(context: typer.Context, folder: Path, *, as_json: bool) -> None:
         say(f"The record that stood there is in {aside}; delete it once you need it no more.")
 
 
-def _back_up_files(settings: "Settings") -> BackupRow:
+def _back_up_files(settings: "Settings", *, stays_here: bool) -> BackupRow:
     from collect.offline import back_up  # noqa: PLC0415
     from nightschool.folder import hold_folder  # noqa: PLC0415
     from nightschool.records import utc_now  # noqa: PLC0415
@@ -178,7 +178,8 @@ def _back_up_files(settings: "Settings") -> BackupRow:
     _check_home(home)
     with hold_folder(home):
         target = backups_folder(home, wanted)
-        made: Backup = back_up(home.store, target, temp=home.temp, keep=wanted.keep, at=utc_now())
+        keep = wanted.keep if stays_here else None
+        made: Backup = back_up(home.store, target, temp=home.temp, keep=keep, at=utc_now())
     return {
         "folder": str(made.folder),
         "taken_at": made.taken_at.isoformat(),

@@ -17,7 +17,7 @@ from collect.erase import unfinished
 from collect.store import open_store
 from collect.whole import read_whole
 from nightschool.backup_part import BackupSettings
-from nightschool.errors import Busy, InvalidInput, NotFound
+from nightschool.errors import Busy, InvalidInput, NotFound, Unavailable
 from nightschool.folder import hold_folder
 from nightschool.home import Home
 from nightschool.records import utc_now
@@ -136,6 +136,30 @@ async def test_copies_that_hold_what_was_erased_are_named_and_go_in_time(
         await later.drop_erased()
         assert {backup.folder for backup in list_backups(later.folder)} == left
     assert [path.name for path in parts.home.replaced.iterdir()] == ["mine"]
+
+
+async def test_a_copy_for_another_place_costs_no_backup(
+    nightschool: Nightschool, parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts.backups, "_settings", BackupSettings(keep=1))
+    monkeypatch.setenv("NIGHTSCHOOL_BACKUP__KEEP", "1")
+    kept = (await nightschool("backup")).out.strip()
+    assert (await nightschool("backup", str(tmp_path / "usb"))).code == 0
+    assert [str(backup.folder) for backup in list_backups(parts.backups.folder)] == [kept]
+    newer = (await nightschool("backup")).out.strip()
+    assert [str(backup.folder) for backup in list_backups(parts.backups.folder)] == [newer]
+
+    elsewhere = str(tmp_path / "elsewhere")
+    assert speak("--home", elsewhere, "restore", newer).code == 0
+    alone = speak("--home", elsewhere, "backup").out.strip()
+    assert speak("--home", elsewhere, "export", "--whole", "-o", str(tmp_path / "whole")).code == 0
+    assert Path(alone).is_dir()
+
+
+async def test_a_place_that_takes_no_backup_is_told(nightschool: Nightschool, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    refused = await nightschool("backup", str(tmp_path / "file" / "usb"))
+    assert (refused.code, "Name another folder" in refused.err) == (Unavailable.exit_code, True)
 
 
 def test_when_a_backup_is_due() -> None:
