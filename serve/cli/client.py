@@ -183,13 +183,15 @@ def connect(home: Home, *, timeout_s: float, operator: str | None = None) -> Ite
     """
     try:
         url = server_url(home)
-        key = home.operator_key.read_text(encoding="utf-8").strip()
+        key = home.operator_key.read_text(encoding="ascii", errors="replace").strip()
     except (FileNotFoundError, NotADirectoryError):
         raise not_running(str(home.root)) from None
     except PermissionError as error:
         raise NotAllowed(
             "is another user's", subject=str(error.filename), remedy="Run this as the user who started the server."
         ) from None
+    if not (key and key.isascii() and key.isprintable()):
+        raise Unavailable("is damaged", subject=str(home.operator_key), remedy="A new start writes another.")
     headers = {"Authorization": f"Bearer {key}", USER_HEADER: quote(system_user())}
     if operator:
         headers[OPERATOR_HEADER] = quote(operator)
@@ -202,11 +204,14 @@ def connect(home: Home, *, timeout_s: float, operator: str | None = None) -> Ite
 def server_url(home: Home) -> str:
     """Where the folder's server listens, or listened until it was killed. Raises OSError where there is no note."""
     try:
-        return str(json.loads(home.server_state.read_text(encoding="utf-8"))["url"])
-    except (ValueError, KeyError, TypeError) as error:
+        url: str = json.loads(home.server_state.read_text(encoding="utf-8"))["url"]
+        if not url.startswith("http://"):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Unavailable(
             "is damaged", subject=str(home.server_state), remedy="Delete it and start again: make up."
         ) from error
+    return url
 
 
 def is_alive(home: Home) -> bool:

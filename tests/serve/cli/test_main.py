@@ -49,7 +49,7 @@ def test_a_server_that_was_killed_is_not_running_either(lonely: Speak, tmp_path:
     assert "http://127.0.0.1:9: no server is running" in said.err
 
 
-@pytest.mark.parametrize("damaged", ["", "{}", "[1]", "no json"])
+@pytest.mark.parametrize("damaged", ["", "{}", "[1]", "no json", '{"url": 5}', '{"url": "nonsense"}'])
 def test_a_damaged_note_of_the_server_is_named(lonely: Speak, tmp_path: Path, damaged: str) -> None:
     home = tmp_path / "lonely"
     home.mkdir()
@@ -58,6 +58,17 @@ def test_a_damaged_note_of_the_server_is_named(lonely: Speak, tmp_path: Path, da
     said = lonely("status")
     assert (said.code, said.out) == (6, "")
     assert "server.json: is damaged" in said.err
+
+
+@pytest.mark.parametrize("damaged", [b"", b"ns-\xc3\xbc", b"ns-\xff", b"ns-a\x00"])
+def test_a_damaged_key_of_the_server_is_named(lonely: Speak, tmp_path: Path, damaged: bytes) -> None:
+    home = tmp_path / "lonely"
+    home.mkdir()
+    (home / "server.json").write_text('{"url": "http://127.0.0.1:9", "pid": 1}')
+    (home / "operator.key").write_bytes(damaged)
+    said = lonely("status")
+    assert (said.code, said.out, said.err.count("\n")) == (6, "", 1)
+    assert "operator.key: is damaged" in said.err
 
 
 @pytest.mark.parametrize(
