@@ -208,9 +208,7 @@ def change_secrets(home: Home, change: Callable[[SecretsFile], SecretsFile], *, 
             _write(home.secrets, change(before).model_copy(update={"changes": changes}))
     except OSError as error:
         raise Unavailable(
-            f"cannot be written ({error.strerror})",
-            subject=str(home.secrets),
-            remedy="Look at the disk and its rights.",
+            f"cannot be written ({error.strerror})", subject=str(home.secrets), remedy="Check the disk and its rights."
         ) from error
 
 
@@ -256,7 +254,8 @@ def _alone(folder: Path) -> Iterator[None]:
 def _read(file: Path) -> SecretsFile:
     try:
         found = SecretsFile.model_validate_json(file.read_bytes())
-        _hasher().check_needs_rehash(found.password_hash)
+        for hashed in (found.password_hash, *(one.password_hash for one in found.operators)):
+            _hasher().check_needs_rehash(hashed)
     except OSError as error:
         raise InvalidSettings(
             f"cannot be read ({error.strerror})",

@@ -1,3 +1,4 @@
+import json
 import os
 import stat
 from pathlib import Path
@@ -49,6 +50,17 @@ def test_no_secret_shows_when_it_is_printed(tmp_path: Path) -> None:
 def test_a_damaged_file_says_how_to_mend_it(tmp_path: Path, content: str) -> None:
     home = Home(tmp_path)
     home.secrets.write_text(content)
+    with pytest.raises(InvalidSettings, match="Or delete it"):
+        open_secrets(home)
+
+
+def test_a_damaged_password_of_a_named_operator_is_damage_of_the_file_too(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    opened = open_secrets(home)
+    held = json.loads(home.secrets.read_bytes())
+    held["operators"] = [{"name": "Ada", "password_hash": "plain", "session_id": "s"}]
+    home.secrets.write_text(json.dumps(held))
+    assert not opened.secrets.check_password("any", name="Ada")
     with pytest.raises(InvalidSettings, match="Or delete it"):
         open_secrets(home)
 
