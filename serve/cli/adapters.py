@@ -79,26 +79,34 @@ def _is_tainted_yet_used(row: dict[str, Any]) -> bool:
 
 def _choose(folder: Path) -> tuple[str, ...]:
     """What of the folder is sent. Raises InvalidInput before anything is."""
-    from nightschool.errors import InvalidInput  # noqa: PLC0415
     from tune.brought import choose_files  # noqa: PLC0415
 
     try:
         names = [path.name for path in folder.iterdir() if path.is_file()]
     except OSError as error:
-        raise InvalidInput(
-            f"cannot be read ({error.strerror})", subject=str(folder), remedy="Name a folder that is there."
-        ) from error
+        raise _unreadable(folder, error) from error
     return choose_files(names, subject=str(folder)).names
 
 
+def _unreadable(path: Path, error: OSError) -> Exception:
+    from nightschool.errors import InvalidInput  # noqa: PLC0415
+
+    return InvalidInput(
+        f"cannot be read ({error.strerror})", subject=str(path), remedy="Name a folder that is there and yours to read."
+    )
+
+
 def _tar(folder: Path, names: Iterable[str]) -> Iterator[bytes]:
-    """An uncompressed tar of these files, piece by piece."""
+    """An uncompressed tar of these files, piece by piece. Raises InvalidInput."""
     for name in names:
-        with (folder / name).open("rb") as file:
-            info = tarfile.TarInfo(name)
-            info.size = (folder / name).stat().st_size
-            yield info.tobuf()
-            while piece := file.read(PIECE_BYTES):
-                yield piece
+        try:
+            with (folder / name).open("rb") as file:
+                info = tarfile.TarInfo(name)
+                info.size = (folder / name).stat().st_size
+                yield info.tobuf()
+                while piece := file.read(PIECE_BYTES):
+                    yield piece
+        except OSError as error:
+            raise _unreadable(folder / name, error) from error
         yield bytes(-info.size % tarfile.BLOCKSIZE)
     yield bytes(2 * tarfile.BLOCKSIZE)

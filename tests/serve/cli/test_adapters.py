@@ -95,6 +95,15 @@ async def test_a_folder_is_looked_at_before_anything_is_sent(nightschool: Nights
     assert (await nightschool("adapters", "add", str(make_folder(tmp_path / "b")), "--bot", "nobody")).code == 3
 
 
+async def test_a_file_that_is_gone_once_it_is_sent_is_named(
+    nightschool: Nightschool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_folder(tmp_path / "mine")
+    monkeypatch.setattr("serve.cli.adapters._choose", lambda _: ("adapter_config.json", "gone.safetensors"))
+    broken = await nightschool("adapters", "add", str(folder), "--bot", "support")
+    assert (broken.code, "gone.safetensors: cannot be read" in broken.err) == (2, True)
+
+
 async def test_a_user_adds_nothing(client: httpx.AsyncClient) -> None:
     sent = await client.post("/ops/adapters", params={"bot": "support", "name": "mine"}, content=b"")
     assert sent.status_code == 403
