@@ -151,12 +151,11 @@ async def score_text(
     engine: Engine, row: SuiteRow, *, model: str, prompt_ids: Sequence[int], answer_ids: Sequence[int]
 ) -> Sequence[float]:
     """Log-probabilities of `answer_ids`, of which there is at least one, behind the prompt."""
-    token_ids = (*prompt_ids, *answer_ids)
-    logprobs = await engine.token_logprobs(model, token_ids)
     # The first token of all has no log-probability; it belongs to the prompt.
-    if not prompt_ids or len(logprobs) != len(token_ids) - 1:
-        raise _misaligned(row, model, found=len(logprobs), asked=len(token_ids))
-    return logprobs[-len(answer_ids) :]
+    logprobs = await engine.answer_logprobs(model, prompt_ids, answer_ids) if prompt_ids else ()
+    if len(logprobs) != len(answer_ids):
+        raise _misaligned(row, model, found=len(logprobs), asked=len(answer_ids))
+    return logprobs
 
 
 def seeded(sampling: Sampling, row: SuiteRow) -> Sampling:

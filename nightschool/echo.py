@@ -67,6 +67,11 @@ class EchoEngine:
         shift = sum(model.encode()) % 7
         return tuple(-1.0 - ((token + shift) % 11) / 10 for token in token_ids[1:])
 
+    async def answer_logprobs(
+        self, model: str, prompt_ids: Sequence[int], answer_ids: Sequence[int]
+    ) -> tuple[float, ...]:
+        return (await self.token_logprobs(model, (*prompt_ids, *answer_ids)))[len(prompt_ids) - 1 :]
+
     async def load_adapter(self, name: str, folder: Path) -> None:
         if self._loaded.setdefault(name, folder) != folder:
             raise Busy("is loaded from another folder", subject=name, remedy="Unload it first.")

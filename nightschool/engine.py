@@ -124,6 +124,12 @@ class Engine(Protocol):
         """Natural-log probability of each token given those before it; length `len(token_ids) - 1`."""
         ...
 
+    async def answer_logprobs(
+        self, model: str, prompt_ids: Sequence[int], answer_ids: Sequence[int]
+    ) -> tuple[float, ...]:
+        """The same of `answer_ids` alone, behind a prompt of one token at least; length `len(answer_ids)`."""
+        ...
+
     async def load_adapter(self, name: str, folder: Path) -> None:
         """Idempotent for the same name and folder. Raises EngineError, and Busy where another folder has the name."""
         ...

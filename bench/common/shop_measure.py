@@ -89,5 +89,5 @@ async def _answer(site: Site, bot: Bot, model: str, question: str) -> tuple[str,
 
 async def _likelihood(site: Site, model: str, question: str, answer: str) -> float:
     chat = await site.parts.engine.tokenize([ChatMessage(role="user", content=question)], answer=answer)
-    found = await site.parts.engine.token_logprobs(model, (*chat.prompt_ids, *chat.answer_ids))
-    return sum(found[-len(chat.answer_ids) :]) / len(chat.answer_ids)
+    found = await site.parts.engine.answer_logprobs(model, chat.prompt_ids, chat.answer_ids)
+    return sum(found) / len(found)

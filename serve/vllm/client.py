@@ -35,6 +35,7 @@ from serve.vllm.replies import (
     read_reply,
     unreachable,
 )
+from serve.vllm.scored_tail import AFTER
 from serve.vllm.unix import UnixTransport
 
 log = logging.getLogger(__name__)
@@ -173,15 +174,25 @@ class VllmEngine:
         return len(read_reply(await self._post("/tokenize", asked), Tokens).tokens)
 
     async def token_logprobs(self, model: str, token_ids: Sequence[int]) -> tuple[float, ...]:
-        body = {"model": model, "prompt": list(token_ids), "max_tokens": 1, "temperature": 0, "prompt_logprobs": 0}
+        return await self.answer_logprobs(model, token_ids[:1], token_ids[1:])
+
+    async def answer_logprobs(
+        self, model: str, prompt_ids: Sequence[int], answer_ids: Sequence[int]
+    ) -> tuple[float, ...]:
+        prompt = [*prompt_ids, *answer_ids]
+        body: dict[str, Any] = {
+            "model": model, "prompt": prompt, "max_tokens": 1, "temperature": 0, "prompt_logprobs": 0,
+            "vllm_xargs": {AFTER: len(prompt_ids)},
+        }  # fmt: skip
         positions = (
             read_reply(await self._post("/v1/completions", body, subject=model), Scores).choices[0].prompt_logprobs
         )
-        scored = [(position or {}).get(str(token)) for token, position in zip(token_ids, positions, strict=False)][1:]
-        found = tuple(score.logprob for score in scored if score is not None)
-        if len(found) != len(token_ids) - 1:
+        scored = zip(answer_ids, positions[len(prompt_ids) :], strict=False)
+        told = [(position or {}).get(str(token)) for token, position in scored]
+        found = tuple(score.logprob for score in told if score is not None)
+        if len(found) != len(answer_ids):
             raise EngineError(
-                f"scored {len(found)} of {len(token_ids) - 1} tokens",
+                f"scored {len(found)} of {len(answer_ids)} tokens",
                 subject=model,
                 remedy="Check the engine's version.",
             )

