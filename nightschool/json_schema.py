@@ -12,7 +12,7 @@ MAX_DEPTH: Final = 40
 """Lists and objects within one another: about twenty objects' properties."""
 
 
-def check_schema(schema: Mapping[str, Any], *, max_chars: int) -> None:
+def check_schema(schema: Mapping[str, Any], *, max_chars: int | None = None) -> None:
     """Raises ValueError where it is none, is longer than that as JSON, or deeper than `MAX_DEPTH`."""
     # Imported here: the server starts without it.
     from jsonschema import SchemaError  # noqa: PLC0415
@@ -20,7 +20,7 @@ def check_schema(schema: Mapping[str, Any], *, max_chars: int) -> None:
 
     if _depth(schema) > MAX_DEPTH:
         raise ValueError(f"is more than {MAX_DEPTH} levels deep")
-    if len(json.dumps(schema)) > max_chars:
+    if max_chars is not None and len(json.dumps(schema)) > max_chars:
         raise ValueError(f"is longer than {max_chars} characters")
     try:
         Draft202012Validator.check_schema(schema)

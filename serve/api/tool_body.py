@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from nightschool.engine import Wishes
+from nightschool.json_schema import check_schema
 from nightschool.records import ChatMessage
 from nightschool.text import PeoplesText
 from nightschool.tools import CalledFunction, ToolCall
@@ -27,10 +28,15 @@ Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 CallId = Annotated[PeoplesText, Field(min_length=1, max_length=128)]
 
 
+def _checked_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    check_schema(schema)
+    return schema
+
+
 class FunctionPart(Part):
     name: Name
     description: Annotated[str, Field(max_length=4_000)] | None = None
-    parameters: dict[str, Any] | None = None
+    parameters: Annotated[dict[str, Any], AfterValidator(_checked_schema)] | None = None
     """A JSON Schema."""
     strict: bool | None = None
 

@@ -213,10 +213,11 @@ def _meaning(status: int, complaint: "Complaint", *, subject: str, form: str | N
         return UnknownModel("is not loaded", subject=subject, remedy="Load the adapter first.")
     if status == httpx.codes.BAD_REQUEST:
         if form and any(words in message for words in _NO_GRAMMAR):
+            lift = " or set strict to false;" if form == "tools" else ""
             return InvalidInput(
                 "has a JSON Schema that this engine can hold no answer to",
                 subject=form,
-                remedy="Leave out formats, patterns and what nothing can fit; the server's log has the engine's words.",
+                remedy=f"Leave out formats and what nothing can fit,{lift} the server's log has the engine's words.",
                 param=form,
             )
         if any(words in message for words in _TOO_LONG):

@@ -133,6 +133,8 @@ CALLED = {"role": "assistant", "content": None, "tool_calls": [CALL]}
     (ask(tools=[{"type": "custom", "custom": {"name": "x"}}]), "tools[0].type"),
     (ask(tools=[{"type": "function", "function": {"name": "no blanks"}}]), "tools[0].function.name"),
     (ask(tools=[CLOCK] * 129), "tools"),
+    (ask(tools=[{"type": "function", "function": {"name": "x", "parameters": {"type": "thing"}}}]),
+     "tools[0].function.parameters"),
     (ask(tools=[{"type": "function", "function": {"name": "x", "parameters": {"a": "b" * 60_000}}}]), "tools"),
     (ask(tools=[], tool_choice="required"), "tool_choice"),
     (ask(tool_choice={"type": "function", "function": {"name": "other"}}), "tool_choice.function.name"),
