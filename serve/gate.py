@@ -129,6 +129,8 @@ class Queue(Protocol):
 
     def check_event(self, body: bytes) -> None: ...
 
+    async def end_answers(self, session: str) -> None: ...
+
 
 class IdentityGate:
     """ASGI middleware around one mounted page."""
@@ -216,11 +218,32 @@ class IdentityGate:
                 await self._app(scope, _replay(body, receive), send)
         elif route == LISTEN and not self._queue.has_session(_session(scope)):
             await Response(UNKNOWN_SESSION, media_type="text/event-stream")(scope, receive, send)
+        elif route == LISTEN:
+            with self._crowd.stream(guest):
+                await self._listen(scope, receive, _with_headers(send, UNBUFFERED))
         elif route.removeprefix(API).startswith(STREAMS):
             with self._crowd.stream(guest):
                 await self._app(scope, receive, _with_headers(send, UNBUFFERED))
         else:
             await self._app(scope, receive, send)
+
+    async def _listen(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What comes for a session; one that leaves before it is whole wants no more of it.
+
+        Gradio would notice with the next word, for which an engine may take minutes.
+        """
+        is_whole = False
+
+        async def sender(message: Message) -> None:
+            nonlocal is_whole
+            await send(message)
+            is_whole = message["type"] == "http.response.body" and not message.get("more_body", False)
+
+        try:
+            await self._app(scope, receive, sender)
+        finally:
+            if not is_whole:
+                await self._queue.end_answers(_session(scope))
 
 
 def _session(scope: Scope) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import gradio as gr
+from gradio.utils import cancel_tasks
 from starlette.types import Scope
 
 from nightschool.errors import InvalidInput
@@ -37,6 +38,13 @@ class PageQueue:
 
     def has_session(self, session: str) -> bool:
         return session in self._blocks._queue.pending_messages_per_session
+
+    async def end_answers(self, session: str) -> None:
+        """Returns once what came piece by piece for a session has ended, as by its Stop; a thumb or the like is left to
+        come to its own end."""
+        jobs = filter(None, self._blocks._queue.active_jobs)
+        running = {event.fn._id for job in jobs for event in job if event.session_hash == session}
+        await cancel_tasks({f"{session}_{index}" for index in running if self._blocks.fns[index].types_generator})
 
     def check_event(self, body: bytes) -> None:
         """Raises InvalidInput for what the page cannot have asked."""

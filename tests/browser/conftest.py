@@ -383,16 +383,20 @@ def look_through(site: Site) -> Callable[[], None]:
 
 @pytest.fixture
 def engine_is(site: Site, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """How the engine does from now on: `dead` before its first word, `broken` after three, `other` says
-    something else, or `well`."""
+    """How the engine does from now on: `dead` before its first word, `broken` after three, `stalled` after as many,
+    `other` says something else, or `well`."""
 
     def set_to(state: str) -> None:
         async def fail(request: ChatRequest) -> AsyncGenerator[Delta, None]:
             if state == "other":
                 yield Delta("Another **answer** of ${1 + 1} `words`.", finish=Finish.STOP)
                 return
-            if state == "broken":
+            if state in ("broken", "stalled"):
+                # The page is drawn five times a second.
+                await asyncio.sleep(0.3)
                 yield Delta("It is in")
+            if state == "stalled":
+                await asyncio.Event().wait()
             raise EngineError("boom /secret", subject="base", remedy="See logs/engine.log.")
 
         monkeypatch.undo()

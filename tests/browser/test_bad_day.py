@@ -5,6 +5,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from nightschool.records import Finish, Message
+
 # What Gradio's own threads warn of (pandas, event loops left to the collector) is not ours to mend.
 pytestmark = [
     pytest.mark.browser,
@@ -140,6 +142,31 @@ def test_of_two_tabs_the_second_is_told_and_loses_nothing(page: Page, context: B
     is_whole(other)
     other.get_by_role("button", name="Send", exact=True).click()
     expect(other.locator("#ns-chat .bot-row").last).to_contain_text("[echo base] And in the other tab?")
+
+
+@pytest.mark.parametrize("way", ["by a reload", "for good, and comes back"])
+def test_who_leaves_a_stalled_answer_reads_what_was_said(
+    page: Page, context: BrowserContext, messages: Callable[[Page], list[Message]], engine_is: EngineIs, way: str
+) -> None:
+    engine_is("stalled")
+    send(page, "Where is my order?")
+    expect(page.locator("#ns-chat .bot-row")).to_contain_text("It is in")
+    if way == "by a reload":
+        page.reload()
+    else:
+        address = page.url
+        page.close()
+        page = context.new_page()
+        page.goto(address)
+    expect(page.locator("#ns-chat .user-row")).to_contain_text("Where is my order?")
+    expect(page.locator("#ns-chat .bot-row")).to_contain_text("It is in")
+    expect(page.locator("#ns-chat .bot-row")).to_contain_text("stopped")
+    is_whole(page)
+    # What is recorded has left the engine.
+    assert messages(page)[-1].finish is Finish.PARTIAL
+    engine_is("well")
+    ask(page, "And now?")
+    expect(page.locator("#ns-chat .bot-row").last).to_contain_text("[echo base] And now?")
 
 
 def test_who_floods_the_page_is_refused_in_words_and_keeps_the_text(page: Page) -> None:

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Scope
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nightschool.errors import InvalidInput
 from serve.crowd import Crowd, Guest, Limits, address_of
@@ -28,6 +28,7 @@ class Queue:
 
     def __init__(self, *waiters: Guest) -> None:
         self.waiters = list(waiters)
+        self.ended: list[str] = []
 
     def waiting(self) -> Iterator[Guest]:
         yield from self.waiters
@@ -38,6 +39,9 @@ class Queue:
     def check_event(self, body: bytes) -> None:
         if body == b"odd":
             raise InvalidInput("is odd", subject="event", remedy="Reload the page.")
+
+    async def end_answers(self, session: str) -> None:
+        self.ended.append(session)
 
 
 def gate(
@@ -255,6 +259,19 @@ async def test_a_session_of_an_earlier_server_is_told_to_load_anew(client: httpx
     await client.get("/")
     assert '"session_not_found": true' in (await client.get("/gradio_api/queue/data?session_hash=old")).text
     assert (await client.get("/gradio_api/queue/data?session_hash=known")).json()["visitor"]
+
+
+@pytest.mark.parametrize(("says", "ended"), [([b"word", b""], []), ([b"word"], ["known"]), ([], ["known"])])
+async def test_a_stream_that_breaks_off_ends_the_answers_of_its_session(says: list[bytes], ended: list[str]) -> None:
+    async def say(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for body in says:
+            await send({"type": "http.response.body", "body": body, "more_body": bool(body)})
+
+    queue = Queue()
+    scope = {**_scope("/gradio_api/queue/data"), "query_string": b"session_hash=known"}
+    await gate(app=say, queue=queue)(scope, _receive, _swallow)
+    assert queue.ended == ended
 
 
 async def test_no_proxy_is_to_hold_a_stream_back(client: httpx.AsyncClient) -> None:

@@ -14,6 +14,8 @@ from fastapi import FastAPI
 from serve.pages import mount_pages
 from serve.parts import Parts
 
+from .conftest import TroubledEngine
+
 # What Gradio's own threads warn of is not ours to mend.
 pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio")]
 
@@ -88,11 +90,32 @@ async def test_a_browser_that_asks_without_listening_is_stopped(browser: httpx.A
     assert joined == [200] * 6 + [429] * 3
 
 
+@pytest.mark.parametrize("engine", ["hangs"], indirect=True)
+async def test_who_leaves_while_the_engine_says_nothing_frees_it_and_reads_what_was_said(
+    browser: httpx.AsyncClient, engine: TroubledEngine
+) -> None:
+    await browser.post(JOIN, json=await event(browser, "_ask", "support", "", "", "hello", "", False))
+    conversation_id = ""
+    async with browser.stream("GET", "/gradio_api/queue/data?session_hash=mine") as told:
+        async for line in told.aiter_lines():
+            if "process_generating" in line:
+                conversation_id = conversation_id or json.loads(line.removeprefix("data: "))["output"]["data"][1]
+            if conversation_id and engine.said.is_set():
+                break
+    opened = {**await event(browser, "_open", "support", conversation_id, ""), "session_hash": "anew"}
+    await browser.post(JOIN, json=opened)
+    async with asyncio.timeout(5):
+        shown = (await browser.get("/gradio_api/queue/data?session_hash=anew")).text
+    assert engine.is_closed
+    assert "hello" in shown
+    assert "one two" in shown
+
+
 async def test_a_page_from_before_a_restart_opens_its_conversations(browser: httpx.AsyncClient) -> None:
     """The server that was started anew has no list of choices for this session."""
     await browser.post(JOIN, json=await event(browser, "_ask", "support", "", "", "hello", "", False))
     told = (await browser.get("/gradio_api/queue/data?session_hash=mine")).text
-    conversation_id = json.loads(told.split("data: ")[-3])["output"]["data"][1]
+    conversation_id = json.loads(told.split("data: ")[-2])["output"]["data"][1]
     opened = {**await event(browser, "_open_other", "support", conversation_id), "session_hash": "from before"}
     await browser.post(JOIN, json=opened)
     told = (await browser.get("/gradio_api/queue/data", params={"session_hash": "from before"})).text
