@@ -192,7 +192,8 @@ class ChatHandlers:
             answer = replace(answer, beside=beside, is_beside_left=is_beside_left)
             growing = grow_both(self._turns, turn, other, answer, beside)
         view = ChatView(bot, conversation_id, (*before, question, answer))
-        drawn_at = time.monotonic()
+        # The first word is drawn as soon as it is there.
+        drawn_at = -REDRAW_S
         # A conversation that begins with this turn has its id only now.
         with nullcontext() if place.conversation_id else self._claim(replace(place, conversation_id=conversation_id)):
             async with aclosing(growing) as lines:

@@ -188,6 +188,12 @@ async def test_a_retry_answers_the_same_question_beside_the_old_answer(handlers:
 
 
 @pytest.mark.parametrize("engine", ["hangs"], indirect=True)
+async def test_the_first_word_is_shown_as_it_comes(handlers: ChatHandlers) -> None:
+    async with aclosing(handlers.ask(ANNA, "hello")) as views, asyncio.timeout(5):
+        assert [(await anext(views)).lines[1].text for _ in range(2)] == ["", "one"]
+
+
+@pytest.mark.parametrize("engine", ["hangs"], indirect=True)
 async def test_an_answer_that_is_left_is_kept_as_far_as_it_came(handlers: ChatHandlers) -> None:
     views = handlers.ask(ANNA, "hello")
     conversation_id = (await anext(views)).conversation_id
