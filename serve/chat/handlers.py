@@ -95,9 +95,12 @@ class ChatHandlers:
             settings = await self._store.read(partial(chat_settings, conversation_id=place.conversation_id))
         return Lists(tuple(self._shelf.bots.values()), tuple(found), settings)
 
-    async def branch_at(self, place: Place, message_id: str) -> ChatView:
-        """The conversation as far as `message_id`: what is asked next begins a branch of its own there."""
-        return await self._show(place, leaf=message_id)
+    async def stay(self, place: Place) -> ChatView:
+        """The conversation as far as it is shown: the branch that was turned to, or one that begins there and in which
+        nothing was asked yet; the newest where nothing is shown, or an answer was just coming."""
+        if (place.owner, place.conversation_id) in self._in_flight:
+            return await self.open(place)
+        return await self._show(place, leaf=place.newest)
 
     async def ask(
         self, place: Place, text: str, *, instead_of: str = "", is_private: bool = False

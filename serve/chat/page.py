@@ -32,8 +32,8 @@ from serve.chat.outcomes import Outcomes
 from serve.chat.own_chats import OwnChats
 from serve.chat.side import SideWires, choices_of
 from serve.chat.solved import SolvedWires
-from serve.chat.trouble import draw_trouble, notice_of, plain
-from serve.chat.views import ChatView, Place
+from serve.chat.trouble import UNASKED, draw_trouble, notice_of, plain
+from serve.chat.views import ChatView, Look, Place
 from serve.pace import Pace
 from serve.parts import Parts
 from serve.words.catalogue import Words
@@ -103,7 +103,7 @@ class _ChatWires:
         # What was chosen may be unknown to a server that was started anew: its handlers know better than its lists.
         chosen: dict[str, Any] = {"preprocess": False, **quiet}
 
-        opened = blocks.load(self._open, place, page, js=scripts.READ_ADDRESS, **quiet)
+        opened = blocks.load(self._stay, place, page, js=scripts.READ_ADDRESS, **quiet)
         opened.then(None, js=scripts.listen(words)).then(None, js=scripts.frame(words.side))
         at.conversation_id.change(None, place[:2], None, js=scripts.WRITE_ADDRESS)
         beside.choice.input(self._open_bot, [beside.choice], page, **chosen).then(
@@ -113,12 +113,13 @@ class _ChatWires:
         beside.conversations.input(self._open_other, [at.bot, beside.conversations], page, **chosen).then(
             None, js=scripts.CLOSE_SIDE
         )
-        at.turn.click(self._turn_to, [*place, at.asked], page, js=scripts.TURN, **quiet)
-        at.branch.click(self._branch_at, [*place, at.asked], page, js=scripts.TURN, **quiet)
+        for turned, show in ((at.turn.click, self._turn_to), (at.branch.click, self._branch_at)):
+            looked = turned(show, place, page, js=scripts.TURN, **quiet)
+            looked.success(None, [at.shown], None, js=scripts.STAY)
         at.toggle.click(None, js=scripts.TOGGLE_SIDE)
         at.clock.tick(self._tick, None, [at.notice, at.clock], **quiet)
         self._connect_answers(place, page, quiet, fail=scripts.fail(words.trouble))
-        side.connect(place, page, opened=self._open, quiet=quiet)
+        side.connect(place, page, opened=self._stay, quiet=quiet)
         for part in self._below:
             for happened in part.connect(place, quiet):
                 happened.then(self._open, place, page, **quiet).then(None, js=scripts.WRITE_ON)
@@ -131,7 +132,7 @@ class _ChatWires:
         rated = [at.chat, card.card, card.message_id, *fields]
         voted = at.chat.like(self._vote, place, rated, trigger_mode="multiple", **quiet)
         # The chatbot shows a thumb before it is recorded; one that could not be is shown as the record has it.
-        voted.failure(self._open, place, page, **quiet)
+        voted.failure(self._stay, place, page, **quiet)
         card.save.click(self._explain, {*place, card.message_id, *fields}, [card.card], **quiet)
         card.close.click(self._close_card, None, [card.card], **quiet)
 
@@ -150,16 +151,29 @@ class _ChatWires:
         stopped = at.stop.click(None, None, None, cancels=[asked, begun, again])
         kept, left = [at.asked, at.trouble, at.box], [at.asked, at.box, at.trouble]
         for over in (asked.then, begun.then, again.then, stopped.then):
-            settled = over(None, kept, left, js=scripts.END).then(self._open, place, page, **quiet)
+            settled = over(None, kept, left, js=scripts.END).then(self._settle, [*place, at.trouble], page, **quiet)
             settled.failure(None, None, buttons, js=scripts.REST)
         for failed in (asked.failure, begun.failure, again.failure):
             told = failed(None, kept, left, js=fail).then(None, None, buttons, js=scripts.REST)
             told.then(self._open, place, page, **quiet)
 
     async def _open(self, bot: str, conversation_id: str, shown: str, request: gr.Request) -> Updates:
-        place, words = place_of(request, bot, conversation_id, shown), words_of(request)
+        """The newest branch."""
+        return await self._draw(place_of(request, bot, conversation_id, shown), self._handlers.open, request)
+
+    async def _stay(self, bot: str, conversation_id: str, shown: str, request: gr.Request) -> Updates:
+        """The branch that is shown."""
+        return await self._draw(place_of(request, bot, conversation_id, shown), self._handlers.stay, request)
+
+    async def _settle(self, bot: str, conversation_id: str, shown: str, trouble: str, request: gr.Request) -> Updates:
+        """What came of a question."""
+        show = self._stay if UNASKED in (trouble or "") else self._open
+        return await show(bot, conversation_id, shown, request)
+
+    async def _draw(self, place: Place, look: Look, request: gr.Request) -> Updates:
+        words = words_of(request)
         with told(words):
-            view = await self._handlers.open(place)
+            view = await look(place)
             lists, state = await self._handlers.lists(place), self._handlers.engine_state()
             drawn = draw_page(self._at, view, words) | draw_margins(self._at, view, lists, state, words)
             for part in self._below:
@@ -181,15 +195,16 @@ class _ChatWires:
         choices = choices_of(lists, words.side)
         return {self._at.side.conversations: gr.update(choices=choices, value=chosen, label=label)}
 
-    async def _turn_to(self, bot: str, conversation_id: str, shown: str, turn: str, request: gr.Request) -> Updates:
-        place, words = place_of(request, bot, conversation_id, shown), words_of(request)
+    async def _turn_to(self, bot: str, conversation_id: str, turn: str, request: gr.Request) -> Updates:
+        place, words = place_of(request, bot, conversation_id, ""), words_of(request)
         with told(words):
             return draw_page(self._at, await self._handlers.turn_to(place, turn), words)
 
-    async def _branch_at(self, bot: str, conversation_id: str, shown: str, to: str, request: gr.Request) -> Updates:
-        place, words = place_of(request, bot, conversation_id, shown), words_of(request)
+    async def _branch_at(self, bot: str, conversation_id: str, end: str, request: gr.Request) -> Updates:
+        """`end` is all that counts of what is shown then."""
+        place, words = place_of(request, bot, conversation_id, end), words_of(request)
         with told(words):
-            return draw_page(self._at, await self._handlers.branch_at(place, to), words)
+            return draw_page(self._at, await self._handlers.stay(place), words)
 
     async def _ask(self, given: Given, request: gr.Request) -> AsyncGenerator[Answer, None]:
         at = self._at
@@ -225,10 +240,12 @@ class _ChatWires:
         """Only the text: a thumb that was clicked meanwhile must not be redrawn as it was before."""
         conversation_id = place.conversation_id
         drawn: Any = gr.skip()
+        is_unasked = True
         earlier: list[dict[str, object]] = []
         try:
             async with aclosing(views):
                 async for view in views:
+                    is_unasked = False
                     earlier = earlier or [draw_line(line, words.line) for line in view.lines[:-1]]
                     newest = draw_line(view.lines[-1], words.line)
                     conversation_id, drawn = view.conversation_id, [*earlier, newest]
@@ -236,7 +253,7 @@ class _ChatWires:
         except NightschoolError as error:
             # Told as a value: an error would lay itself over the page, and end what is to come after.
             sentence = notice_of(self._handlers.engine_state(), words) or plain(error, words)
-            yield Answer(drawn, conversation_id, draw_trouble(sentence))
+            yield Answer(drawn, conversation_id, draw_trouble(sentence, is_unasked=is_unasked))
 
     async def _vote(
         self, bot: str, conversation_id: str, shown: str, request: gr.Request, liked: gr.LikeData

@@ -12,16 +12,23 @@ from serve.words.catalogue import SideWords, TroubleWords, Words
 
 READ_ADDRESS: Final = """() => {
   const asked = new URLSearchParams(window.location.search);
-  return [asked.get('bot') ?? '', asked.get('c') ?? '', ''];
+  return [asked.get('bot') ?? '', asked.get('c') ?? '', asked.get('at') ?? ''];
 }"""
 WRITE_ADDRESS: Final = """(bot, conversation) => {
   // Another site's frame is opened anew with each of its pages, and its browser lets us keep nothing there.
   if (window.parent !== window) window.parent.postMessage({nightschool: 'at', conversation}, '*');
   const address = new URL(window.location.href);
   bot ? address.searchParams.set('bot', bot) : address.searchParams.delete('bot');
+  if ((address.searchParams.get('c') ?? '') !== conversation) address.searchParams.delete('at');
   conversation ? address.searchParams.set('c', conversation) : address.searchParams.delete('c');
   window.history.replaceState(null, '', address);
 }"""
+STAY: Final = """(shown) => {
+  const address = new URL(window.location.href);
+  address.searchParams.set('at', shown.trim().split(' ').at(-1));
+  window.history.replaceState(null, '', address);
+}"""
+"""A branch that somebody turned to, or begins, is there after a reload too, until something is asked in it."""
 TOGGLE_SIDE: Final = """() => {
   const app = document.querySelector('#ns-app');
   app.dataset.side = app.dataset.side === 'open' ? 'closed' : 'open';
@@ -32,8 +39,8 @@ WRITE_ON: Final = """() => {
     document.querySelector('#ns-box textarea').focus();
 }"""
 """Where a button took the focus along: to the box, but on a phone, where its keys would rise."""
-TURN: Final = "(bot, conversation, shown) => [bot, conversation, shown, document.querySelector('#ns-app').dataset.turn]"
-"""place, anything -> place, the id that `LISTEN` found on the arrow or the deed."""
+TURN: Final = "(bot, conversation) => [bot, conversation, document.querySelector('#ns-app').dataset.turn]"
+"""place -> place, with the id that `LISTEN` found on the arrow or the deed in place of what is shown."""
 
 _SHOWN: Final = "(is_shown) => ({__type__: 'update', visible: is_shown})"
 _IS_ANSWERING: Final = "document.querySelector('#ns-stop')?.offsetParent"
@@ -105,7 +112,12 @@ LISTEN: Final = """() => {
     });
   });
   let hasStopped = false;
-  app.addEventListener('ns-busy', () => { hasStopped = false; });
+  app.addEventListener('ns-busy', () => {
+    hasStopped = false;
+    const address = new URL(window.location.href);
+    address.searchParams.delete('at');
+    window.history.replaceState(null, '', address);
+  });
   document.addEventListener('click', (event) => { hasStopped ||= Boolean(event.target.closest('#ns-stop')); }, true);
   window.addEventListener('pagehide', () => {
     const left = new URLSearchParams(window.location.search).get('c');

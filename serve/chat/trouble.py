@@ -4,6 +4,7 @@ An operator reads the error itself in the log and the console; a visitor has no 
 """
 
 import html
+from typing import Final
 
 from nightschool.errors import (
     Busy,
@@ -19,6 +20,9 @@ from nightschool.errors import (
 )
 from serve.vllm.supervisor import EngineState
 from serve.words.catalogue import Words
+
+UNASKED: Final = "ns-unasked"
+"""Stands in what is drawn of a question that was refused before anything was recorded of it."""
 
 
 def plain(error: Exception, words: Words) -> str:
@@ -69,5 +73,7 @@ def notice_of(state: EngineState, words: Words) -> str:
             return words.page.away
 
 
-def draw_trouble(sentence: str) -> str:
-    return f'<p class="ns-trouble" role="alert">{html.escape(sentence)}</p>'
+def draw_trouble(sentence: str, *, is_unasked: bool = False) -> str:
+    """`is_unasked`: nothing was begun, and the talk stands as it stood."""
+    kind = f"ns-trouble {UNASKED}" if is_unasked else "ns-trouble"
+    return f'<p class="{kind}" role="alert">{html.escape(sentence)}</p>'

@@ -368,9 +368,19 @@ async def test_a_branch_begins_at_any_answer(handlers: ChatHandlers) -> None:
     place = await ask(handlers, ANNA, "first")
     first_answer = place.shown[-1]
     place = await ask(handlers, place, "second")
-    view = await handlers.branch_at(place, first_answer)
+    view = await handlers.stay(replace(place, shown=(first_answer,)))
     assert [line.text for line in view.lines] == ["first", "[echo base] first"]
     branched = await ask(handlers, replace(place, shown=tuple(line.message_id for line in view.lines)), "third")
     assert branched.shown[:2] == place.shown[:2]
-    stranger = replace(place, owner="browser:ben")
-    assert (await handlers.branch_at(stranger, first_answer)).lines == ()
+    stranger = replace(place, owner="browser:ben", shown=(first_answer,))
+    assert (await handlers.stay(stranger)).lines == ()
+
+
+async def test_what_is_shown_stays_shown_until_something_is_asked(handlers: ChatHandlers) -> None:
+    first = await ask(handlers, ANNA, "first")
+    place = await ask(handlers, first, "second")
+    assert [line.message_id for line in (await handlers.stay(place)).lines] == list(place.shown)
+    assert [line.message_id for line in (await handlers.stay(first)).lines] == list(first.shown)
+    # A page that was just opened shows nothing yet.
+    anew = replace(place, shown=())
+    assert [line.message_id for line in (await handlers.stay(anew)).lines] == list(place.shown)
