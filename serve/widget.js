@@ -41,18 +41,19 @@
     make('div', {class: 'bar'}, make('span', {}, label), leave));
   panel.hidden = true;
 
-  let frame = null;
+  let frame = null, isReady = false;
   const isOpen = () => !panel.hidden;
+  // Keys that are pressed inside of the frame are its own: before it hears them the focus is where we do.
+  const enter = () => (isReady ? frame : leave).focus();
   const open = () => {
     panel.hidden = false;
     bubble.setAttribute('aria-expanded', 'true');
     if (!frame) {
       if (recall()) address.searchParams.set('c', recall());
       frame = make('iframe', {title: label, src: address.href, allow: 'clipboard-write'});
-      frame.addEventListener('load', () => { if (isOpen()) frame.focus(); });
       panel.append(frame);
     }
-    frame.focus();
+    enter();
   };
   const close = () => {
     panel.hidden = true;
@@ -61,10 +62,17 @@
   };
   bubble.addEventListener('click', () => (isOpen() ? close() : open()));
   leave.addEventListener('click', close);
-  panel.addEventListener('keydown', (event) => { if (event.key === 'Escape') close(); });
+  // What the site itself does with the key comes first.
+  addEventListener('keydown', (event) => {
+    if (event.key === 'Escape' && isOpen() && !event.defaultPrevented) close();
+  });
   addEventListener('message', (event) => {
     const isOurs = frame && event.source === frame.contentWindow && event.origin === home.origin;
     if (!isOurs) return;
+    if (event.data.nightschool === 'ready') {
+      isReady = true;
+      if (isOpen() && inside.activeElement === leave) enter();
+    }
     if (event.data.nightschool === 'close' && isOpen()) close();
     if (event.data.nightschool === 'at') keep(event.data.conversation);
   });

@@ -104,7 +104,9 @@ class _ChatWires:
         chosen: dict[str, Any] = {"preprocess": False, **quiet}
 
         opened = blocks.load(self._stay, place, page, js=scripts.READ_ADDRESS, **quiet)
-        opened.then(None, js=scripts.listen(words)).then(None, js=scripts.frame(words.side))
+        opened.then(None, js=scripts.listen(words))
+        # Not after what the server says: until then a frame takes no key.
+        blocks.load(None, js=scripts.frame(words.side))
         at.conversation_id.change(None, place[:2], None, js=scripts.WRITE_ADDRESS)
         beside.choice.input(self._open_bot, [beside.choice], page, **chosen).then(
             None, place[:2], None, js=scripts.WRITE_ADDRESS

@@ -191,14 +191,11 @@ LISTEN: Final = """() => {
 FRAME: Final = """() => {
   if (window.parent === window) return;
   document.documentElement.classList.add('ns-framed');
-  const app = document.querySelector('#ns-app'), box = document.querySelector('#ns-box textarea');
+  const box = document.querySelector('#ns-box textarea');
   const enter = () => { if (document.hasFocus() && document.activeElement === document.body) box.focus(); };
   window.addEventListener('focus', enter);
   enter();
-  const close = (event) => {
-    if (event.key === 'Escape' && app.dataset.side !== 'open') window.parent.postMessage({nightschool: 'close'}, '*');
-  };
-  document.addEventListener('keydown', close, true);
+  window.parent.postMessage({nightschool: 'ready'}, '*');
   // A browser's own download from such a frame does not say who asks.
   document.addEventListener('click', async (event) => {
     const link = event.target.closest('a[download]');
@@ -251,5 +248,5 @@ def listen(words: Words) -> str:
 
 
 def frame(words: SideWords) -> str:
-    """Once, in another site's frame (`serve.widget`): who comes in writes at once, and Esc leads out again."""
+    """Once, in another site's frame (`serve.widget`): who comes in writes at once."""
     return FRAME.replace("DOWNLOAD_FAILED", json.dumps(words.download_failed))

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Route, expect
 
 from .conftest import Site
 
@@ -77,7 +77,7 @@ def test_a_visitor_of_a_shop_talks_in_its_bubble(site: Site, shop_address: str, 
         width = (page.viewport_size or {"width": 0})["width"]
         assert panel is not None
         assert panel["width"] == (width if width == 390 else 402)
-        box.press("Escape")
+        page.keyboard.press("Escape")
         expect(page.get_by_role("dialog", name="Ask Fern")).to_be_hidden()
         expect(bubble).to_be_focused()
         # The shop's next page: the same person, in the same talk.
@@ -93,6 +93,47 @@ def test_a_visitor_of_a_shop_talks_in_its_bubble(site: Site, shop_address: str, 
         page.get_by_role("button", name="Close the chat").click()
         expect(bubble).to_be_focused()
     assert elsewhere == []
+
+
+def test_escape_closes_it_wherever_the_focus_is(site: Site, shop_address: str, visitor: BrowserContext) -> None:
+    with shop(shop_address, f'<script src="{site.address}/widget.js" async></script>') as address:
+        page = visitor.new_page()
+        page.goto(address)
+        bubble, panel = page.get_by_role("button", name="Chat with us"), page.get_by_role("dialog")
+        box = page.frame_locator("iframe").locator("#ns-box textarea")
+        held: list[Route] = []
+
+        def hold(route: Route) -> None:
+            held.append(route)
+
+        def open_and_leave() -> None:
+            """With the focus on the site's page."""
+            bubble.click()
+            expect(box).to_be_focused()
+            page.evaluate("document.activeElement.blur()")
+            expect(page.locator("body")).to_be_focused()
+
+        visitor.route(f"{site.address}/widget/**", hold, times=1)
+        bubble.click()
+        expect(page.get_by_role("button", name="Close the chat")).to_be_focused()
+        page.keyboard.press("Escape")
+        expect(panel).to_be_hidden()
+        held[0].continue_()
+        bubble.click()
+        expect(box).to_be_focused()
+        page.keyboard.press("Escape")
+        expect(panel).to_be_hidden()
+        expect(bubble).to_be_focused()
+        open_and_leave()
+        page.keyboard.press("Escape")
+        expect(panel).to_be_hidden()
+        # The site's own dialog is closed first.
+        open_and_leave()
+        page.evaluate("document.addEventListener('keydown', (event) => event.preventDefault(), {once: true})")
+        page.keyboard.press("Escape")
+        expect(panel).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(panel).to_be_hidden()
 
 
 def test_who_may_not_has_no_bubble_and_no_frame(site: Site, chromium: Browser) -> None:
