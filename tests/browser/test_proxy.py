@@ -24,6 +24,7 @@ from serve.app import build_app
 from serve.cli.up import configure
 
 from .conftest import Site
+from .test_widget import shop
 
 pytestmark = [
     pytest.mark.browser,
@@ -168,6 +169,34 @@ def test_everything_happens_below_the_path_and_words_come_as_they_are_said(
         page.get_by_text("Download my data").click()
     assert "Where is my parcel?" in saved.value.path().read_text()
     sign_in_and_out(page, password)
+    context.close()
+    assert outside == []
+
+
+@pytest.mark.parametrize("kind", ["passes", "strips"])
+def test_a_bubble_on_another_site_is_opened_and_answers(
+    site: Site, nginx: dict[str, str], chromium: Browser, shop_address: str, kind: str
+) -> None:
+    address = f"{nginx[kind]}/support/"
+    outside: list[str] = []
+    context = chromium.new_context()
+    context.set_default_timeout(30_000)
+    allowed = (address, shop_address, "data:", "blob:")
+    context.on("request", lambda asked: None if asked.url.startswith(allowed) else outside.append(asked.url))
+    with shop(shop_address, f'<script src="{address}widget.js" data-bot="support" async></script>') as shops:
+        for visit in ("first", "second"):
+            page = context.new_page()
+            page.goto(shops)
+            page.get_by_role("button", name="Chat with us").click()
+            frame = page.frame_locator("iframe")
+            if visit == "first":
+                frame.get_by_label("Your message").fill("Where is my parcel?")
+                frame.get_by_label("Your message").press("Enter")
+            expect(frame.locator(".ns-answer")).to_contain_text("[echo base] Where is my parcel?")
+            expect(frame.get_by_text("Copy", exact=True)).to_be_visible()
+            page.close()
+    [cookie] = context.cookies()
+    assert (cookie["name"], cookie["path"]) == ("ns_frame", "/support/widget")
     context.close()
     assert outside == []
 
