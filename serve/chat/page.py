@@ -36,6 +36,7 @@ from serve.chat.trouble import UNASKED, draw_trouble, notice_of, plain
 from serve.chat.views import ChatView, Look, Place
 from serve.pace import Pace
 from serve.parts import Parts
+from serve.toasts import unnest_toasts
 from serve.words.catalogue import Words
 
 
@@ -72,6 +73,7 @@ def chat_blocks(parts: Parts, words: Words) -> gr.Blocks:
             CompareWires(layout.compare, Comparing(parts.store, pace=pace()), look=handlers.open),
         )
         _ChatWires(handlers, layout, below).connect(blocks, side, words)
+        unnest_toasts(blocks)
     blocks.queue(max_size=256, default_concurrency_limit=64)
     return blocks
 

@@ -21,6 +21,7 @@ from serve.console.told import QUIET, Given, Updates, told
 from serve.console.verified_tab import VerifiedWires
 from serve.parts import Parts
 from serve.status import Status, read_status
+from serve.toasts import unnest_toasts
 
 
 def console_blocks(parts: Parts) -> gr.Blocks:
@@ -45,6 +46,7 @@ def console_blocks(parts: Parts) -> gr.Blocks:
         DocumentsWires(parts.documents, layout.documents).connect()
         VerifiedWires(parts.store, parts.verified, parts.shelf, layout.verified).connect()
         QuarantineWires(parts.store, layout.quarantine).connect()
+        unnest_toasts(blocks)
     blocks.queue(max_size=64, default_concurrency_limit=16)
     return blocks
 
