@@ -4,6 +4,10 @@ import asyncio
 import email
 import email.policy
 import json
+import shutil
+import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -16,8 +20,8 @@ import pytest
 from collect.conversations import record_turn
 from collect.erase import Wish as Erasing
 from collect.erase import erase_rows
-from collect.escalations import Escalation, Wish, escalate
-from collect.store import Store
+from collect.escalations import Escalation, Wish, escalate, unsent
+from collect.store import Store, open_store
 from deploy.escalating import Escalations, parcel_of
 from deploy.sinks import send
 from nightschool.bots import BotShelf
@@ -32,6 +36,27 @@ TALK = Conversation("c1", BOT, "browser:ada", Source.CHAT, "Where?", AT)
 ASKED = Message("m1", "c1", BOT, None, "user", "Wo ist <b>meins</b>?\nFrom me", Source.CHAT, AT)
 SAID = Message("m2", "c1", BOT, "m1", "assistant", "Here.", Source.CHAT, AT, version=3)
 WISH = Wish("e1", "c1", BOT, "m2", "ada@example.org", AT)
+ROOT = Path(__file__).parents[2]
+ESCALATE_AND_HANG = """
+import asyncio, sys
+from pathlib import Path
+from collect.escalations import Wish
+from collect.store import open_store
+from deploy.escalating import Escalations
+from nightschool.bots import BotShelf
+from nightschool.records import BotName, utc_now
+
+async def main():
+    folder = Path(sys.argv[1])
+    async with open_store(folder / "record.duckdb", temp=folder / "temp", memory_gib=0.5, threads=1) as store:
+        escalations = Escalations(store, BotShelf(folder / "bots"))
+        going = asyncio.create_task(escalations.keep_going())
+        await escalations.escalate(Wish("e1", "c1", BotName("support"), "m2", "", utc_now()), wait_s=0.3)
+        print("kept", flush=True)
+        await going
+
+asyncio.run(main())
+"""
 
 
 @pytest.fixture
@@ -125,6 +150,32 @@ async def test_a_wish_that_was_kept_and_not_sent_is_sent_at_the_next_start(
     async with going(Escalations(talked, shelf_of(f'mail_folder = "{tmp_path}/out"'))) as escalations:
         await until_sent(escalations)
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["support-escalation-e1.eml"]
+
+
+async def test_what_was_kept_when_the_server_was_killed_is_told_after_the_next_start_and_once(
+    blank_record: Path, shelf_of: Callable[[str], BotShelf], tmp_path: Path
+) -> None:
+    file = shutil.copyfile(blank_record, tmp_path / "record.duckdb")
+    opening = partial(open_store, file, temp=tmp_path / "temp", memory_gib=0.5, threads=1)
+    async with opening() as store:
+        await store.write(partial(record_turn, conversation=TALK, messages=[ASKED, SAID]))
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        shelf_of(f'webhook = "http://127.0.0.1:{deaf.getsockname()[1]}"\nmail_folder = "{tmp_path}/out"')
+        command = [sys.executable, "-c", ESCALATE_AND_HANG, str(tmp_path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as server:
+            assert server.stdout
+            assert await asyncio.to_thread(server.stdout.readline) == "kept\n"
+            server.kill()
+    assert not (tmp_path / "out").exists()
+    bodies: list[bytes] = []
+    async with hook([204, 204], bodies) as url:
+        shelf = shelf_of(f'webhook = "{url}"\nmail_folder = "{tmp_path}/out"')
+        for _ in range(2):
+            async with opening() as store, going(Escalations(store, shelf)) as escalations:
+                assert (await until_sent(escalations)).taken_by == {"webhook", "e-mail"}
+                assert not await store.read(unsent)
+    assert [json.loads(body)["escalation"] for body in bodies] == ["e1"]
+    assert [left.name for left in (tmp_path / "out").iterdir()] == ["support-escalation-e1.eml"]
 
 
 async def test_a_way_that_hangs_keeps_nobody_waiting_for_long(
