@@ -27,6 +27,7 @@ from serve.console.reports import reports_router
 from serve.console.session import SessionCookie
 from serve.crowd import Crowd, Limits
 from serve.gate import Cookie, IdentityGate, SignedCookie, Tell, visitor_of
+from serve.page_apps import make_apps_where_mounted
 from serve.page_language import speak_the_pages_language
 from serve.page_queue import PageQueue
 from serve.page_schemas import describe_each_kind_once
@@ -47,6 +48,7 @@ def mount_pages(app: FastAPI, parts: Parts) -> FastAPI:
     # Read by Gradio when a page is built; no page of ours calls home.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     describe_each_kind_once()
+    make_apps_where_mounted()
     speak_the_pages_language()
     app.include_router(login_router(parts.secrets, store=parts.store))
     app.include_router(reports_router(parts.secrets, store=parts.store, home=parts.home))
