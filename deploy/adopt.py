@@ -5,6 +5,7 @@ do so, nor what the weights were trained on: its dataset is unknown, and it is e
 """
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -65,10 +66,11 @@ async def take_in(
     for adapter in known:
         if adapter.content_hash == files.content_hash and adapter.stage not in GONE:
             raise Busy("has the same weights", subject=str(adapter.name), remedy="Nothing to do.")
-    target = home.adapter(bot, files.content_hash)
+    target, proof = home.adapter(bot, files.content_hash), home.proof(bot, files.content_hash)
+    is_new = not target.exists()
     await asyncio.to_thread(copy_whole, files.folder, target)
     if files.proof.exists():
-        write_atomic(home.proof(bot, files.content_hash), files.proof.read_bytes())
+        write_atomic(proof, files.proof.read_bytes())
     candidate = Adapter(
         bot=bot,
         version=await store.read(partial(registry.next_version, bot=bot)),
@@ -81,7 +83,13 @@ async def take_in(
     )
     words = f"{newcomer.origin}: {reason}"
     event = Event(new_id(), now(), bot, actor, newcomer.action, str(candidate.name), words)
-    await rollout.load(candidate)
+    try:
+        await rollout.load(candidate)
+    except BaseException:
+        if is_new:  # nobody knows of it: it would lie there for good
+            await asyncio.to_thread(shutil.rmtree, target, ignore_errors=True)
+            proof.unlink(missing_ok=True)
+        raise
     try:
         await store.write(partial(registry.register_adapter, adapter=candidate, event=event))
     except NightschoolError:

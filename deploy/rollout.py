@@ -51,11 +51,12 @@ class Rollout:
         *,
         home: Home,
         max_adapters: int,
+        max_whole: int = 0,
         prove: Prover,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._store = store
-        self._slots = Slots(store, engine, home=home, max_adapters=max_adapters, prove=prove)
+        self._slots = Slots(store, engine, home=home, max_adapters=max_adapters, max_whole=max_whole, prove=prove)
         self._now = now
         self._routes: dict[BotName, Route] = {}
         # Live by the record, but the engine does not serve them.
@@ -105,12 +106,13 @@ class Rollout:
         await self._settle()
 
     async def keep_settled(self, *, pauses_s: Sequence[float] = SETTLE_PAUSES_S) -> None:
-        """Until cancelled: try again to load what should be live and is not."""
+        """Until cancelled: try again to load what should be live and is not; unload what takes memory for nothing."""
         failures = 0
         while True:
             await asyncio.sleep(pauses_s[min(failures, len(pauses_s) - 1)])
             try:
                 await self._settle(only=frozenset(self._missing))
+                await self._slots.unload_retired(keep=self._answering())
             except NightschoolError as error:
                 log.error("live adapters are not known: %s", error)
             except Exception:
@@ -158,9 +160,7 @@ class Rollout:
         """
         evaluation = await self._store.read(partial(registry.find_evaluation, evaluation_id=evaluation_id))
         if evaluation is None or evaluation.outcome is not Outcome.PROMOTE:
-            raise InvalidInput(
-                "is no passing verdict", subject=f"evaluation {evaluation_id}", remedy="An operator may promote it."
-            )
+            raise InvalidInput("is no passing verdict", subject=evaluation_id, remedy="An operator may promote it.")
         if evaluation.promoted_at:
             return None
         async with self._moving[evaluation.bot]:
@@ -236,7 +236,7 @@ class Rollout:
 
     async def _settle(self, *, only: frozenset[AdapterName] | None = None) -> None:
         adapters = await self._store.read(registry.adapters)
-        for adapter in sorted(adapters, key=lambda a: a.stage is not Stage.PRODUCTION):
+        for adapter in sorted(adapters, key=lambda a: (self._slots.is_whole(a), a.stage is not Stage.PRODUCTION)):
             if adapter.stage in LIVE and (only is None or adapter.name in only):
                 await self._settle_one(adapter)
         self._missing &= {adapter.name for adapter in adapters if adapter.stage in LIVE}

@@ -17,7 +17,8 @@ exit code in `serve.cli.main`, nowhere else.
     |- Busy                       409  exit 5
     |- TooManyRequests            429  exit 5
     |- Unavailable                503  exit 6   (engine down, server not running, too little memory)
-    |  '- EngineError             502
+    |  |- EngineError             502
+    |  '- TooLittleMemory
     |- RecordError                500  exit 1
     |- BuildFailed                500  exit 1
     |- TrainingFailed             500  exit 1
@@ -104,6 +105,10 @@ class EngineError(Unavailable):
     """The engine answered with a failure or not at all."""
 
     status, code = 502, "engine_error"
+
+
+class TooLittleMemory(Unavailable):
+    """What is to be started would not fit beside what runs."""
 
 
 class RecordError(NightschoolError):

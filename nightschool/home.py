@@ -63,6 +63,10 @@ class Home:
     def engine_log(self) -> Path:
         return self.logs / "engine.log"
 
+    def whole_model_log(self, name: str) -> Path:
+        """Of the engine that serves a whole model, by the version's name."""
+        return self.logs / f"engine-{name.replace('/', '-')}.log"
+
     @property
     def kept(self) -> Path:
         """What frozen layers make of training rows, by base model and row: may go at any time, and costs time then."""

@@ -123,6 +123,8 @@ class EngineSettings(Section):
     """Adapters held ready at once, over all bots: production and previous of each, and two for an examination."""
     max_lora_rank: Annotated[Literal[1, 8, 16, 32, 64, 128, 256, 320, 512], BeforeValidator(_number)] = 16
     """Largest LoRA rank that can be served."""
+    whole_models: int = Field(default=2, ge=0, le=16)
+    """Whole models held ready beside the base model, each by an engine of its own (docs/trainer.md#whole-models)."""
     kv_cache_gib: float = Field(default=1, gt=0, le=65_536)
     """Memory for the key-value cache on CPU."""
     gpu_memory_share: float = Field(default=0.6, gt=0, lt=1)

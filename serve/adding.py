@@ -26,6 +26,8 @@ from nightschool.files import read_manifest, write_atomic
 from nightschool.home import Home
 from nightschool.records import Adapter
 from nightschool.run_files import ADAPTER, PROOF
+from nightschool.settings import EngineSettings
+from serve.engines import places_for_whole_models
 from tune.brought import FOUND, MAX_TEXT_BYTES, ORDER, BringOrder, Found, choose_files
 
 READER: Final = (sys.executable, "-m", "tune.bring")
@@ -48,32 +50,40 @@ class Adding:
         store: Store,
         rollout: Rollout,
         home: Home,
+        engine: EngineSettings,
         *,
         base_model: str,
-        max_rank: int,
         command: Sequence[str] = READER,
     ) -> None:
         self._store = store
         self._rollout = rollout
         self._home = home
         self._base_model = base_model
-        self._max_rank = max_rank
+        self._engine = engine
         self._command = command
         # Guards memory and the leftovers of a killed server: one folder is read at a time.
         self._reading = asyncio.Lock()
 
-    async def add(self, archive: IO[bytes], *, name: str, bot: Bot, actor: str, reason: str) -> Added:
-        """The tar `archive` of a folder called `name` as the bot's candidate.
+    async def add(
+        self, archive: IO[bytes], *, name: str, bot: Bot, actor: str, reason: str, is_whole: bool = False
+    ) -> Added:
+        """The tar `archive` of a folder called `name` as the bot's candidate; `is_whole` leaves a whole model one.
 
         Raises InvalidInput for what cannot be served, Unavailable where it could not be read, and what
         `deploy.adopt.take_in` raises.
         """
+        if is_whole and not places_for_whole_models(self._engine):
+            raise InvalidInput(
+                "cannot be served whole: the engine is not the server's own, or engine.whole_models is 0",
+                subject=name,
+                remedy="Add it as the nearest adapter (--as nearest).",
+            )
         async with self._reading:
             await asyncio.to_thread(_clear, self._home.temp)
             with tempfile.TemporaryDirectory(dir=self._home.temp, prefix=PREFIX) as made:
                 work = Path(made)
                 await asyncio.to_thread(unpack, archive, work / FOLDER, subject=name)
-                found = await self._read(work, name=name, bot=bot)
+                found = await self._read(work, name=name, bot=bot, is_whole=is_whole)
                 manifest = read_manifest(work / ADAPTER)
                 assert manifest is not None, "what was found was published"
                 files = AdapterFiles(work / ADAPTER, work / PROOF, manifest.content_hash)
@@ -84,13 +94,14 @@ class Adding:
                 )
         return Added(adapter, found)
 
-    async def _read(self, work: Path, *, name: str, bot: Bot) -> Found:
+    async def _read(self, work: Path, *, name: str, bot: Bot, is_whole: bool) -> Found:
         """What the child found. Raises InvalidInput, Unavailable."""
         order = BringOrder(
             folder=str(work / FOLDER),
             name=name,
             base_model=self._base_model,
-            max_rank=self._max_rank,
+            max_rank=self._engine.max_lora_rank,
+            is_served_whole=is_whole,
             system_prompt=bot.system_prompt,
             questions=bot.starters,
         )
@@ -116,6 +127,8 @@ class Adding:
 
 def describe_shares(found: Found) -> str:
     """Of a whole model: how much of it is served; empty of an adapter."""
+    if found.is_whole:
+        return " (served whole)"
     if found.share is None or found.said is None:
         return ""
     return (

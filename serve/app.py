@@ -48,7 +48,7 @@ from serve.backups import Backups, backups_folder
 from serve.budget import Fit, fit
 from serve.disk import watch_disk
 from serve.documents import OperatorsDocuments
-from serve.engines import connect_to, keeper_of
+from serve.engines import connect_to, keeper_of, places_for_whole_models
 from serve.eval_runs import EvalRuns
 from serve.files import CallersFiles
 from serve.golden import GoldenCases
@@ -77,7 +77,7 @@ async def open_parts(
     home, shelf, metrics = settings.paths, BotShelf(settings.bots), Metrics()
     async with AsyncExitStack() as stack:
         store, masking = await _open_record(settings, shelf, stack)
-        engine, socket = await connect_to(settings.engine, stack, template=template)
+        engine, socket = await connect_to(settings, stack, template=template)
         rollout = _rollout(settings, store, engine, bots=len(shelf.bots), now=now)
         knowledge = KnowledgeShelf(store, shelf, home, bots_folder=settings.bots, now=now)
         verified, backups = VerifiedShelf(store, shelf), Backups(store, home, settings.backup, now=now)
@@ -124,7 +124,7 @@ async def open_parts(
             tuned=tuned,
             eval_runs=eval_runs,
             backups=backups,
-            adding=Adding(store, rollout, home, base_model=base_model, max_rank=settings.engine.max_lora_rank),
+            adding=Adding(store, rollout, home, settings.engine, base_model=base_model),
             metrics=metrics,
             secrets=secrets,
             engine_status=lambda: keeper.status,
@@ -197,9 +197,11 @@ def _votes(
 
 def _rollout(settings: Settings, store: Store, engine: Engine, *, bots: int, now: Callable[[], datetime]) -> Rollout:
     prove: Prover = take_on_trust if settings.engine.kind == "echo" else prove_load
-    most = settings.engine.max_adapters
-    _warn_of_slots(bots, max_adapters=most)
-    return Rollout(store, engine, home=settings.paths, max_adapters=most, prove=prove, now=now)
+    most, places = settings.engine.max_adapters, places_for_whole_models(settings.engine)
+    if shortage := slots_shortage(bots, max_adapters=most):
+        log.warning("%s", shortage)
+    home = settings.paths
+    return Rollout(store, engine, home=home, max_adapters=most, max_whole=places, prove=prove, now=now)
 
 
 def _nights(
@@ -228,11 +230,6 @@ def _nights(
     keep = Keep(nights=settings.night.keep_nights, days=settings.night.keep_days)
     retention = Retention(store, engine, home=settings.paths, keep=keep, now=now)
     return run_nights(runner, store, shelf, tidy=retention.tidy, now=now)
-
-
-def _warn_of_slots(bots: int, *, max_adapters: int) -> None:
-    if shortage := slots_shortage(bots, max_adapters=max_adapters):
-        log.warning("%s", shortage)
 
 
 def _training(settings: Settings) -> Means:

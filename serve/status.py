@@ -26,6 +26,14 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class WholeModelView(_Part):
+    """A version with an engine of its own."""
+
+    state: EngineState
+    detail: str
+    starts: int
+
+
 class EngineView(_Part):
     kind: Literal["vllm", "echo"]
     state: EngineState
@@ -33,6 +41,8 @@ class EngineView(_Part):
     model: str
     starts: int
     """How often it was started since the server runs; a promotion does not add to it."""
+    whole_models: dict[str, WholeModelView] = {}
+    """By version; those that are loaded."""
 
 
 class TrainingView(_Part):
@@ -138,6 +148,10 @@ async def read_status(parts: Parts) -> Status:
             detail=engine.detail,
             model=wanted.model or default,
             starts=engine.starts,
+            whole_models={
+                name: WholeModelView(state=own.state, detail=own.detail, starts=own.starts)
+                for name, own in engine.whole_models.items()
+            },
         ),
         disk=look_at_disk(parts.home.root, min_free_gib=parts.settings.night.min_free_gib),
         bots=tuple([await _bot_view(parts, bot) for bot in parts.shelf.bots.values()]),

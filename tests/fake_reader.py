@@ -1,4 +1,5 @@
-"""Stands in for `tune.bring` where a test is about adding: any adapter is found good, a model goes half the way.
+"""Stands in for `tune.bring` where a test is about adding: any adapter is found good, a model goes part of the way or
+stays whole, as ordered.
 
 Run: python fake_reader.py FOLDER
 """
@@ -20,15 +21,22 @@ def main(work: Path) -> None:
         words = {"subject": order["name"], "problem": "is strange", "remedy": "Bring another."}
         (work / "found.json").write_text(json.dumps(words))
         return
+    is_whole = order["is_served_whole"]
     (work / "adapter").mkdir()
-    (work / "adapter" / "adapter_model.safetensors").write_bytes(weights)
-    sha256 = hashlib.sha256(weights).hexdigest()
-    digest = hashlib.sha256(f"adapter_model.safetensors\0{sha256}\n".encode()).hexdigest()
-    entry = {"name": "adapter_model.safetensors", "size_bytes": len(weights), "sha256": sha256}
-    manifest = {"kind": "adapter", "content_hash": digest, "files": [entry]}
+    written = (
+        {"config.json": b"{}", "model.safetensors": weights} if is_whole else {"adapter_model.safetensors": weights}
+    )
+    entries, digest = [], hashlib.sha256()
+    for name, content in written.items():
+        (work / "adapter" / name).write_bytes(content)
+        sha256 = hashlib.sha256(content).hexdigest()
+        digest.update(f"{name}\0{sha256}\n".encode())
+        entries.append({"name": name, "size_bytes": len(content), "sha256": sha256})
+    kind = "model" if is_whole else "adapter"
+    manifest = {"kind": kind, "content_hash": digest.hexdigest(), "files": entries}
     (work / "adapter" / "manifest.json").write_text(json.dumps(manifest))
-    shares = {"share": 0.4, "said": 0.75} if is_model else {}
-    found = {"kind": "model" if is_model else "adapter", "rank": 8, **shares}
+    shares = {"share": 0.4, "said": 0.75} if is_model and not is_whole else {}
+    found = {"kind": "model" if is_model else "adapter", "is_whole": is_whole, "rank": 0 if is_whole else 8, **shares}
     (work / "found.json").write_text(json.dumps(found))
 
 

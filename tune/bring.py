@@ -2,8 +2,9 @@
 
 In: a folder with `order.json` (`tune.brought.BringOrder`). Out: `adapter/`, published, `proof.json`, and last
 `found.json`, which also says why there is none. An adapter's weights must be finite, in pairs, of the base model's
-shapes and on layers that the engine serves. A whole model must have been trained from this very base model; it becomes
-the adapter of the largest rank that is served and nearest to it, unless that says too little of what it says. Does not
+shapes and on layers that the engine serves. A whole model must have been trained from this very base model, with its
+tokenizer and chat template; as ordered it stays one, or becomes the adapter of the largest rank that is served and
+nearest to it, unless that says too little of what it says. Does not
 know bots, the record or the engine.
 Run: python -m tune.bring FOLDER. Exit code 0 wherever `found.json` was written.
 """
@@ -12,6 +13,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -25,10 +27,10 @@ from nightschool.records import ChatMessage
 from nightschool.run_files import ADAPTER, PROOF
 from tune import model as models
 from tune.brought import FOUND, ORDER, BringOrder, Found, choose_files
-from tune.brought_weights import check_moved, load_whole, write_adapter
+from tune.brought_weights import check_moved, load_whole, write_adapter, write_whole
 from tune.encode import as_served, render_chat, token_ids
 from tune.generate import generate
-from tune.log_probs import measure_log_probs, read_log_probs, write_proof
+from tune.log_probs import LogProbs, measure_log_probs, read_log_probs, write_proof
 from tune.recipe import Recipe
 from tune.replay import read_prompts
 from tune.whole import fit_adapter
@@ -55,6 +57,8 @@ def bring(work: Path) -> Found:
     folder = Path(order.folder)
     kind = choose_files([path.name for path in folder.iterdir()], subject=order.name).kind
     device = models.choose_device("auto")
+    if order.is_served_whole:
+        return _bring_whole(folder, kind, order, work=work, device=device)
     if kind == "adapter":
         rank = write_adapter(folder, order, target=work / ADAPTER)
         found = Found(kind="adapter", rank=rank)
@@ -62,12 +66,41 @@ def bring(work: Path) -> Found:
     else:
         found, texts = _bring_model(folder, order, target=work / ADAPTER, device=device)
     measured = measure_log_probs(order.base_model, work / ADAPTER, texts, device=device)
-    furthest = sorted(zip(texts, measured, strict=True), key=lambda pair: -pair[1].distance)[:PROOF_TEXTS]
-    write_proof(work / PROOF, [text for text, _ in furthest], [of for _, of in furthest])
+    _write_proof(work, texts, measured)
     shares = {"share": found.share, "said": found.said} if kind == "model" else {}
     about = {"base_model": Path(order.base_model).name, "learner": f"brought as {kind}", "rank": found.rank, **shares}
     publish(work / ADAPTER, kind="adapter", about=about)
     return found
+
+
+def _bring_whole(folder: Path, kind: str, order: BringOrder, *, work: Path, device: str) -> Found:
+    """The model as the engine serves it, and its proof."""
+    if kind == "adapter":
+        raise InvalidInput(
+            "is an adapter, which is served on the base model",
+            subject=order.name,
+            remedy="Add it without --as whole.",
+        )
+    whole: Any = load_whole(folder, order, dtype=_dtype(device), device=device)
+    base: Any = _load(order.base_model, device)
+    check_moved(base, whole, subject=order.name)
+    write_whole(whole, base, order, target=work / ADAPTER)
+    # As it was written, so that the proof is of what is served.
+    served: Any = models.load_base(str(work / ADAPTER), device=device, dtype=_dtype(device))
+    texts = _answer(served, order)
+    measure = partial(read_log_probs, device=device)
+    with torch.inference_mode():
+        measured = [LogProbs(base=measure(base, text), adapter=measure(served, text), without={}) for text in texts]
+    _write_proof(work, texts, measured)
+    learner = "brought as model, served whole"
+    publish(work / ADAPTER, kind="model", about={"base_model": Path(order.base_model).name, "learner": learner})
+    return Found(kind="model", is_whole=True)
+
+
+def _write_proof(work: Path, texts: Texts, measured: Sequence[LogProbs]) -> None:
+    """Of the texts by which base and what was brought are told apart best."""
+    furthest = sorted(zip(texts, measured, strict=True), key=lambda pair: -pair[1].distance)[:PROOF_TEXTS]
+    write_proof(work / PROOF, [text for text, _ in furthest], [of for _, of in furthest])
 
 
 class _Whole(NamedTuple):
@@ -131,7 +164,7 @@ def _too_far(subject: str, nearest: Fitted, rank: int, *, enough: int | None) ->
         f"is too far from an adapter: the nearest one of rank {rank} holds {nearest.share:.0%} of what was learnt and "
         f"goes {nearest.said:.0%} of the way to what the model says (at least {LEAST_SAID:.0%} is wanted)",
         subject=subject,
-        remedy=f"{raising}, or serve the whole model to every bot: engine.model.",
+        remedy=f"{raising}; or have it served whole (--as whole), or to every bot (engine.model).",
     )
 
 

@@ -21,6 +21,8 @@ ADAPTER_WEIGHTS: Final = "adapter_model.safetensors"
 MODEL_CONFIG: Final = "config.json"
 MODEL_WEIGHTS: Final = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
 MODEL_INDEX: Final = "model.safetensors.index.json"
+TOKENIZER: Final = "tokenizer.json"
+TOKENIZER_FILES: Final = (TOKENIZER, "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 CARD: Final = "README.md"
 MAX_TEXT_BYTES: Final = 50_000_000
 """Of a configuration, an index, a card."""
@@ -44,6 +46,8 @@ class BringOrder(BaseModel):
     """As whoever brought it calls it."""
     base_model: str
     max_rank: int
+    is_served_whole: bool = False
+    """A whole model stays one; else it becomes the adapter nearest to it."""
     system_prompt: str = ""
     questions: tuple[str, ...] = ()
     """That the bot is asked: the proof is made of what is answered to them."""
@@ -55,6 +59,8 @@ class Found(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["adapter", "model"] = "adapter"
+    is_whole: bool = False
+    """Served as the model that it is, without an adapter."""
     rank: int = 0
     share: float | None = None
     """Of what a whole model learnt, that its nearest adapter holds: of the squared difference to the base."""
@@ -109,7 +115,8 @@ def choose_files(names: Collection[str], *, subject: str) -> Chosen:
         weights = sorted(n for n in names if MODEL_WEIGHTS.fullmatch(n))
         if not weights:
             _want("model.safetensors", names, subject=subject)
-        return Chosen("model", tuple(n for n in (MODEL_CONFIG, MODEL_INDEX, *weights) if n in names))
+        wanted = (MODEL_CONFIG, MODEL_INDEX, *weights, *TOKENIZER_FILES)
+        return Chosen("model", tuple(n for n in wanted if n in names))
     raise InvalidInput(
         f"holds neither {ADAPTER_CONFIG} nor {MODEL_CONFIG}",
         subject=subject,

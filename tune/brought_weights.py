@@ -14,13 +14,15 @@ from peft import LoraConfig
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from nightschool.errors import InvalidInput
 from nightschool.identity import identify_base
 from nightschool.layers import ADAPTED_LAYERS
 from tune import model as models
-from tune.brought import ADAPTER_WEIGHTS, AdapterConfig, BringOrder, read_adapter_config
+from tune.brought import ADAPTER_WEIGHTS, TOKENIZER, AdapterConfig, BringOrder, read_adapter_config
+from tune.encode import as_served, render_chat
+from tune.probe import CHAT
 
 NAME: Final = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")
 MOST_MOVED: Final = 0.25
@@ -77,6 +79,7 @@ def load_whole(folder: Path, order: BringOrder, *, dtype: torch.dtype, device: s
     if other := sorted(k for k in (ours.keys() | theirs.keys()) - MAY_DIFFER if ours.get(k) != theirs.get(k)):
         told = ", ".join(f"{key} {theirs.get(key)!r} instead of {ours.get(key)!r}"[:120] for key in other[:NAMED])
         raise _other_base(f"has another configuration than the base model: {told}", subject=order.name)
+    _check_tokenizer(folder, order)
     attention = models.choose_attention(AutoConfig.from_pretrained(order.base_model))
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
@@ -97,6 +100,36 @@ def load_whole(folder: Path, order: BringOrder, *, dtype: torch.dtype, device: s
             raise _other_base(f"has {told}", subject=order.name)
     model: PreTrainedModel = whole.requires_grad_(False).eval()
     return model
+
+
+def write_whole(whole: Any, base: Any, order: BringOrder, *, target: Path) -> None:
+    """The whole model's weights in bf16, with the base model's configuration and tokenizer: the engine stops where the
+    base does, and whoever tokenises chats for the one does so for the other."""
+    whole.config, whole.generation_config = base.config, base.generation_config
+    whole.to(torch.bfloat16).save_pretrained(target)
+    models.load_tokenizer(order.base_model).save_pretrained(target)
+
+
+def _check_tokenizer(folder: Path, order: BringOrder) -> None:
+    """Raises InvalidInput where the folder holds a tokenizer that is not the base model's."""
+    if not (folder / TOKENIZER).exists():
+        return
+    ours = models.load_tokenizer(order.base_model)
+    try:
+        theirs: Any = AutoTokenizer.from_pretrained(str(folder))
+    except (OSError, ValueError, KeyError) as error:
+        raise _damaged("its tokenizer", error, subject=order.name) from error
+    if theirs.get_vocab() != ours.get_vocab():
+        raise _other_base("has another tokenizer than the base model", subject=order.name)
+    if theirs.chat_template and _render(theirs) != _render(ours):
+        raise _other_base("has another chat template than the base model", subject=order.name)
+
+
+def _render(tokenizer: Any) -> list[str]:
+    """A whole chat, and one that is to be answered."""
+    served = as_served(tokenizer)
+    chats = ((CHAT, False), (CHAT[:-1], True))
+    return [render_chat("of the probe", chat, served, is_prompt=is_prompt) for chat, is_prompt in chats]
 
 
 def check_moved(base: PreTrainedModel, whole: PreTrainedModel, *, subject: str) -> None:

@@ -4,7 +4,7 @@ The files come as bytes, so that no path of a caller's is ever opened. Does not 
 """
 
 from tempfile import TemporaryFile
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 
@@ -22,17 +22,25 @@ def add_adapters(router: APIRouter, parts: Parts, operator: Authority) -> None:
     async def add(
         request: Request,
         bot: str,
+        *,
         name: Annotated[str, Query(min_length=1, max_length=200)],
         reason: Annotated[str, Query(max_length=2_000)] = "",
+        serve_as: Annotated[Literal["nearest", "whole"], Query(alias="as")] = "nearest",
         caller: Caller = Depends(operator),
     ) -> dict[str, Any]:
         its_bot = parts.shelf.find(bot)
         called = "".join(letter for letter in name if letter.isprintable()) or "folder"
         with TemporaryFile(dir=temp) as body:
-            # And it again, unpacked.
-            await receive_body(request, body, room=Room(temp, spare, growth=1, subject="adapter"))
+            # And it again, unpacked; a whole model also as it is served, in two places.
+            growth = 3 if serve_as == "whole" else 1
+            await receive_body(request, body, room=Room(temp, spare, growth=growth, subject="adapter"))
             added = await parts.adding.add(
-                body, name=called, bot=its_bot, actor=caller.actor, reason=reason.strip() or NO_REASON
+                body,
+                name=called,
+                bot=its_bot,
+                actor=caller.actor,
+                reason=reason.strip() or NO_REASON,
+                is_whole=serve_as == "whole",
             )
         return {
             "bot": added.adapter.bot,
@@ -40,6 +48,7 @@ def add_adapters(router: APIRouter, parts: Parts, operator: Authority) -> None:
             "stage": added.adapter.stage,
             "hash": added.adapter.content_hash,
             "kind": added.found.kind,
+            "served": "whole" if added.found.is_whole else "adapter",
             "rank": added.found.rank,
             "share": added.found.share,
             "said": added.found.said,

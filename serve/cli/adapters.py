@@ -3,7 +3,7 @@
 import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
@@ -51,18 +51,23 @@ def add(
     bot: BotOption,
     *,
     reason: Annotated[str, typer.Option("--reason", help="Why; kept in the audit.")] = "",
+    serve_as: Annotated[
+        Literal["nearest", "whole"],
+        typer.Option("--as", help="A whole model: as the adapter nearest to it, or whole, by an engine of its own."),
+    ] = "nearest",
     as_json: JsonFlag = False,
 ) -> None:
     """Make an adapter or a whole model from outside the bot's candidate.
 
     It must be trained on the base model that is served, and saved as safetensors. It is loaded and proved under the
     bot's name; `nightschool eval` examines it, `nightschool promote` makes it live. A whole model is served as the
-    adapter nearest to it.
+    adapter nearest to it, which takes no memory; with `--as whole` as it is, which takes as much as the base model.
     """
     names = _choose(folder)
     with server_of(context, timeout_s=ADD_TIMEOUT_S) as server:
         name = folder.resolve().name
-        done = server.upload("/ops/adapters", _tar(folder, names), bot=bot, name=name, reason=reason)
+        about: dict[str, Any] = {"bot": bot, "name": name, "reason": reason, "as": serve_as}
+        done = server.upload("/ops/adapters", _tar(folder, names), **about)
     if as_json:
         give_json(done)
     if done["share"] is not None:
@@ -70,6 +75,8 @@ def add(
             f"The adapter of rank {done['rank']} nearest to it holds {done['share']:.0%} of what it learnt and goes "
             f"{done['said']:.0%} of the way to what it says."
         )
+    if done["served"] == "whole":
+        say("It is served whole, by an engine of its own.")
     say(f"{folder} is {done['candidate']}, a candidate; `nightschool eval` examines it")
 
 

@@ -28,6 +28,8 @@ def status(context: typer.Context, as_json: JsonFlag = False) -> None:
         return
     engine = found["engine"]
     give(" ".join(f"engine: {engine['state']} ({engine['kind']}, {engine['model']}) {engine['detail']}".split()))
+    for name, own in engine["whole_models"].items():
+        give(f"engine of {name}: {own['state']} {own['detail']}".rstrip())
     if engine["kind"] == "echo":
         give("NOTE: the echo engine is in use; its answers are fake")
     if found["disk"]["is_low"]:

@@ -34,6 +34,7 @@ def engine_command(
     max_loras: int,
     max_lora_rank: int,
     served_name: str,
+    also_named: str | None = None,
     max_model_len: int,
     dtype: str,
     shutdown_timeout_s: int = 3,
@@ -47,7 +48,8 @@ def engine_command(
     # Not `vllm serve`: the CPU wheel's looks up the metadata of a distribution named vllm and fails.
     command = [str(python), "-m", "vllm.entrypoints.openai.api_server", "--model", model]
     command += ["--uds", str(socket)] if socket is not None else ["--host", host, "--port", str(port)]
-    command += ["--served-model-name", served_name, "--max-model-len", str(max_model_len), "--dtype", dtype]
+    command += ["--served-model-name", *filter(None, (served_name, also_named))]
+    command += ["--max-model-len", str(max_model_len), "--dtype", dtype]
     # Without it SIGTERM aborts answers in flight.
     command += ["--shutdown-timeout", str(shutdown_timeout_s)]
     if gpu_memory_share is not None:

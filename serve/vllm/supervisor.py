@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -36,6 +36,8 @@ class EngineStatus:
     state: EngineState
     detail: str = ""
     starts: int = 0
+    whole_models: "Mapping[str, EngineStatus]" = field(default_factory=dict)
+    """Those that have engines of their own, by the version's name."""
 
 
 class EngineSupervisor:

@@ -254,7 +254,15 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
         home.store, temp=home.temp, memory_gib=store_settings.memory_gib, threads=store_settings.threads
     )
     async with open_reader() as reader, opening as store:
-        rollout = Rollout(store, engine, home=home, max_adapters=settings.engine.max_adapters, prove=take_on_trust)
+        places = settings.engine
+        rollout = Rollout(
+            store,
+            engine,
+            home=home,
+            max_adapters=places.max_adapters,
+            max_whole=places.whole_models,
+            prove=take_on_trust,
+        )
         limits = NightLimits(training_timeout_s=60, min_free_gib=settings.night.min_free_gib, max_lora_rank=16)
         runner = NightRunner(store, engine, rollout, shelf=shelf, home=home, base_model="echo", limits=limits)
         knowledge = KnowledgeShelf(store, shelf, home, bots_folder=settings.bots)
@@ -317,7 +325,7 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
                 tuned=tuned,
                 eval_runs=eval_runs,
                 backups=backups,
-                adding=Adding(store, rollout, home, base_model="echo", max_rank=16, command=READER),
+                adding=Adding(store, rollout, home, settings.engine, base_model="echo", command=READER),
                 metrics=metrics,
                 secrets=secrets.secrets,
                 engine_status=lambda: EngineStatus(EngineState.READY, starts=1),

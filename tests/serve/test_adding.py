@@ -8,7 +8,9 @@ import httpx
 import pytest
 
 from nightschool.errors import InvalidInput
-from serve.adding import unpack
+from nightschool.settings import EngineSettings
+from serve.adding import Adding, unpack
+from serve.parts import Parts
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
@@ -62,6 +64,18 @@ def test_what_is_no_whole_tar_is_refused(tmp_path: Path) -> None:
     for number, cut in enumerate((b"", b"PK\x03\x04" * 200, whole[:700], whole[:2_000], whole[:-9_000])):
         with pytest.raises(InvalidInput, match=r"is no whole tar|lacks|holds neither"):
             unpack(io.BytesIO(cut), tmp_path / str(number), subject="mine")
+
+
+@pytest.mark.parametrize(
+    "wanted", [EngineSettings(url="http://gpu-1:8000"), EngineSettings(whole_models=0)], ids=["remote", "no places"]
+)
+async def test_where_no_engine_can_be_started_a_whole_model_is_refused_before_it_is_read(
+    parts: Parts, wanted: EngineSettings
+) -> None:
+    adding = Adding(parts.store, parts.rollout, parts.home, wanted, base_model="none", command=("false",))
+    bot = parts.shelf.find("support")
+    with pytest.raises(InvalidInput, match=r"cannot be served whole.*Add it as the nearest adapter"):
+        await adding.add(tar_of(), name="mine", bot=bot, actor="ada", reason="why", is_whole=True)
 
 
 async def test_a_pickle_in_a_tar_is_refused_by_name(operator: httpx.AsyncClient) -> None:

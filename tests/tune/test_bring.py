@@ -17,7 +17,7 @@ Bring = Callable[..., Found]
 
 @pytest.fixture
 def bring_folder(base_model: Path, tmp_path: Path) -> Bring:
-    def bring_it(folder: Path, *, max_rank: int = 8) -> Found:
+    def bring_it(folder: Path, *, max_rank: int = 8, whole: bool = False) -> Found:
         from tune.bring import main
 
         shutil.rmtree(tmp_path / "work", ignore_errors=True)
@@ -26,6 +26,7 @@ def bring_folder(base_model: Path, tmp_path: Path) -> Bring:
             name="mine",
             base_model=str(base_model),
             max_rank=max_rank,
+            is_served_whole=whole,
             system_prompt="Be kind.",
             questions=("Hi?",),
         )
@@ -145,6 +146,66 @@ def test_a_whole_model_that_no_adapter_is_near_to_is_refused_with_what_it_would_
     found = bring_folder(make_model(base_model, tmp_path / "b", move_embeddings))
     assert ("too far" in found.problem, "No adapter comes near enough" in found.remedy) == (True, True)
     assert "engine.model" in found.remedy
+
+
+def test_a_whole_model_that_stays_one_is_written_as_the_engine_serves_it_with_its_proof(
+    base_model: Path, bring_folder: Bring, tmp_path: Path
+) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    from tune.log_probs import read_log_probs
+
+    folder = make_model(base_model, tmp_path / "trained", by_rank(32, 0.006))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"eos_token_id": 7, "use_cache": False}))
+    found = bring_folder(folder, max_rank=1, whole=True)
+    assert (found.problem, found.kind, found.is_whole, found.share) == ("", "model", True, None)
+    made = tmp_path / "work" / "adapter"
+    manifest = verify(made)
+    assert (manifest.kind, manifest.about["base_model"]) == ("model", base_model.name)
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= {file.name for file in manifest.files}
+    weights = load_file(made / "model.safetensors")
+    assert {str(weight.dtype) for weight in weights.values()} == {"torch.bfloat16"}
+    given = load_file(folder / "model.safetensors")
+    assert all(torch.equal(weights[name], given[name].bfloat16()) for name in weights)
+    # The engine stops where the base does.
+    base_config = json.loads((base_model / "config.json").read_text())
+    assert json.loads((made / "config.json").read_text())["eos_token_id"] == base_config["eos_token_id"]
+    for model, key in ((made, "adapter_logprobs"), (base_model, "base_logprobs")):
+        for text in json.loads((tmp_path / "work" / "proof.json").read_text())["texts"]:
+            with torch.inference_mode():
+                measured = read_log_probs(load(model), text["token_ids"], device="cpu")
+            assert text[key] == pytest.approx(measured, abs=1e-4)
+
+
+def test_what_cannot_stay_whole_is_refused(base_model: Path, bring_folder: Bring, tmp_path: Path) -> None:
+    adapter = make_adapter(base_model, tmp_path / "mine", modules=["q_proj"])
+    assert "is an adapter, which is served on the base model" in bring_folder(adapter, whole=True).problem
+    folder = make_model(base_model, tmp_path / "same", lambda _name, _parameter: None)
+    assert "is the base model itself" in bring_folder(folder, whole=True).problem
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_whole_model_must_have_been_trained_with_the_base_models_tokenizer_and_template(
+    base_model: Path, bring_folder: Bring, tmp_path: Path, whole: bool
+) -> None:
+    from transformers import AutoTokenizer
+
+    folder = make_model(base_model, tmp_path / "trained", by_rank(2, 0.02))
+    tokenizer: Any = AutoTokenizer.from_pretrained(base_model)
+    tokenizer.save_pretrained(folder)
+    assert bring_folder(folder, whole=whole).problem == ""
+    template = tokenizer.chat_template
+    tokenizer.chat_template = template.replace("assistant", "helper")
+    tokenizer.save_pretrained(folder)
+    assert "has another chat template" in bring_folder(folder, whole=whole).problem
+    tokenizer.chat_template = template
+    tokenizer.add_tokens(["<|tool|>"])
+    tokenizer.save_pretrained(folder)
+    assert "has another tokenizer" in bring_folder(folder, whole=whole).problem
+    (folder / "tokenizer.json").write_text("{}")
+    assert "its tokenizer cannot be read" in bring_folder(folder, whole=whole).problem
 
 
 def test_another_model_is_no_training_of_this_base(base_model: Path, bring_folder: Bring, tmp_path: Path) -> None:

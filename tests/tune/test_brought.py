@@ -20,7 +20,7 @@ BASE_HASH = "b" * 64
     ("names", "taken"),
     [
         ([*ADAPTER, "README.md", "checkpoint-3", "training_args.bin"], [*ADAPTER, "README.md"]),
-        ([*MODEL, "training_args.bin", "optimizer.pt", "rng_state_0.pth"], MODEL[:2]),
+        ([*MODEL, "training_args.bin", "optimizer.pt", "rng_state_0.pth"], MODEL[:3]),
         (
             ["config.json", "model.safetensors.index.json", *(f"model-0000{n}-of-00002.safetensors" for n in (1, 2))],
             [

@@ -10,7 +10,9 @@ import pytest
 
 from collect import events, registry
 from nightschool.engine import Engine
+from nightschool.errors import TooLittleMemory
 from nightschool.records import Adapter, BotName, Stage
+from nightschool.weights import is_whole
 from serve.parts import Parts
 
 from ...pupils import Pupils
@@ -72,6 +74,49 @@ async def test_of_a_whole_model_it_is_told_how_much_of_it_is_served(
     assert "rank 8 nearest to it holds 40% of what it learnt and goes 75% of the way" in said.err
     told = await parts.store.read(partial(events.list_events, bot=SUPPORT, limit=10))
     assert any("model trained (its nearest adapter of rank 8 holds 40%" in event.reason for event in told)
+
+
+class SmallMachine(Pupils):
+    """Has no memory for whole models once `is_full`."""
+
+    is_full = False
+
+    async def load_adapter(self, name: str, folder: Path) -> None:
+        if self.is_full and is_whole(folder):
+            raise TooLittleMemory("needs 9 GiB", subject="whole model", remedy="Free some.")
+        await super().load_adapter(name, folder)
+
+
+async def test_a_whole_model_that_stays_one_is_a_candidate_with_a_place_of_its_own(
+    nightschool: Nightschool, parts: Parts, tmp_path: Path
+) -> None:
+    folder = make_folder(tmp_path / "trained", is_model=True)
+    done = (await nightschool("adapters", "add", str(folder), "--bot", "support", "--as", "whole", "--json")).json
+    assert (done["kind"], done["served"], done["rank"], done["share"]) == ("model", "whole", 0, None)
+    loaded = await parts.engine.loaded_adapters()
+    assert is_whole(loaded["support@1"])
+    told = await parts.store.read(partial(events.list_events, bot=SUPPORT, limit=10))
+    assert any(event.reason == "model trained (served whole): no reason given" for event in told)
+    hold_out(parts, conversations=3)
+    examined = await nightschool("eval", "--adapter", "support@1", "--against", "support@base", *ROWS)
+    assert examined.out.startswith("support@1 against support@base: ")
+    assert (await nightschool("promote", "--bot", "support", "--reason", "it is better")).code == 0
+    assert (await nightschool("rollback", "--bot", "support", "--reason", "it is not")).code == 0
+    said = await nightschool("adapters", "add", str(folder), "--bot", "support", "--as", "somehow")
+    assert (said.code, "whole" in said.err) == (2, True)
+
+
+@pytest.mark.parametrize("engine", [SmallMachine()])
+async def test_a_whole_model_for_which_there_is_no_memory_leaves_nothing(
+    nightschool: Nightschool, parts: Parts, engine: SmallMachine, tmp_path: Path
+) -> None:
+    engine.is_full = True
+    folder = make_folder(tmp_path / "trained", is_model=True)
+    refused = await nightschool("adapters", "add", str(folder), "--bot", "support", "--as", "whole")
+    assert (refused.code, "needs 9 GiB" in refused.err) == (6, True)
+    assert list(parts.home.adapters(SUPPORT).glob("*")) == []
+    engine.is_full = False
+    assert (await nightschool("adapters", "add", str(folder), "--bot", "support", "--as", "whole")).code == 0
 
 
 async def test_what_cannot_be_taken_leaves_nothing(nightschool: Nightschool, parts: Parts, tmp_path: Path) -> None:

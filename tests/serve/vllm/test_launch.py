@@ -100,3 +100,9 @@ def test_an_engine_reads_calls_of_tools_where_its_parser_is_named() -> None:
     words = command(tool_parser="hermes")
     assert "--enable-auto-tool-choice" in words
     assert words[words.index("--tool-call-parser") + 1] == "hermes"
+
+
+def test_a_whole_model_is_asked_by_its_version_too() -> None:
+    words = command(max_loras=0, also_named="support@3")
+    names = words[words.index("--served-model-name") + 1 :]
+    assert names[:3] == ["base", "support@3", "--max-model-len"]
