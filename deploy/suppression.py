@@ -12,12 +12,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from collect.erase import Wish, erase_rows, find_erasure
 from collect.offline import opened
 from collect.writer import Cursor
-from nightschool.errors import NotFound
+from nightschool.errors import NotFound, RecordError
 from nightschool.files import write_atomic
 
 WISHES: Final = TypeAdapter(Wish)
@@ -37,7 +37,8 @@ def keep_wish(folder: Path, wish: Wish) -> None:
 def erase_again(record: Path, *, temp: Path, folder: Path, now: datetime) -> list[str]:
     """Erase from a record that was restored just now what the list in `folder` names and it does not know; the ids.
 
-    Not for one in use: whoever was forgotten may have come back, and has a right to what they said since.
+    Not for one in use: whoever was forgotten may have come back, and has a right to what they said since. Raises
+    RecordError where the list is damaged.
     """
     with opened(record, temp=temp) as connection:
         connection.begin()
@@ -47,7 +48,7 @@ def erase_again(record: Path, *, temp: Path, folder: Path, now: datetime) -> lis
 
 
 def _erase(cursor: Cursor, *, folder: Path, now: datetime) -> list[str]:
-    found = [WISHES.validate_json(file.read_bytes()) for file in folder.glob(f"*{ENDING}")]
+    found = [_read(file) for file in folder.glob(f"*{ENDING}")]
     again = []
     for kept in sorted(found, key=lambda kept: (kept.at, kept.erasure_id)):
         reason = f"{kept.reason} ({AGAIN})" if kept.reason else AGAIN
@@ -57,3 +58,15 @@ def _erase(cursor: Cursor, *, folder: Path, now: datetime) -> list[str]:
                 erase_rows(cursor, wish=wish)
                 again.append(wish.erasure_id)
     return again
+
+
+def _read(file: Path) -> Wish:
+    try:
+        return WISHES.validate_json(file.read_bytes())
+    except (OSError, ValidationError) as error:
+        # Without the library's words, which quote what stands in the file.
+        raise RecordError(
+            "cannot be read, and says what was erased since the backup",
+            subject=str(file),
+            remedy="Put a copy of it there. Or move it away: what it names is back then.",
+        ) from error

@@ -220,3 +220,10 @@ async def test_what_was_erased_since_the_backup_is_erased_again_when_it_comes_ba
         # Files that were made of it are there still, and go once the server starts.
         waiting = {erasure.erasure_id for erasure in await record.read(unfinished)}
     assert (left, waiting) == ([(names[2],)], certificates)
+
+    damaged = elsewhere / "erasures" / f"{min(certificates)}.wish"
+    damaged.write_bytes(b"{")
+    before = store.stat().st_mtime_ns
+    refused = speak("--home", str(elsewhere), "restore", made["folder"])
+    assert (refused.code, f"{damaged}: cannot be read" in refused.err) == (1, True)
+    assert store.stat().st_mtime_ns == before
