@@ -26,7 +26,10 @@ exit code in `serve.cli.main`, nowhere else.
     '- EvaluationFailed           500  exit 1
 """
 
-from typing import ClassVar
+import errno
+from typing import ClassVar, Final
+
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class NightschoolError(Exception):
@@ -129,3 +132,11 @@ class NotEnoughRows(TrainingFailed):
 
 class EvaluationFailed(NightschoolError):
     code = "evaluation_failed"
+
+
+def full_disk(error: BaseException) -> Unavailable | None:
+    """What failed for want of room, in words; None for any other failure."""
+    if not isinstance(error, OSError) or error.errno not in FULL:
+        return None
+    remedy = "Free some, then try again; `nightschool doctor` says how much the data folder has."
+    return Unavailable(f"has no room left ({error.strerror})", subject="disk", remedy=remedy)

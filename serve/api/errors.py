@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
-from nightschool.errors import NightschoolError, TooManyRequests
+from nightschool.errors import NightschoolError, TooManyRequests, full_disk
 from serve.api.faults import invalid_request
 
 log = logging.getLogger(__name__)
@@ -72,6 +72,7 @@ def fallback_router() -> APIRouter:
 
 def error_body(error: Exception) -> ErrorBody:
     """OpenAI's object for any error; what is not ours to explain keeps its details to itself."""
+    error = full_disk(error) or error
     if isinstance(error, NightschoolError):
         code = getattr(error, "openai_code", error.code)
         return _body(str(error), status=error.status, param=error.param, code=code)
@@ -117,7 +118,8 @@ async def _on_disconnect(_request: Request, _error: Exception) -> Response:
 
 
 async def _on_fault(_request: Request, error: Exception) -> Response:
-    return _response(error_body(error), status=500, headers={})
+    known = full_disk(error)
+    return error_response(known) if known else _response(error_body(error), status=500, headers={})
 
 
 def _body(message: str, *, status: int, param: str | None, code: str | None) -> ErrorBody:

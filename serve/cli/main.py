@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import typer
 
-from nightschool.errors import NightschoolError
+from nightschool.errors import NightschoolError, full_disk
 from serve.cli.adapters import adapters_app
 from serve.cli.audit import audit_app
 from serve.cli.bots import bots_app
@@ -92,6 +92,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         # Named, since `python -m serve.cli` would call itself that in its help.
         make_app()(arguments, prog_name="nightschool")
-    except NightschoolError as error:
-        say(f"nightschool: {error}")
-        sys.exit(error.exit_code)
+    except (NightschoolError, OSError) as error:
+        known = error if isinstance(error, NightschoolError) else full_disk(error)
+        if known is None:
+            raise
+        say(f"nightschool: {known}")
+        sys.exit(known.exit_code)

@@ -24,7 +24,7 @@ from fastapi import FastAPI
 
 from collect import keys
 from nightschool.child import LOG_BYTES
-from nightschool.errors import NightschoolError, NotAllowed, Unavailable
+from nightschool.errors import NightschoolError, NotAllowed, Unavailable, full_disk
 from nightschool.files import free_bytes, write_atomic
 from nightschool.folder import hold_folder
 from nightschool.home import Home
@@ -72,7 +72,7 @@ def run_up(settings: Settings, *, is_quiet: bool = False) -> int:
 
 def known_failure(failures: ExceptionGroup[Exception]) -> Exception:
     """The failure in words for people among those that ended the server; all of them where there is none."""
-    known = failures.subgroup(NightschoolError)
+    known = failures.subgroup(NightschoolError) or failures.subgroup(lambda failure: full_disk(failure) is not None)
     while known is not None:
         first = known.exceptions[0]
         if not isinstance(first, ExceptionGroup):

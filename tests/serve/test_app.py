@@ -1,9 +1,11 @@
 """Every part of a server goes by the clock that it was given."""
 
 import asyncio
+import errno
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from functools import partial
+from unittest.mock import Mock
 
 import duckdb
 import pytest
@@ -51,6 +53,18 @@ async def test_nothing_of_an_export_stays_that_a_killed_server_was_writing(
     (left := settings.paths.temp / "export-left").write_text("What people said.")
     async with open_parts(settings, base_model="echo", template=Template(), secrets=secrets.secrets):
         assert not left.exists()
+
+
+async def test_a_disk_that_is_full_as_the_server_starts_is_told_in_words(
+    settings: Settings, secrets: OpenedSecrets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.paths.create()
+    full = OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr("serve.app.write_atomic", Mock(side_effect=full))
+    with pytest.raises(ExceptionGroup) as ended:
+        async with open_parts(settings, base_model="echo", template=Template(), secrets=secrets.secrets):
+            pass
+    assert known_failure(ended.value) is full
 
 
 async def test_a_record_that_was_closed_by_a_failure_ends_the_server(

@@ -1,3 +1,4 @@
+import errno
 import json
 from typing import Any
 from urllib.parse import quote
@@ -89,11 +90,19 @@ async def test_a_fault_of_ours_tells_nobody_its_details(app: FastAPI, anonymous:
     async def unlucky() -> None:
         raise RecordError("cannot be written", subject="record", remedy="Free some disk.")
 
+    @app.get("/full")
+    async def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/where/nobody/looks")
+
     reply = await anonymous.get("/faulty")
     assert (reply.status_code, error_of(reply)["type"]) == (500, "server_error")
     assert "secret" not in reply.text
     reply = await anonymous.get("/unlucky")
     assert (reply.status_code, error_of(reply)["code"]) == (500, "record_error")
+    reply = await anonymous.get("/full")
+    assert (reply.status_code, error_of(reply)["code"]) == (503, "unavailable")
+    assert "disk: has no room left" in error_of(reply)["message"]
+    assert "looks" not in reply.text
 
 
 async def test_naughty_texts_come_back_as_they_were_said(client: httpx.AsyncClient) -> None:

@@ -1,3 +1,4 @@
+import errno
 import json
 import signal
 import socket
@@ -7,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -159,6 +161,14 @@ def test_words_of_any_alphabet_leave_a_terminal_of_any_locale_standing(tmp_path:
     rows = json.loads(settings("--json").decode(coding))
     assert [row["value"] for row in rows if row["key"] == "bots"] == [named]
     assert b"bots\t" + named.encode(coding, "backslashreplace") + b"\tenvironment NIGHTSCHOOL_BOTS" in settings()
+
+
+@pytest.mark.parametrize("kind", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_told_in_words(lonely: Speak, monkeypatch: pytest.MonkeyPatch, kind: int) -> None:
+    monkeypatch.setattr("serve.cli.main.make_app", Mock(side_effect=OSError(kind, "No room")))
+    said = lonely("status")
+    assert (said.code, said.out, said.err.count("\n")) == (6, "", 1)
+    assert "disk: has no room left (No room). Free some" in said.err
 
 
 def test_ctrl_c_is_130(tmp_path: Path) -> None:
