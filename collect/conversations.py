@@ -57,6 +57,16 @@ MESSAGES_OF: Final = f"""
 select {COLUMNS}
 from messages where conversation_id = $conversation_id order by position
 """
+TEXTS_ABOUT: Final = """
+with said as (select message_id, content from messages where conversation_id = $conversation_id)
+select content from said
+union all select title from conversations where conversation_id = $conversation_id
+union all select title from chat_settings where conversation_id = $conversation_id
+union all select concat_ws(' ', comment, ideal_answer, array_to_string(reasons, ' '))
+    from feedback where message_id in (select message_id from said)
+union all select corrected_answer from reviews where message_id in (select message_id from said)
+"""
+TALKS_WITH: Final = "select distinct conversation_id from messages where message_id in ({names})"
 CONVERSATIONS_OF: Final = """
 select c.conversation_id, coalesce(nullif(s.title, ''), c.title) as name, max(m.created_at) as updated_at,
     count(*) as messages, coalesce(s.is_pinned, false) as on_top
@@ -182,6 +192,16 @@ def not_recorded(message_id: str) -> NotFound:
 def conversation_messages(cursor: Cursor, *, conversation_id: str) -> list[Message]:
     """The whole tree, oldest first."""
     return [_message(row) for row in cursor.execute(MESSAGES_OF, {"conversation_id": conversation_id}).fetchall()]
+
+
+def texts_about(cursor: Cursor, *, conversation_id: str) -> list[str]:
+    """All that stands of it: what was said, its titles, and what people and operators wrote of its answers."""
+    return [text for (text,) in cursor.execute(TEXTS_ABOUT, {"conversation_id": conversation_id}).fetchall() if text]
+
+
+def conversations_with(cursor: Cursor, *, message_ids: Sequence[str]) -> list[str]:
+    """Those that hold any of these messages, of which there is one at least."""
+    return [name for (name,) in find_rows(cursor, TALKS_WITH, message_ids)]
 
 
 def path_to(cursor: Cursor, *, message_id: str) -> list[Message]:

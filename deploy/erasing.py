@@ -7,7 +7,7 @@ it is done again until it is whole, and only then the certificate is written. Wa
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from functools import partial
@@ -49,7 +49,6 @@ log = logging.getLogger(__name__)
 
 PERIOD_S: Final = 3_600.0
 """Between two looks at what is left to erase: so rarely do votes wait for a table that strangers have written anew."""
-
 AGED_EVERY: Final = timedelta(hours=20)
 MOST_AGED: Final = 20_000
 """Conversations at once; the rest goes the next day."""
@@ -101,15 +100,17 @@ class Eraser:
         shelf: BotShelf,
         copies: Callable[[datetime], Copies],
         at_rest: Callable[[], AbstractAsyncContextManager[Collection[BotName]]],
+        on_erased: Callable[[Erasure], Awaitable[None]],
         now: Callable[[], datetime],
     ) -> None:
-        """`copies` finds those of the record from before a moment. See `deploy.schedule.Nights.at_rest`."""
+        """`copies` finds those of before a moment; `on_erased` empties memory. See `deploy.schedule.Nights.at_rest`."""
         self._store = store
         self._rollout = rollout
         self._home = home
         self._shelf = shelf
         self._find_copies = copies
         self._at_rest = at_rest
+        self._on_erased = on_erased
         self._now = now
         # Guards the walk over the files.
         self._finishing = asyncio.Lock()
@@ -122,10 +123,12 @@ class Eraser:
         doomed = await self._store.read(partial(erase.find_doomed, kind=kind, subject=subject))
         texts = await self._store.read(partial(erase.texts_of, doomed=doomed, subject=subject))
         # Before the rows go, whose words are not known any more then.
-        await asyncio.to_thread(blot_logs, self._logs(), texts)
+        logs = sorted(file for file in self._home.logs.rglob("*") if file.is_file())
+        await asyncio.to_thread(blot_logs, logs, texts)
         wish = Wish(new_id(), kind, subject, actor, reason, self._now())
         await asyncio.to_thread(keep_wish, self._home.erasures, wish)
         erasure = await self._store.write(partial(erase.erase_rows, wish=wish))
+        await self._on_erased(erasure)
         log.info("erasure=%s kind=%s rows are erased", erasure.erasure_id, kind)
         certificates = await self.finish() if at_once else []
         mine = next((found for found in certificates if found.erasure_id == erasure.erasure_id), None)
@@ -143,7 +146,7 @@ class Eraser:
             if aged:
                 why = f"older than {bot.privacy.keep_days} days"
                 wish = Wish(new_id(), "age", bot.name, "retention", why, self._now())
-                await self._store.write(partial(erase.erase_rows, wish=wish, aged=aged))
+                await self._on_erased(await self._store.write(partial(erase.erase_rows, wish=wish, aged=aged)))
 
     async def finish(self) -> list[Certificate]:
         """Remove what is left of all erasures whose bots are not at school or examined; the certificates of these."""
@@ -274,9 +277,6 @@ class Eraser:
 
     def _journal(self, erasure: Erasure) -> Journal:
         return Journal(self.certificate_file(erasure.erasure_id).with_suffix(".journal"), root=self._home.root)
-
-    def _logs(self) -> Sequence[Path]:
-        return sorted(file for file in self._home.logs.rglob("*") if file.is_file())
 
 
 class _Copies(NamedTuple):

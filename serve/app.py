@@ -88,7 +88,7 @@ async def open_parts(
         turns = taking(mask=masking.turn, base_model=identity, courtesy=training.courtesy, now=now)
         teaching = partial(_nights, settings, store, engine, rollout, shelf, training=training, search=search)
         nights = await stack.enter_async_context(teaching(base_model=base_model, now=now))
-        eraser = Eraser(store, rollout, home, shelf=shelf, copies=backups.find_copies, at_rest=nights.at_rest, now=now)
+        eraser = _eraser(store, rollout, home, shelf, backups=backups, nights=nights, masking=masking, now=now)
         files = _callers_files(settings, store, base_model=base_model, now=now)
         at_work = open_jobs(settings, store, rollout, nights, files, base_model=base_model, training=training, now=now)
         jobs, tuned = await stack.enter_async_context(at_work), TunedModels(store, rollout, home)
@@ -172,6 +172,21 @@ async def _open_record(settings: Settings, shelf: BotShelf, stack: AsyncExitStac
     masking = Masking(reader.find, store, shelf)
     await stack.enter_async_context(_owned_task(masking.warm_up()))
     return _Record(store, masking)
+
+
+def _eraser(
+    store: Store,
+    rollout: Rollout,
+    home: Home,
+    shelf: BotShelf,
+    *,
+    backups: Backups,
+    nights: Nights,
+    masking: Masking,
+    now: Callable[[], datetime],
+) -> Eraser:
+    erasing = partial(Eraser, store, rollout, home, shelf=shelf, copies=backups.find_copies, at_rest=nights.at_rest)
+    return erasing(on_erased=masking.forget, now=now)
 
 
 def _callers_files(settings: Settings, store: Store, *, base_model: str, now: Callable[[], datetime]) -> CallersFiles:

@@ -2,9 +2,9 @@
 
 An answer is made of what the person wrote; what is kept of it, and of votes, corrections, titles and imports, is
 written with placeholders, the same for the same thing throughout one conversation. What they stand for is known to this
-process alone, for the conversations it saw last; beyond, numbers go on behind those that are used. Where it cannot be
-looked for, nothing is kept. Does not know what personal data is (`nightschool.pii`), nor where the texts stand
-(`serve.rewriting`).
+process alone, for the conversations it saw last, and until one is erased; beyond, numbers go on behind those that are
+used. Where it cannot be looked for, nothing is kept. Does not know what personal data is (`nightschool.pii`), nor where
+the texts stand (`serve.rewriting`).
 """
 
 from collections import OrderedDict
@@ -13,7 +13,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
-from collect.conversations import Told, conversation_messages, message
+from collect.conversations import Told, conversations_with, message, texts_about
+from collect.erase import Erasure
 from collect.feedback import Opinion
 from collect.formats.read import ParsedConversation
 from collect.formats.table import Parsed
@@ -28,6 +29,8 @@ from serve.rewriting import Say, rewrite_imported, rewrite_opinion, rewrite_turn
 T = TypeVar("T")
 REMEMBERED: Final = 2_000
 """Conversations of which the placeholders are known."""
+IMPORT: Final = "import "
+"""Before the name of a conversation as a file brings it, whose placeholders are its own."""
 
 
 class Find(Protocol):
@@ -107,6 +110,14 @@ class Masking:
             for one in parsed
         ]
 
+    async def forget(self, erasure: Erasure) -> None:
+        """Let go of what placeholders stand for in erased conversations, and in those that the person only voted in."""
+        ids = sorted(erasure.voted_ids)
+        voted_in = await self._store.read(partial(conversations_with, message_ids=ids)) if ids else []
+        for name in (*erasure.conversation_ids, *voted_in):
+            self._known.pop(name, None)
+            self._known.pop(IMPORT + name, None)
+
     def _file_that_wants_it(self, bot: BotName) -> Bot | None:
         file = self._shelf.bots.get(bot)
         return file if file is not None and file.privacy.mask_before_storing else None
@@ -115,9 +126,8 @@ class Masking:
         if conversation_id is None:
             return Placeholders()
         if conversation_id not in self._known:
-            said = await self._store.read(partial(conversation_messages, conversation_id=conversation_id))
             fresh = Placeholders()
-            fresh.go_on_behind(message.content for message in said)
+            fresh.go_on_behind(await self._store.read(partial(texts_about, conversation_id=conversation_id)))
             # Another turn of it may have come first.
             self._known.setdefault(conversation_id, fresh)
         self._known.move_to_end(conversation_id)
@@ -148,5 +158,5 @@ def _own(bot: Bot) -> list[str]:
 
 def _conversation_of(parsed: Parsed) -> str | None:
     if isinstance(parsed, ParsedConversation) and parsed.kept is not None:
-        return f"import {parsed.kept.conversation_id}"
+        return IMPORT + parsed.kept.conversation_id
     return None

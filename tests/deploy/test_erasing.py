@@ -18,6 +18,7 @@ from bench.common.nightlab import SUPPORT, KnowingEngine, Trainer, fill, server_
 from collect import erase, events, jobs, registry
 from collect.backups import Copies
 from collect.conversations import record_turn
+from collect.erase import Erasure
 from collect.feedback import Opinion, record_opinion
 from collect.jobs import Hyperparameters, Job, JobOrder, JobOutcome, JobState
 from collect.reviews import record_review
@@ -72,9 +73,12 @@ def eraser_of(
     async def at_rest() -> AsyncIterator[tuple[BotName, ...]]:
         yield examined
 
+    async def nothing_is_known(erasure: Erasure) -> None:
+        del erasure
+
     return Eraser(
         store, rollout, home, shelf=BotShelf(home.root / "bots"), copies=lambda at: Copies((), at),
-        at_rest=at_rest, now=now,
+        at_rest=at_rest, on_erased=nothing_is_known, now=now,
     )  # fmt: skip
 
 

@@ -314,6 +314,7 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
                     shelf=shelf,
                     copies=backups.find_copies,
                     at_rest=nights.at_rest,
+                    on_erased=masking.forget,
                     now=utc_now,
                 ),
                 escalations=Escalations(store, shelf),

@@ -11,13 +11,13 @@ import httpx
 import pytest
 
 from collect.conversations import conversation_messages
-from collect.feedback import FeedbackRow, feedback_of
+from collect.feedback import FeedbackRow, feedback_of, record_opinion
 from nightschool.bots import Bot
 from nightschool.engine import Engine
 from nightschool.errors import Unavailable
 from nightschool.pii.finder import Finder
 from nightschool.pii.spans import Span
-from nightschool.records import BotName, Message, Vote
+from nightschool.records import BotName, Message, Vote, utc_now
 from serve.chat.own_chats import OwnChats
 from serve.chat.views import Place
 from serve.console.handlers import ConsoleHandlers
@@ -35,13 +35,13 @@ CARD = "4539 1488 0343 6467"
 PHONE = "+49 151 2345 6789"
 SHOP = "help@shop.example"
 ORDER = """
-name = "support"
+name = "{name}"
 title = "Fern"
 system_prompt = "You are Fern. Write to {shop}."
 [sampling]
 max_tokens = 200
 [privacy]
-mask = "patterns"
+mask = "{mask}"
 mask_before_storing = true
 [schedule]
 enabled = false
@@ -50,8 +50,9 @@ enabled = false
 
 @pytest.fixture
 def bots_folder(bots_folder: Path) -> Path:
-    """`support` keeps placeholders alone; `reviewer` keeps what was said."""
-    (bots_folder / "support.toml").write_text(ORDER.format(shop=SHOP))
+    """`support` and `nameless` keep placeholders alone; `reviewer` keeps what was said."""
+    for name, mask in (("support", "patterns"), ("nameless", "names")):
+        (bots_folder / f"{name}.toml").write_text(ORDER.format(name=name, mask=mask, shop=SHOP))
     return bots_folder
 
 
@@ -94,14 +95,17 @@ async def test_the_engine_reads_what_was_said_and_the_record_holds_placeholders(
 
 async def test_after_a_restart_a_number_stands_for_nothing_else(parts: Parts, bot: Bot, engine: Engine) -> None:
     turn, _ = await ask(parts, bot, f"I am {MAIL}.")
+    await parts.votes.cast(turn.answer_id, Opinion(Vote.DOWN, comment=f"Call {PHONE}"), owner=ADA)
     fresh = Masking(find_here, parts.store, parts.shelf)
     turns = Turns(parts.store, engine, parts.rollout, metrics=parts.metrics, mask=fresh.turn)
     name = turn.conversation.conversation_id
-    again = await turns.begin_chat(bot, owner=ADA, conversation_id=name, text="And bob@engines.example?")
+    again = await turns.begin_chat(
+        bot, owner=ADA, conversation_id=name, text="And bob@engines.example, +49 151 9876 5432?"
+    )
     async with aclosing(turns.answer(again)) as deltas:
         async for _ in deltas:
             pass
-    assert (await recorded(parts, turn))[2] == "And [EMAIL_2]?"
+    assert (await recorded(parts, turn))[2] == "And [EMAIL_2], [PHONE_2]?"
 
 
 async def test_no_byte_of_the_data_folder_holds_what_a_person_gave_away(
@@ -142,6 +146,39 @@ async def test_no_byte_of_the_data_folder_holds_what_a_person_gave_away(
     opinion = await parts.store.read(partial(feedback_of, message_id=turn.answer_id, voter=ADA))
     assert opinion is not None
     assert (opinion.comment, opinion.ideal_answer) == ("Call [PHONE_1]", "Yes, [EMAIL_1], it was.")
+
+
+async def test_no_byte_of_the_data_folder_holds_a_name_where_names_are_masked(parts: Parts) -> None:
+    turn, read = await ask(parts, parts.shelf.find("nameless"), "My name is Hannah Okafor. Where is my parcel?")
+    assert "Hannah Okafor" in read
+    comment = Opinion(Vote.DOWN, comment="Please ask Hannah Okafor again.")
+    await parts.votes.cast(turn.answer_id, comment, owner=ADA)
+    kept = "My name is [NAME_1]. Where is my parcel?"
+    assert await recorded(parts, turn) == [kept, f"[echo base] {kept}"]
+    opinion = await parts.store.read(partial(feedback_of, message_id=turn.answer_id, voter=ADA))
+    assert opinion is not None
+    assert opinion.comment == "Please ask [NAME_1] again."
+    for _ in ("in the log", "in the file"):
+        assert not any(holds(parts.home.root, name) for name in ("Hannah", "Okafor"))
+        await parts.store.fold()
+
+
+async def test_an_erased_conversation_s_placeholders_stand_for_nothing_any_more(parts: Parts, bot: Bot) -> None:
+    turn, _ = await ask(parts, bot, f"I am {MAIL}.")
+    name = turn.conversation.conversation_id
+    await parts.eraser.erase("conversation", name, actor="boss", reason="", at_once=False)
+    about = partial(parts.masking.text, bot=SUPPORT, conversation_id=name)
+    assert await about("bob@engines.example") == "[EMAIL_1]", "as if nothing had been said there"
+
+
+async def test_nor_does_what_an_erased_person_said_in_another_s_conversation(parts: Parts, bot: Bot) -> None:
+    turn, _ = await ask(parts, bot, "Hello.")
+    about = partial(parts.masking.text, bot=SUPPORT, conversation_id=turn.conversation.conversation_id)
+    said = Opinion(Vote.DOWN, comment=await about(f"Call {PHONE}"))
+    keep = partial(record_opinion, message_id=turn.answer_id, voter="browser:bob", opinion=said, at=utc_now())
+    await parts.store.write(keep)
+    await parts.eraser.erase("user", "browser:bob", actor="boss", reason="", at_once=False)
+    assert await about("+49 151 9876 5432") == "[PHONE_1]"
 
 
 async def correct(parts: Parts, text: str) -> None:
