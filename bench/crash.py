@@ -48,6 +48,7 @@ LONGEST_S: Final = 1.5
 TEXT: Final = "Where is my order? I have been waiting since last week. " * 20
 BOT: Final = BotName("support")
 REFUSED: Final = 6
+VOTES: Final = "select message_id, vote from feedback union all select message_id, vote from feedback_history"
 """Exit code of a child that could not open the record."""
 
 
@@ -88,7 +89,7 @@ def compare(cursor: Cursor, notes: list[list[str]]) -> Seen:
         name for (name,) in cursor.execute("select message_id from messages where role <> 'user'").fetchall()
     )
     questions = dict(cursor.execute("select conversation_id, count(*) from messages group by all").fetchall())
-    votes = Counter(cursor.execute("select message_id, vote from feedback_history").fetchall())
+    votes = Counter(cursor.execute(VOTES).fetchall())
     turns = [note[1] for note in notes if note[0] == "turn"]
     voted = [(note[1], note[2]) for note in notes if note[0] == "vote"]
     lost = sum(name not in answers for name in turns) + sum(vote not in votes for vote in voted)

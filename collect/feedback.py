@@ -1,4 +1,4 @@
-"""What people think of answers: one row for each answer and voter as it stands now, and every change behind it.
+"""What people think of answers: one row for each answer and voter as it stands now, and behind it what stood before.
 
 A changed mind keeps nothing of the other one: what was said with a dislike goes when it is taken back or turns into a
 like. The same opinion again is one opinion, whenever it was said; a suggestion that says what the answer says is none.
@@ -172,6 +172,7 @@ def record_opinions(cursor: Cursor, said: Sequence[Said]) -> list[Heard | Nights
     stored = _stored(cursor, message_ids=names)
     standing = {key: known.feedback for key, known in stored.items()}
     outcomes: list[Heard | NightschoolError] = []
+    former: list[Feedback] = []
     addresses: dict[Key, str] = {}
     for one in said:
         try:
@@ -181,12 +182,16 @@ def record_opinions(cursor: Cursor, said: Sequence[Said]) -> list[Heard | Nights
             outcomes.append(refusal)
         else:
             standing[one.message_id, one.voter] = heard.feedback
+            if heard.is_new and before is not None:
+                former.append(before)
             if heard.is_new and one.address:
                 addresses[one.message_id, one.voter] = one.address
             outcomes.append(heard)
     new = [heard.feedback for heard in outcomes if isinstance(heard, Heard) and heard.is_new]
     if new:
         _keep(cursor, new, stored, addresses)
+    if former:
+        cursor.execute(REMEMBER, _columns(former))
     for feedback in new:
         if about[feedback.message_id].source == Source.VERIFIED:
             heed_vote(cursor, feedback=feedback)
@@ -255,7 +260,7 @@ def _hear(said: Said, about: _About | None, stored: Feedback | None, *, text: st
 
 
 def _keep(cursor: Cursor, new: Sequence[Feedback], stored: Mapping[Key, _Stored], seen: Mapping[Key, str]) -> None:
-    """Each change into the history, and of each voter's on an answer the last one as what stands."""
+    """Of each voter's on an answer the last one, as what stands."""
     standing = {(feedback.message_id, feedback.voter): feedback for feedback in new}
     added = [feedback for key, feedback in standing.items() if key not in stored]
     changed = [(stored[key].row, feedback) for key, feedback in standing.items() if key in stored]
@@ -266,7 +271,6 @@ def _keep(cursor: Cursor, new: Sequence[Feedback], stored: Mapping[Key, _Stored]
         columns = _columns(changes) | {"address": _of_each(changes, seen)}
         given = {name: columns[name] for name in ("vote", "reasons", "comment", "ideal_answer", "voted_at", "address")}
         cursor.execute(CHANGE, given | {"row": [row for row, _ in changed]})
-    cursor.execute(REMEMBER, _columns(new))
 
 
 def _of_each(rows: Sequence[Feedback], addresses: Mapping[Key, str]) -> list[str | None]:

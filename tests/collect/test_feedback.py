@@ -46,7 +46,9 @@ def opinion(answer: Message, vote: Vote = Vote.UP, *, voter: str = "browser:ada"
 
 
 def history(cursor: Cursor) -> list[str]:
-    return [vote for (vote,) in cursor.execute("select vote from feedback_history order by voted_at").fetchall()]
+    """All that was ever said, the last of it as it stands."""
+    said = "select vote, voted_at from feedback_history union all select vote, voted_at from feedback"
+    return [vote for vote, _ in cursor.execute(f"{said} order by voted_at").fetchall()]
 
 
 def test_a_vote_is_read_back_as_it_was(cursor: Cursor, tell: Tell) -> None:

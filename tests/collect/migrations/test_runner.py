@@ -52,6 +52,7 @@ RELEASED = {
     "m031_side_by_side": "f795f4c7f8ad400c",
     "m032_plain_ids": "8efba9e0e9901d33",
     "m033_job_checkpoints": "7e979958e3587ce3",
+    "m034_former_opinions": "96623d6e96921b45",
 }
 
 
@@ -124,6 +125,23 @@ def test_an_older_record_keeps_its_rows_and_takes_new_ones(connection: Cursor, a
     assert give(connection, down) == down
 
 
+def test_of_an_older_record_s_opinions_the_history_keeps_what_stands_no_more(connection: Cursor) -> None:
+    migrate(connection, migrations=MIGRATIONS[:33])
+    said = "values ('a', '{voter}', 'support', '{vote}', ['kind'], 'Thanks', '', '2026-03-01 12:00:0{second}+00')"
+    for voter, votes in (("ada", ("up",)), ("bob", ("up", "down", "up"))):
+        for second, vote in enumerate(votes):
+            connection.execute(f"insert into feedback_history {said.format(voter=voter, vote=vote, second=second)}")
+        columns = "message_id, voter, bot, vote, reasons, comment, ideal_answer, voted_at"
+        connection.execute(f"insert into feedback ({columns}) {said.format(voter=voter, vote=vote, second=second)}")
+    migrate(connection)
+    former = connection.execute("select voter, vote from feedback_history order by all").fetchall()
+    assert former == [("bob", "down"), ("bob", "up")]
+    assert connection.execute("select voter, vote from feedback order by all").fetchall() == [
+        ("ada", "up"),
+        ("bob", "up"),
+    ]
+
+
 def test_an_old_record_ends_with_the_schema_of_a_new_one(connection: Cursor) -> None:
     migrate(connection, migrations=MIGRATIONS[:1])
     migrate(connection)
@@ -155,6 +173,8 @@ def test_a_stored_record_of_each_day_comes_to_todays_schema_with_every_row(conne
 
     migrate(connection)
 
+    if name < "m034_former_opinions":
+        before["feedback_history"] = []  # the same rows stand in `feedback`
     assert rows(connection, columns) == before
     assert applied(connection) == [m.name for m in MIGRATIONS]
     with duckdb.connect() as fresh:
