@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from collect.store import Cursor
-from nightschool.errors import NotFound
 from nightschool.knowledge import Passage
 
 T = TypeVar("T")
@@ -26,7 +25,6 @@ KNOWN_PROMPTS: Final = "select system_hash from system_prompts where system_hash
 ADD_PROMPTS: Final = """
 insert into system_prompts (system_hash, content) select unnest($system_hash::text[]), unnest($content::text[])
 """
-PROMPT_OF: Final = "select content from system_prompts where system_hash = $system_hash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +61,6 @@ def passages_of(cursor: Cursor, *, passage_ids: Sequence[str]) -> list[Passage]:
     rows = cursor.execute(PASSAGES_OF, {"ids": list(passage_ids)}).fetchall()
     found = {row[0]: Passage(*row) for row in rows}
     return [found[name] for name in passage_ids if name in found]
-
-
-def system_prompt_of(cursor: Cursor, *, system_hash: str) -> str:
-    """Raises NotFound."""
-    row = cursor.execute(PROMPT_OF, {"system_hash": system_hash}).fetchone()
-    if row is None:
-        raise NotFound("is not in the record", subject=f"system prompt {system_hash}", remedy="Check the hash.")
-    return str(row[0])
 
 
 def _unknown(cursor: Cursor, question: str, wanted: Mapping[str, T]) -> dict[str, T]:

@@ -30,10 +30,11 @@ where a.bot = $bot and ($version is null or a.version = $version)
 order by a.version desc
 """
 ANSWER: Final = """
-select m.message_id, m.conversation_id, m.bot, m.role, m.created_at, m.version, m.adapter_hash, m.system_hash,
-    list(f.voter order by f.voter) filter (f.voter is not null),
+select m.message_id, m.conversation_id, m.bot, m.role, m.created_at, m.version, m.adapter_hash,
+    s.content, list(f.voter order by f.voter) filter (f.voter is not null),
     any_value(r.reviewer)
 from messages as m
+left join system_prompts as s using (system_hash)
 left join feedback as f using (message_id)
 left join reviews as r using (message_id)
 where m.message_id = $message_id
@@ -85,7 +86,7 @@ class AnswerLineage:
     answered_by: str
     """`support@3`; empty for what a person said."""
     adapter_hash: str
-    system_hash: str
+    system_prompt: str
     voters: tuple[str, ...]
     reviewer: str | None
 

@@ -23,17 +23,6 @@ select is_older_left, choice, chosen_at from preferences
 where conversation_id = $conversation_id and older_id = $older_id and newer_id = $newer_id and voter = $voter
 order by chosen_at desc limit 1
 """
-COUNTS: Final = """
-with newest as (
-    select arg_max(is_older_left, chosen_at) as is_older_left, arg_max(choice, chosen_at) as choice
-    from preferences where bot = $bot group by older_id, newer_id, voter
-)
-select count(*) filter (choice = 'same'), count(*) filter (choice = 'both-bad'),
-    count(*) filter ((choice = 'left') = is_older_left and choice in ('left', 'right')),
-    count(*) filter ((choice = 'left') <> is_older_left and choice in ('left', 'right')),
-    count(*) filter (choice = 'left'), count(*) filter (choice = 'right')
-from newest
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +37,6 @@ class Preferred:
     voter: str
     choice: Choice
     chosen_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class PreferenceCounts:
-    same: int
-    both_bad: int
-    older: int
-    """How often the answer that was there first was the better one."""
-    newer: int
-    left: int
-    right: int
 
 
 def record_preference(cursor: Cursor, *, preferred: Preferred) -> None:
@@ -79,8 +57,3 @@ def record_preference(cursor: Cursor, *, preferred: Preferred) -> None:
         # The order in which they come is the order that counts, also where the clock was set back in between.
         chosen_at = max(preferred.chosen_at, before[2].astimezone(UTC) + TICK) if before else preferred.chosen_at
         cursor.execute(ADD, given | {"choice": preferred.choice.value, "chosen_at": chosen_at})
-
-
-def count_preferences(cursor: Cursor, *, bot: BotName) -> PreferenceCounts:
-    [row] = cursor.execute(COUNTS, {"bot": bot}).fetchall()
-    return PreferenceCounts(*row)

@@ -53,6 +53,8 @@ def _give(found: dict[str, Any]) -> None:
     if said := found["answer"]:
         by = f" by {said['answered_by']}" if said["answered_by"] else ""
         give(f"{said['role']}{by}, {local_time(said['at'])}, conversation {said['conversation_id']}")
+        if said["system_prompt"]:
+            give(f"  under the system prompt: {said['system_prompt']}")
     if version := found["version"]:
         _give_version(version)
     if trained := found["trained"]:

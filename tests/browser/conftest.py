@@ -23,7 +23,6 @@ from collect.escalations import Escalation, escalation_of
 from collect.grounds import Grounds
 from collect.holds import find_hold, rolled_back_hashes
 from collect.outcomes import Said, outcome_of
-from collect.preferences import PreferenceCounts, count_preferences
 from collect.quarantine import Stopped, keep_stopped
 from collect.signals.found import catch_up
 from collect.signals.phrases import read_phrases
@@ -55,6 +54,7 @@ from serve.secrets import open_secrets
 from tune.progress import StepLine, append_step
 from tune.screens import Screen
 
+from ..compared import PreferenceCounts, count_preferences
 from ..tables import write_table
 
 T = TypeVar("T")

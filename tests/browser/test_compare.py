@@ -5,8 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from collect.preferences import PreferenceCounts
-
+from ..compared import PreferenceCounts
 from .test_chat_page import OVERFLOW, Messages, ask_and_wait, is_soon, open_reviewer
 
 # What Gradio's own threads warn of (pandas, event loops left to the collector) is not ours to mend.

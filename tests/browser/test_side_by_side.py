@@ -5,10 +5,10 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from collect.preferences import PreferenceCounts
 from nightschool.records import BASE, Finish
 from serve.verified import answered_by
 
+from ..compared import PreferenceCounts
 from .test_chat_page import LONG, OVERFLOW, SMALL_TARGETS, Messages, ask, ask_and_wait
 
 # What Gradio's own threads warn of (pandas, event loops left to the collector) is not ours to mend.

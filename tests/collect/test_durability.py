@@ -69,9 +69,7 @@ async def test_every_acknowledged_vote_survives_kill_9(tmp_path: Path) -> None:
     async with open_store(tmp_path / "record.duckdb", temp=tmp_path / "temp", memory_gib=0.5, threads=1) as store:
         kept = Counter(
             (message_id, Vote(vote))
-            for message_id, vote in await store.read(
-                lambda cursor: cursor.execute(VOTES).fetchall()
-            )
+            for message_id, vote in await store.read(lambda cursor: cursor.execute(VOTES).fetchall())
         )
         assert acknowledged - kept == Counter()
         assert set(kept.values()) == {1}

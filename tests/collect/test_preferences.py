@@ -13,12 +13,13 @@ from collect.chat_settings import ChatSettings, keep_chat_settings
 from collect.conversations import Told, record_turn, record_turns
 from collect.erase import Wish, erase_rows
 from collect.own_data import own_data
-from collect.preferences import PreferenceCounts, Preferred, count_preferences, record_preference
+from collect.preferences import Preferred, record_preference
 from collect.snapshot import write_snapshot
 from collect.store import Cursor
 from nightschool.errors import InvalidInput, NotFound
 from nightschool.records import Choice, Conversation, Message, Source
 
+from ..compared import PreferenceCounts, count_preferences
 from .conftest import AT, BOT
 
 Tell = Callable[..., list[Message]]

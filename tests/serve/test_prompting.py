@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from collect import conversations, grounds
+from collect import conversations, grounds, lineage
 from nightschool.bots import Bot, load_bot
 from nightschool.knowledge import Found, Passage, render
 from nightschool.records import BotName, ChatMessage
@@ -89,8 +89,8 @@ async def test_the_record_names_what_an_answer_stood_on_and_keeps_each_text_once
         assert (answer.passage_ids, answer.index_hash) == ((REFUNDS.passage_id, LABEL.passage_id), "index-1")
         kept = await parts.store.read(partial(grounds.passages_of, passage_ids=answer.passage_ids))
         assert kept == [REFUNDS, LABEL]
-        prompt = await parts.store.read(partial(grounds.system_prompt_of, system_hash=answer.system_hash))
-        assert prompt == "You are Fern."
+        told = await parts.store.read(partial(lineage.answer, message_id=turn.answer_id))
+        assert told.system_prompt == "You are Fern."
         asked = await parts.store.read(partial(conversations.message, message_id=turn.asked[0].message_id))
         # What people said is kept as they said it.
         assert (asked.content, asked.passage_ids) == (question, ())

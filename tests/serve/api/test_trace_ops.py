@@ -11,6 +11,7 @@ async def test_an_operator_follows_an_answer_and_looks_back(
     assert (await client.get("/ops/trace", params={"subject": answer})).status_code == 403
     found = (await operator.get("/ops/trace", params={"subject": answer})).json()
     assert (found["answer"]["answered_by"], found["datasets"]) == ("support@base", [])
+    assert found["answer"]["system_prompt"] == "You are Fern."
     assert (await operator.get("/ops/trace", params={"subject": "../x"})).status_code == 404
     live = (await operator.get("/ops/live", params={"bot": "support", "at": "2026-11-20T03:00"})).json()
     assert (live["name"], live["since"]) == ("support@base", None)

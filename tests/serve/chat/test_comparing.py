@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from collect.preferences import count_preferences
 from nightschool.echo import EchoEngine
 from nightschool.engine import ChatRequest, Delta
 from nightschool.errors import NotAllowed, NotFound
@@ -20,6 +19,7 @@ from serve.pace import Pace
 from serve.parts import Parts
 from serve.words.english import ENGLISH
 
+from ...compared import count_preferences
 from .test_chat_handlers import ask, handlers_of, stand
 
 ANNA = Place("browser:anna", "support")

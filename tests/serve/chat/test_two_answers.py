@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from collect.conversations import conversation_messages
-from collect.preferences import count_preferences
 from collect.side_by_side import duels_in
 from nightschool.echo import EchoEngine
 from nightschool.engine import ChatRequest, Delta
@@ -27,6 +26,7 @@ from serve.parts import Parts
 from serve.turns import Turns
 from serve.words.english import ENGLISH
 
+from ...compared import count_preferences
 from .test_chat_handlers import ask, handlers_of, stand
 
 ANNA = Place("browser:anna", "support")
