@@ -45,11 +45,15 @@ ON_MESSAGE: Final = """
 select message_id, bot, voter, vote, reasons, comment, ideal_answer, voted_at, rowid
 from feedback where message_id = $message_id
 """
-ON_MESSAGES: Final = """
-select message_id, bot, voter, vote, reasons, comment, ideal_answer, voted_at, rowid
-from feedback where message_id in ({names})
+# Each by its own index; what one statement costs beside what it finds is the most of a single vote.
+STANDING: Final = """
+select m.message_id, m.bot, f.voter, f.vote, f.reasons, f.comment, f.ideal_answer, f.voted_at, f.row, m.role, m.source
+from (select message_id, bot, role, source from messages where message_id in ({names})) as m
+left join (
+    select message_id, voter, vote, reasons, comment, ideal_answer, voted_at, rowid as row
+    from feedback where message_id in ({names})
+) as f using (message_id)
 """
-ANSWERS: Final = "select message_id, bot, role, source from messages where message_id in ({names})"
 TEXTS: Final = "select message_id, content from messages where message_id in ({names})"
 IN_CONVERSATION: Final = """
 select message_id, bot, voter, vote, reasons, comment, ideal_answer, voted_at
@@ -165,11 +169,10 @@ def record_opinions(cursor: Cursor, said: Sequence[Said]) -> list[Heard | Nights
     What became of each, in their order; one that is refused changes nothing.
     """
     names = list(dict.fromkeys(one.message_id for one in said))
-    about = {row[0]: _About(*row) for row in find_rows(cursor, ANSWERS, names)}
+    about, stored = _find_standing(cursor, names)
     # Texts cost the most to read, and only a suggestion is compared with one.
     suggested = list({one.message_id for one in said if one.opinion.ideal_answer})
     texts = dict(find_rows(cursor, TEXTS, suggested)) if suggested else {}
-    stored = _stored(cursor, message_ids=names)
     standing = {key: known.feedback for key, known in stored.items()}
     outcomes: list[Heard | NightschoolError] = []
     former: list[Feedback] = []
@@ -287,9 +290,15 @@ def _cleaned(text: str, param: str) -> str:
     return clean_text(text, subject=param, param=param)
 
 
-def _stored(cursor: Cursor, *, message_ids: Sequence[str]) -> dict[tuple[str, str], _Stored]:
-    """What stands on these answers, by message and voter."""
-    return {(row[0], row[2]): _Stored(_feedback(row), row[8]) for row in find_rows(cursor, ON_MESSAGES, message_ids)}
+def _find_standing(cursor: Cursor, message_ids: Sequence[str]) -> tuple[dict[str, _About], dict[Key, _Stored]]:
+    """What these messages are, and what stands on them."""
+    about: dict[str, _About] = {}
+    stored: dict[Key, _Stored] = {}
+    for row in find_rows(cursor, STANDING, message_ids):
+        about[row[0]] = _About(row[0], row[1], row[9], row[10])
+        if row[2] is not None:
+            stored[row[0], row[2]] = _Stored(_feedback(row), row[8])
+    return about, stored
 
 
 def _feedback_row(row: tuple[Any, ...]) -> FeedbackRow:
