@@ -63,7 +63,8 @@ async def _exports(store: Store, folder: Path) -> dict[str, float]:
 
 
 async def _backup(store: Store, folder: Path) -> dict[str, float]:
-    take = partial(draft_backup, file=folder / "record.duckdb", temp=folder / "temp", reason="asked", at=utc_now())
+    file = folder / "record.duckdb"
+    take = partial(draft_backup, file=file, temp=folder / "temp", reason="asked", at=utc_now())
     draft: list[Path] = []
 
     async def copy() -> None:
@@ -73,6 +74,8 @@ async def _backup(store: Store, folder: Path) -> dict[str, float]:
     kept = await _beside(store, asyncio.to_thread(keep_backup, draft[0], folder / "backups", keep=1))
     return {
         "backup_copy_s": copied.seconds,
+        "whole_mb_per_s": file.stat().st_size / 1e6 / copied.seconds,
+        "whole_grown_mb": copied.grown_mb,
         "backup_check_s": kept.seconds,
         "vote_wait_ms_during_backup": max(copied.slowest_vote_ms, kept.slowest_vote_ms),
     }
