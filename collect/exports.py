@@ -86,10 +86,10 @@ def write_export(cursor: Cursor, *, asked: Asked, target: Path, at: datetime) ->
     )
 
 
-def _write_lines(target: Path, lines: Iterable[str]) -> int:
+def _write_lines(target: Path, lines: Iterable[bytes]) -> int:
     count = 0
-    with target.open("w", encoding="utf-8") as file:
+    with target.open("wb") as file:
         for line in lines:
-            file.write(line + "\n")
+            file.write(line + b"\n")
             count += 1
     return count

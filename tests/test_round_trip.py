@@ -141,7 +141,7 @@ def fill(cursor: Cursor) -> None:
         import_conversations(cursor, bot=BOT, conversations=read(lines), is_held_out=held_out, at=tell.now())
 
 
-def read(lines: list[str]) -> list[ParsedConversation]:
+def read(lines: list[bytes]) -> list[ParsedConversation]:
     found = list(read_conversations(lines))
     assert not [line for line in found if isinstance(line, BadLine)]
     return [line for line in found if isinstance(line, ParsedConversation)]
@@ -154,13 +154,13 @@ def taught(cursor: Cursor, folder: Path, *, bot: BotName = BOT) -> dict[str, lis
 
 
 @pytest.fixture
-def given(tmp_path: Path) -> tuple[list[str], dict[str, list[dict[str, Any]]]]:
+def given(tmp_path: Path) -> tuple[list[bytes], dict[str, list[dict[str, Any]]]]:
     with record() as cursor:
         fill(cursor)
         return list(export_conversations(cursor, bot=BOT)), taught(cursor, tmp_path / "before")
 
 
-Given = tuple[list[str], dict[str, list[dict[str, Any]]]]
+Given = tuple[list[bytes], dict[str, list[dict[str, Any]]]]
 Spoil = Callable[[dict[str, object]], object]
 
 
@@ -205,7 +205,7 @@ def test_what_was_erased_does_not_come_in_again(given: Given) -> None:
 
 def test_a_line_holds_what_a_reader_reads_and_nothing_that_it_takes_for_granted(given: Given) -> None:
     for line in given[0]:
-        said = json.loads(line.replace(".000000Z", "Z"))["metadata"]["record"]
+        said = json.loads(line.replace(b".000000Z", b"Z"))["metadata"]["record"]
         read = Kept.model_validate(said)
         assert said == read.model_dump(mode="json", exclude_defaults=True) | {"schema_version": 1}
 
@@ -239,7 +239,7 @@ def test_a_person_goes_on_with_a_conversation_that_came_back(given: Given) -> No
 
 def test_a_ruling_from_a_file_is_not_newer_than_its_import(given: Given) -> None:
     lines, _ = given
-    future = [line.replace('"reviewed_at":"2026', '"reviewed_at":"2099') for line in lines]
+    future = [line.replace(b'"reviewed_at":"2026', b'"reviewed_at":"2099') for line in lines]
     assert future != lines
     with record() as cursor:
         import_conversations(cursor, bot=BOT, conversations=read(future), is_held_out=None, at=LATER)

@@ -101,7 +101,7 @@ class _Said(NamedTuple):
         return net > 0 and self.finish in {None, Finish.STOP}
 
 
-def export_conversations(cursor: Cursor, *, bot: BotName, slice_messages: int = SLICE_MESSAGES) -> Iterator[str]:
+def export_conversations(cursor: Cursor, *, bot: BotName, slice_messages: int = SLICE_MESSAGES) -> Iterator[bytes]:
     """A line for each answer that no other one follows, with what led to it, oldest conversation first.
 
     Consume it before the cursor is closed or asked anything else; all of it is of one moment within a transaction.
@@ -113,7 +113,7 @@ def export_conversations(cursor: Cursor, *, bot: BotName, slice_messages: int = 
         for conversation_id, rows in groupby(said, key=itemgetter(0)):
             tree = {row[1]: _Said._make((*row[1:], votes.get(row[1], ()), reviews.get(row[1]))) for row in rows}
             for leaf in _last_answers(tree):
-                yield to_json(_line(bot, talks[conversation_id], _heard(_path(tree, leaf)))).decode()
+                yield to_json(_line(bot, talks[conversation_id], _heard(_path(tree, leaf))))
 
 
 def _votes(cursor: Cursor, part: TalkSlice) -> dict[str, list[KeptVote]]:

@@ -96,7 +96,7 @@ def test_branches_of_one_conversation_stay_in_one_slice(cursor: Cursor, tell: Te
     record_turn(cursor, conversation=conversation(cursor, said.conversation_id), messages=branches)
     for number in range(12):
         tell(f"{number}?", str(number))
-    exported = [text.encode() for text in export_conversations(cursor, bot=BotName("support"))]
+    exported = list(export_conversations(cursor, bot=BotName("support")))
     slices = list(slice_rows(read_conversations(exported), on_bad=ignore, slice_messages=8))
     names = [
         {parsed.kept.conversation_id for parsed in each if isinstance(parsed, ParsedConversation) and parsed.kept}
