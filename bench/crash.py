@@ -39,7 +39,7 @@ KILLS, QUICK_KILLS = 200, 20
 FULL_EACH, READ_ONLY_EACH = 10, 20
 """Of so many rounds, one has a full disk, and one a disk that may only be read."""
 WRITERS: Final = 8
-FOLD_BYTES: Final = 256 * 1024
+FOLD_BYTES: Final = 64 * 1024
 DISK_MIB: Final = 96
 FREE_KIB: Final = 100
 """What a full disk has left at the start of its round."""

@@ -38,7 +38,11 @@ WINDOW_S: Final = 0.002
 """So long at most a group waits until it is as large as the one before."""
 PROBE: Final = "select 1"
 FOLD_BYTES: Final = 16 * 2**20
-"""A log of this size is folded into the file."""
+"""A log of this size is folded into the file once nobody has written for a moment: a fold writes the indexes anew, a
+second in a large record, and nobody can write meanwhile."""
+IDLE_S: Final = 0.25
+MOST_FOLD_BYTES: Final = 4
+"""So many times that at most, where somebody always writes: the next start reads the log again."""
 ROOM: Final = 2
 """So many times the log's size must be free on the disk: a fold without room ends the record, a commit does not."""
 
@@ -139,7 +143,7 @@ class Writer:
                 self._commit(_calls(jobs))
             if jobs and self._failure is None:
                 self._marker.note()
-            if self._failure is None and (folds or self._marker.log_bytes > self._fold_bytes):
+            if self._failure is None and (folds or self._marker.log_bytes > MOST_FOLD_BYTES * self._fold_bytes):
                 self._fold()
             for fold in folds:
                 _tell(fold, self._folded())
@@ -147,7 +151,7 @@ class Writer:
     def _gather(self, before: int) -> list[_Job | _FoldNow | None]:
         """What waits. Behind a group of several its askers come again at once: without a moment for them the first one
         would have a commit for itself, and the others theirs only after it."""
-        group = [self._queue.get()]
+        group = [self._next()]
         until = time.monotonic() + WINDOW_S
         while len(group) < MAX_GROUP and group[-1] is not None:
             left_s = until - time.monotonic() if len(group) < before else 0.0
@@ -156,6 +160,15 @@ class Writer:
             except Empty:
                 break
         return group
+
+    def _next(self) -> _Job | _FoldNow | None:
+        """What is wanted next; a log that has grown is folded in as soon as nothing is."""
+        if self._failure is None and self._marker.log_bytes > self._fold_bytes:
+            try:
+                return self._queue.get(timeout=IDLE_S)
+            except Empty:
+                self._fold()
+        return self._queue.get()
 
     def _fold(self) -> None:
         """Fold the log into the file, where the disk has room for it."""
