@@ -12,7 +12,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from collect.feedback import CHANGE, REMEMBER
 from collect.formats.talk import Correction, ParsedNote, ParsedTree, Said, Voice
 from collect.restore import (
     ADD_CONVERSATIONS,
@@ -25,6 +24,7 @@ from collect.restore import (
     add_rows,
     known_names,
 )
+from collect.standing import CHANGE
 from collect.store import Cursor
 from nightschool.records import BotName, Finish, Source
 from nightschool.text import is_same
@@ -42,6 +42,11 @@ group by conversation_id
 ANSWERS: Final = """
 select message_id, content from messages
 where message_id in (select unnest($names::text[])) and role = 'assistant' and bot = $bot
+"""
+REMEMBER: Final = """
+insert into feedback_history (message_id, voter, bot, vote, reasons, comment, ideal_answer, voted_at)
+select message_id, voter, bot, vote, reasons, comment, ideal_answer, voted_at
+from feedback where rowid in (select unnest($rows::bigint[]))
 """
 CHANGED: Final = ("vote", "reasons", "comment", "ideal_answer", "voted_at")
 
@@ -196,14 +201,12 @@ def _add_votes(cursor: Cursor, opinions: Sequence[_Opinion], *, bot: BotName, at
     ]
     add_rows(cursor, ADD_VOTES, new, bot)
     if changed:
+        cursor.execute(REMEMBER, {"rows": [row for row, _ in changed]})
         columns = {name: [row[name] for _, row in changed] for name in CHANGED}
         # Nobody's address is in a file; one that is known stays.
         unknown = [None] * len(changed)
         cursor.execute(CHANGE, {"row": [row for row, _ in changed], "address": unknown, **columns})
-    both = [row | {"bot": bot} for row in (*new, *(row for _, row in changed))]
-    if both:
-        cursor.execute(REMEMBER, {name: [row[name] for row in both] for name in both[0]})
-    return len(both)
+    return len(new) + len(changed)
 
 
 def _vote_row(message_id: str, voice: Voice, at: datetime) -> dict[str, Any]:

@@ -4,55 +4,24 @@ A changed mind keeps nothing of the other one: what was said with a dislike goes
 like. The same opinion again is one opinion, whenever it was said; a suggestion that says what the answer says is none.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from collect.conversations import not_recorded
 from collect.lookup import find_rows
+from collect.standing import About, Key, find_standing, read_feedback, replace_standing
 from collect.store import Cursor
 from collect.verified.served import heed_vote
 from nightschool.errors import InvalidInput, NightschoolError, NotFound
 from nightschool.records import BotName, Feedback, Source, Vote
 from nightschool.text import clean_text, is_same
 
-ADD: Final = """
-insert into feedback (message_id, voter, bot, vote, reasons, comment, ideal_answer, voted_at, address)
-select unnest($message_id::text[]), unnest($voter::text[]), unnest($bot::text[]), unnest($vote::text[]),
-    unnest($reasons::text[][]), unnest($comment::text[]), unnest($ideal_answer::text[]),
-    unnest($voted_at::timestamptz[]), unnest($address::text[])
-"""
-# By row, since DuckDB would scan the table for message and voter.
-CHANGE: Final = """
-update feedback set vote = now.vote, reasons = now.reasons, comment = now.comment, ideal_answer = now.ideal_answer,
-    voted_at = now.voted_at, address = coalesce(now.address, feedback.address)
-from (
-    select unnest($row::bigint[]) as row, unnest($vote::text[]) as vote, unnest($reasons::text[][]) as reasons,
-        unnest($comment::text[]) as comment, unnest($ideal_answer::text[]) as ideal_answer,
-        unnest($voted_at::timestamptz[]) as voted_at, unnest($address::text[]) as address
-) as now
-where feedback.rowid = now.row
-"""
-REMEMBER: Final = """
-insert into feedback_history (message_id, voter, bot, vote, reasons, comment, ideal_answer, voted_at)
-select unnest($message_id::text[]), unnest($voter::text[]), unnest($bot::text[]), unnest($vote::text[]),
-    unnest($reasons::text[][]), unnest($comment::text[]), unnest($ideal_answer::text[]),
-    unnest($voted_at::timestamptz[])
-"""
 # Of all voters, since a second condition beside the indexed one turns the index off.
 ON_MESSAGE: Final = """
 select message_id, bot, voter, vote, reasons, comment, ideal_answer, voted_at, rowid
 from feedback where message_id = $message_id
-"""
-# Each by its own index; what one statement costs beside what it finds is the most of a single vote.
-STANDING: Final = """
-select m.message_id, m.bot, f.voter, f.vote, f.reasons, f.comment, f.ideal_answer, f.voted_at, f.row, m.role, m.source
-from (select message_id, bot, role, source from messages where message_id in ({names})) as m
-left join (
-    select message_id, voter, vote, reasons, comment, ideal_answer, voted_at, rowid as row
-    from feedback where message_id in ({names})
-) as f using (message_id)
 """
 TEXTS: Final = "select message_id, content from messages where message_id in ({names})"
 IN_CONVERSATION: Final = """
@@ -90,9 +59,6 @@ left join questions as q on q.message_id = a.parent_id
 left join reviews as r on r.message_id = f.message_id
 order by f.voted_at desc, f.message_id, f.voter
 """
-Key = tuple[str, str]
-"""Of an opinion: the answer and its voter."""
-FIELDS: Final = tuple(field.name for field in fields(Feedback))
 VOTABLE: Final = frozenset({Source.CHAT, Source.API, Source.VERIFIED})
 
 
@@ -141,20 +107,6 @@ class Heard(NamedTuple):
     """False where it stood so already."""
 
 
-class _About(NamedTuple):
-    """Of the message that an opinion is about."""
-
-    message_id: str
-    bot: BotName
-    role: str
-    source: str
-
-
-class _Stored(NamedTuple):
-    feedback: Feedback
-    row: int
-
-
 def record_opinion(cursor: Cursor, *, message_id: str, voter: str, opinion: Opinion, at: datetime) -> Heard:
     """As `record_opinions` for one. Raises NotFound, InvalidInput for no answer of ours and for what is no text."""
     [heard] = record_opinions(cursor, [Said(message_id, voter, opinion, at)])
@@ -169,7 +121,7 @@ def record_opinions(cursor: Cursor, said: Sequence[Said]) -> list[Heard | Nights
     What became of each, in their order; one that is refused changes nothing.
     """
     names = list(dict.fromkeys(one.message_id for one in said))
-    about, stored = _find_standing(cursor, names)
+    about, stored = find_standing(cursor, names)
     # Texts cost the most to read, and only a suggestion is compared with one.
     suggested = list({one.message_id for one in said if one.opinion.ideal_answer})
     texts = dict(find_rows(cursor, TEXTS, suggested)) if suggested else {}
@@ -191,10 +143,7 @@ def record_opinions(cursor: Cursor, said: Sequence[Said]) -> list[Heard | Nights
                 addresses[one.message_id, one.voter] = one.address
             outcomes.append(heard)
     new = [heard.feedback for heard in outcomes if isinstance(heard, Heard) and heard.is_new]
-    if new:
-        _keep(cursor, new, stored, addresses)
-    if former:
-        cursor.execute(REMEMBER, _columns(former))
+    replace_standing(cursor, new=new, stored=stored, former=former, addresses=addresses)
     for feedback in new:
         if about[feedback.message_id].source == Source.VERIFIED:
             heed_vote(cursor, feedback=feedback)
@@ -203,13 +152,13 @@ def record_opinions(cursor: Cursor, said: Sequence[Said]) -> list[Heard | Nights
 
 def feedback_of(cursor: Cursor, *, message_id: str, voter: str) -> Feedback | None:
     rows = cursor.execute(ON_MESSAGE, {"message_id": message_id}).fetchall()
-    return next((_feedback(row) for row in rows if row[2] == voter), None)
+    return next((read_feedback(row) for row in rows if row[2] == voter), None)
 
 
 def feedback_in(cursor: Cursor, *, conversation_id: str, voter: str) -> dict[str, Feedback]:
     """A voter's opinions in a conversation, by message id."""
     rows = cursor.execute(IN_CONVERSATION, {"conversation_id": conversation_id, "voter": voter}).fetchall()
-    return {row[0]: _feedback(row) for row in rows}
+    return {row[0]: read_feedback(row) for row in rows}
 
 
 def list_feedback(
@@ -229,7 +178,7 @@ def find_opinion(cursor: Cursor, *, message_id: str, voter: str) -> FeedbackRow:
     raise NotFound("is there no more", subject="this opinion", remedy="Choose another one.")
 
 
-def _hear(said: Said, about: _About | None, stored: Feedback | None, *, text: str) -> Heard:
+def _hear(said: Said, about: About | None, stored: Feedback | None, *, text: str) -> Heard:
     """What stands after it. `text` is the answer's, where another is suggested. Raises NotFound, InvalidInput."""
     if about is None:
         raise not_recorded(said.message_id)
@@ -262,51 +211,9 @@ def _hear(said: Said, about: _About | None, stored: Feedback | None, *, text: st
     return Heard(now, is_new=True)
 
 
-def _keep(cursor: Cursor, new: Sequence[Feedback], stored: Mapping[Key, _Stored], seen: Mapping[Key, str]) -> None:
-    """Of each voter's on an answer the last one, as what stands."""
-    standing = {(feedback.message_id, feedback.voter): feedback for feedback in new}
-    added = [feedback for key, feedback in standing.items() if key not in stored]
-    changed = [(stored[key].row, feedback) for key, feedback in standing.items() if key in stored]
-    if added:
-        cursor.execute(ADD, _columns(added) | {"address": _of_each(added, seen)})
-    if changed:
-        changes = [feedback for _, feedback in changed]
-        columns = _columns(changes) | {"address": _of_each(changes, seen)}
-        given = {name: columns[name] for name in ("vote", "reasons", "comment", "ideal_answer", "voted_at", "address")}
-        cursor.execute(CHANGE, given | {"row": [row for row, _ in changed]})
-
-
-def _of_each(rows: Sequence[Feedback], addresses: Mapping[Key, str]) -> list[str | None]:
-    return [addresses.get((row.message_id, row.voter)) for row in rows]
-
-
-def _columns(rows: Sequence[Feedback]) -> dict[str, list[Any]]:
-    return {name: [getattr(row, name) for row in rows] for name in FIELDS} | {
-        "reasons": [list(row.reasons) for row in rows]
-    }
-
-
 def _cleaned(text: str, param: str) -> str:
     return clean_text(text, subject=param, param=param)
 
 
-def _find_standing(cursor: Cursor, message_ids: Sequence[str]) -> tuple[dict[str, _About], dict[Key, _Stored]]:
-    """What these messages are, and what stands on them."""
-    about: dict[str, _About] = {}
-    stored: dict[Key, _Stored] = {}
-    for row in find_rows(cursor, STANDING, message_ids):
-        about[row[0]] = _About(row[0], row[1], row[9], row[10])
-        if row[2] is not None:
-            stored[row[0], row[2]] = _Stored(_feedback(row), row[8])
-    return about, stored
-
-
 def _feedback_row(row: tuple[Any, ...]) -> FeedbackRow:
-    return FeedbackRow(_feedback(row), *row[8:])
-
-
-def _feedback(row: tuple[Any, ...]) -> Feedback:
-    voted_at: datetime = row[7]
-    return Feedback(
-        row[0], BotName(row[1]), row[2], Vote(row[3]), tuple(row[4]), row[5], row[6], voted_at.astimezone(UTC)
-    )
+    return FeedbackRow(read_feedback(row), *row[8:])

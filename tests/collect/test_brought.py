@@ -76,6 +76,7 @@ def test_a_vote_comes_to_a_chat_that_another_file_brought(cursor: Cursor) -> Non
     assert take_in(cursor, dated).votes == 1
     assert take_in(cursor, dated | {"data": {"rating": 1}, "updated_at": 1_760_000_200}).votes == 1
     assert votes(cursor) == [("No.", "down"), ("No.", "up")]
+    assert cursor.execute("select vote from feedback_history").fetchall() == [("down",)]
 
 
 def test_a_chat_that_grew_brings_what_is_new(cursor: Cursor) -> None:
