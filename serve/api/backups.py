@@ -41,8 +41,8 @@ class CheckRow(BaseModel):
 
 def add_backups(router: APIRouter, parts: Parts, operator: Authority) -> None:
     @router.post("/backup")
-    async def back_up(wish: BackupWish, caller: Caller = Depends(operator)) -> BackupRow:
-        made = await parts.backups.take(stays_here=wish.stays_here)
+    async def back_up(wish: BackupWish | None = None, caller: Caller = Depends(operator)) -> BackupRow:
+        made = await parts.backups.take(stays_here=wish is None or wish.stays_here)
         keep = partial(
             note, actor=caller.actor, action="took a backup", subject=f"record:{made.content_hash[:16]}", at=utc_now()
         )

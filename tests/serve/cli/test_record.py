@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from collect.backups import ASIDE, list_backups, scheduled_since
@@ -139,11 +140,15 @@ async def test_copies_that_hold_what_was_erased_are_named_and_go_in_time(
 
 
 async def test_a_copy_for_another_place_costs_no_backup(
-    nightschool: Nightschool, parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    nightschool: Nightschool,
+    operator: httpx.AsyncClient,
+    parts: Parts,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(parts.backups, "_settings", BackupSettings(keep=1))
     monkeypatch.setenv("NIGHTSCHOOL_BACKUP__KEEP", "1")
-    kept = (await nightschool("backup")).out.strip()
+    kept = (await operator.post("/ops/backup")).json()["folder"]
     assert (await nightschool("backup", str(tmp_path / "usb"))).code == 0
     assert [str(backup.folder) for backup in list_backups(parts.backups.folder)] == [kept]
     newer = (await nightschool("backup")).out.strip()
