@@ -58,8 +58,8 @@ def _advice(key: str, model: type[BaseModel]) -> str:
     section, _, name = key.rpartition(".")
     beside = {other: full for place, _, other, full in known if place == section}
     anywhere = {other: full for _, _, other, full in known}
-    for names in (beside, anywhere):
-        if close := difflib.get_close_matches(name, names, n=1):
+    for names, nearness in ((beside, 0.6), (anywhere, 0.8)):
+        if close := difflib.get_close_matches(name, names, n=1, cutoff=nearness):
             return f"did you mean {names[close[0]]}?"
     return "remove it"
 

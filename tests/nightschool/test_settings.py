@@ -217,6 +217,7 @@ def test_a_choice_of_numbers_and_a_switch_are_read_from_the_environment(monkeypa
         ("port = 8000", "port: unknown key; did you mean server.port?"),
         ("[engine]\nthread = 2", "engine.thread: unknown key; did you mean store.threads?"),
         ("[engine]\nzzz = 2", "engine.zzz: unknown key; remove it"),
+        ("[engine]\nlevel = 2", "engine.level: unknown key; remove it"),
     ],
 )
 def test_an_unknown_key_is_told_with_its_neighbour(text: str, advice: str, tmp_path: Path) -> None:
