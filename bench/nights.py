@@ -11,6 +11,9 @@ operator whatever the verdict; and with the screens on people's votes off (`reci
 `person_exam_share`). They share the engine, the answers of the base model and what equal adapters were measured at,
 and nothing of a night: from the first one on their records differ. --quick lives two nights as shipped and one of each
 other bot. With --state a run that was killed goes on where it was once it is started again, and leaves a picture.
+A full run is long, so what changes nothing is cheap: people and hidden questions come sixteen at a time, a version is
+measured once for all bots, and only what a night does as shipped (its training, its exam, its second tries) is left to
+take its time. What the seconds went to is told behind the table.
 Run: python bench/nights.py [--quick] [--state FOLDER] [--model FOLDER]   The last line is one JSON object.
 """
 
