@@ -103,9 +103,9 @@ def train(run: Path, *, seat: Seat = Seat()) -> None:
     machine = models.describe_machine(device, recipe, resources)
     write_run_record(run, recipe, sources, machine=machine, adapter_hash=manifest.content_hash)
     write_atomic(run / DONE, manifest.content_hash + "\n")
-    shutil.rmtree(run / CHECKPOINTS)
-    for constants in (REFERENCES, KEPT):
-        shutil.rmtree(run / constants, ignore_errors=True)
+    # The run is done: what cannot be removed costs disk alone.
+    for spare in (CHECKPOINTS, REFERENCES, KEPT):
+        shutil.rmtree(run / spare, ignore_errors=True)
 
 
 class Ended(NamedTuple):
