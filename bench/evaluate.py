@@ -216,8 +216,9 @@ async def time_nights(
     figures["second_night_s"] = await hold("second_night", "candidate", is_live=True)
     figures["all_kept_s"] = await hold("all_kept", "candidate", is_live=True)
     left = figures["second_night_s"] - figures["second_night_rows_s"] - figures["all_kept_s"]
-    print(f"second night: rows, and suites beside them, {figures['second_night_rows_s']:.0f} s, what was left of suites, "
-          f"second tries and base's word about {left:.0f} s, reading, verdict and report {figures['all_kept_s']:.0f} s")  # fmt: skip
+    print(f"second night: rows and suites beside them {figures['second_night_rows_s']:.0f} s, the rest of the suites, "
+          f"second tries and base's word about {left:.0f} s, "
+          f"reading, verdict and report {figures['all_kept_s']:.0f} s")  # fmt: skip
     return figures
 
 
