@@ -15,7 +15,7 @@ from collect.check import examine_in_child
 from collect.integrity import log_of
 from collect.whole import KIND, write_whole
 from collect.writer import Cursor
-from nightschool.errors import Unavailable
+from nightschool.errors import InvalidInput, Unavailable
 from nightschool.files import copy_whole, free_bytes, put_in_place, read_manifest, verify
 
 Reason = Literal["scheduled", "asked", "upgrade"]
@@ -143,7 +143,7 @@ def check_room(folder: Path, wanted_bytes: int) -> None:
 def _is_backup(path: Path) -> bool:
     try:
         manifest = read_manifest(path)
-    except (ValueError, OSError):
+    except (InvalidInput, OSError):
         return False
     return manifest is not None and manifest.kind == KIND and "taken_at" in manifest.about
 

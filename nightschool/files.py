@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nightschool.errors import InvalidInput
 
@@ -141,9 +141,14 @@ def copy_whole(source: Path, target: Path) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The folder's manifest, or None where it was never finished."""
+    """The folder's manifest, or None where it was never finished. Raises InvalidInput for one that makes no sense."""
     path = folder / MANIFEST
-    return Manifest.model_validate_json(path.read_bytes()) if path.exists() else None
+    try:
+        return Manifest.model_validate_json(path.read_bytes()) if path.exists() else None
+    except ValidationError as error:
+        raise InvalidInput(
+            "is damaged, or another version's", subject=str(path), remedy="Restore the folder or make it again."
+        ) from error
 
 
 def verify(folder: Path) -> Manifest:

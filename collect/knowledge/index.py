@@ -92,7 +92,7 @@ def read_index(folder: Path) -> Index:
 def _is_whole(folder: Path) -> bool:
     try:
         verify(folder)
-    except (InvalidInput, ValueError):
+    except InvalidInput:
         return False
     return True
 

@@ -16,7 +16,7 @@ import httpx
 from collect.backups import list_backups
 from collect.check import examine_in_child
 from nightschool.bots import load_bots
-from nightschool.errors import InvalidSettings, NightschoolError, Unavailable
+from nightschool.errors import InvalidInput, InvalidSettings, NightschoolError, Unavailable
 from nightschool.files import free_bytes, read_manifest
 from nightschool.records import utc_now
 from nightschool.settings import Settings
@@ -133,8 +133,11 @@ def _model(settings: Settings) -> Finding:
     if settings.engine.kind == "echo":
         return Finding(Mark.OK, "base model", "not needed")
     wanted = settings.engine.model
-    if wanted is None and read_manifest(settings.paths.base_model) is None:
-        return Finding(Mark.OK, "base model", "SmolLM2-135M-Instruct, prepared at the first start")
+    try:
+        if wanted is None and read_manifest(settings.paths.base_model) is None:
+            return Finding(Mark.OK, "base model", "SmolLM2-135M-Instruct, prepared at the first start")
+    except InvalidInput as error:
+        return Finding(Mark.FAIL, "base model", f"{error.subject} {error.problem}", "Delete its folder.")
     if wanted and wanted.startswith(("/", "./", "../")) and not Path(wanted).is_dir():
         return Finding(Mark.FAIL, "base model", wanted, "No such folder.")
     return _probe(settings, wanted or str(settings.paths.base_model))

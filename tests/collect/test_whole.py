@@ -134,7 +134,7 @@ def rewrite(folder: Path, card: object) -> None:
     ("spoil", "problem"),
     [
         (change("conversations.parquet"), "differs from its manifest"),
-        (change(MANIFEST), "is no whole record"),
+        (change(MANIFEST), "is damaged, or another version's"),
         (lambda folder: (folder / "events.parquet").unlink(), "differs from its manifest"),
         (lambda folder: (folder / MANIFEST).unlink(), "has no manifest"),
         (lie, "1 rows in conversations that are not the 1"),

@@ -49,6 +49,15 @@ def test_an_unfinished_folder_has_no_manifest(tmp_path: Path) -> None:
         verify(folder)
 
 
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"kind": "dataset", "shape": 2}'])
+def test_a_manifest_that_makes_no_sense_is_named(tmp_path: Path, content: bytes) -> None:
+    folder = fill(tmp_path / "one")
+    (folder / MANIFEST).write_bytes(content)
+    for read in (read_manifest, verify):
+        with pytest.raises(InvalidInput, match=r"manifest\.json: is damaged, or another version's"):
+            read(folder)
+
+
 @pytest.mark.parametrize("change", ["changed", "added", "removed"])
 def test_verify_notices_every_change(tmp_path: Path, change: str) -> None:
     folder = fill(tmp_path / "one")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nightschool.files import publish
+from nightschool.files import MANIFEST, publish
 from tune.recipe import Recipe
 from tune.start import find_start
 
@@ -60,3 +60,5 @@ def test_a_changed_or_missing_one_is_not_gone_on_from(tmp_path: Path) -> None:
     (folder / "adapter_model.safetensors").write_bytes(b"others")
     assert "differs from its manifest" in find_start(recipe(folder)).remark
     assert "has no manifest" in find_start(recipe(tmp_path / "gone")).remark
+    (folder / MANIFEST).write_bytes(b"{")
+    assert "is damaged" in find_start(recipe(folder)).remark

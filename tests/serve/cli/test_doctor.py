@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from nightschool.files import MANIFEST
 from nightschool.settings import EngineSettings, ServerSettings, Settings
 from serve.cli.address import own_url
 from serve.cli.doctor import Finding, Mark, available_memory_gib, examine_machine
@@ -59,6 +60,14 @@ def test_a_faulty_bot_and_a_missing_model_fail(settings: Settings, bots_folder: 
     assert found["bots"].mark is Mark.FAIL
     assert "support.toml" in found["bots"].found
     assert (found["base model"].mark, found["base model"].remedy) == (Mark.FAIL, "No such folder.")
+
+
+def test_a_damaged_manifest_of_the_default_model_fails(settings: Settings) -> None:
+    folder = settings.paths.base_model
+    folder.mkdir(parents=True)
+    (folder / MANIFEST).write_bytes(b"{")
+    found = findings(settings.model_copy(update={"engine": EngineSettings()}))["base model"]
+    assert (found.mark, found.found) == (Mark.FAIL, f"{folder / MANIFEST} is damaged, or another version's")
 
 
 def test_a_server_that_was_killed_is_a_warning(settings: Settings) -> None:
