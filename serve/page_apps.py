@@ -18,4 +18,4 @@ class _MadeLater:
 
 def make_apps_where_mounted() -> None:
     """For every page of this process; a second call changes nothing."""
-    gradio.blocks.App = _MadeLater  # type: ignore[assignment,misc]
+    gradio.blocks.App = _MadeLater  # type: ignore[assignment,attr-defined]

@@ -136,7 +136,7 @@ def fill(cursor: Cursor) -> None:
                 {"role": "assistant", "content": "Muted.", "weight": 0},
                 {"role": "user", "content": "And then what?"},
                 {"role": "assistant", "content": f"Answer for {held_out}."},
-            ]})
+            ]}).encode()
         ]  # fmt: skip
         import_conversations(cursor, bot=BOT, conversations=read(lines), is_held_out=held_out, at=tell.now())
 
