@@ -233,6 +233,9 @@ def test_a_phone_shows_all_of_it(page: Page, scheme: str) -> None:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     page.set_viewport_size({"width": 390, "height": 844})
     ask_and_wait(page, f"Averyveryverylongwordwithoutanyspaceinit{'x' * 60} {LONG[:200]}")
+    answer = page.locator("#ns-chat .ns-answer").bounding_box()
+    assert answer is not None
+    assert answer["width"] > 360
     thumb(page, "Dislike")
     page.wait_for_selector("#ns-card:visible")
     assert page.evaluate(OVERFLOW) == 0
