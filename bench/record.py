@@ -153,6 +153,7 @@ async def measure(folder: Path, plan: Plan) -> dict[str, float]:
         print_paces("empty", empty)
     async with opened(folder) as store:
         await fill(store, messages=plan.messages)
+        await store.fold()
         questions = await measure_questions(store, answers=plan.messages // 2)
         large = await measure_writers(store, answers=plan.messages // 2, seconds=plan.seconds)
         print_paces(f"{plan.messages:,} messages", large)

@@ -37,6 +37,7 @@ class Beside(NamedTuple):
 
 async def measure_bulk(store: Store, folder: Path, *, import_talks: int) -> dict[str, float]:
     """By the names of the benchmark's last line."""
+    await store.fold()
     found: dict[str, float] = {}
     alone = await _beside(store, asyncio.sleep(2))
     found["vote_wait_ms_alone"] = alone.slowest_vote_ms
