@@ -241,17 +241,19 @@ async def _telling(shop: Workshop, job: Job, run: Path) -> AsyncIterator[None]:
                     told_as = json.dumps(data)
                     jobs.tell(cursor, job_id=job.job_id, message=words, at=at, step=step.step, data_json=told_as)
 
-        if len(steps) != seen:
+        if len(steps) == seen:
+            return
+        try:
             await shop.store.write(tell)
+        except NightschoolError as error:
+            # The next one tells more, and progress is no reason to fail a training.
+            log.warning("job=%s steps were not recorded: %s", job.job_id, error)
+        else:
             seen = len(steps)
 
     async def tell_forever() -> None:
         while True:
-            try:
-                await tell_new()
-            except NightschoolError as error:
-                # The next one tells more; progress is no reason to end a training.
-                log.warning("job=%s steps were not recorded: %s", job.job_id, error)
+            await tell_new()
             await asyncio.sleep(TELL_PERIOD_S)
 
     task = asyncio.create_task(tell_forever())

@@ -11,6 +11,7 @@ import httpx
 import openai
 import pytest
 
+from nightschool.errors import RecordError
 from nightschool.fine_tuning_part import FineTuningSettings
 from nightschool.records import BotName, Stage
 from nightschool.settings import Settings
@@ -178,6 +179,17 @@ async def test_a_job_goes_on_under_the_next_server(mine: openai.AsyncOpenAI, par
     async with asyncio.timeout(20):
         while [folder.name for folder in parts.home.jobs.glob("ftjob-*")] != [paused]:
             await asyncio.sleep(0.02)
+
+
+async def test_a_training_succeeds_though_its_steps_cannot_be_recorded(
+    mine: openai.AsyncOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> int:
+        raise RecordError("has no room", subject="record", remedy="Free disk space.")
+
+    monkeypatch.setattr("collect.jobs.last_told_step", refuse)
+    made = await mine.fine_tuning.jobs.create(model="base", training_file=await send(mine, [ROW] * 20))
+    assert (await until(mine, made.id, "succeeded", "failed")).status == "succeeded"
 
 
 async def test_why_a_job_failed_is_told(mine: openai.AsyncOpenAI, parts: Parts) -> None:
