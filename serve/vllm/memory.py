@@ -17,7 +17,7 @@ GIB: Final = 2**30
 STORED_BYTES: Final = 2
 """Of a number in a whole model that was brought (`tune.bring`)."""
 VLLM_GIB: Final = 3.0
-"""What vLLM 0.32 takes on a CPU beside weights and cache, at most, while it starts."""
+"""Counted for vLLM 0.32 itself on a CPU, beside weights and cache: of a model of a megabyte it took 1.5."""
 INSTEAD: Final = "or add it as the nearest adapter (--as nearest), or serve it to every bot (engine.model)"
 
 

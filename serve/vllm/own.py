@@ -92,6 +92,7 @@ def _supervise(
             kv_cache_gib=wanted.kv_cache_gib,
             plugin=wanted.merged_slots,
         ),
+        socket=socket,
         log_file=served.log_file,
         start_timeout_s=wanted.start_timeout_s,
         on_ready=on_ready,

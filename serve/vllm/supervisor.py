@@ -49,6 +49,7 @@ class EngineSupervisor:
         *,
         command: Sequence[str],
         environment: Mapping[str, str],
+        socket: Path,
         log_file: Path,
         start_timeout_s: float,
         on_ready: Callable[[], Awaitable[None]],
@@ -58,6 +59,7 @@ class EngineSupervisor:
         self._engine = engine
         self._command = command
         self._environment = environment
+        self._socket = socket
         self._log_file = log_file
         self._start_timeout_s = start_timeout_s
         self._on_ready = on_ready
@@ -78,6 +80,8 @@ class EngineSupervisor:
     async def _run_once(self, starts: int) -> bool:
         """One life of the process. True if it was ready at some time."""
         self._log_file.unlink(missing_ok=True)
+        # Of one that was killed: vLLM does not start where its socket lies already.
+        self._socket.unlink(missing_ok=True)
         async with run_child(
             self._command, log=self._log_file, environment=self._environment, grace_s=GRACE_S
         ) as child:

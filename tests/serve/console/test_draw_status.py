@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 from nightschool.records import BotName
 from serve.console.draw_status import draw_status
 from serve.parts import Parts
 from serve.status import read_status
+from serve.vllm.supervisor import EngineState, EngineStatus
 
 
 async def test_the_trainers_queue_has_a_card_while_somebody_is_in_it(parts: Parts) -> None:
@@ -10,3 +13,12 @@ async def test_the_trainers_queue_has_a_card_while_somebody_is_in_it(parts: Part
         drawn = draw_status(await read_status(parts))
     assert "<h2>Trainer</h2>" in drawn
     assert "night of support: running" in drawn
+
+
+async def test_an_engine_of_a_whole_model_is_shown_as_it_stands(parts: Parts) -> None:
+    own = EngineStatus(EngineState.DOWN, "exit code -9", starts=2)
+    base = EngineStatus(EngineState.READY, whole_models={"support@3": own})
+    status = await read_status(replace(parts, engine_status=lambda: base))
+    told = status.engine.whole_models["support@3"]
+    assert (status.engine.state, told.state, told.detail, told.starts) == ("ready", "down", "exit code -9", 2)
+    assert '<dt>support@3</dt><dd><span class="ns-badge' in draw_status(status)
