@@ -89,7 +89,9 @@ async def test_an_answer_fits_its_schema(mine: openai.AsyncOpenAI, no_blanks: An
     "choice", ["required", {"type": "function", "function": {"name": "set"}}], ids=["required", "named"]
 )
 async def test_a_call_that_must_be_made_is_made(mine: openai.AsyncOpenAI, no_blanks: Any, choice: Any) -> None:
-    asked: Any = {"model": "support", "messages": ASKED, "tools": [TOOL], "tool_choice": choice}
+    # A byte is a token here, and a random model would call without end.
+    bounds = {"max_tokens": 120, "parallel_tool_calls": False}
+    asked: Any = {"model": "support", "messages": ASKED, "tools": [TOOL], "tool_choice": choice, **bounds}
     whole = await mine.chat.completions.create(**asked, logit_bias=no_blanks)
     async with mine.chat.completions.stream(**asked, logit_bias=no_blanks) as stream:
         streamed = await stream.get_final_completion()
