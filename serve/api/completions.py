@@ -1,15 +1,17 @@
 """POST /v1/chat/completions, as OpenAI answers it, in one piece or as a stream.
 
-The reply's `id` is the answer's id in the record, and the header `x-nightschool-version` says who answered. Does not
-take the turn itself (`serve.turns`), nor decide which version answers (`deploy.rollout`).
+The reply's `id` is the answer's id in the record, and the header `x-nightschool-version` says who answered. With an
+`Idempotency-Key` the same request again gets the same answer (`serve.api.repeats`). Does not take the turn itself
+(`serve.turns`), nor decide which version answers (`deploy.rollout`).
 """
 
 import logging
 import re
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from fastapi import APIRouter, Depends, Request
@@ -26,6 +28,7 @@ from serve.api.errors import error_body
 from serve.api.faults import BadParameter
 from serve.api.models import find_model
 from serve.api.parameters import ChatBody
+from serve.api.repeats import Made, Repeats, hash_body, read_key
 from serve.api.replies import DONE, FINISHES, Reply, event
 from serve.api.tool_body import ToolBody
 from serve.choices import Heard, copies, hear_all
@@ -45,29 +48,59 @@ UNFIT_FOR_HEADERS: Final = re.compile(r"[^A-Za-z0-9_.\[\]-]")
 def completions_router(parts: Parts) -> APIRouter:
     router = APIRouter()
     limit = Pace(parts.settings.server.requests_per_minute)
+    repeats = Repeats()
     kind = ToolBody if parts.settings.engine.tool_parser else ChatBody
 
     @router.post("/v1/chat/completions")
     async def complete(request: Request, caller: Caller = Depends(require_key(parts))) -> Response:
         body = await read_body(request, kind, max_bytes=parts.settings.server.max_body_bytes)
         dropped = body.check_extras(is_lenient=caller.is_lenient or parts.settings.server.lenient)
-        wishes, count = body.to_wishes(), body.n or 1
-        for _ in range(count):
-            limit.spend(caller.owner)
-        told = read_client(request.headers, [message.to_message() for message in body.messages])
-        turns = copies(await _begin(parts, body, caller, wishes, told), count)
-        version = parts.turns.version_of(turns[0])
-        reply = Reply(turns[0].answer_id, int(time.time()), body.model, version, _own(parts, turns))
-        headers = {VERSION_HEADER: version, **_told(dropped), **(UNRECORDED if told.is_task else {})}
-        answers = hear_all([parts.turns.answer(turn) for turn in turns])
-        if not body.stream:
-            return JSONResponse(await unless_left(request, _whole(answers, reply, count)), headers=headers)
-        # The first piece before the headers: a failure up to here still has a status of its own.
-        first = await unless_left(request, anext(answers))
-        events = _events(answers, first, reply, count=count, wants_usage=body.wants_usage)
-        return EventStream(events, headers=headers)
+        key = read_key(request.headers)
+        make = partial(_make, parts, body, caller, limit=limit, told=_client(request, body), dropped=_told(dropped))
+        if key is None:
+            made = await unless_left(request, make())
+            if body.stream:
+                return EventStream(made.pieces, headers=made.headers)
+            return _json(await unless_left(request, _joined(made.pieces)), made.headers)
+        kept = repeats.once(caller.owner, key, fingerprint=hash_body(body), make=make)
+        headers = await unless_left(request, kept.begun())
+        if body.stream:
+            return EventStream(kept.hear(), headers=headers)
+        return _json(await unless_left(request, kept.whole()), headers)
 
     return router
+
+
+async def _make(
+    parts: Parts, body: ChatBody, caller: Caller, *, limit: Pace, told: ToldByClient, dropped: Mapping[str, str]
+) -> Made:
+    """The reply, begun: as OpenAI's events, or as one piece of JSON."""
+    wishes, count = body.to_wishes(), body.n or 1
+    for _ in range(count):
+        limit.spend(caller.owner)
+    turns = copies(await _begin(parts, body, caller, wishes, told), count)
+    version = parts.turns.version_of(turns[0])
+    reply = Reply(turns[0].answer_id, int(time.time()), body.model, version, _own(parts, turns))
+    headers = {VERSION_HEADER: version, **dropped, **(UNRECORDED if told.is_task else {})}
+    answers = hear_all([parts.turns.answer(turn) for turn in turns])
+    if not body.stream:
+        return Made(headers, _whole(answers, reply, count))
+    # The first piece before the headers: a failure up to here still has a status of its own.
+    first = await anext(answers)
+    return Made(headers, _events(answers, first, reply, count=count, wants_usage=body.wants_usage), last=DONE)
+
+
+def _client(request: Request, body: ChatBody) -> ToldByClient:
+    return read_client(request.headers, [message.to_message() for message in body.messages])
+
+
+def _json(body: bytes, headers: Mapping[str, str]) -> Response:
+    return Response(body, headers=dict(headers), media_type="application/json")
+
+
+async def _joined(pieces: AsyncGenerator[bytes, None]) -> bytes:
+    async with aclosing(pieces):
+        return b"".join([piece async for piece in pieces])
 
 
 def _told(dropped: Sequence[str]) -> dict[str, str]:
@@ -121,14 +154,14 @@ def _grounds(parts: Parts, turn: Turn) -> dict[str, object]:
     return {"sources": sources}
 
 
-async def _whole(answers: AsyncGenerator[Heard, None], reply: Reply, count: int) -> dict[str, object]:
+async def _whole(answers: AsyncGenerator[Heard, None], reply: Reply, count: int) -> AsyncGenerator[bytes, None]:
     pieces: list[list[Delta]] = [[] for _ in range(count)]
     async with aclosing(answers):
         async for index, delta in answers:
             pieces[index].append(delta)
     for answer in pieces:
         _refuse_torso(answer[-1])
-    return reply.completion(pieces)
+    yield bytes(JSONResponse(reply.completion(pieces)).body)
 
 
 def _refuse_torso(last: Delta) -> None:

@@ -1,11 +1,14 @@
-"""POST /v1/feedback and GET /v1/feedback/{completion_id}: what a caller thinks of an answer they asked for.
+"""POST /v1/feedback, GET and DELETE /v1/feedback/{completion_id}: what a caller thinks of an answer they asked for.
 
-A vote is acknowledged once it is durable (`serve.votes`). Whoever cast it is told what became of it (`deploy.fates`).
+A vote is acknowledged once it is durable (`serve.votes`). Whoever cast it is told what became of it (`deploy.fates`). A
+vote that is sent again under its `Idempotency-Key` does not undo what was said in between (`serve.api.repeats`).
 """
 
 from functools import partial
+from typing import Final
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from collect import conversations
@@ -13,6 +16,7 @@ from deploy.fates import Fates, State
 from nightschool.records import AdapterName, Feedback, Vote
 from serve.api.auth import Caller, require_key
 from serve.api.bodies import read_body
+from serve.api.repeats import Repeats, hash_body, in_one_piece, read_key
 from serve.parts import Parts
 from serve.votes import Opinion
 
@@ -68,16 +72,28 @@ class FollowedRow(FeedbackRow):
     became: Became
 
 
+TAKEN_BACK: Final = Opinion(Vote.NONE, (), "", "")
+
+
 def feedback_router(parts: Parts) -> APIRouter:
     router = APIRouter()
+    repeats = Repeats()
     authorise = require_key(parts)
     fates = Fates(parts.store, parts.home)
 
-    @router.post("/v1/feedback")
-    async def vote(request: Request, caller: Caller = Depends(authorise)) -> FeedbackRow:
+    @router.post("/v1/feedback", response_model=FeedbackRow)
+    async def vote(request: Request, caller: Caller = Depends(authorise)) -> Response:
         body = await read_body(request, FeedbackBody, max_bytes=parts.settings.server.max_body_bytes)
-        opinion = Opinion(body.vote, body.reasons, body.comment, body.ideal_answer)
-        stored = await parts.votes.cast(body.completion_id, opinion, owner=caller.owner, is_operator=caller.is_operator)
+        key, cast = read_key(request.headers), partial(_cast, parts, body, caller)
+        if key is None:
+            return Response(await cast(), media_type="application/json")
+        kept = repeats.once(caller.owner, key, fingerprint=hash_body(body), make=in_one_piece(cast))
+        return Response(await kept.whole(), media_type="application/json")
+
+    @router.delete("/v1/feedback/{completion_id:path}")
+    async def take_back(completion_id: str, caller: Caller = Depends(authorise)) -> FeedbackRow:
+        await parts.votes.read(completion_id, owner=caller.owner, is_operator=caller.is_operator)
+        stored = await parts.votes.cast(completion_id, TAKEN_BACK, owner=caller.owner, is_operator=caller.is_operator)
         return await _row(parts, stored)
 
     @router.get("/v1/feedback/{completion_id:path}")
@@ -93,6 +109,12 @@ def feedback_router(parts: Parts) -> APIRouter:
         return FollowedRow(**(await _row(parts, stored)).model_dump(), became=became)
 
     return router
+
+
+async def _cast(parts: Parts, body: FeedbackBody, caller: Caller) -> bytes:
+    opinion = Opinion(body.vote, body.reasons, body.comment, body.ideal_answer)
+    stored = await parts.votes.cast(body.completion_id, opinion, owner=caller.owner, is_operator=caller.is_operator)
+    return (await _row(parts, stored)).model_dump_json().encode()
 
 
 async def _row(parts: Parts, stored: Feedback) -> FeedbackRow:

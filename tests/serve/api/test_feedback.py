@@ -48,6 +48,27 @@ async def test_a_version_from_outside_has_learnt_of_no_vote(client: httpx.AsyncC
     assert (await client.get(f"/v1/feedback/{completion_id}")).json()["became"]["state"] == "waiting"
 
 
+async def test_an_opinion_is_taken_back_with_all_that_it_said(client: httpx.AsyncClient) -> None:
+    completion_id = await answered(client)
+    assert (await client.delete(f"/v1/feedback/{completion_id}")).status_code == 404
+    await vote(client, completion_id, vote="down", reasons=["wrong"], comment="No.", ideal_answer="Yes.")
+    row = (await client.delete(f"/v1/feedback/{completion_id}")).json()
+    assert (row["vote"], row["reasons"], row["comment"], row["ideal_answer"]) == ("none", [], "", "")
+    assert (await client.get(f"/v1/feedback/{completion_id}")).json()["vote"] == "none"
+
+
+async def test_a_vote_that_is_sent_again_does_not_undo_a_later_one(client: httpx.AsyncClient) -> None:
+    completion_id = await answered(client)
+    said, headers = {"completion_id": completion_id, "vote": "up"}, {"Idempotency-Key": "a-key"}
+    first = await client.post("/v1/feedback", json=said, headers=headers)
+    await vote(client, completion_id, vote="down")
+    again = await client.post("/v1/feedback", json=said, headers=headers)
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert (await client.get(f"/v1/feedback/{completion_id}")).json()["vote"] == "down"
+    other = await client.post("/v1/feedback", json=said | {"vote": "down"}, headers=headers)
+    assert (other.status_code, other.json()["error"]["code"]) == (400, "idempotency_key_reused")
+
+
 async def test_what_is_not_said_again_stays(client: httpx.AsyncClient) -> None:
     completion_id = await answered(client)
     await vote(client, completion_id, vote="up", reasons=["clear"], comment="Good")
