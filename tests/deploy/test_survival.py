@@ -295,7 +295,7 @@ async def test_a_night_that_failed_after_training_is_taken_up_by_the_next(
     full: Store, home: Home, knowing: KnowingEngine, trainer: Trainer
 ) -> None:
     runner, _ = server_of(full, knowing, home)
-    knowing.failures = [hiccup() for _ in range(99)]
+    knowing.failures = [hiccup() for _ in range(999)]
     failed = await runner.run(await runner.claim(SUPPORT, trigger="operator", actor="ada"))
     assert (failed.state, failed.step, failed.candidate) == (CycleState.FAILED, Step.EVALUATE, 1)
     assert "The night failed at step evaluate" in (home.cycle(SUPPORT, failed.cycle_id) / "morning.md").read_text()
@@ -319,7 +319,7 @@ async def test_what_a_person_put_live_meanwhile_is_not_examined_against_itself(
     full: Store, home: Home, knowing: KnowingEngine, trainer: Trainer
 ) -> None:
     runner, rollout = server_of(full, knowing, home)
-    knowing.failures = [hiccup() for _ in range(99)]
+    knowing.failures = [hiccup() for _ in range(999)]
     await runner.run(await runner.claim(SUPPORT, trigger="operator", actor="ada"))
     knowing.failures = []
     await rollout.promote(SUPPORT, actor="ada", reason="I looked at it myself")

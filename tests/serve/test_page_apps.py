@@ -11,7 +11,11 @@ from gradio.routes import App
 from serve.page_apps import make_apps_where_mounted
 
 # What Gradio leaves to the collector is not ours to mend.
-pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio")]
+pytestmark = [
+    pytest.mark.filterwarnings("default"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio"),
+    pytest.mark.filterwarnings("ignore:unclosed event loop:ResourceWarning"),
+]
 
 
 @pytest.fixture

@@ -141,7 +141,8 @@ def test_two_processes_go_on_where_one_was_killed_and_learn_what_one_does(
     one, two = read_steps(alone), read_steps(run)
     assert [line.tokens for line in two] == [line.tokens for line in one]
     assert [line.loss for line in two] == pytest.approx([line.loss for line in one], rel=2e-3)
-    assert [line.rewards_margin for line in two] == pytest.approx([line.rewards_margin for line in one], abs=2e-3)
+    margins = pytest.approx([line.rewards_margin for line in one], abs=rounding(2e-3, 5e-3))
+    assert [line.rewards_margin for line in two] == margins
     assert [(line.method, line.ran, line.steps) for line in read_stages(run)] == [
         (line.method, line.ran, line.steps) for line in read_stages(alone)
     ]
