@@ -149,7 +149,7 @@ def test_two_processes_go_on_where_one_was_killed_and_learn_what_one_does(
     ours, theirs = (load_file(folder / "adapter" / "adapter_model.safetensors") for folder in (alone, run))
     assert ours.keys() == theirs.keys()
     for name, weights in ours.items():
-        assert cosine_similarity(weights.flatten(), theirs[name].flatten(), dim=0) > 1 - rounding(1e-3, 5e-3)
+        assert cosine_similarity(weights.flatten(), theirs[name].flatten(), dim=0) > 1 - rounding(1e-3, 1e-2)
 
 
 def break_off_behind_a_step(patched: pytest.MonkeyPatch) -> None:
