@@ -7,8 +7,6 @@ process, without the proof texts that end a night's training. Small, so that one
 Run: python bench/rates.py [--data FILE] [--quick]   The last line is one JSON object.
 """
 
-import argparse
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,7 @@ import numpy as np
 
 from bench.common.classroom import Class, Sizes, build_class_dataset, pair_up, read_class
 from bench.common.contestants import Contestants, perplexity, prefers
-from bench.common.workshop import open_workshop
+from bench.common.workshop import run_on_rows
 from bench.layers import read_lessons
 from bench.learn import NOISE, PUBLIC, SEED, likes_prose
 from tune.lessons import Lessons
@@ -108,14 +106,14 @@ def measure(folder: Path, data: Path, *, model: str, plan: Plan) -> dict[str, fl
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=PUBLIC, help="gzipped JSONL: `group`, `intent`, `messages`")
-    parser.add_argument("--model", type=Path, help="folder of the base model; none prepares the default one")
-    parser.add_argument("--quick", action="store_true", help="few rows, two rates each")
-    given = parser.parse_args()
-    with open_workshop(model=given.model) as (folder, model):
-        figures = measure(folder, given.data, model=model, plan=QUICK if given.quick else FULL)
-    print(json.dumps({name: round(figure, 4) for name, figure in figures.items()}))
+    run_on_rows(
+        __doc__,
+        data=PUBLIC,
+        quick="few rows, two rates each",
+        measure=lambda folder, data, model, is_quick: measure(
+            folder, data, model=model, plan=QUICK if is_quick else FULL
+        ),
+    )
 
 
 if __name__ == "__main__":

@@ -8,8 +8,6 @@ proof texts that end a night's training.
 Run: python bench/skip.py [--data FILE] [--quick]   The last line is one JSON object.
 """
 
-import argparse
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +15,7 @@ from typing import Final
 
 from bench.common.classroom import Sizes, build_class_dataset, read_class
 from bench.common.contestants import Contestants, perplexity
-from bench.common.workshop import open_workshop
+from bench.common.workshop import run_on_rows
 from bench.layers import read_lessons
 from bench.learn import PUBLIC, SEED, likes_prose
 from nightschool.files import publish
@@ -44,13 +42,13 @@ FULL: Final = Plan(Sizes(taught=96, examined=60, voted=0), longest_chars=900, ep
 QUICK: Final = Plan(Sizes(taught=16, examined=8, voted=0), longest_chars=700, epochs=2)
 
 
-def train(lessons: Lessons, run: Path, *, model: str, epochs: float) -> Path:
-    """The last checkpoint."""
+def train(lessons: Lessons, run: Path, *, model: str, epochs: float, before: Path | None = None) -> Path:
+    """The last checkpoint; `before` is the one to go on from, none begins at the base model."""
     recipe = Recipe(
         base_model=model, dataset="bench", epochs=epochs, batch_size=8, device="cpu", seed=SEED, learning_rate=RATE
     )
     run.mkdir()
-    return train_chain(lessons, recipe, Start(None, "", ""), run=run, device="cpu")
+    return train_chain(lessons, recipe, Start(before, "", ""), run=run, device="cpu")
 
 
 def measure_known(adapter: Path, lessons: Lessons, folder: Path, *, model: str) -> Mapping[str, float]:
@@ -92,14 +90,14 @@ def publish_production(checkpoint: Path, target: Path, *, model: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=PUBLIC, help="gzipped JSONL: `group`, `intent`, `messages`")
-    parser.add_argument("--model", type=Path, help="folder of the base model; none prepares the default one")
-    parser.add_argument("--quick", action="store_true", help="a sixth of the rows, short ones")
-    given = parser.parse_args()
-    with open_workshop(model=given.model) as (folder, model):
-        figures = measure(folder, given.data, model=model, plan=QUICK if given.quick else FULL)
-    print(json.dumps({name: round(figure, 4) for name, figure in figures.items()}))
+    run_on_rows(
+        __doc__,
+        data=PUBLIC,
+        quick="a sixth of the rows, short ones",
+        measure=lambda folder, data, model, is_quick: measure(
+            folder, data, model=model, plan=QUICK if is_quick else FULL
+        ),
+    )
 
 
 if __name__ == "__main__":

@@ -7,25 +7,19 @@ rows were gone through. One seed. Runs in one process, without the proof texts t
 Run: python bench/start.py [--data FILE] [--quick]   The last line is one JSON object.
 """
 
-import argparse
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from bench.common.classroom import Sizes, build_class_dataset, read_class
 from bench.common.contestants import Contestants, perplexity
-from bench.common.workshop import open_workshop
+from bench.common.workshop import run_on_rows
 from bench.layers import read_lessons
 from bench.learn import PUBLIC, SEED, likes_prose
 from bench.methods import SUITES
-from bench.skip import RATE
+from bench.skip import train
 from eval.suite.golden import read_golden
 from nightschool.records import ChatMessage
-from tune.lessons import Lessons
-from tune.methods.chain import train_chain
-from tune.recipe import Recipe
-from tune.start import Start
 
 
 class Way(NamedTuple):
@@ -55,15 +49,6 @@ FULL: Final = Plan(Sizes(taught=120, examined=60, voted=0), longest_chars=900, n
 QUICK: Final = Plan(Sizes(taught=16, examined=8, voted=0), longest_chars=700, nights=2, epochs=2)
 
 
-def train(lessons: Lessons, run: Path, before: Path | None, *, model: str, epochs: float) -> Path:
-    """The last checkpoint, from the one of the night before or from the base model."""
-    recipe = Recipe(
-        base_model=model, dataset="bench", epochs=epochs, batch_size=8, device="cpu", seed=SEED, learning_rate=RATE
-    )
-    run.mkdir()
-    return train_chain(lessons, recipe, Start(before, "", ""), run=run, device="cpu")
-
-
 def measure(folder: Path, data: Path, *, model: str, plan: Plan) -> dict[str, float]:
     pupils = read_class(data, plan.sizes, seed=SEED, longest_chars=plan.longest_chars)
     lessons = read_lessons(build_class_dataset(pupils, folder, taste=likes_prose, noise=0, seed=SEED), model)
@@ -83,7 +68,7 @@ def measure(folder: Path, data: Path, *, model: str, plan: Plan) -> dict[str, fl
         for number, way in enumerate(WAYS):
             epochs = plan.epochs * way.passes
             run = folder / f"night-{night}-{number}"
-            last[way] = train(so_far, run, last[way] if way.goes_on else None, model=model, epochs=epochs)
+            last[way] = train(so_far, run, model=model, epochs=epochs, before=last[way] if way.goes_on else None)
             with judge.wearing(last[way]):
                 found, found_general = (perplexity(judge.score(chats)) for chats in (held_out, general))
             rows, gone_through = len(so_far.imitated), len(so_far.imitated) * epochs
@@ -98,14 +83,14 @@ def _key(way: Way) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=PUBLIC, help="gzipped JSONL: `group`, `intent`, `messages`")
-    parser.add_argument("--model", type=Path, help="folder of the base model; none prepares the default one")
-    parser.add_argument("--quick", action="store_true", help="an eighth of the rows, short ones, two nights")
-    given = parser.parse_args()
-    with open_workshop(model=given.model) as (folder, model):
-        figures = measure(folder, given.data, model=model, plan=QUICK if given.quick else FULL)
-    print(json.dumps({name: round(figure, 4) for name, figure in figures.items()}))
+    run_on_rows(
+        __doc__,
+        data=PUBLIC,
+        quick="an eighth of the rows, short ones, two nights",
+        measure=lambda folder, data, model, is_quick: measure(
+            folder, data, model=model, plan=QUICK if is_quick else FULL
+        ),
+    )
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from serve.api.errors import error_body
 from serve.api.faults import BadParameter
 from serve.api.models import find_model
 from serve.api.parameters import ChatBody
-from serve.api.repeats import Made, Repeats, hash_body, read_key
+from serve.api.repeats import Made, Repeats, hash_body, joined, read_key
 from serve.api.replies import DONE, FINISHES, Reply, event
 from serve.api.tool_body import ToolBody
 from serve.choices import Heard, copies, hear_all
@@ -59,14 +59,13 @@ def completions_router(parts: Parts) -> APIRouter:
         make = partial(_make, parts, body, caller, limit=limit, told=_client(request, body), dropped=_told(dropped))
         if key is None:
             made = await unless_left(request, make())
-            if body.stream:
-                return EventStream(made.pieces, headers=made.headers)
-            return _json(await unless_left(request, _joined(made.pieces)), made.headers)
-        kept = repeats.once(caller.owner, key, fingerprint=hash_body(body), make=make)
-        headers = await unless_left(request, kept.begun())
+        else:
+            kept = repeats.once(caller.owner, key, fingerprint=hash_body(body), make=make)
+            made = await unless_left(request, kept.made())
         if body.stream:
-            return EventStream(kept.hear(), headers=headers)
-        return _json(await unless_left(request, kept.whole()), headers)
+            return EventStream(made.pieces, headers=made.headers)
+        whole = await unless_left(request, joined(made.pieces))
+        return Response(whole, headers=dict(made.headers), media_type="application/json")
 
     return router
 
@@ -92,15 +91,6 @@ async def _make(
 
 def _client(request: Request, body: ChatBody) -> ToldByClient:
     return read_client(request.headers, [message.to_message() for message in body.messages])
-
-
-def _json(body: bytes, headers: Mapping[str, str]) -> Response:
-    return Response(body, headers=dict(headers), media_type="application/json")
-
-
-async def _joined(pieces: AsyncGenerator[bytes, None]) -> bytes:
-    async with aclosing(pieces):
-        return b"".join([piece async for piece in pieces])
 
 
 def _told(dropped: Sequence[str]) -> dict[str, str]:

@@ -82,6 +82,10 @@ class Kept:
         self._news.set()
         self._news = asyncio.Event()
 
+    async def made(self) -> Made:
+        """As the first one was given it. Raises as `begun` does."""
+        return Made(await self.begun(), self.hear())
+
     async def begun(self) -> Mapping[str, str]:
         """The headers, once there are some. Raises what the reply failed for before it had any."""
         async with aclosing(self._listening()) as listening:
@@ -104,8 +108,7 @@ class Kept:
 
     async def whole(self) -> bytes:
         """All of it. Raises what the reply failed for."""
-        async with aclosing(self.hear()) as pieces:
-            return b"".join([piece async for piece in pieces])
+        return await joined(self.hear())
 
     async def _listening(self) -> AsyncGenerator[None, None]:
         """A look now, one at each news, and one when it is over."""
@@ -189,6 +192,12 @@ class Repeats:
                 break
             size_bytes -= kept.size_bytes
             del self._kept[name]
+
+
+async def joined(pieces: AsyncGenerator[bytes, None]) -> bytes:
+    """All of a reply; its pieces are closed however that ends."""
+    async with aclosing(pieces):
+        return b"".join([piece async for piece in pieces])
 
 
 def hash_body(body: BaseModel) -> str:

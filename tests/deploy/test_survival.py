@@ -230,15 +230,22 @@ async def test_force_outlives_a_kill(
     assert trainer.trained == 1
 
 
-async def test_a_night_that_an_upgrade_interrupts_builds_its_dataset_anew_and_trains_on_that(
-    full: Store, home: Home, knowing: KnowingEngine, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(walk, "STEPS", kill_at(Step.REGISTER, is_done=False))
-    runner, _ = server_of(full, knowing, home)
+async def killed_before(
+    step: Step, store: Store, knowing: KnowingEngine, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> NightFolder:
+    """The folder of a night that ended with its server before that step."""
+    monkeypatch.setattr(walk, "STEPS", kill_at(step, is_done=False))
+    runner, _ = server_of(store, knowing, home)
     cycle = await runner.claim(SUPPORT, trigger="operator", actor="ada")
     with pytest.raises(Killed):
         await runner.run(cycle)
-    night = NightFolder(home.cycle(SUPPORT, cycle.cycle_id))
+    return NightFolder(home.cycle(SUPPORT, cycle.cycle_id))
+
+
+async def test_a_night_that_an_upgrade_interrupts_builds_its_dataset_anew_and_trains_on_that(
+    full: Store, home: Home, knowing: KnowingEngine, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night = await killed_before(Step.REGISTER, full, knowing, home, monkeypatch)
     data = night.read_dataset()
     assert data is not None
     older = home.dataset(SUPPORT, "0" * 64)
@@ -255,12 +262,7 @@ async def test_a_night_that_an_upgrade_interrupts_builds_its_dataset_anew_and_tr
 async def test_a_summary_that_another_nightschool_wrote_has_the_dataset_built_anew(
     full: Store, home: Home, knowing: KnowingEngine, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(walk, "STEPS", kill_at(Step.TRAIN, is_done=False))
-    runner, _ = server_of(full, knowing, home)
-    cycle = await runner.claim(SUPPORT, trigger="operator", actor="ada")
-    with pytest.raises(Killed):
-        await runner.run(cycle)
-    night = NightFolder(home.cycle(SUPPORT, cycle.cycle_id))
+    night = await killed_before(Step.TRAIN, full, knowing, home, monkeypatch)
     data = night.read_dataset()
     night.dataset_file.write_text(night.dataset_file.read_text().replace('"votes"', '"thumbs"'))
     monkeypatch.setattr(walk, "STEPS", STEPS)
