@@ -159,7 +159,7 @@ class _ChatWires:
             settled.failure(None, None, buttons, js=scripts.REST)
         for failed in (asked.failure, begun.failure, again.failure):
             told = failed(None, kept, left, js=fail).then(None, None, buttons, js=scripts.REST)
-            told.then(self._open, place, page, **quiet)
+            told.then(self._settle, [*place, at.trouble], page, **quiet)
 
     async def _open(self, bot: str, conversation_id: str, shown: str, request: gr.Request) -> Updates:
         """The newest branch."""

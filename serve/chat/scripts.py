@@ -7,7 +7,7 @@ for it would cost more than the answer. Nothing that a person or a model wrote i
 import json
 from typing import Final
 
-from serve.chat.trouble import draw_trouble
+from serve.chat.trouble import UNASKED, WAITING, draw_trouble
 from serve.words.catalogue import SideWords, TroubleWords, Words
 
 READ_ADDRESS: Final = """() => {
@@ -52,10 +52,10 @@ SEND: Final = f"""(text) => {{
   if (!text.trim() || {_IS_ANSWERING}) throw new Error('nothing is sent');
   const shown = {_SHOWN};
   {_IS_BUSY};
-  return [text, document.querySelector('#ns-app').dataset.edited ?? '', '', '', shown(false), shown(true)];
+  return [text, document.querySelector('#ns-app').dataset.edited ?? '', '', '{WAITING}', shown(false), shown(true)];
 }}"""
 """box -> asked, edited, box, trouble, send, stop. What is thrown ends the chain of events."""
-BEGIN: Final = f"() => {{ const shown = {_SHOWN}; {_IS_BUSY}; return ['', '', shown(false), shown(true)]; }}"
+BEGIN: Final = f"() => {{ const shown = {_SHOWN}; {_IS_BUSY}; return ['', '{WAITING}', shown(false), shown(true)]; }}"
 """-> asked, trouble, send, stop: an answer comes to something that is not in the box."""
 END: Final = f"""(asked, trouble, box) => {{
   {_IS_BUSY};
@@ -214,7 +214,9 @@ FRAME: Final = """() => {
 
 def fail(words: TroubleWords) -> str:
     """As `END`, after a failure that the server could not tell of."""
-    return f"(asked, trouble, box) => ({END})(asked, trouble || {json.dumps(draw_trouble(words.unknown))}, box)"
+    unasked, unknown = (json.dumps(draw_trouble(words.unknown, is_unasked=is_unasked)) for is_unasked in (True, False))
+    told = f"trouble.includes('{UNASKED}') ? {unasked} : trouble || {unknown}"
+    return f"(asked, trouble, box) => ({END})(asked, {told}, box)"
 
 
 def listen(words: Words) -> str:

@@ -23,6 +23,8 @@ from serve.words.catalogue import Words
 
 UNASKED: Final = "ns-unasked"
 """Stands in what is drawn of a question that was refused before anything was recorded of it."""
+WAITING: Final = f'<span class="{UNASKED}"></span>'
+"""Unseen, from the moment at which something is asked until its answer begins."""
 
 
 def plain(error: Exception, words: Words) -> str:

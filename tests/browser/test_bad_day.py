@@ -180,6 +180,37 @@ def test_who_floods_the_page_is_refused_in_words_and_keeps_the_text(page: Page) 
     is_whole(page)
 
 
+def test_who_is_refused_at_the_gate_stays_in_the_branch_that_they_read(page: Page) -> None:
+    ask(page, "Where is my plnter?")
+    page.get_by_role("button", name="Edit").click()
+    send(page, "Where is my planter?")
+    expect(page.locator("#ns-chat .user-row")).to_contain_text("2/2")
+    at_rest(page)
+    page.get_by_role("button", name="Before").first.click()
+    expect(page.locator("#ns-chat .user-row")).to_contain_text("plnter")
+    told = {"detail": "That is a lot at once. Try again in 5 s."}
+    page.route("**/queue/join*", lambda route: route.fulfill(status=429, json=told), times=1)
+    with page.expect_response(lambda answer: "queue/join" in answer.url and answer.ok):
+        send(page, "And the second?")
+    # With the next event that is let through, the page is read anew.
+    is_whole(page)
+    expect(page.locator("#ns-trouble")).to_contain_text("Try again in a moment.")
+    expect(page.get_by_label("Your message")).to_have_value("And the second?")
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.locator("#ns-chat .user-row")).to_have_count(2)
+    expect(page.locator("#ns-chat .user-row").first).to_contain_text("plnter")
+
+
+def test_what_is_stopped_before_the_server_had_it_is_back_in_the_box(page: Page) -> None:
+    ask(page, "The first question")
+    page.route("**/queue/join*", lambda route: None, times=1)
+    send(page, "The second question")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_label("Your message")).to_have_value("The second question")
+    is_whole(page)
+    expect(page.locator("#ns-chat .user-row")).to_have_count(1)
+
+
 @pytest.mark.parametrize(
     "hostile",
     [
