@@ -32,6 +32,15 @@ class KeepPasses(TrainerCallback):
         export_adapter(draft, folder / ADAPTER, base_model=self._base_model)
         shutil.rmtree(draft)
         publish(folder / ADAPTER, kind="adapter")
+
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
+        # Not as soon as a newer one is kept: that one counts from the line of its step on, behind the validation.
+        self._drop_older()
+
+    def on_train_end(self, *_: Any, **__: Any) -> None:
+        self._drop_older()  # where it ended early, by its deadline
+
+    def _drop_older(self) -> None:
         kept = [one.folder for one in find_kept(self._run) if one.phase == self._phase]
         for older in kept[: -self._most]:
             _drop(older)

@@ -4,6 +4,7 @@ import asyncio
 import csv
 import json
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import httpx
 import openai
 import pytest
 
+from deploy import job_work
 from nightschool.errors import RecordError
 from nightschool.fine_tuning_part import FineTuningSettings
 from nightschool.records import BotName, Stage
@@ -310,6 +312,24 @@ async def test_checkpoints_are_listed_while_the_job_goes_on(
     assert ended[-1] == so_far.model_copy(update={"nightschool": {"answers": True}})
     assert name == f"{done.fine_tuned_model}:ckpt-step-4"
     assert (await mine.chat.completions.create(model=name, messages=ASKED)).choices
+
+
+async def test_a_pass_is_listed_as_soon_as_its_step_is_and_takes_an_older_ones_place_then(
+    mine: openai.AsyncOpenAI, parts: Parts, hold: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def steps_listed() -> list[int]:
+        return [one.step_number async for one in mine.fine_tuning.jobs.checkpoints.list(made.id)]
+
+    monkeypatch.setattr(job_work, "TELL_PERIOD_S", 3_600)  # so that the record hears of none
+    hold.write_text("7")
+    made = await mine.fine_tuning.jobs.create(model="base", training_file=await send(mine, [ROW] * 20))
+    await until_step(parts, made.id, 6)
+    assert await steps_listed() == [6, 4]
+    kept, lines = parts.home.job(made.id) / "run/passes", parts.home.job(made.id) / "run/metrics.jsonl"
+    shutil.copytree(kept / "sft-4", kept / "sft-2")  # as it lies while the trainer still keeps it
+    assert await steps_listed() == [6, 4]
+    lines.write_text("".join(lines.read_text().splitlines(keepends=True)[:5]))  # as before the line of step 6
+    assert await steps_listed() == [4, 2]
 
 
 @pytest.mark.parametrize("ends_by", ["cancel", "fail"])
