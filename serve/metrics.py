@@ -70,6 +70,12 @@ class Metrics:
         )
         self._votes = Counter("nightschool_votes", "Votes recorded", ["bot", "vote"], registry=self._registry)
         self._engine = Gauge("nightschool_engine_ready", "1 while the engine answers", registry=self._registry)
+        self._whole_models = Gauge(
+            "nightschool_whole_model_ready",
+            "1 while the engine of a whole model answers",
+            by_version,
+            registry=self._registry,
+        )
         self._training = {
             figure: Gauge(
                 f"nightschool_training_{figure.name}", figure.meaning, ["bot", "phase"], registry=self._registry
@@ -96,6 +102,13 @@ class Metrics:
 
     def set_engine_ready(self, is_ready: bool) -> None:
         self._engine.set(is_ready)
+
+    def set_whole_models_ready(self, ready: Mapping[str, bool]) -> None:
+        """Of each that is loaded, by the version's name; of others nothing is said."""
+        self._whole_models.clear()
+        for name, is_ready in ready.items():
+            bot, _, version = name.partition("@")
+            self._whole_models.labels(bot, version).set(is_ready)
 
     def set_training(self, shown: Mapping[BotName, TrainingProgress]) -> None:
         """What is being trained now; of what is not, nothing is said."""

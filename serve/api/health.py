@@ -1,7 +1,8 @@
 """/healthz, /readyz and /metrics, for whoever keeps the server up; no key needed, so no secret in them.
 
 Ready means that a token really came back from the engine a moment ago, that the record answers, and that the server is
-not stopping; not that a process runs.
+not stopping; not that a process runs. A whole model's engine that is down fails nobody but those who ask it, so it is
+named and the server stays in service.
 """
 
 import asyncio
@@ -71,7 +72,7 @@ def health_router(parts: Parts) -> APIRouter:
         return {"status": "alive"}
 
     @router.api_route("/readyz", methods=["GET", "HEAD"], response_model=None)
-    async def ready() -> dict[str, str] | Response:
+    async def ready() -> dict[str, object] | Response:
         try:
             if parts.turns.is_stopping:
                 raise Unavailable("is stopping", subject="server", remedy="Ask another one.")
@@ -83,11 +84,20 @@ def health_router(parts: Parts) -> APIRouter:
             # Not raised: a probe asks again and again, and its answer belongs in no log.
             return error_response(error)
         disk = look_at_disk(parts.home.root, min_free_gib=parts.settings.night.min_free_gib)
-        return {"status": "ready", "engine": parts.settings.engine.kind, "disk": "low" if disk.is_low else "ok"}
+        whole = {name: own.state for name, own in parts.engine_status().whole_models.items()}
+        return {
+            "status": "ready" if all(state is EngineState.READY for state in whole.values()) else "degraded",
+            "engine": parts.settings.engine.kind,
+            "disk": "low" if disk.is_low else "ok",
+            "whole_models": whole,
+        }
 
     @router.get("/metrics")
     async def metrics() -> Response:
-        parts.metrics.set_engine_ready(parts.engine_status().state is EngineState.READY)
+        engine = parts.engine_status()
+        parts.metrics.set_engine_ready(engine.state is EngineState.READY)
+        whole = engine.whole_models.items()
+        parts.metrics.set_whole_models_ready({name: own.state is EngineState.READY for name, own in whole})
         parts.metrics.set_training(parts.nights.board.shown)
         return Response(parts.metrics.render(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 

@@ -39,7 +39,8 @@ def engine() -> Engine:
 async def test_alive_and_ready_need_no_key(anonymous: httpx.AsyncClient) -> None:
     assert (await anonymous.get("/healthz")).status_code == 200
     assert (await anonymous.head("/healthz")).status_code == 200
-    assert (await anonymous.get("/readyz")).json() == {"status": "ready", "engine": "echo", "disk": "ok"}
+    usual = {"status": "ready", "engine": "echo", "disk": "ok", "whole_models": {}}
+    assert (await anonymous.get("/readyz")).json() == usual
 
 
 async def test_not_ready_while_the_engine_is_not(
@@ -55,6 +56,25 @@ async def test_not_ready_while_the_engine_is_not(
             assert (await client.get("/healthz")).status_code == 200
             assert "nightschool_engine_ready 0.0" in (await client.get("/metrics")).text
     assert "readyz" not in caplog.text
+
+
+async def test_a_whole_model_whose_engine_is_down_is_named_and_takes_nobody_along(
+    parts: Parts, app_of: Callable[[Parts], FastAPI]
+) -> None:
+    up, down = EngineStatus(EngineState.READY), EngineStatus(EngineState.DOWN, "a line of the log")
+    whole: dict[str, EngineStatus] = {"support@3": down, "docs@1": up}
+    app = app_of(replace(parts, engine_status=lambda: EngineStatus(EngineState.READY, whole_models=dict(whole))))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://nightschool") as client:
+        reply = await client.get("/readyz")
+        assert (reply.status_code, reply.json()["status"]) == (200, "degraded")
+        assert reply.json()["whole_models"] == {"support@3": "down", "docs@1": "ready"}
+        text = (await client.get("/metrics")).text
+        assert 'nightschool_whole_model_ready{bot="support",version="3"} 0.0' in text
+        assert 'nightschool_whole_model_ready{bot="docs",version="1"} 1.0' in text
+        assert "nightschool_engine_ready 1.0" in text
+        del whole["support@3"]
+        assert (await client.get("/readyz")).json()["status"] == "ready"
+        assert 'bot="support",version="3"' not in (await client.get("/metrics")).text
 
 
 async def test_one_proof_serves_many_probes_for_a_few_seconds() -> None:
