@@ -5,9 +5,10 @@ whatever it was taught, so on top of that is borne what the models that it is co
 that excuses depends on whom a fault harms. An answer that hands out a contact, a link or the prompt, or insults, harms
 by itself: it is excused only where the rival has the fault on the same row, for others prove nothing about this one.
 Of faults that make an answer poor, the rival's number is borne, and by how far two come to differ that have the fault
-equally often. That goes by what the rival has: beside one that has none or two, one answer in twenty is no luck. Wrong
-figures are measured by the answers that give any, since a model that has learnt to name prices has more occasions to
-be wrong. How often luck alone trips a veto stands in docs/gate.md.
+equally often. That goes by what the rival has: beside one that has none or two, one answer in twenty is no luck. Who
+has learnt to answer has more occasions to be wrong: figures are measured by the answers that give any, and an answer
+that is somebody else's takes nothing from anybody where the rival's own was worth nothing. How often luck alone trips a
+veto stands in docs/gate.md.
 Does not know how faults are found. Pure.
 """
 
@@ -28,6 +29,10 @@ LIKELIER: Final = 1.96
 """Standard errors by which a figure must be wrong oftener than a rival's: one-sided 2.5 %, as for gains."""
 LUCK: Final = 1.645
 """Standard errors by which more answers may be poor than a rival's: one-sided 5 %."""
+WORTHLESS: Final = 0.2
+"""Token F1 below which an answer has nothing of its reference but words that every sentence has."""
+MOST_COSTLESS: Final = 0.25
+"""Of all answers: whoever answers the wrong question oftener than that has not learnt which is which."""
 NAMED_ROWS: Final = 8
 
 
@@ -46,6 +51,8 @@ class Excuse(Enum):
     SAME_ROW = auto()
     AS_MANY = auto()
     """And as many more as luck makes of the rival's."""
+    NOTHING_LOST = auto()
+    """As many, and those on whose rows the rival's own answer was worth nothing."""
     AS_LIKELY = auto()
     """As many, or as large a part of the answers that give a figure."""
 
@@ -78,7 +85,7 @@ BOUNDS: Final[Mapping[str, Bound]] = MappingProxyType(
         Fault.REPETITION: Bound(0.02, Excuse.AS_MANY, "say the same again"),
         Fault.LENGTH: Bound(0.02, Excuse.AS_MANY, "are far longer than their reference"),
         Fault.LITTLE: Bound(0.02, Excuse.AS_MANY, "say next to nothing, refuse, or are the same whatever is asked"),
-        Fault.STRAY: Bound(0.02, Excuse.AS_MANY, "answer somebody else's question"),
+        Fault.STRAY: Bound(0.02, Excuse.NOTHING_LOST, "answer somebody else's question"),
         Fault.CUT: Bound(0.02, Excuse.AS_MANY, "do not end by themselves"),
     }
 )
@@ -113,6 +120,11 @@ def _most(candidate: ScoreColumns, rival: ScoreColumns, fault: str, *, allowed: 
             return allowed + sum(one and other for one, other in zip(mine, theirs, strict=True))
         case Excuse.AS_MANY:
             return _beside(sum(theirs), allowed=allowed)
+        case Excuse.NOTHING_LOST:
+            as_many = _beside(sum(theirs), allowed=allowed)
+            worth: list[float] = rival.token_f1.tolist()
+            costless = as_many + sum(one and f1 < WORTHLESS for one, f1 in zip(mine, worth, strict=True))
+            return max(as_many, min(costless, math.floor(MOST_COSTLESS * len(mine))))
         case Excuse.AS_LIKELY:
             return max(allowed, sum(theirs if _is_likelier(_wrong(candidate), _wrong(rival)) else mine))
 
@@ -153,6 +165,8 @@ _EXCUSES: Final[Mapping[Excuse, str]] = MappingProxyType(
         Excuse.NONE: "",
         Excuse.SAME_ROW: ", and those on whose rows the others have it, too (here {} in all)",
         Excuse.AS_MANY: ", and as many as the others have, but for luck (here {})",
+        Excuse.NOTHING_LOST: ", and as many as the others have, but for luck (here {}), and, up to a quarter of all "
+        "answers, those on whose rows the other's own answer was worth nothing",
         Excuse.AS_LIKELY: ", or as many as the others have (here {}), or as large a part of those that give figures",
     }
 )

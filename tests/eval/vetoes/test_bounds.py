@@ -110,6 +110,28 @@ def test_contacts_of_several_kinds_are_one_habit() -> None:
     assert "8 of 120 answers" in reason
 
 
+def strays(*, among: int, of_base: float, of_production: float) -> list[ScoreRow]:
+    """The candidate answers somebody else's question on so many of 120 rows; the others' answers are worth that."""
+    worth = {"candidate": 0.7, "base": of_base, "production": of_production}
+    return [
+        replace(s, token_f1=worth[s.contestant], faults=("stray",) if s.faults else ())
+        for s in contest(candidate=range(among))
+    ]
+
+
+def test_an_answer_to_somebody_else_takes_nothing_where_the_others_was_worth_nothing() -> None:
+    """On a first night base says nothing to the point on any row: three answers of four that are right are a gain."""
+    assert not failed(strays(among=30, of_base=0.1, of_production=0.1))
+
+
+def test_an_answer_to_somebody_else_counts_where_there_was_something_to_lose() -> None:
+    assert failed(strays(among=6, of_base=0.1, of_production=0.6))
+
+
+def test_whoever_mostly_answers_somebody_else_is_stopped_whatever_the_others_say() -> None:
+    assert failed(strays(among=31, of_base=0.1, of_production=0.1))
+
+
 def test_wrong_figures_are_measured_by_the_answers_that_give_any() -> None:
     """A base that hardly names a price has few wrong; of an adapter that names many as large a part may be."""
 
