@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal, NamedTuple
 
 from collect.events import append_event
+from collect.scores import UNUSED_KINDS
 from collect.store import Cursor
 from nightschool.errors import NotFound
 from nightschool.owners import belonging
@@ -51,6 +52,7 @@ select comment from {table} where {chosen} union all select ideal_answer from {t
 CHOSEN: Final = "{column} in (select unnest($ids::text[]))"
 VOTES: Final = ("feedback", "feedback_history")
 ABOUT_VOTES: Final = ("quarantine", "releases")
+SCORED: Final = f"select 1 from scores where {MINE} limit 1"
 PROMPTS_OF: Final = """
 select distinct system_hash from messages
 where conversation_id in (select unnest($ids::text[])) and system_hash is not null
@@ -127,10 +129,12 @@ def find_doomed(cursor: Cursor, *, kind: Kind, subject: str) -> Doomed:
     if kind == "conversation":
         found = [(subject,)] if cursor.execute(BOTS_OF, {"ids": [subject]}).fetchone() else []
         voted: list[tuple[str, str]] = []
+        has_scored = False
     else:
         found = cursor.execute(OF_OWNER, {"subject": subject}).fetchall()
         voted = [row for t in VOTES for row in cursor.execute(VOTED.format(table=t), {"subject": subject}).fetchall()]
-    if not found and not voted:
+        has_scored = cursor.execute(SCORED, {"subject": subject}).fetchone() is not None
+    if not (found or voted or has_scored):
         raise NotFound(f"is not in the record as a {kind}", subject=repr(subject), remedy="Check the name.")
     return _doomed(cursor, sorted(row[0] for row in found), voted)
 
@@ -174,8 +178,10 @@ def erase_rows(cursor: Cursor, *, wish: Wish, aged: Sequence[str] = ()) -> Erasu
     for table, column in _named_by(cursor, NAMES_CONVERSATION):
         rows.take(cursor, table, CHOSEN.format(column=column), {"ids": list(doomed.conversation_ids)})
     if wish.kind == "user":
-        for table in (*VOTES, *ABOUT_VOTES):
+        for table in (*VOTES, *ABOUT_VOTES, "scores"):
             rows.take(cursor, table, MINE, {"subject": wish.subject})
+    if "scores" in rows.told:
+        rows.take(cursor, "score_kinds", UNUSED_KINDS, {})
     cursor.execute(FORGET_PROMPTS, {"hashes": prompts})
     erasure = Erasure(
         wish.erasure_id, wish.kind, hash_subject(wish.subject), wish.actor, wish.reason, wish.at, doomed.bots,

@@ -2,20 +2,23 @@
 
 A changed mind keeps nothing of the other one: what was said with a dislike goes when it is taken back or turns into a
 like. The same opinion again is one opinion, whenever it was said; a suggestion that says what the answer says is none.
+Named scores that are said with it are kept or refused with it, and stand by themselves (`collect.scores`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from collect.conversations import not_recorded
 from collect.lookup import find_rows
+from collect.scores import ScoreBook, Scored
 from collect.standing import About, Key, find_standing, read_feedback, replace_standing
 from collect.store import Cursor
 from collect.verified.served import heed_vote
 from nightschool.errors import InvalidInput, NightschoolError, NotFound
 from nightschool.records import BotName, Feedback, Source, Vote
+from nightschool.scores import ScoreValue
 from nightschool.text import clean_text, is_same
 
 # Of all voters, since a second condition beside the indexed one turns the index off.
@@ -86,6 +89,8 @@ class Opinion:
     reasons: Sequence[str] | None = None
     comment: str | None = None
     ideal_answer: str | None = None
+    scores: Mapping[str, ScoreValue | None] | None = None
+    """By name; one that is None is taken back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +103,16 @@ class Said:
     at: datetime
     address: str = ""
     """A hash of where it came from (`nightschool.owners.address_behind`); empty where that is not known."""
+    conversation_id: str = ""
+    """The answer's; wanted where there are scores."""
+    declared: frozenset[str] = frozenset()
+    """Of the scores, those whose kind the bot's file says."""
+
+    @property
+    def scored(self) -> Scored | None:
+        if not self.opinion.scores:
+            return None
+        return Scored(self.conversation_id, self.message_id, self.voter, self.opinion.scores, self.at, self.declared)
 
 
 class Heard(NamedTuple):
@@ -126,6 +141,7 @@ def record_opinions(cursor: Cursor, said: Sequence[Said]) -> list[Heard | Nights
     suggested = list({one.message_id for one in said if one.opinion.ideal_answer})
     texts = dict(find_rows(cursor, TEXTS, suggested)) if suggested else {}
     standing = {key: known.feedback for key, known in stored.items()}
+    book = ScoreBook(cursor, [one.scored for one in said if one.scored])
     outcomes: list[Heard | NightschoolError] = []
     former: list[Feedback] = []
     addresses: dict[Key, str] = {}
@@ -133,10 +149,13 @@ def record_opinions(cursor: Cursor, said: Sequence[Said]) -> list[Heard | Nights
         try:
             before = standing.get((one.message_id, one.voter))
             heard = _hear(one, about.get(one.message_id), before, text=texts.get(one.message_id, ""))
+            if one.scored:
+                book.hear(one.scored)
         except NightschoolError as refusal:
             outcomes.append(refusal)
         else:
-            standing[one.message_id, one.voter] = heard.feedback
+            if heard.is_new:
+                standing[one.message_id, one.voter] = heard.feedback
             if heard.is_new and before is not None:
                 former.append(before)
             if heard.is_new and one.address:
@@ -144,6 +163,7 @@ def record_opinions(cursor: Cursor, said: Sequence[Said]) -> list[Heard | Nights
             outcomes.append(heard)
     new = [heard.feedback for heard in outcomes if isinstance(heard, Heard) and heard.is_new]
     replace_standing(cursor, new=new, stored=stored, former=former, addresses=addresses)
+    book.keep()
     for feedback in new:
         if about[feedback.message_id].source == Source.VERIFIED:
             heed_vote(cursor, feedback=feedback)
@@ -208,6 +228,8 @@ def _hear(said: Said, about: About | None, stored: Feedback | None, *, text: str
         now = replace(now, ideal_answer="")
     if stored and replace(now, voted_at=stored.voted_at) == stored:
         return Heard(stored, is_new=False)
+    if opinion.scores and opinion == Opinion(scores=opinion.scores):
+        return Heard(now, is_new=False)  # scores alone are no opinion
     return Heard(now, is_new=True)
 
 

@@ -1,5 +1,6 @@
-"""All that the record holds of one person's chats, for them to take along: what was said, by whom, their votes,
-whether it solved what they came for, what they handed over to the team, and which signs it holds of what they thought.
+"""All that the record holds of one person's chats, for them to take along: what was said, by whom, their votes, how the
+chats were scored, whether they solved what they came for, what they handed over to the team, and which signs there are
+of what they thought.
 
 Does not know who asks for it, nor what of it was learnt.
 """
@@ -29,6 +30,10 @@ OUTCOMES: Final = """
 select conversation_id, message_id, is_resolved, said_at from outcomes
 where conversation_id in (select conversation_id from conversations where owner = $owner) order by said_at
 """
+SCORES: Final = """
+select conversation_id, message_id, name, kind, number, category, said_at from scores
+where conversation_id in (select conversation_id from conversations where owner = $owner) order by said_at, name
+"""
 PREFERENCES: Final = """
 select conversation_id, older_id, newer_id, is_older_left, choice, chosen_at
 from preferences where voter = $owner order by chosen_at
@@ -53,6 +58,7 @@ def own_data(cursor: Cursor, *, owner: str) -> dict[str, Any]:
     chats = [{**row, "messages": said[row["conversation_id"]]} for row in _rows(cursor, CHATS, owner)]
     beside = {
         "votes": VOTES,
+        "scores": SCORES,
         "outcomes": OUTCOMES,
         "comparisons": PREFERENCES,
         "escalations": ESCALATIONS,

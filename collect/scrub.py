@@ -20,8 +20,9 @@ PLAIN: Final = {
     "messages": ("message_id", "conversation_id", "bot", "role", "source"),
     "conversations": ("conversation_id", "owner"),
     "feedback": ("message_id",),
+    "scores": ("conversation_id", "message_id", "voter", "name"),
 }
-"""Columns that stand in the file as they are, by `collect.migrations.m032_plain_ids`; DuckDB does not say so."""
+"""Columns that stand in the file as they are, by the migrations that made them so; DuckDB does not say it."""
 FREE: Final = "select free_blocks, block_size from pragma_database_size()"
 FILL: Final = "create or replace table filler (filling text using compression uncompressed)"
 FILL_IN: Final = "insert into filler select repeat('0', $letters) from range($rows)"

@@ -153,7 +153,9 @@ async def keep_as_meant(opinion: Opinion, **_about: object) -> Opinion:
 
 def _own(bot: Bot) -> list[str]:
     """Texts that the bot's file says to everybody."""
-    return [bot.title, bot.description, bot.system_prompt, bot.knowledge.hand_over, *bot.knowledge.hand_over_also]
+    categories = [word for score in bot.feedback.scores.values() for word in score.categories]
+    said = [bot.title, bot.description, bot.system_prompt, bot.knowledge.hand_over, *bot.knowledge.hand_over_also]
+    return said + categories
 
 
 def _conversation_of(parsed: Parsed) -> str | None:

@@ -46,6 +46,9 @@ def rewrite_opinion(opinion: Opinion, say: Say) -> Opinion:
         None if opinion.reasons is None else tuple(say(reason) for reason in opinion.reasons),
         None if opinion.comment is None else say(opinion.comment),
         None if opinion.ideal_answer is None else say(opinion.ideal_answer),
+        {name: say(value) if isinstance(value, str) else value for name, value in opinion.scores.items()}
+        if opinion.scores
+        else None,
     )
 
 

@@ -43,6 +43,7 @@ from collect.migrations.m031_side_by_side import SIDE_BY_SIDE
 from collect.migrations.m032_plain_ids import PLAIN_IDS
 from collect.migrations.m033_job_checkpoints import JOB_CHECKPOINTS
 from collect.migrations.m034_former_opinions import FORMER_OPINIONS
+from collect.migrations.m035_scores import SCORES
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
@@ -88,6 +89,7 @@ MIGRATIONS: Final = (
     Migration("m032_plain_ids", PLAIN_IDS),
     Migration("m033_job_checkpoints", JOB_CHECKPOINTS),
     Migration("m034_former_opinions", FORMER_OPINIONS),
+    Migration("m035_scores", SCORES),
 )
 """Oldest first. A released one is never edited."""
 

@@ -1,8 +1,9 @@
 """POST /v1/chat/completions, as OpenAI answers it, in one piece or as a stream.
 
-The reply's `id` is the answer's id in the record, and the header `x-nightschool-version` says who answered. With an
-`Idempotency-Key` the same request again gets the same answer (`serve.api.repeats`). Does not take the turn itself
-(`serve.turns`), nor decide which version answers (`deploy.rollout`).
+The reply's `id` is the answer's id in the record; headers say who answered (`x-nightschool-version`) and in which
+conversation that stands (`x-nightschool-conversation`). With an `Idempotency-Key` the same request again gets the same
+answer (`serve.api.repeats`). Does not take the turn itself (`serve.turns`), nor decide which version answers
+(`deploy.rollout`).
 """
 
 import logging
@@ -39,6 +40,7 @@ from serve.turns import Turn
 log = logging.getLogger(__name__)
 
 VERSION_HEADER: Final = "x-nightschool-version"
+CONVERSATION_HEADER: Final = "x-nightschool-conversation"
 DROPPED_HEADER: Final = "x-nightschool-dropped"
 UNRECORDED: Final = {"x-nightschool-recorded": "false"}
 MAX_TOLD: Final = 20
@@ -80,7 +82,7 @@ async def _make(
     turns = copies(await _begin(parts, body, caller, wishes, told), count)
     version = parts.turns.version_of(turns[0])
     reply = Reply(turns[0].answer_id, int(time.time()), body.model, version, _own(parts, turns))
-    headers = {VERSION_HEADER: version, **dropped, **(UNRECORDED if told.is_task else {})}
+    headers = {VERSION_HEADER: version, **dropped, **_place(turns)}
     answers = hear_all([parts.turns.answer(turn) for turn in turns])
     if not body.stream:
         return Made(headers, _whole(answers, reply, count))
@@ -131,6 +133,13 @@ def _own(parts: Parts, turns: Sequence[Turn]) -> dict[str, object]:
         return {}
     ids = {"completion_ids": [turn.answer_id for turn in turns]} if len(turns) > 1 else {}
     return ids | _grounds(parts, turns[0])
+
+
+def _place(turns: Sequence[Turn]) -> dict[str, str]:
+    """The header that names the answers' conversations, in the order of the choices."""
+    if not turns[0].is_recorded:
+        return UNRECORDED
+    return {CONVERSATION_HEADER: ", ".join(turn.conversation.conversation_id for turn in turns)}
 
 
 def _grounds(parts: Parts, turn: Turn) -> dict[str, object]:

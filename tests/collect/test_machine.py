@@ -30,8 +30,10 @@ from collect.conversations import conversation_messages, record_turn
 from collect.feedback import Opinion, feedback_of, record_opinion
 from collect.opening import connect_record
 from collect.reviews import record_review, review_of
+from collect.scores import Scored, record_scores, scores_in
 from collect.store import Cursor
 from nightschool.records import Conversation, Message, Review, Source, Vote
+from nightschool.scores import ScoreValue
 
 from .conftest import AT, BOT
 
@@ -68,6 +70,8 @@ class Model:
     talks: dict[str, list[Message]] = field(default_factory=lambda: defaultdict(list))
     minds: dict[tuple[str, str], Mind] = field(default_factory=dict)
     changes: int = 0
+    scores: dict[tuple[str, str | None, str, str], ScoreValue | None] = field(default_factory=dict)
+    score_changes: int = 0
     rulings: dict[str, Review] = field(default_factory=dict)
     overruled: int = 0
 
@@ -167,6 +171,19 @@ class RecordMachine(RuleBasedStateMachine):
         mind = self.model.minds[of.message_id, who]
         assert mind.vote is Vote.NONE
 
+    @rule(
+        of=answers, who=st.sampled_from(PEOPLE), is_whole=st.booleans(), times=st.sampled_from([1, 2]),
+        given=st.sampled_from([("clear", True), ("clear", False), ("clear", None), ("pace", 0.5), ("pace", 1.0)]),
+    )  # fmt: skip
+    def score(self, *, of: Message, who: str, is_whole: bool, times: int, given: tuple[str, ScoreValue | None]) -> None:
+        key = (of.conversation_id, None if is_whole else of.message_id, who, given[0])
+        scored = Scored(*key[:3], dict([given]), self.now)
+        for _ in range(times):
+            [is_new] = with_commit(self.record, lambda: record_scores(self.record, [scored]))
+            assert is_new is (self.model.scores.get(key) != given[1])
+            self.model.scores[key] = given[1]
+            self.model.score_changes += is_new
+
     @rule(of=answers, text=st.sampled_from(["", "Ruled.", "Ruled again."]), reviewer=st.sampled_from(["ada", "eve"]))
     def rule_on(self, of: Message, text: str, reviewer: str) -> None:
         review = Review(of.message_id, BOT, reviewer, bool(text), text, (), self.now)
@@ -202,6 +219,13 @@ class RecordMachine(RuleBasedStateMachine):
             kept = feedback_of(self.record, message_id=name, voter=who)
             assert kept is not None
             assert Mind(kept.vote, kept.reasons, kept.comment, kept.ideal_answer) == mind
+        for talk in {key[0] for key in self.model.scores}:
+            stand = {
+                (talk, s.message_id, s.voter, s.name): s.value for s in scores_in(self.record, conversation_id=talk)
+            }
+            wanted = {key: value for key, value in self.model.scores.items() if key[0] == talk and value is not None}
+            assert stand == wanted
+        assert counted(self.record, "scores") == self.model.score_changes
         for name, ruling in self.model.rulings.items():
             assert review_of(self.record, message_id=name) == ruling
         assert counted(self.record, "feedback") == len(self.model.minds)

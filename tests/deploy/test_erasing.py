@@ -22,6 +22,7 @@ from collect.erase import Erasure
 from collect.feedback import Opinion, record_opinion
 from collect.jobs import Hyperparameters, Job, JobOrder, JobOutcome, JobState
 from collect.reviews import record_review
+from collect.scores import Scored, record_scores
 from collect.store import Store, open_store
 from deploy import erasing
 from deploy import night as night_steps
@@ -47,6 +48,7 @@ from nightschool.records import (
     new_id,
     utc_now,
 )
+from nightschool.scores import ScoreValue
 
 PERSON = "browser-7f3a90"
 QUESTION = "My name is Quendolyn Ravensbourne and my fern arrived without its copper pot, what now?"
@@ -95,6 +97,10 @@ async def chat(store: Store, *, owner: str = PERSON) -> str:
     await store.write(partial(record_opinion, message_id=said, voter=owner, opinion=opinion, at=utc_now()))
     review = Review(said, SUPPORT, "ada", True, IDEAL, (), utc_now())
     await store.write(partial(record_review, review=review))
+    scores: dict[str, ScoreValue | None] = {"case of Vexmoor": "is a Ravensbourne", "solved": False}
+    for about in (said, None):
+        scored = Scored(conversation.conversation_id, about, owner, scores, utc_now())
+        await store.write_row(record_scores, scored)
     return conversation.conversation_id
 
 
@@ -163,7 +169,7 @@ async def test_after_an_erasure_no_byte_of_the_data_folder_holds_what_was_said(h
         told = asked.certificate
         assert told is not None
         assert (told.by, told.reason, told.tainted) == ("ada", "asked by letter", ("support@1",))
-        assert {"messages", "conversations", "feedback", "reviews"} <= set(told.rows)
+        assert {"messages", "conversations", "feedback", "reviews", "scores", "score_kinds"} <= set(told.rows)
         assert (told.copies, told.copies_until) == ((), told.rows_erased_at)
         assert {"dataset", "of a night", "cache of trainings"} <= {removed.what for removed in told.files}
         file = home.erasures / f"{told.erasure_id}.json"

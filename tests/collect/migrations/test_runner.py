@@ -53,6 +53,7 @@ RELEASED = {
     "m032_plain_ids": "8efba9e0e9901d33",
     "m033_job_checkpoints": "7e979958e3587ce3",
     "m034_former_opinions": "96623d6e96921b45",
+    "m035_scores": "8d141db6e82ac552",
 }
 
 

@@ -35,9 +35,11 @@ async def test_a_vote_comes_back_as_it_is_stored(client: httpx.AsyncClient) -> N
     row = (await vote(client, completion_id, **said)).json()
     voted_at = datetime.fromisoformat(row.pop("voted_at"))
     assert abs((datetime.now(UTC) - voted_at).total_seconds()) < 60
-    assert row == {"completion_id": completion_id, "bot": "support", "version": "support@base", **said}
+    assert row.pop("conversation_id")
+    assert row == {"completion_id": completion_id, "bot": "support", "version": "support@base", "scores": {}, **said}
     shown = (await client.get(f"/v1/feedback/{completion_id}")).json()
     assert shown.pop("became")["state"] == "waiting"
+    del shown["conversation_id"]
     assert shown | {"voted_at": None} == row | {"voted_at": None}
 
 
