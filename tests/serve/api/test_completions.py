@@ -444,6 +444,8 @@ async def test_a_stop_of_the_server_never_passes_a_torso_off_as_an_answer(
     client: httpx.AsyncClient, parts: Parts, engine: Troubled
 ) -> None:
     streamed = asyncio.create_task(client.post(PATH, json=ask(stream=True)))
+    await engine.said.wait()
+    engine.said.clear()
     whole = asyncio.create_task(client.post(PATH, json=ask()))
     await engine.said.wait()
     await asyncio.sleep(0)
