@@ -111,7 +111,7 @@ async def measure_flood(server: Server) -> dict[str, float]:
     ):
         visitor = Visitor(http)
         await visitor.open()
-        asked = ["support", "", "", question(FLOOD_WORDS), "", False]
+        asked = ["support", "", "", question(FLOOD_WORDS), "", "", False]
         flood = asyncio.gather(*(visitor.join("_ask", asked, session=f"flood-{number}") for number in range(FLOOD)))
         waits_ms: list[float] = []
         ends_at = time.monotonic() + FLOOD_S

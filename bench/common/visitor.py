@@ -36,7 +36,7 @@ class Visitor:
 
     async def ask(self, text: str) -> str:
         """A question, its answer to the end, and the page as it then stands. The answer's id."""
-        answer = await self.happen("_ask", [*self.place, text, "", False])
+        answer = await self.happen("_ask", [*self.place, text, "", "", False])
         if answer[2]:
             raise SystemExit(f"the page says: {answer[2]}")
         page = await self.happen("_open", [self.bot, answer[1], ""])

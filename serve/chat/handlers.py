@@ -7,7 +7,7 @@ from the record, so that page and record agree.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -15,25 +15,24 @@ from typing import Final
 
 from collect import conversations
 from collect.chat_settings import ChatSettings, chat_settings, keep_chat_settings
-from collect.side_by_side import Duel
 from collect.signals.deeds import keep_deed
 from collect.signals.detect import Kind
 from collect.store import LOOK_S, Store
-from deploy.fates import Fate, Fates
+from deploy.fates import Fates
 from nightschool.bots import Bot, BotShelf
 from nightschool.errors import Busy, NotFound, Unavailable
-from nightschool.records import BotName, Feedback, Message, Vote, utc_now
+from nightschool.records import BotName, Vote, utc_now
 from serve.branches import Tree
 from serve.chat.comparing import is_first_left
 from serve.chat.growing import grow, grow_both
+from serve.chat.lines import line_of, side_by_side
+from serve.chat.named import NamedQuestions, with_name
 from serve.chat.sources import read_sources
 from serve.chat.two_answers import TwoAnswers
 from serve.chat.views import ChatView, Line, Lists, Place, Rated
-from serve.guarding import hands_over
 from serve.opponents import Opponents
 from serve.pace import Pace
 from serve.turns import Turn, Turns
-from serve.verified import answered_by
 from serve.vllm.supervisor import EngineState, EngineStatus
 from serve.votes import Opinion, Votes
 
@@ -69,6 +68,7 @@ class ChatHandlers:
         self._engine_status = engine_status
         self._pace = Pace(answers_per_minute)
         self._two = TwoAnswers(store, opponents, pace=self._pace)
+        self._named = NamedQuestions(store)
         # Owner and conversation of each answer in flight, with the event that its record is written.
         self._in_flight: dict[tuple[str, str], asyncio.Event] = {}
 
@@ -102,17 +102,36 @@ class ChatHandlers:
             return await self.open(place)
         return await self._show(place, leaf=place.newest)
 
+    async def come_back(self, place: Place, name: str) -> tuple[ChatView, bool]:
+        """`stay` for whoever left while a question of this `name` was on its way, and whether it got through: it is
+        shown then."""
+        if ending := self._named.end_of(place.owner, name):
+            await _wait(ending)
+            if self._named.end_of(place.owner, name):
+                return await self._show(place), True
+        asked = await self._named.find(name) if name else None
+        if asked is None:
+            return await self.stay(place), False
+        there = replace(place, bot=str(asked.bot), conversation_id=asked.conversation_id)
+        return await self.turn_to(there, name), True
+
     async def ask(
-        self, place: Place, text: str, *, instead_of: str = "", is_private: bool = False
+        self, place: Place, text: str, *, name: str = "", instead_of: str = "", is_private: bool = False
     ) -> AsyncGenerator[ChatView, None]:
         """The page while the answer comes; `instead_of` names a question of which this is another wording.
 
-        A conversation that begins `is_private` teaches nothing from its first word on.
+        One that was taken by its `name` before is shown, and not taken again. A conversation that begins `is_private`
+        teaches nothing from its first word on.
 
         Raises what stands against asking before anything changed.
         """
         bot = self._bot(place.bot)
-        with self._claim(place):
+        with self._claim(place), self._named.take(place.owner, name):
+            if name and (known := await self._named.find(name)):
+                place = replace(place, bot=str(known.bot), conversation_id=known.conversation_id)
+                await self._tree(place)
+                yield await self.turn_to(place, name)
+                return
             self._admit(place, bot)
             turn = await self._turns.begin_chat(
                 bot,
@@ -122,6 +141,7 @@ class ChatHandlers:
                 parent_id=place.newest,
                 instead_of=instead_of or None,
             )
+            turn = with_name(turn, name)
             if is_private and not place.conversation_id:
                 await self._keep_private(turn.conversation.conversation_id)
             turn = await self._turns.pin(turn)
@@ -236,7 +256,7 @@ class ChatHandlers:
             leaf = leaf or tree.newest_leaf(below)
             duel = await self._two.find_undecided(bot, tree, leaf)
             lines = await self._lines(place, tree, duel.usual_id if duel else leaf)
-            return ChatView(bot, place.conversation_id, _side_by_side(lines, tree, duel) if duel else lines)
+            return ChatView(bot, place.conversation_id, side_by_side(lines, tree, duel) if duel else lines)
         except NotFound:
             return empty
 
@@ -251,7 +271,7 @@ class ChatHandlers:
         votes = await self._votes.in_conversation(place.conversation_id, owner=place.owner)
         fates = await self._fates.find_used(votes.values(), bot=bot.bot_name)
         sources = await read_sources(self._store, bot, path)
-        lines = (_line(message, tree, votes, fates) for message in path)
+        lines = (line_of(message, tree, votes, fates) for message in path)
         told = next((message.message_id for message in path if message.turns_left_out), None)
         return tuple(
             replace(x, sources=sources.get(x.message_id, ()), has_forgotten=x.message_id == told) for x in lines
@@ -264,31 +284,6 @@ async def _wait(ending: asyncio.Event) -> None:
             await ending.wait()
     except TimeoutError:
         return
-
-
-def _line(message: Message, tree: Tree, votes: Mapping[str, Feedback], fates: Mapping[str, Fate]) -> Line:
-    if message.role != "assistant":
-        return Line(message.message_id, "user", message.content, siblings=tree.siblings(message))
-    voted = votes.get(message.message_id)
-    return Line(
-        message_id=message.message_id,
-        role="assistant",
-        text=message.content,
-        version=answered_by(message),
-        finish=message.finish,
-        vote=voted.vote if voted else Vote.NONE,
-        fate=fates.get(message.message_id),
-        siblings=tree.siblings(message),
-        hands_over=hands_over(message.held_json),
-    )
-
-
-def _side_by_side(lines: Sequence[Line], tree: Tree, duel: Duel) -> tuple[Line, ...]:
-    """With both answers in the last place, of which nothing tells who gave them."""
-    *before, last = lines
-    other = _line(tree.path(duel.other_id)[-1], tree, {}, {})
-    is_beside_left = not is_first_left(duel.usual_id, duel.other_id)
-    return (*before, replace(last, siblings=(), beside=replace(other, siblings=()), is_beside_left=is_beside_left))
 
 
 def _message_at(place: Place, position: int) -> str:

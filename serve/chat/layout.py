@@ -35,6 +35,7 @@ class ChatLayout(NamedTuple):
     conversation_id: gr.Textbox
     shown: gr.Textbox
     asked: gr.Textbox
+    question: gr.Textbox
     edited: gr.Textbox
     turn: gr.Button
     branch: gr.Button
@@ -56,9 +57,9 @@ class ChatLayout(NamedTuple):
 
 def build_chat(words: Words, *, is_echo: bool) -> ChatLayout:
     """Call inside `gr.Blocks`."""
-    bot, conversation_id, shown, asked, edited, explained, before = (
+    bot, conversation_id, shown, asked, question, edited, explained, before = (
         gr.Textbox(visible="hidden", elem_id=f"ns-{name}", container=False)
-        for name in ("bot-name", "conversation", "shown", "asked", "edited", "explained", "before")
+        for name in ("bot-name", "conversation", "shown", "asked", "question", "edited", "explained", "before")
     )
     turn = gr.Button(visible="hidden", elem_id="ns-turn")
     branch = gr.Button(visible="hidden", elem_id="ns-fork")
@@ -91,6 +92,7 @@ def build_chat(words: Words, *, is_echo: bool) -> ChatLayout:
         conversation_id,
         shown,
         asked,
+        question,
         edited,
         turn,
         branch,

@@ -8,16 +8,16 @@ else changes is changed by the browser before, and read from the record after. A
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
 
 from deploy.fates import Fates
-from nightschool.errors import NightschoolError
 from nightschool.records import Vote
-from serve.chat import scripts
+from serve.chat import scripts, unsent
 from serve.chat.compare import REMEMBER, CompareWires
 from serve.chat.comparing import Comparing
 from serve.chat.drawing import draw_card, draw_margins, draw_notice, draw_page
@@ -27,25 +27,18 @@ from serve.chat.handing_over import HandingOver
 from serve.chat.handlers import ChatHandlers
 from serve.chat.human import HumanWires
 from serve.chat.layout import ChatLayout, build_chat
-from serve.chat.markup import draw_line, thumbs
+from serve.chat.markup import thumbs
 from serve.chat.outcomes import Outcomes
 from serve.chat.own_chats import OwnChats
 from serve.chat.side import SideWires, choices_of
 from serve.chat.solved import SolvedWires
-from serve.chat.trouble import UNASKED, draw_trouble, notice_of, plain
+from serve.chat.stream import Answer, stream_answer
+from serve.chat.trouble import UNASKED
 from serve.chat.views import ChatView, Look, Place
 from serve.pace import Pace
 from serve.parts import Parts
 from serve.toasts import unnest_toasts
 from serve.words.catalogue import Words
-
-
-class Answer(NamedTuple):
-    """What changes on the page while an answer comes."""
-
-    chat: Any
-    conversation_id: str
-    trouble: str
 
 
 def chat_blocks(parts: Parts, words: Words) -> gr.Blocks:
@@ -105,7 +98,11 @@ class _ChatWires:
         # What was chosen may be unknown to a server that was started anew: its handlers know better than its lists.
         chosen: dict[str, Any] = {"preprocess": False, **quiet}
 
-        opened = blocks.load(self._stay, place, page, js=scripts.READ_ADDRESS, **quiet)
+        opened = blocks.load(
+            self._come_back, [*place, at.question], [*page, at.question], js=scripts.READ_ADDRESS, **quiet
+        )
+        back = [at.box, at.trouble, beside.is_private]
+        opened.then(None, [at.question, at.bot, at.box, beside.is_private], back, js=unsent.give_back(words.trouble))
         opened.then(None, js=scripts.listen(words))
         # Not after what the server says: until then a frame takes no key.
         blocks.load(None, js=scripts.frame(words.side))
@@ -147,9 +144,11 @@ class _ChatWires:
         for happened in (at.chat.example_select, at.chat.retry):
             happened(None, None, [at.asked, at.trouble, *buttons], js=scripts.BEGIN)
         at.chat.retry(None, [at.shown], [at.compare.before], js=REMEMBER)
-        leaving = [at.asked, at.edited, at.box, at.trouble, *buttons]
-        sent = gr.on([at.box.submit, at.send.click], None, [at.box], leaving, js=scripts.SEND)
-        asked = sent.then(self._ask, {*place, at.asked, at.edited, at.side.is_private}, answer, **answers)
+        leaving = [at.asked, at.question, at.edited, at.box, at.trouble, *buttons]
+        sent = gr.on(
+            [at.box.submit, at.send.click], None, [at.box, *place[:2], at.side.is_private], leaving, js=scripts.SEND
+        )
+        asked = sent.then(self._ask, {*place, at.asked, at.question, at.edited, at.side.is_private}, answer, **answers)
         begun = at.chat.example_select(self._ask_starter, {*place, at.side.is_private}, answer, **answers)
         again = at.chat.retry(self._retry, place, answer, **answers)
         stopped = at.stop.click(None, None, None, cancels=[asked, begun, again])
@@ -169,6 +168,18 @@ class _ChatWires:
         """The branch that is shown."""
         return await self._draw(place_of(request, bot, conversation_id, shown), self._handlers.stay, request)
 
+    async def _come_back(self, bot: str, conversation_id: str, shown: str, name: str, request: gr.Request) -> Updates:
+        """The same, or the question that was on its way where it got through; the page then forgets its name."""
+        is_through = False
+
+        async def look(place: Place) -> ChatView:
+            nonlocal is_through
+            view, is_through = await self._handlers.come_back(place, name or "")
+            return view
+
+        drawn = await self._draw(place_of(request, bot, conversation_id, shown), look, request)
+        return drawn | {self._at.question: "" if is_through else name}
+
     async def _settle(self, bot: str, conversation_id: str, shown: str, trouble: str, request: gr.Request) -> Updates:
         """What came of a question."""
         show = self._stay if UNASKED in (trouble or "") else self._open
@@ -178,7 +189,8 @@ class _ChatWires:
         words = words_of(request)
         with told(words):
             view = await look(place)
-            lists, state = await self._handlers.lists(place), self._handlers.engine_state()
+            shown = replace(place, bot=view.bot.name, conversation_id=view.conversation_id)
+            lists, state = await self._handlers.lists(shown), self._handlers.engine_state()
             drawn = draw_page(self._at, view, words) | draw_margins(self._at, view, lists, state, words)
             for part in self._below:
                 drawn |= await part.draw(view, words)
@@ -213,9 +225,14 @@ class _ChatWires:
     async def _ask(self, given: Given, request: gr.Request) -> AsyncGenerator[Answer, None]:
         at = self._at
         place = place_of(request, given[at.bot], given[at.conversation_id], given[at.shown])
-        is_private = bool(given[at.side.is_private])
-        views = self._handlers.ask(place, given[at.asked], instead_of=given[at.edited], is_private=is_private)
-        async with aclosing(self._stream(place, views, words_of(request))) as answers:
+        views = self._handlers.ask(
+            place,
+            given[at.asked],
+            name=given[at.question],
+            instead_of=given[at.edited],
+            is_private=bool(given[at.side.is_private]),
+        )
+        async with aclosing(self._stream(place, views, request)) as answers:
             async for answer in answers:
                 yield answer
 
@@ -226,7 +243,7 @@ class _ChatWires:
         place = place_of(request, given[at.bot], given[at.conversation_id], given[at.shown])
         text, is_private = str(chosen.value["text"]), bool(given[at.side.is_private])
         views = self._handlers.ask(place, text, is_private=is_private)
-        async with aclosing(self._stream(place, views, words_of(request))) as answers:
+        async with aclosing(self._stream(place, views, request)) as answers:
             async for answer in answers:
                 yield answer
 
@@ -234,30 +251,15 @@ class _ChatWires:
         self, bot: str, conversation_id: str, shown: str, request: gr.Request
     ) -> AsyncGenerator[Answer, None]:
         place = place_of(request, bot, conversation_id, shown)
-        async with aclosing(self._stream(place, self._handlers.retry(place), words_of(request))) as answers:
+        async with aclosing(self._stream(place, self._handlers.retry(place), request)) as answers:
             async for answer in answers:
                 yield answer
 
-    async def _stream(
-        self, place: Place, views: AsyncGenerator[ChatView, None], words: Words
+    def _stream(
+        self, place: Place, views: AsyncGenerator[ChatView, None], request: gr.Request
     ) -> AsyncGenerator[Answer, None]:
-        """Only the text: a thumb that was clicked meanwhile must not be redrawn as it was before."""
-        conversation_id = place.conversation_id
-        drawn: Any = gr.skip()
-        is_unasked = True
-        earlier: list[dict[str, object]] = []
-        try:
-            async with aclosing(views):
-                async for view in views:
-                    is_unasked = False
-                    earlier = earlier or [draw_line(line, words.line) for line in view.lines[:-1]]
-                    newest = draw_line(view.lines[-1], words.line)
-                    conversation_id, drawn = view.conversation_id, [*earlier, newest]
-                    yield Answer(drawn, conversation_id, "")
-        except NightschoolError as error:
-            # Told as a value: an error would lay itself over the page, and end what is to come after.
-            sentence = notice_of(self._handlers.engine_state(), words) or plain(error, words)
-            yield Answer(drawn, conversation_id, draw_trouble(sentence, is_unasked=is_unasked))
+        name, state = place.conversation_id, self._handlers.engine_state
+        return stream_answer(views, words_of(request), conversation_id=name, engine_state=state)
 
     async def _vote(
         self, bot: str, conversation_id: str, shown: str, request: gr.Request, liked: gr.LikeData

@@ -8,13 +8,20 @@ import json
 from typing import Final
 
 from serve.chat.trouble import UNASKED, WAITING, draw_trouble
+from serve.chat.unsent import KEEP
 from serve.words.catalogue import SideWords, TroubleWords, Words
 
-READ_ADDRESS: Final = """() => {
-  const asked = new URLSearchParams(window.location.search);
-  return [asked.get('bot') ?? '', asked.get('c') ?? '', asked.get('at') ?? ''];
-}"""
+READ_ADDRESS: Final = f"""() => {{
+  {KEEP}
+  const address = new URLSearchParams(window.location.search);
+  const [bot, conversation, branch] = ['bot', 'c', 'at'].map((name) => address.get(name) ?? '');
+  const kept = window.nsUnsent.read(conversation);
+  const asked = window.nsUnsent.returned = kept && (!bot || kept.bot === bot) ? {{...kept, conversation}} : null;
+  return [bot, conversation, branch || (asked?.branch ?? ''), asked?.name ?? ''];
+}}"""
+"""-> place, question: with what was on its way when the page was left."""
 WRITE_ADDRESS: Final = """(bot, conversation) => {
+  window.nsUnsent.hasBegun(conversation);
   // Another site's frame is opened anew with each of its pages, and its browser lets us keep nothing there.
   if (window.parent !== window) window.parent.postMessage({nightschool: 'at', conversation}, '*');
   const address = new URL(window.location.href);
@@ -48,17 +55,19 @@ _IS_BUSY: Final = "document.querySelector('#ns-app').dispatchEvent(new Event('ns
 QUIET_MS: Final = 25_000
 """After so long without a word or a key the page asks what came of the talk."""
 
-SEND: Final = f"""(text) => {{
+SEND: Final = f"""(text, bot, conversation, isPrivate) => {{
   if (!text.trim() || {_IS_ANSWERING}) throw new Error('nothing is sent');
-  const shown = {_SHOWN};
+  const shown = {_SHOWN}, edited = document.querySelector('#ns-app').dataset.edited ?? '';
+  const name = window.nsUnsent.isLeaving(conversation, {{bot, text, edited, isPrivate}});
   {_IS_BUSY};
-  return [text, document.querySelector('#ns-app').dataset.edited ?? '', '', '{WAITING}', shown(false), shown(true)];
+  return [text, name, edited, '', '{WAITING}', shown(false), shown(true)];
 }}"""
-"""box -> asked, edited, box, trouble, send, stop. What is thrown ends the chain of events."""
+"""box, bot, conversation, is_private -> asked, question, edited, box, trouble, send, stop. What is thrown ends it."""
 BEGIN: Final = f"() => {{ const shown = {_SHOWN}; {_IS_BUSY}; return ['', '{WAITING}', shown(false), shown(true)]; }}"
 """-> asked, trouble, send, stop: an answer comes to something that is not in the box."""
 END: Final = f"""(asked, trouble, box) => {{
   {_IS_BUSY};
+  window.nsUnsent.isOver(!trouble.includes('{UNASKED}'));
   if (!trouble) delete document.querySelector('#ns-app').dataset.edited;
   return ['', trouble ? [asked, box].filter(Boolean).join('\\n') : box, trouble];
 }}"""
@@ -130,7 +139,10 @@ LISTEN: Final = """() => {
     quiet = setTimeout(() => { app.dataset.quiet = ''; }, QUIET_MS);
   };
   app.addEventListener('ns-busy', isBusy);
-  box.addEventListener('input', isBusy);
+  box.addEventListener('input', () => {
+    isBusy();
+    if (!box.value) window.nsUnsent.forget(new URLSearchParams(window.location.search).get('c') ?? '');
+  });
   isBusy();
   document.querySelector('#ns-editing .ns-cancel').addEventListener('click', stopEditing);
   // Gradio labels each message with its source, which would be read out in place of the message, calls the starters a

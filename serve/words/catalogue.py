@@ -177,6 +177,8 @@ class TroubleWords:
     refused: str
     not_offered: str
     not_here: str
+    unsent: str
+    """Of a question that is back in the box after a reload."""
     answer_failed: str
     away: str
     reload: str

@@ -143,6 +143,7 @@ ENGLISH: Final = Words(
         refused="This cannot be sent as it is. Shorten it or write it in other words.",
         not_offered="This is not offered here.",
         not_here="This is not here any more. Reload the page.",
+        unsent="This did not get through before the page was left. Send it now, or change it.",
         answer_failed="The answer failed. Try again.",
         away="The assistant is away for a moment. Try again soon.",
         reload="Reload the page.",

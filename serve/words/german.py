@@ -147,6 +147,7 @@ GERMAN: Final = Words(
         refused="So lässt sich das nicht senden. Kürzen Sie es, oder schreiben Sie es mit anderen Worten.",
         not_offered="Das wird hier nicht angeboten.",
         not_here="Das ist nicht mehr da. Laden Sie die Seite neu.",
+        unsent="Das kam nicht an, bevor die Seite verlassen wurde. Senden Sie es jetzt, oder ändern Sie es.",
         answer_failed="Die Antwort ist fehlgeschlagen. Versuchen Sie es noch einmal.",
         away="Der Assistent ist kurz nicht da. Versuchen Sie es gleich wieder.",
         reload="Laden Sie die Seite neu.",

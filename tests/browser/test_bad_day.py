@@ -39,7 +39,7 @@ FLOOD = """async (question) => {
   const join = (session) => fetch('/gradio_api/queue/join', {
     method: 'POST', headers: {'content-type': 'application/json'},
     body: JSON.stringify({
-      fn_index: index, data: ['support', '', '', question, '', false], session_hash: session, trigger_id: 1,
+      fn_index: index, data: ['support', '', '', question, '', '', false], session_hash: session, trigger_id: 1,
     }),
   });
   return Promise.all([...Array(9).keys()].map(async (number) => (await join(`flood${number}`)).status));

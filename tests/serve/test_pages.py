@@ -45,7 +45,7 @@ async def event(browser: httpx.AsyncClient, name: str, *data: Any) -> dict[str, 
 
 async def test_an_answer_streams_into_the_chatbot_by_plain_values(browser: httpx.AsyncClient) -> None:
     joined = await browser.post(
-        JOIN, json=await event(browser, "_ask", "support", "", "", "Where <b>is</b> it?", "", False)
+        JOIN, json=await event(browser, "_ask", "support", "", "", "Where <b>is</b> it?", "", "", False)
     )
     assert joined.status_code == 200
     told = (await browser.get("/gradio_api/queue/data?session_hash=mine")).text
@@ -59,7 +59,7 @@ async def test_an_answer_streams_into_the_chatbot_by_plain_values(browser: httpx
 
 @pytest.mark.parametrize("engine", ["dead"], indirect=True)
 async def test_a_failure_is_told_as_a_value(browser: httpx.AsyncClient) -> None:
-    await browser.post(JOIN, json=await event(browser, "_ask", "support", "", "", "hello", "", False))
+    await browser.post(JOIN, json=await event(browser, "_ask", "support", "", "", "hello", "", "", False))
     told = (await browser.get("/gradio_api/queue/data?session_hash=mine")).text
     assert "The answer failed. Try again." in told
     assert '"success": false' not in told.replace(":false", ": false")
@@ -67,7 +67,7 @@ async def test_a_failure_is_told_as_a_value(browser: httpx.AsyncClient) -> None:
 
 
 async def test_what_the_page_cannot_have_asked_is_no_fault_of_the_server(browser: httpx.AsyncClient) -> None:
-    asked = await event(browser, "_ask", "support", "", "", "hello", "", False)
+    asked = await event(browser, "_ask", "support", "", "", "hello", "", "", False)
     odd: list[dict[str, Any]] = [
         {**asked, "fn_index": 999}, {**asked, "fn_index": "0"}, {**asked, "data": []}, {**asked, "data": None},
         {**asked, "session_hash": None}, {},
@@ -85,7 +85,7 @@ async def test_a_session_that_is_not_there_breaks_no_stream(browser: httpx.Async
 
 @pytest.mark.parametrize("engine", ["hangs"], indirect=True)
 async def test_a_browser_that_asks_without_listening_is_stopped(browser: httpx.AsyncClient) -> None:
-    asked = await event(browser, "_ask", "support", "", "", "hello", "", False)
+    asked = await event(browser, "_ask", "support", "", "", "hello", "", "", False)
     joined = [(await browser.post(JOIN, json={**asked, "session_hash": f"s{n}"})).status_code for n in range(9)]
     assert joined == [200] * 6 + [429] * 3
 
@@ -94,7 +94,7 @@ async def test_a_browser_that_asks_without_listening_is_stopped(browser: httpx.A
 async def test_who_leaves_while_the_engine_says_nothing_frees_it_and_reads_what_was_said(
     browser: httpx.AsyncClient, engine: TroubledEngine
 ) -> None:
-    await browser.post(JOIN, json=await event(browser, "_ask", "support", "", "", "hello", "", False))
+    await browser.post(JOIN, json=await event(browser, "_ask", "support", "", "", "hello", "", "", False))
     conversation_id = ""
     async with browser.stream("GET", "/gradio_api/queue/data?session_hash=mine") as told:
         async for line in told.aiter_lines():
@@ -113,7 +113,7 @@ async def test_who_leaves_while_the_engine_says_nothing_frees_it_and_reads_what_
 
 async def test_a_page_from_before_a_restart_opens_its_conversations(browser: httpx.AsyncClient) -> None:
     """The server that was started anew has no list of choices for this session."""
-    await browser.post(JOIN, json=await event(browser, "_ask", "support", "", "", "hello", "", False))
+    await browser.post(JOIN, json=await event(browser, "_ask", "support", "", "", "hello", "", "", False))
     told = (await browser.get("/gradio_api/queue/data?session_hash=mine")).text
     conversation_id = json.loads(told.split("data: ")[-2])["output"]["data"][1]
     opened = {**await event(browser, "_open_other", "support", conversation_id), "session_hash": "from before"}

@@ -90,7 +90,7 @@ async def test_a_german_browser_reads_no_english_from_the_first_page_to_the_last
 ) -> None:
     config = (await browser.get("/config")).json()
     opened = await happen(browser, config, "_open", "support", "", "")
-    answered = await happen(browser, config, "_ask", "support", "", "", "Wo ist mein Paket?", "", False)
+    answered = await happen(browser, config, "_ask", "support", "", "", "Wo ist mein Paket?", "", "", False)
     conversation_id = answered[-2]["output"]["data"][1]
     back = await happen(browser, config, "_open_other", "support", conversation_id)
     refused = await happen(browser, config, "_rename", "support", "somebody else's", "", "Mein")
