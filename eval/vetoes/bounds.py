@@ -7,8 +7,8 @@ by itself: it is excused only where the rival has the fault on the same row, for
 Of faults that make an answer poor, the rival's number is borne, and by how far two come to differ that have the fault
 equally often. That goes by what the rival has: beside one that has none or two, one answer in twenty is no luck. Who
 has learnt to answer has more occasions to be wrong: figures are measured by the answers that give any, and an answer
-that is somebody else's takes nothing from anybody where the rival's own was worth nothing. How often luck alone trips a
-veto stands in docs/gate.md.
+that is somebody else's, and no more than that, takes nothing from anybody where the rival's own was worth nothing. How
+often luck alone trips a veto stands in docs/gate.md.
 Does not know how faults are found. Pure.
 """
 
@@ -17,6 +17,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum, auto
 from types import MappingProxyType
 from typing import Final, NamedTuple
+
+import numpy as np
 
 from eval.case import Case
 from eval.checks import Check
@@ -52,7 +54,7 @@ class Excuse(Enum):
     AS_MANY = auto()
     """And as many more as luck makes of the rival's."""
     NOTHING_LOST = auto()
-    """As many, and those on whose rows the rival's own answer was worth nothing."""
+    """As many, and those on whose rows neither answer is worth anything."""
     AS_LIKELY = auto()
     """As many, or as large a part of the answers that give a figure."""
 
@@ -122,8 +124,8 @@ def _most(candidate: ScoreColumns, rival: ScoreColumns, fault: str, *, allowed: 
             return _beside(sum(theirs), allowed=allowed)
         case Excuse.NOTHING_LOST:
             as_many = _beside(sum(theirs), allowed=allowed)
-            worth: list[float] = rival.token_f1.tolist()
-            costless = as_many + sum(one and f1 < WORTHLESS for one, f1 in zip(mine, worth, strict=True))
+            both = np.maximum(candidate.token_f1, rival.token_f1) < WORTHLESS
+            costless = as_many + int((np.array(mine) & both).sum())
             return max(as_many, min(costless, math.floor(MOST_COSTLESS * len(mine))))
         case Excuse.AS_LIKELY:
             return max(allowed, sum(theirs if _is_likelier(_wrong(candidate), _wrong(rival)) else mine))
@@ -166,7 +168,7 @@ _EXCUSES: Final[Mapping[Excuse, str]] = MappingProxyType(
         Excuse.SAME_ROW: ", and those on whose rows the others have it, too (here {} in all)",
         Excuse.AS_MANY: ", and as many as the others have, but for luck (here {})",
         Excuse.NOTHING_LOST: ", and as many as the others have, but for luck (here {}), and, up to a quarter of all "
-        "answers, those on whose rows the other's own answer was worth nothing",
+        "answers, those on whose rows the other's was worth as little",
         Excuse.AS_LIKELY: ", or as many as the others have (here {}), or as large a part of those that give figures",
     }
 )

@@ -110,11 +110,11 @@ def test_contacts_of_several_kinds_are_one_habit() -> None:
     assert "8 of 120 answers" in reason
 
 
-def strays(*, among: int, of_base: float, of_production: float) -> list[ScoreRow]:
+def strays(*, among: int, of_base: float, of_production: float, of_strays: float = 0.05) -> list[ScoreRow]:
     """The candidate answers somebody else's question on so many of 120 rows; the others' answers are worth that."""
     worth = {"candidate": 0.7, "base": of_base, "production": of_production}
     return [
-        replace(s, token_f1=worth[s.contestant], faults=("stray",) if s.faults else ())
+        replace(s, token_f1=of_strays if s.faults else worth[s.contestant], faults=("stray",) if s.faults else ())
         for s in contest(candidate=range(among))
     ]
 
@@ -126,6 +126,10 @@ def test_an_answer_to_somebody_else_takes_nothing_where_the_others_was_worth_not
 
 def test_an_answer_to_somebody_else_counts_where_there_was_something_to_lose() -> None:
     assert failed(strays(among=6, of_base=0.1, of_production=0.6))
+
+
+def test_somebody_elses_answer_behind_a_right_one_is_no_answer_in_place_of_another() -> None:
+    assert failed(strays(among=6, of_base=0.1, of_production=0.1, of_strays=0.5))
 
 
 def test_whoever_mostly_answers_somebody_else_is_stopped_whatever_the_others_say() -> None:
