@@ -1,5 +1,6 @@
 """A whole model is refused where its engine would not fit, with what it needs, what is free and what to do."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,9 @@ def model(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("number_bytes", "weights_gib"), [(2, 0.5), (4, 1.0)])
+@pytest.mark.parametrize(("number_bytes", "weights_gib"), [(2, 1.2), (4, 2.4)])
 def test_on_a_cpu_weights_cache_and_vllm_must_fit(model: Path, number_bytes: int, weights_gib: float) -> None:
-    needed = int((weights_gib + 1 + VLLM_GIB) * GIB)
+    needed = math.ceil((weights_gib + 1 + VLLM_GIB) * GIB)
     check(model, number_bytes=number_bytes, free_bytes=lambda: needed)
     with pytest.raises(TooLittleMemory) as caught:
         check(model, number_bytes=number_bytes, free_bytes=lambda: needed - 1)
