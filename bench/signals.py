@@ -225,8 +225,9 @@ select printf('m%09d', i), printf('c%09d', i // 6), 'support',
 from range($messages) as r(i)
 """
 VOTE: Final = """
-insert into feedback (message_id, voter, bot, vote, reasons, comment, ideal_answer, voted_at)
-select message_id, 'browser:' || position, bot, case when position % 3 = 0 then 'up' else 'down' end, [], '', '',
+insert into feedback (opinion_id, message_id, voter, bot, vote, reasons, comment, ideal_answer, voted_at)
+select 'opinion-' || position, message_id, 'browser:' || position, bot,
+    case when position % 3 = 0 then 'up' else 'down' end, [], '', '',
     created_at
 from messages where role = 'assistant' and source = 'chat' and position % 10 = 0
 """

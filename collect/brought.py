@@ -17,22 +17,18 @@ from collect.restore import (
     ADD_CONVERSATIONS,
     ADD_MESSAGES,
     ADD_REVIEWS,
-    ADD_VOTES,
     KNOWN_CONVERSATIONS,
     KNOWN_MESSAGES,
     POSITIONS,
     add_rows,
     known_names,
 )
-from collect.standing import CHANGE
+from collect.standing import Key, find_standing, replace_standing
 from collect.store import Cursor
-from nightschool.records import BotName, Finish, Source
+from nightschool.records import BotName, Feedback, Finish, Source
 from nightschool.text import is_same
 
 TITLE_CHARS: Final = 60
-VOTES: Final = """
-select message_id, voter, voted_at, rowid from feedback where message_id in (select unnest($names::text[]))
-"""
 RULED: Final = "select message_id from reviews where message_id in (select unnest($names::text[]))"
 LAST_ANSWERS: Final = """
 select conversation_id, arg_max(message_id, position) from messages
@@ -43,12 +39,6 @@ ANSWERS: Final = """
 select message_id, content from messages
 where message_id in (select unnest($names::text[])) and role = 'assistant' and bot = $bot
 """
-REMEMBER: Final = """
-insert into feedback_history (message_id, voter, bot, vote, reasons, comment, ideal_answer, voted_at)
-select message_id, voter, bot, vote, reasons, comment, ideal_answer, voted_at
-from feedback where rowid in (select unnest($rows::bigint[]))
-"""
-CHANGED: Final = ("vote", "reasons", "comment", "ideal_answer", "voted_at")
 
 
 class Brought(NamedTuple):
@@ -178,47 +168,31 @@ def _found(cursor: Cursor, bot: BotName, notes: Sequence[ParsedNote]) -> tuple[l
 
 def _add_votes(cursor: Cursor, opinions: Sequence[_Opinion], *, bot: BotName, at: datetime) -> int:
     """How many are new or newer than what the same person said."""
-    said: dict[tuple[str, str], dict[str, Any]] = {}
+    said: dict[Key, Feedback] = {}
+    # An undated opinion is as old as its import, and the same again is not newer.
+    dated: set[Key] = set()
     for message_id, voice, _ in opinions:
         if voice is not None:
-            row = _vote_row(message_id, voice, at)
-            before = said.get((message_id, voice.voter))
-            if before is None or row["voted_at"] >= before["voted_at"]:
-                said[message_id, voice.voter] = row
-    if not said:
-        return 0
-    names = list({message_id for message_id, _ in said})
-    there = {
-        (name, voter): (when, row) for name, voter, when, row in cursor.execute(VOTES, {"names": names}).fetchall()
+            key, vote = (message_id, voice.voter), _vote(message_id, voice, bot, at)
+            if key not in said or vote.voted_at >= said[key].voted_at:
+                said[key] = vote
+            if voice.voted_at is not None:
+                dated.add(key)
+    stored = find_standing(cursor, said)
+    before = {key: known.feedback for key, known in stored.items()}
+    new = {
+        key: vote
+        for key, vote in said.items()
+        if key not in before or (key in dated and vote.voted_at > before[key].voted_at)
     }
-    # An undated opinion is as old as its import, and the same again is not newer.
-    dated = {(message_id, voice.voter) for message_id, voice, _ in opinions if voice and voice.voted_at is not None}
-    new = [row for key, row in said.items() if key not in there]
-    changed = [
-        (there[key][1], row)
-        for key, row in said.items()
-        if key in there and key in dated and row["voted_at"] > there[key][0]
-    ]
-    add_rows(cursor, ADD_VOTES, new, bot)
-    if changed:
-        cursor.execute(REMEMBER, {"rows": [row for row, _ in changed]})
-        columns = {name: [row[name] for _, row in changed] for name in CHANGED}
-        # Nobody's address is in a file; one that is known stays.
-        unknown = [None] * len(changed)
-        cursor.execute(CHANGE, {"row": [row for row, _ in changed], "address": unknown, **columns})
-    return len(new) + len(changed)
+    former = [before[key] for key in new if key in before]
+    replace_standing(cursor, new=list(new.values()), stored=stored, former=former, addresses={})
+    return len(new)
 
 
-def _vote_row(message_id: str, voice: Voice, at: datetime) -> dict[str, Any]:
-    return {
-        "message_id": message_id,
-        "voter": voice.voter,
-        "vote": voice.vote.value,
-        "reasons": list(voice.reasons),
-        "comment": voice.comment,
-        "ideal_answer": "",
-        "voted_at": min(voice.voted_at or at, at),
-    }
+def _vote(message_id: str, voice: Voice, bot: BotName, at: datetime) -> Feedback:
+    voted_at = min(voice.voted_at or at, at)
+    return Feedback(message_id, bot, voice.voter, voice.vote, tuple(voice.reasons), voice.comment, "", voted_at)
 
 
 def _add_rulings(cursor: Cursor, opinions: Sequence[_Opinion], *, bot: BotName, at: datetime) -> int:

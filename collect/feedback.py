@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from collect.conversations import not_recorded
 from collect.lookup import find_rows
 from collect.scores import ScoreBook, Scored
-from collect.standing import About, Key, find_standing, read_feedback, replace_standing
+from collect.standing import About, Key, find_about, find_standing, opinion_id, read_feedback, replace_standing
 from collect.store import Cursor
 from collect.verified.served import heed_vote
 from nightschool.errors import InvalidInput, NightschoolError, NotFound
@@ -21,10 +21,9 @@ from nightschool.records import BotName, Feedback, Source, Vote
 from nightschool.scores import ScoreValue
 from nightschool.text import clean_text, is_same
 
-# Of all voters, since a second condition beside the indexed one turns the index off.
-ON_MESSAGE: Final = """
-select message_id, bot, voter, vote, reasons, comment, ideal_answer, voted_at, rowid
-from feedback where message_id = $message_id
+OPINION: Final = """
+select message_id, bot, voter, vote, reasons, comment, ideal_answer, voted_at
+from feedback where opinion_id = $opinion_id
 """
 TEXTS: Final = "select message_id, content from messages where message_id in ({names})"
 IN_CONVERSATION: Final = """
@@ -44,7 +43,7 @@ with chosen as (
 ONE: Final = """
 with chosen as (
     select message_id, bot, voter, vote, reasons, comment, ideal_answer, voted_at
-    from feedback where message_id = $message_id
+    from feedback where opinion_id = $opinion_id
 ),"""
 WITH_ITS_TEXTS: Final = """
 answers as (
@@ -135,11 +134,11 @@ def record_opinions(cursor: Cursor, said: Sequence[Said]) -> list[Heard | Nights
 
     What became of each, in their order; one that is refused changes nothing.
     """
-    names = list(dict.fromkeys(one.message_id for one in said))
-    about, stored = find_standing(cursor, names)
+    about = find_about(cursor, (one.message_id for one in said))
+    stored = find_standing(cursor, ((one.message_id, one.voter) for one in said))
     # Texts cost the most to read, and only a suggestion is compared with one.
     suggested = list({one.message_id for one in said if one.opinion.ideal_answer})
-    texts = dict(find_rows(cursor, TEXTS, suggested)) if suggested else {}
+    texts = dict(find_rows(cursor, TEXTS, suggested))
     standing = {key: known.feedback for key, known in stored.items()}
     book = ScoreBook(cursor, [one.scored for one in said if one.scored])
     outcomes: list[Heard | NightschoolError] = []
@@ -171,8 +170,8 @@ def record_opinions(cursor: Cursor, said: Sequence[Said]) -> list[Heard | Nights
 
 
 def feedback_of(cursor: Cursor, *, message_id: str, voter: str) -> Feedback | None:
-    rows = cursor.execute(ON_MESSAGE, {"message_id": message_id}).fetchall()
-    return next((read_feedback(row) for row in rows if row[2] == voter), None)
+    row = cursor.execute(OPINION, {"opinion_id": opinion_id(message_id, voter)}).fetchone()
+    return read_feedback(row) if row else None
 
 
 def feedback_in(cursor: Cursor, *, conversation_id: str, voter: str) -> dict[str, Feedback]:
@@ -191,10 +190,9 @@ def list_feedback(
 
 def find_opinion(cursor: Cursor, *, message_id: str, voter: str) -> FeedbackRow:
     """What one person thinks of one answer. Raises NotFound where they said nothing, or took it back."""
-    for row in cursor.execute(ONE + WITH_ITS_TEXTS, {"message_id": message_id}).fetchall():
-        found = _feedback_row(row)
-        if found.feedback.voter == voter and found.feedback.vote is not Vote.NONE:
-            return found
+    row = cursor.execute(ONE + WITH_ITS_TEXTS, {"opinion_id": opinion_id(message_id, voter)}).fetchone()
+    if row is not None and (found := _feedback_row(row)).feedback.vote is not Vote.NONE:
+        return found
     raise NotFound("is there no more", subject="this opinion", remedy="Choose another one.")
 
 

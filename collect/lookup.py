@@ -16,6 +16,8 @@ LISTED: Final = "select unnest($names::text[])"
 
 def find_rows(cursor: Cursor, question: str, names: Sequence[str]) -> list[tuple[Any, ...]]:
     """What `question` finds for these names, which it has as `in ({names})`, once or more."""
+    if not names:
+        return []
     if len(names) >= LISTED_FROM:
         return cursor.execute(question.format(names=LISTED), {"names": names}).fetchall()
     values = ", ".join(f"${place}" for place in range(1, len(names) + 1))

@@ -14,8 +14,9 @@ from typing import Any, Final, NamedTuple
 
 from collect.formats.own import Kept, KeptMessage
 from collect.sides import keep_sides
+from collect.standing import add_opinions
 from collect.store import Cursor
-from nightschool.records import BotName, ChatMessage
+from nightschool.records import BotName, ChatMessage, Feedback
 
 ADD_CONVERSATIONS: Final = """
 insert into conversations (conversation_id, bot, owner, source, title, is_held_out, created_at,
@@ -30,11 +31,6 @@ select unnest($message_id::text[]), unnest($conversation_id::text[]), $bot, unne
     unnest($role::text[]), unnest($content::text[]), unnest($weight::integer[]), unnest($source::text[]),
     unnest($created_at::timestamptz[]), unnest($version::integer[]), unnest($adapter_hash::text[]),
     unnest($finish::text[]), unnest($position::bigint[]), 0, 0, '{}'
-"""
-ADD_VOTES: Final = """
-insert into feedback (message_id, voter, bot, vote, reasons, comment, ideal_answer, voted_at)
-select unnest($message_id::text[]), unnest($voter::text[]), $bot, unnest($vote::text[]), unnest($reasons::text[][]),
-    unnest($comment::text[]), unnest($ideal_answer::text[]), unnest($voted_at::timestamptz[])
 """
 ADD_REVIEWS: Final = """
 insert into reviews (message_id, bot, reviewer, approved, corrected_answer, tags, reviewed_at)
@@ -101,7 +97,7 @@ def restore_conversations(
         add_rows(cursor, ADD_CONVERSATIONS, [_conversation_row(*item, is_held_out) for item in new.items()], bot)
         add_rows(cursor, ADD_MESSAGES, messages, bot)
         nodes = {name: node for tree in new.values() for name, node in tree.nodes.items()}
-        add_rows(cursor, ADD_VOTES, list(_vote_rows(nodes, at)), bot)
+        add_opinions(cursor, list(_votes(nodes, bot, at)), {})
         add_rows(cursor, ADD_REVIEWS, list(_review_rows(nodes, at)), bot)
         if is_held_out is None:
             sides = {name: tree.kept.side for name, tree in new.items() if tree.kept.side}
@@ -170,18 +166,11 @@ def _message_rows(trees: Mapping[str, _Tree], cursor: Cursor) -> Iterator[dict[s
         }
 
 
-def _vote_rows(nodes: Mapping[str, _Node], at: datetime) -> Iterator[dict[str, Any]]:
+def _votes(nodes: Mapping[str, _Node], bot: BotName, at: datetime) -> Iterator[Feedback]:
     for name, node in nodes.items():
         for voter, vote in {vote.voter: vote for vote in node.kept.votes}.items():
-            yield {
-                "message_id": name,
-                "voter": voter,
-                "vote": vote.vote,
-                "reasons": list(vote.reasons),
-                "comment": vote.comment,
-                "ideal_answer": vote.ideal_answer,
-                "voted_at": min(vote.voted_at, at),
-            }
+            said_at = min(vote.voted_at, at)
+            yield Feedback(name, bot, voter, vote.vote, vote.reasons, vote.comment, vote.ideal_answer, said_at)
 
 
 def _review_rows(nodes: Mapping[str, _Node], at: datetime) -> Iterator[dict[str, Any]]:

@@ -19,7 +19,7 @@ select index_name, sql from duckdb_indexes() where schema_name = 'main' and tabl
 PLAIN: Final = {
     "messages": ("message_id", "conversation_id", "bot", "role", "source"),
     "conversations": ("conversation_id", "owner"),
-    "feedback": ("message_id",),
+    "feedback": ("opinion_id", "message_id"),
     "scores": ("conversation_id", "message_id", "voter", "name"),
 }
 """Columns that stand in the file as they are, by the migrations that made them so; DuckDB does not say it."""

@@ -3,9 +3,11 @@
 For groups of many at once. Does not know which opinion is a new one (`collect.feedback`).
 """
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
+from itertools import starmap
 from typing import Any, Final, NamedTuple
 
 from collect.lookup import find_rows
@@ -13,36 +15,23 @@ from collect.store import Cursor
 from nightschool.records import BotName, Feedback, Vote
 
 ADD: Final = """
-insert into feedback (message_id, voter, bot, vote, reasons, comment, ideal_answer, voted_at, address)
-select unnest($message_id::text[]), unnest($voter::text[]), unnest($bot::text[]), unnest($vote::text[]),
-    unnest($reasons::text[][]), unnest($comment::text[]), unnest($ideal_answer::text[]),
+insert into feedback (opinion_id, message_id, voter, bot, vote, reasons, comment, ideal_answer, voted_at, address)
+select unnest($opinion_id::text[]), unnest($message_id::text[]), unnest($voter::text[]), unnest($bot::text[]),
+    unnest($vote::text[]), unnest($reasons::text[][]), unnest($comment::text[]), unnest($ideal_answer::text[]),
     unnest($voted_at::timestamptz[]), unnest($address::text[])
 """
-# By row, since DuckDB would scan the table for message and voter.
-CHANGE: Final = """
-update feedback set vote = now.vote, reasons = now.reasons, comment = now.comment, ideal_answer = now.ideal_answer,
-    voted_at = now.voted_at, address = coalesce(now.address, feedback.address)
-from (
-    select unnest($row::bigint[]) as row, unnest($vote::text[]) as vote, unnest($reasons::text[][]) as reasons,
-        unnest($comment::text[]) as comment, unnest($ideal_answer::text[]) as ideal_answer,
-        unnest($voted_at::timestamptz[]) as voted_at, unnest($address::text[]) as address
-) as now
-where feedback.rowid = now.row
-"""
+# A changed opinion is deleted and added: an update that sets a list does so too, and reads every column for it.
+DROP: Final = "delete from feedback where opinion_id in (select unnest($names::text[]))"
 REMEMBER: Final = """
 insert into feedback_history (message_id, voter, bot, vote, reasons, comment, ideal_answer, voted_at)
 select unnest($message_id::text[]), unnest($voter::text[]), unnest($bot::text[]), unnest($vote::text[]),
     unnest($reasons::text[][]), unnest($comment::text[]), unnest($ideal_answer::text[]),
     unnest($voted_at::timestamptz[])
 """
-# Each by its own index; what one statement costs beside what it finds is the most of a single vote.
+ABOUT: Final = "select message_id, bot, role, source from messages where message_id in ({names})"
 STANDING: Final = """
-select m.message_id, m.bot, f.voter, f.vote, f.reasons, f.comment, f.ideal_answer, f.voted_at, f.row, m.role, m.source
-from (select message_id, bot, role, source from messages where message_id in ({names})) as m
-left join (
-    select message_id, voter, vote, reasons, comment, ideal_answer, voted_at, rowid as row
-    from feedback where message_id in ({names})
-) as f using (message_id)
+select opinion_id, bot, vote, reasons, comment, ideal_answer, voted_at, address
+from feedback where opinion_id in ({names})
 """
 Key = tuple[str, str]
 """Of an opinion: the answer and its voter."""
@@ -60,18 +49,35 @@ class About(NamedTuple):
 
 class Stored(NamedTuple):
     feedback: Feedback
-    row: int
+    address: str | None
 
 
-def find_standing(cursor: Cursor, message_ids: Sequence[str]) -> tuple[dict[str, About], dict[Key, Stored]]:
-    """What these messages are, and what stands on them."""
-    about: dict[str, About] = {}
+def opinion_id(message_id: str, voter: str) -> str:
+    """Of what one voter thinks of one answer; those of before m036 have it from there."""
+    return _md5(_md5(message_id) + voter)
+
+
+def find_about(cursor: Cursor, message_ids: Iterable[str]) -> dict[str, About]:
+    """What these messages are."""
+    return {row[0]: About(*row) for row in find_rows(cursor, ABOUT, list(dict.fromkeys(message_ids)))}
+
+
+def find_standing(cursor: Cursor, keys: Iterable[Key]) -> dict[Key, Stored]:
+    """What stands of these."""
+    wanted = {opinion_id(*key): key for key in keys}
     stored: dict[Key, Stored] = {}
-    for row in find_rows(cursor, STANDING, message_ids):
-        about[row[0]] = About(row[0], row[1], row[9], row[10])
-        if row[2] is not None:
-            stored[row[0], row[2]] = Stored(read_feedback(row), row[8])
-    return about, stored
+    for name, bot, *said, address in find_rows(cursor, STANDING, list(wanted)):
+        message_id, voter = key = wanted[name]
+        stored[key] = Stored(read_feedback((message_id, bot, voter, *said)), address)
+    return stored
+
+
+def add_opinions(cursor: Cursor, opinions: Sequence[Feedback], addresses: Mapping[Key, str | None]) -> None:
+    """What nobody has an opinion in the place of."""
+    if opinions:
+        keys = [(feedback.message_id, feedback.voter) for feedback in opinions]
+        names = {"opinion_id": list(starmap(opinion_id, keys)), "address": list(map(addresses.get, keys))}
+        cursor.execute(ADD, _columns(opinions) | names)
 
 
 def replace_standing(
@@ -82,23 +88,21 @@ def replace_standing(
     former: Sequence[Feedback],
     addresses: Mapping[Key, str],
 ) -> None:
-    """Of each voter's on an answer the last one of `new`, as what stands, and `former` into the history."""
+    """Of each voter's on an answer the last one of `new`, as what stands, and `former` into the history.
+
+    `stored` is what stands on these keys (`find_standing`); an address that is known stays where none is given.
+    """
     standing = {(feedback.message_id, feedback.voter): feedback for feedback in new}
-    added = [feedback for key, feedback in standing.items() if key not in stored]
-    changed = [(stored[key].row, feedback) for key, feedback in standing.items() if key in stored]
-    if added:
-        cursor.execute(ADD, _columns(added) | {"address": _of_each(added, addresses)})
-    if changed:
-        changes = [feedback for _, feedback in changed]
-        columns = _columns(changes) | {"address": _of_each(changes, addresses)}
-        given = {name: columns[name] for name in ("vote", "reasons", "comment", "ideal_answer", "voted_at", "address")}
-        cursor.execute(CHANGE, given | {"row": [row for row, _ in changed]})
+    if changed := standing.keys() & stored.keys():
+        cursor.execute(DROP, {"names": list(starmap(opinion_id, changed))})
+    known = {key: stored[key].address for key in changed}
+    add_opinions(cursor, list(standing.values()), {**known, **addresses})
     if former:
         cursor.execute(REMEMBER, _columns(former))
 
 
-def _of_each(rows: Sequence[Feedback], addresses: Mapping[Key, str]) -> list[str | None]:
-    return [addresses.get((row.message_id, row.voter)) for row in rows]
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def _columns(rows: Sequence[Feedback]) -> dict[str, list[Any]]:

@@ -44,6 +44,7 @@ from collect.migrations.m032_plain_ids import PLAIN_IDS
 from collect.migrations.m033_job_checkpoints import JOB_CHECKPOINTS
 from collect.migrations.m034_former_opinions import FORMER_OPINIONS
 from collect.migrations.m035_scores import SCORES
+from collect.migrations.m036_opinion_ids import OPINION_IDS
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
@@ -90,6 +91,7 @@ MIGRATIONS: Final = (
     Migration("m033_job_checkpoints", JOB_CHECKPOINTS),
     Migration("m034_former_opinions", FORMER_OPINIONS),
     Migration("m035_scores", SCORES),
+    Migration("m036_opinion_ids", OPINION_IDS),
 )
 """Oldest first. A released one is never edited."""
 

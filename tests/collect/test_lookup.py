@@ -12,7 +12,7 @@ left join (select name, number from named where number < 3 and name in ({names})
 """
 
 
-@pytest.mark.parametrize("count", [1, 2, LISTED_FROM - 1, LISTED_FROM, 2_000])
+@pytest.mark.parametrize("count", [0, 1, 2, LISTED_FROM - 1, LISTED_FROM, 2_000])
 def test_few_and_many_names_are_found_alike(cursor: Cursor, count: int) -> None:
     cursor.execute("create table named (name text primary key, number integer)")
     cursor.execute("insert into named select 'name ' || lpad(i::text, 4, '0'), i from range(3_000) as numbers(i)")

@@ -10,8 +10,8 @@ select 'said-' || n, 'talk-' || n, 'support', 'asked-' || n, 'user', 'Where is i
 from range(5000) as r(n);
 insert into conversations (conversation_id, bot, owner, source, title, created_at)
 select 'talk-' || n, 'support', 'browser:' || n, 'chat', 'Where?', now() from range(5000) as r(n);
-insert into feedback (message_id, voter, bot, vote, reasons, comment, ideal_answer, voted_at)
-select 'said-' || n, 'browser:' || n, 'support', 'up', [], '', '', now() from range(5000) as r(n);
+insert into feedback (opinion_id, message_id, voter, bot, vote, reasons, comment, ideal_answer, voted_at)
+select 'opinion-' || n, 'said-' || n, 'browser:' || n, 'support', 'up', [], '', '', now() from range(5000) as r(n);
 """
 PACKED = """
 select distinct column_name from pragma_storage_info('{table}')

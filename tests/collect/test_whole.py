@@ -25,8 +25,8 @@ insert into messages (message_id, conversation_id, bot, role, content, source, c
 values (?, ?, 'support', 'user', ?, 'chat', ?, '', ?, 0, 0, '{}', nextval('message_positions'))
 """
 VOTE = """
-insert into feedback (message_id, bot, voter, vote, reasons, comment, ideal_answer, voted_at)
-values (?, 'support', ?, 'up', ?, ?, '', ?)
+insert into feedback (opinion_id, message_id, bot, voter, vote, reasons, comment, ideal_answer, voted_at)
+values (uuid(), ?, 'support', ?, 'up', ?, ?, '', ?)
 """
 
 

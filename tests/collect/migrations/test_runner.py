@@ -54,6 +54,7 @@ RELEASED = {
     "m033_job_checkpoints": "7e979958e3587ce3",
     "m034_former_opinions": "96623d6e96921b45",
     "m035_scores": "8d141db6e82ac552",
+    "m036_opinion_ids": "b72f902be342af94",
 }
 
 
