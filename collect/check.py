@@ -16,6 +16,7 @@ import duckdb
 
 from collect.causes import RESTORE
 from collect.integrity import check_files
+from collect.migrations.runner import check_known
 from collect.opening import cannot_open, connect_record
 from collect.whole import MAKE_ANEW, TABLES, examine_whole, quoted
 from collect.writer import Cursor
@@ -102,6 +103,7 @@ def _examine_file(file: Path) -> Found:
     temp = file.parent / "temp"
     connection = connect_record(file, temp=temp, memory_gib=MEMORY_GIB, threads=THREADS, read_only=True)
     try:
+        check_known(connection)
         return examine_tables(connection)
     except duckdb.Error as error:
         raise cannot_open(file, error) from error

@@ -107,14 +107,8 @@ def is_behind(connection: Cursor) -> bool:
     return len(connection.execute(KNOWN).fetchall()) < len(MIGRATIONS)
 
 
-def migrate(
-    connection: Cursor,
-    *,
-    migrations: Sequence[Migration] = MIGRATIONS,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> None:
-    """Apply what is missing. Raises RecordError where the file was written by a newer Nightschool."""
-    connection.execute(MARKS)
+def check_known(connection: Cursor, *, migrations: Sequence[Migration] = MIGRATIONS) -> set[str]:
+    """What the record has seen. Raises RecordError where a newer Nightschool wrote it."""
     applied = {name for (name,) in connection.execute(KNOWN).fetchall()}
     unknown = applied - {migration.name for migration in migrations}
     if unknown:
@@ -123,6 +117,18 @@ def migrate(
             subject="record",
             remedy="Upgrade Nightschool.",
         )
+    return applied
+
+
+def migrate(
+    connection: Cursor,
+    *,
+    migrations: Sequence[Migration] = MIGRATIONS,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> None:
+    """Apply what is missing. Raises RecordError where the file was written by a newer Nightschool."""
+    connection.execute(MARKS)
+    applied = check_known(connection, migrations=migrations)
     for name, sql in migrations:
         if name not in applied:
             connection.begin()

@@ -14,7 +14,9 @@ from typing import Final, NamedTuple
 import httpx
 
 from collect.backups import list_backups
+from collect.causes import RESTORE
 from collect.check import examine_in_child
+from collect.integrity import mark_of
 from nightschool.bots import load_bots
 from nightschool.errors import InvalidInput, InvalidSettings, NightschoolError, Unavailable
 from nightschool.files import free_bytes, read_manifest
@@ -23,7 +25,7 @@ from nightschool.settings import Settings
 from serve.backups import backups_folder
 from serve.base_model import check_probe, describe_probe, probe_base
 from serve.cli.address import listening_fault
-from serve.cli.client import server_url
+from serve.cli.client import is_alive, server_url
 from tune.probe import read_probe
 
 GIB: Final = 2**30
@@ -54,7 +56,7 @@ def examine_machine(settings: Settings) -> list[Finding]:
     """Every check, in an order that a person would follow."""
     checks: tuple[Callable[[Settings], Finding], ...] = (
         _python, _packages, _engine_package, _compiler, _threads_library, _gpu, _disk, _memory, _bots, _model,
-        _backup, _server,
+        _record, _backup, _server,
     )  # fmt: skip
     return [check(settings) for check in checks]
 
@@ -154,6 +156,22 @@ def _probe(settings: Settings, model: str) -> Finding:
     except NightschoolError as error:
         return Finding(Mark.FAIL, "base model", f"{error.subject} {error.problem}", error.remedy)
     return Finding(Mark.OK, "base model", f"{model}: {describe_probe(probe)}")
+
+
+def _record(settings: Settings) -> Finding:
+    """Read through, unless the server has it, which looks after its own."""
+    file = settings.paths.store
+    try:
+        if is_alive(settings.paths):
+            return Finding(Mark.OK, "record", f"{file}: the server has it open")
+        if not file.exists() and not mark_of(file).exists():
+            return Finding(Mark.OK, "record", "none yet, made at the first start")
+        found = examine_in_child(file)
+    except NightschoolError as error:
+        return Finding(Mark.FAIL, "record", f"{error.subject} {error.problem}", error.remedy)
+    if found.faults:
+        return Finding(Mark.FAIL, "record", f"{file} holds {', '.join(found.faults)}", RESTORE)
+    return Finding(Mark.OK, "record", f"{file}: {found.messages:,} messages, whole")
 
 
 def _backup(settings: Settings) -> Finding:

@@ -49,6 +49,16 @@ def test_an_unfinished_folder_has_no_manifest(tmp_path: Path) -> None:
         verify(folder)
 
 
+def test_a_manifest_of_another_version_is_not_relied_on(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "one")
+    publish(folder, kind="dataset")
+    written = (folder / MANIFEST).read_text()
+    assert '"schema_version": 1' in written
+    (folder / MANIFEST).write_text(written.replace('"schema_version": 1', '"schema_version": 2'))
+    with pytest.raises(InvalidInput, match="another version's"):
+        verify(folder)
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"kind": "dataset", "shape": 2}'])
 def test_a_manifest_that_makes_no_sense_is_named(tmp_path: Path, content: bytes) -> None:
     folder = fill(tmp_path / "one")

@@ -4,8 +4,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
+from collect.integrity import mark_of
+from collect.migrations.runner import migrate
 from nightschool.files import MANIFEST
 from nightschool.settings import EngineSettings, ServerSettings, Settings
 from serve.cli.address import own_url
@@ -70,6 +73,41 @@ def test_a_damaged_manifest_of_the_default_model_fails(settings: Settings) -> No
     assert (found.mark, found.found) == (Mark.FAIL, f"{folder / MANIFEST} is damaged, or another version's")
 
 
+def make_record(settings: Settings, sql: str = "") -> Path:
+    settings.paths.create()
+    with duckdb.connect(settings.paths.store) as connection:
+        migrate(connection)
+        connection.execute(sql)
+    return settings.paths.store
+
+
+def test_a_record_is_read_through(settings: Settings) -> None:
+    assert findings(settings)["record"] == Finding(Mark.OK, "record", "none yet, made at the first start")
+    file = make_record(settings)
+    assert findings(settings)["record"] == Finding(Mark.OK, "record", f"{file}: 0 messages, whole")
+
+
+def test_a_record_that_no_server_would_open_fails(settings: Settings) -> None:
+    file = make_record(settings, "insert into migrations values ('m999_later', now())")
+    newer = findings(settings)["record"]
+    assert (newer.mark, newer.remedy) == (Mark.FAIL, "Upgrade Nightschool.")
+    assert "newer Nightschool (m999_later)" in newer.found
+    file.write_bytes(b"SQLite format 3\0" * 1_000)
+    damaged = findings(settings)["record"]
+    assert (damaged.mark, damaged.remedy) == (Mark.FAIL, "Bring back a backup: nightschool restore.")
+    assert f"{file} is damaged" in damaged.found
+    file.unlink()
+    mark_of(file).write_text('{"phase": "closed", "file_bytes": 12288}')
+    missing = findings(settings)["record"]
+    assert (missing.mark, f"{file} is missing" in missing.found) == (Mark.FAIL, True)
+
+
+def test_rows_of_a_record_that_belong_to_nothing_fail(settings: Settings) -> None:
+    file = make_record(settings, "insert into reviews values ('nowhere', 'support', 'boss', true, '', [], now())")
+    found = findings(settings)["record"]
+    assert (found.mark, found.found) == (Mark.FAIL, f"{file} holds 1 rulings on no message")
+
+
 def test_a_server_that_was_killed_is_a_warning(settings: Settings) -> None:
     settings.paths.create()
     settings.paths.server_state.write_text('{"url": "http://127.0.0.1:9"}')
@@ -95,6 +133,8 @@ async def test_the_verb_needs_no_server_but_sees_one(
     monkeypatch.setenv("NIGHTSCHOOL_BOTS", str(bots_folder))
     rows = {row["what"]: row for row in json.loads((await nightschool("doctor", "--json")).out)}
     assert (rows["server"]["mark"], rows["server"]["found"]) == ("ok", f"{url} ready")
+    assert rows["record"]["mark"] == "ok"
+    assert rows["record"]["found"].endswith("the server has it open")
     monkeypatch.setenv("NIGHTSCHOOL_BOTS", str(bots_folder / "none"))
     alone = lonely("doctor")
     assert (alone.code, "fail\tbots" in alone.out) == (1, True)
