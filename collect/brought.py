@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from collect.brought_scores import Measured, add_measures
 from collect.formats.talk import Correction, ParsedNote, ParsedTree, Said, Voice
 from collect.restore import (
     ADD_CONVERSATIONS,
@@ -36,7 +37,7 @@ where conversation_id in (select unnest($names::text[])) and role = 'assistant' 
 group by conversation_id
 """
 ANSWERS: Final = """
-select message_id, content from messages
+select message_id, content, conversation_id from messages
 where message_id in (select unnest($names::text[])) and role = 'assistant' and bot = $bot
 """
 
@@ -50,12 +51,21 @@ class Brought(NamedTuple):
     corrections: int
     lost: tuple[int, ...]
     """Lines of opinions on something that is not in the record."""
+    scores: int
 
 
 class _Opinion(NamedTuple):
     message_id: str
     voice: Voice | None
     correction: Correction | None
+
+
+class _Found(NamedTuple):
+    """What later files say of something in the record."""
+
+    opinions: Sequence[_Opinion]
+    measured: Sequence[Measured]
+    lost: tuple[int, ...]
 
 
 def bring_trees(
@@ -82,15 +92,22 @@ def bring_trees(
         for said in tree.messages
         if said.correction is not None
     ]
-    found, lost = _found(cursor, bot, notes)
-    opinions += found
+    measured = [
+        Measured(tree.conversation_id, said.message_id, measure)
+        for tree in named
+        for said in tree.messages
+        for measure in said.measures
+    ]
+    found = _found(cursor, bot, notes)
+    opinions += found.opinions
     return Brought(
         len(new),
         len(named) - len(new),
         tuple(known),
         _add_votes(cursor, opinions, bot=bot, at=at),
         _add_rulings(cursor, opinions, bot=bot, at=at),
-        lost,
+        found.lost,
+        add_measures(cursor, [*measured, *found.measured], bot=bot, at=at),
     )
 
 
@@ -148,22 +165,30 @@ def _message_row(tree: ParsedTree, said: Said, *, position: int, at: datetime) -
     }
 
 
-def _found(cursor: Cursor, bot: BotName, notes: Sequence[ParsedNote]) -> tuple[list[_Opinion], tuple[int, ...]]:
-    """Which answers of the record later opinions are about, and the lines of those that are about none."""
+def _found(cursor: Cursor, bot: BotName, notes: Sequence[ParsedNote]) -> _Found:
+    """Which answers and conversations later opinions are about, and the lines of those that are about none."""
     names = {note.line: _name(bot, note.origin, note.target_id) for note in notes}
     wanted = {"bot": bot, "names": list(set(names.values()))}
-    answers = {name for name, _ in cursor.execute(ANSWERS, wanted).fetchall()} if notes else set()
-    last: dict[str, str] = dict(cursor.execute(LAST_ANSWERS, wanted).fetchall()) if notes else {}
-    found: list[_Opinion] = []
+    answers: dict[str, str] = {}
+    last: dict[str, str] = {}
+    if notes:
+        answers = {name: talk for name, _, talk in cursor.execute(ANSWERS, wanted).fetchall()}
+        last = dict(cursor.execute(LAST_ANSWERS, wanted).fetchall())
+    opinions: list[_Opinion] = []
+    measured: list[Measured] = []
     lost: list[int] = []
     for note in notes:
         name = names[note.line]
         about = name if name in answers else last.get(name)
         if about is None:
             lost.append(note.line)
+        elif note.measure is None:
+            opinions.append(_Opinion(about, note.voice, note.correction))
         else:
-            found.append(_Opinion(about, note.voice, note.correction))
-    return found, tuple(lost)
+            is_answer = name in answers
+            talk = answers[name] if is_answer else name
+            measured.append(Measured(talk, name if is_answer else None, note.measure))
+    return _Found(opinions, measured, tuple(lost))
 
 
 def _add_votes(cursor: Cursor, opinions: Sequence[_Opinion], *, bot: BotName, at: datetime) -> int:
@@ -200,7 +225,7 @@ def _add_rulings(cursor: Cursor, opinions: Sequence[_Opinion], *, bot: BotName, 
     if not said:
         return 0
     ruled = known_names(cursor, RULED, said)
-    texts = dict(cursor.execute(ANSWERS, {"bot": bot, "names": list(said)}).fetchall())
+    texts = {name: text for name, text, _ in cursor.execute(ANSWERS, {"bot": bot, "names": list(said)}).fetchall()}
     rows = list(_review_rows({name: one for name, one in said.items() if name not in ruled}, texts, at))
     add_rows(cursor, ADD_REVIEWS, rows, bot)
     return len(rows)

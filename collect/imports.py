@@ -73,6 +73,7 @@ class Imported(NamedTuple):
     corrections: int = 0
     lost: tuple[int, ...] = ()
     """Lines of opinions on something that is not in the record."""
+    scores: int = 0
 
     def plus(self, other: Self) -> Self:
         return type(self)(
@@ -82,6 +83,7 @@ class Imported(NamedTuple):
             self.votes + other.votes,
             self.corrections + other.corrections,
             self.lost + other.lost,
+            self.scores + other.scores,
         )
 
 
@@ -123,6 +125,7 @@ def import_conversations(
         brought.votes,
         brought.corrections,
         brought.lost,
+        brought.scores,
     )
 
 

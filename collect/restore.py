@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from collect.formats.own import Kept, KeptMessage
+from collect.formats.own import Kept, KeptMessage, KeptScore
+from collect.scores import Score, bring_scores
 from collect.sides import keep_sides
 from collect.standing import add_opinions
 from collect.store import Cursor
@@ -79,7 +80,7 @@ class _Tree:
 def restore_conversations(
     cursor: Cursor, *, bot: BotName, lines: Sequence[KeptTalk], is_held_out: bool | None, at: datetime
 ) -> Restored:
-    """Keep what is new, with its votes, rulings and side. `is_held_out` overrules the mark and side that were exported.
+    """Keep what is new, with its votes, scores, rulings and side. `is_held_out` overrules the mark and side of before.
 
     Nothing is dated after `at`, so that a file cannot overrule what operators say from now on.
     """
@@ -99,6 +100,7 @@ def restore_conversations(
         nodes = {name: node for tree in new.values() for name, node in tree.nodes.items()}
         add_opinions(cursor, list(_votes(nodes, bot, at)), {})
         add_rows(cursor, ADD_REVIEWS, list(_review_rows(nodes, at)), bot)
+        bring_scores(cursor, [_score(bot, *given, at) for given in _scores(new)])
         if is_held_out is None:
             sides = {name: tree.kept.side for name, tree in new.items() if tree.kept.side}
             keep_sides(cursor, bot=bot, sides=sides, at=at)
@@ -171,6 +173,18 @@ def _votes(nodes: Mapping[str, _Node], bot: BotName, at: datetime) -> Iterator[F
         for voter, vote in {vote.voter: vote for vote in node.kept.votes}.items():
             said_at = min(vote.voted_at, at)
             yield Feedback(name, bot, voter, vote.vote, vote.reasons, vote.comment, vote.ideal_answer, said_at)
+
+
+def _scores(trees: Mapping[str, _Tree]) -> Iterator[tuple[str, str | None, KeptScore]]:
+    """Each with its conversation, and its message where it is of one."""
+    for talk, tree in trees.items():
+        yield from ((talk, None, score) for score in tree.kept.scores)
+        for name, node in tree.nodes.items():
+            yield from ((talk, name, score) for score in node.kept.scores)
+
+
+def _score(bot: BotName, talk: str, message_id: str | None, kept: KeptScore, at: datetime) -> Score:
+    return Score(talk, message_id, bot, kept.voter, kept.name, kept.value, min(kept.said_at, at))
 
 
 def _review_rows(nodes: Mapping[str, _Node], at: datetime) -> Iterator[dict[str, Any]]:

@@ -122,7 +122,8 @@ def _import(
         append_event(cursor, event=_event(wanted, FAQ, f"{done.imported + done.skipped} conversations", ""))
     if is_last:
         counts = (("imported", done.imported, "conversations"), ("moved", done.moved, "conversations"),
-                  ("imported", done.votes, "votes"), ("imported", done.corrections, "corrections"))  # fmt: skip
+                  ("imported", done.votes, "votes"), ("imported", done.corrections, "corrections"),
+                  ("imported", done.scores, "scores"))  # fmt: skip
         for action, count, what in counts:
             if count:
                 _tell(cursor, wanted, action, f"{count} {what}")
@@ -132,7 +133,7 @@ def _import(
 
 
 def _has_changed(done: Imported) -> bool:
-    return bool(done.imported or done.moved or done.votes or done.corrections)
+    return bool(done.imported or done.moved or done.votes or done.corrections or done.scores)
 
 
 def _tell(cursor: Cursor, wanted: Import, action: str, subject: str) -> None:

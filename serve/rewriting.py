@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from collect.conversations import Told
 from collect.feedback import Opinion
-from collect.formats.own import Kept, KeptMessage
+from collect.formats.own import Kept, KeptMessage, KeptScore
 from collect.formats.read import ParsedConversation
 from collect.formats.table import Parsed
-from collect.formats.talk import Correction, ParsedNote, ParsedTree, Said, Voice
+from collect.formats.talk import Correction, Measure, ParsedNote, ParsedTree, Said, Voice
 from collect.grounds import hash_prompt
 from nightschool.records import ChatMessage, Message
+from nightschool.scores import ScoreValue
 from serve.questions import title_of
 
 Say = Callable[[str], str]
@@ -46,9 +47,7 @@ def rewrite_opinion(opinion: Opinion, say: Say) -> Opinion:
         None if opinion.reasons is None else tuple(say(reason) for reason in opinion.reasons),
         None if opinion.comment is None else say(opinion.comment),
         None if opinion.ideal_answer is None else say(opinion.ideal_answer),
-        {name: say(value) if isinstance(value, str) else value for name, value in opinion.scores.items()}
-        if opinion.scores
-        else None,
+        {name: _score(value, say) for name, value in opinion.scores.items()} if opinion.scores else None,
     )
 
 
@@ -67,7 +66,8 @@ def rewrite_imported(parsed: Parsed, say: Say) -> Parsed:
             return replace(parsed, messages=said, title=say(parsed.title))
         case ParsedNote():
             voice = _voice(parsed.voice, say) if parsed.voice else None
-            return replace(parsed, voice=voice, correction=_correction(parsed.correction, say))
+            measure = _measure(parsed.measure, say) if parsed.measure else None
+            return replace(parsed, voice=voice, measure=measure, correction=_correction(parsed.correction, say))
 
 
 def rewrite_json(text: str, say: Say) -> str:
@@ -99,7 +99,8 @@ def _kept(parsed: ParsedConversation, kept: Kept, say: Say) -> Kept:
     asked = next((message["content"] for message in parsed.messages if message["role"] == "user"), "")
     # The beginning of a question may end within a name.
     title = title_of(say(asked)) if kept.title == title_of(asked) else say(kept.title)
-    return kept.model_copy(update={"title": title, "messages": messages})
+    scores = tuple(_kept_score(score, say) for score in kept.scores)
+    return kept.model_copy(update={"title": title, "messages": messages, "scores": scores})
 
 
 def _kept_message(message: KeptMessage, say: Say) -> KeptMessage:
@@ -115,16 +116,36 @@ def _kept_message(message: KeptMessage, say: Say) -> KeptMessage:
     )
     review = message.review
     ruled = review.model_copy(update={"corrected_answer": say(review.corrected_answer)}) if review else None
-    return message.model_copy(update={"votes": votes, "review": ruled})
+    scores = tuple(_kept_score(score, say) for score in message.scores)
+    return message.model_copy(update={"votes": votes, "review": ruled, "scores": scores})
+
+
+def _kept_score(score: KeptScore, say: Say) -> KeptScore:
+    return score.model_copy(update={"value": _score(score.value, say)})
 
 
 def _said(said: Said, say: Say) -> Said:
     voices = tuple(_voice(voice, say) for voice in said.voices)
-    return replace(said, content=say(said.content), voices=voices, correction=_correction(said.correction, say))
+    measures = tuple(_measure(measure, say) for measure in said.measures)
+    return replace(
+        said,
+        content=say(said.content),
+        voices=voices,
+        measures=measures,
+        correction=_correction(said.correction, say),
+    )
 
 
 def _voice(voice: Voice, say: Say) -> Voice:
     return replace(voice, reasons=tuple(say(reason) for reason in voice.reasons), comment=say(voice.comment))
+
+
+def _score(value: ScoreValue | None, say: Say) -> ScoreValue | None:
+    return say(value) if isinstance(value, str) else value
+
+
+def _measure(measure: Measure, say: Say) -> Measure:
+    return replace(measure, value=say(measure.value)) if isinstance(measure.value, str) else measure
 
 
 def _correction(correction: Correction | None, say: Say) -> Correction | None:

@@ -20,9 +20,12 @@ from collect.formats.write import export_conversations
 from collect.imports import Imported, import_conversations
 from collect.migrations.runner import migrate
 from collect.reviews import record_review
+from collect.scores import Score, Scored, record_scores, scores_in
 from collect.snapshot import write_snapshot
 from collect.store import Cursor
+from nightschool.errors import InvalidInput
 from nightschool.records import BotName, Conversation, Finish, Message, Review, Source, Vote
+from nightschool.scores import ScoreValue
 from tune.dataset import build_dataset
 
 from .tables import read_table
@@ -87,6 +90,11 @@ class Teller:
         opinion = Opinion(vote, ideal_answer=ideal)
         record_opinion(self.cursor, message_id=said.message_id, voter=by, opinion=opinion, at=self.now())
 
+    def score(self, said: Message, values: dict[str, ScoreValue | None], *, is_whole: bool = False) -> None:
+        about = None if is_whole else said.message_id
+        scored = Scored(said.conversation_id, about, "key:judge", values, self.now())
+        assert record_scores(self.cursor, [scored]) == [True]
+
     def rule(self, said: Message, *, approved: bool = True, corrected: str = "") -> None:
         review = Review(said.message_id, BOT, "boss", approved, corrected, ("tone",), self.now())
         record_review(self.cursor, review=review)
@@ -106,6 +114,10 @@ def fill(cursor: Cursor) -> None:
     tell.rule(answers[5], approved=False)
     tell.vote(answers[5], Vote.UP)
 
+    tell.score(answers[0], {"resolved": True, "accuracy": 1, "tone": "cool"})
+    tell.score(answers[0], {"accuracy": 0.5, "tone": None})
+    tell.score(answers[0], {"resolved": False}, is_whole=True)
+
     branches = tell.talk("branches", owner="browser:bob")
     shared = tell.turn(branches, "May I pay by card?", "Yes.")
     tell.vote(shared, Vote.UP)
@@ -113,6 +125,8 @@ def fill(cursor: Cursor) -> None:
     better = tell.say(branches, "assistant", "All of them.", after=replace(shared, message_id=worse.parent_id or ""))
     tell.vote(worse, Vote.DOWN)
     tell.vote(better, Vote.UP)
+    tell.score(worse, {"tone": "warm"})
+    tell.score(better, {"tone": "wärmer"}, is_whole=True)
 
     failed = tell.talk("failed", owner="browser:fay")
     lost = tell.turn(failed, "Is anybody there at all?", "", finish=Finish.ERROR)
@@ -171,6 +185,25 @@ def test_an_export_teaches_in_an_empty_record_what_it_taught(given: Given, tmp_p
         import_conversations(cursor, bot=BOT, conversations=read(lines), is_held_out=None, at=LATER)
         assert taught(cursor, tmp_path / "after") == before
         assert list(export_conversations(cursor, bot=BOT)) == lines
+
+
+def test_scores_come_in_again_as_they_stood_and_their_names_keep_their_kinds(given: Given) -> None:
+    def stored(cursor: Cursor) -> list[Score]:
+        return [score for talk in ("c0", "branches") for score in scores_in(cursor, conversation_id=talk)]
+
+    with record() as cursor:
+        fill(cursor)
+        before = stored(cursor)
+    with record() as cursor:
+        for _ in range(2):
+            import_conversations(cursor, bot=BOT, conversations=read(given[0]), is_held_out=None, at=LATER)
+            assert stored(cursor) == before
+        assert [(score.name, score.value) for score in before] == [
+            ("resolved", True), ("accuracy", 0.5), ("resolved", False), ("tone", "warm"), ("tone", "wärmer"),
+        ]  # fmt: skip
+        scored = Scored("c0", None, "key:judge", {"resolved": "partly"}, LATER)
+        [refused] = record_scores(cursor, [scored])
+        assert isinstance(refused, InvalidInput)
 
 
 def test_it_comes_in_once_and_leaves_what_is_there_alone(given: Given, tmp_path: Path) -> None:

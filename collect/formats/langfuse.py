@@ -1,22 +1,26 @@
 """Langfuse's traces, alone, in lists, or as downloaded with their observations, and its scores.
 
 A trace is one question and one answer, with what stood before it. A score is a vote where a person gave it and it says
-yes or no; what a model graded (source EVAL) is lost, and so are observations, cost and metadata. A correction comes in
-as a ruling. Answers are context until somebody voted on them.
+yes or no; any other one, and what a model graded (source EVAL), comes in as a named score, without its comment. What is
+lost are observations, cost and metadata. A correction comes in as a ruling. Answers are context until somebody voted on
+them.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from collect.formats.talk import (
     Correction,
+    Measure,
     ParsedNote,
     ParsedTree,
     Said,
     Unfit,
     Voice,
     chain,
+    measure_of,
     moment,
     person,
     said_text,
@@ -54,6 +58,7 @@ def read_trace(line: int, row: dict[str, Any]) -> ParsedTree:
         said_at=said_at,
         is_whole=is_whole,
         voices=tuple(voice for one in scores if (voice := _voice(one)) is not None),
+        measures=tuple(_measures(scores)),
         correction=rulings[-1] if rulings else None,
     )
     # Ids of what led to it are the trace's too: a prompt that two traces share is said twice.
@@ -71,10 +76,10 @@ def read_trace(line: int, row: dict[str, Any]) -> ParsedTree:
 
 def read_score(line: int, row: dict[str, Any]) -> ParsedNote:
     target = said_text(row.get("traceId", row.get("trace_id")), what="traceId")
-    correction, voice = _correction(row), _voice(row)
-    if correction is None and voice is None:
-        raise Unfit("is no person's yes or no, nor a correction")
-    return ParsedNote(line, ORIGIN, target, voice=None if correction else voice, correction=correction)
+    correction = _correction(row)
+    voice = None if correction else _voice(row)
+    measure = None if correction or voice else _measure(row)
+    return ParsedNote(line, ORIGIN, target, voice=voice, measure=measure, correction=correction)
 
 
 def _rows(value: Any) -> list[dict[str, Any]]:
@@ -102,6 +107,28 @@ def _voice(score: Mapping[str, Any]) -> Voice | None:
         comment=said_text(score.get("comment") or "", what="comment"),
         voted_at=moment(score.get("timestamp")),
     )
+
+
+def _measures(scores: Iterable[Mapping[str, Any]]) -> Iterator[Measure]:
+    """Those that are no votes; what is no score either costs the trace nothing."""
+    for score in scores:
+        if _voice(score) is None:
+            with suppress(Unfit):
+                yield _measure(score)
+
+
+def _measure(score: Mapping[str, Any]) -> Measure:
+    """Raises Unfit where it is no named score."""
+    kind, value, word = score.get("dataType"), score.get("value"), score.get("stringValue")
+    if kind == "CORRECTION":
+        raise Unfit("is a correction without a text")
+    if kind == "BOOLEAN" and value in (0, 1):
+        value = bool(value)
+    elif isinstance(word, str) and word and kind != "NUMERIC":
+        value = word
+    name = score.get("name") or "score"
+    voter = person(ORIGIN, score.get("authorUserId") or name)
+    return measure_of(voter, name, value, said_at=moment(score.get("timestamp")))
 
 
 def _vote(score: Mapping[str, Any]) -> Vote | None:

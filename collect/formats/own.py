@@ -5,11 +5,22 @@ said of them. A file that claims this brings rulings and votes: import only what
 Does not know how a record keeps it (`collect.restore`).
 """
 
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    ValidationError,
+    model_validator,
+)
 
+from nightschool.errors import InvalidInput
 from nightschool.records import Finish, Source, Vote
+from nightschool.scores import check_score
 from nightschool.text import PeoplesText
 
 KEY: Final = "record"
@@ -37,6 +48,23 @@ class KeptReview(_Part):
     reviewed_at: AwareDatetime
 
 
+class KeptScore(_Part):
+    """A named score (`collect.scores`)."""
+
+    voter: str = Field(min_length=1)
+    name: str
+    value: StrictBool | StrictFloat | PeoplesText
+    said_at: AwareDatetime
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        try:
+            check_score(self.name, self.value)
+        except InvalidInput as error:
+            raise ValueError(f"{error.subject} {error.problem}") from error
+        return self
+
+
 class KeptMessage(_Part):
     """The message of the same place in the line's `messages`."""
 
@@ -50,6 +78,7 @@ class KeptMessage(_Part):
     finish: Finish | None = None
     votes: tuple[KeptVote, ...] = ()
     review: KeptReview | None = None
+    scores: tuple[KeptScore, ...] = ()
 
 
 class Kept(_Part):
@@ -66,6 +95,8 @@ class Kept(_Part):
     """What a night decided."""
     created_at: AwareDatetime
     messages: tuple[KeptMessage, ...]
+    scores: tuple[KeptScore, ...] = ()
+    """Of the conversation as a whole."""
 
 
 def read_kept(metadata: Any) -> Kept | None:

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, NamedTuple
 
+from nightschool.errors import InvalidInput
 from nightschool.records import Vote
+from nightschool.scores import ScoreValue, check_score
 from nightschool.text import clean_text
 
 MAX_CONTENT_CHARS: Final = 100_000
@@ -46,6 +48,17 @@ class Voice:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """A named score (`nightschool.scores`) that a person or a program gave."""
+
+    voter: str
+    name: str
+    value: ScoreValue
+    said_at: datetime | None = None
+    """None: when it is imported."""
+
+
+@dataclass(frozen=True, slots=True)
 class Correction:
     """What a person says should have been answered."""
 
@@ -66,6 +79,7 @@ class Said:
     is_whole: bool = True
     """False for a turn that was no text for a person, such as a call of a tool: never imitated."""
     voices: tuple[Voice, ...] = ()
+    measures: tuple[Measure, ...] = ()
     correction: Correction | None = None
 
 
@@ -89,8 +103,9 @@ class ParsedNote:
     line: int
     origin: str
     target_id: str
-    """Of a message, or of a conversation, which means its last answer."""
+    """Of a message, or of a conversation, which means its last answer; a measure is of the whole then."""
     voice: Voice | None = None
+    measure: Measure | None = None
     correction: Correction | None = None
 
 
@@ -106,6 +121,16 @@ def said_text(text: Any, *, what: str) -> str:
 def person(origin: str, name: Any) -> str:
     """Whom another programme knows by this name. Raises as `said_text` does."""
     return f"{origin}:{said_text(str(name), what='a name')[:MAX_NAME_CHARS]}"
+
+
+def measure_of(voter: str, name: Any, value: Any, *, said_at: datetime | None = None) -> Measure:
+    """Raises Unfit where it is no named score, and as `said_text` does."""
+    named = said_text(name, what="name").strip()
+    kept = said_text(value, what="value").strip() if isinstance(value, str) else value
+    try:
+        return Measure(voter, named, check_score(named, kept), said_at)
+    except InvalidInput as error:
+        raise Unfit(f"{error.subject} {error.problem}") from error
 
 
 def path_id(parent_id: str | None, role: str, content: str) -> str:

@@ -1,15 +1,26 @@
 """TensorZero's inferences, and the feedback on them: boolean, float, comment and demonstration.
 
 An inference is one answer with what stood before it, in the conversation of its episode; answers are context until
-somebody voted on them. A boolean metric is a vote, named by the metric; a comment stays one; a float has no threshold
-in its file and is kept as a comment; a demonstration comes in as a ruling. Feedback looks for an inference or an
-episode that was imported before. Variants, parameters and times of processing are lost.
+somebody voted on them. A boolean metric is a vote, named by the metric; a comment stays one; a float, which has no
+threshold in its file, comes in as a named score; a demonstration comes in as a ruling. Feedback looks for an inference
+or an episode that was imported before. Variants, parameters and times of processing are lost.
 """
 
 from typing import Any, Final
 
 from collect.formats.answers import tensorzero_prompt
-from collect.formats.talk import Correction, ParsedNote, ParsedTree, Said, Unfit, Voice, chain, person, said_text
+from collect.formats.talk import (
+    Correction,
+    ParsedNote,
+    ParsedTree,
+    Said,
+    Unfit,
+    Voice,
+    chain,
+    measure_of,
+    person,
+    said_text,
+)
 from collect.formats.turns import text_of, unpacked
 from nightschool.records import Vote
 
@@ -46,8 +57,7 @@ def read_feedback(line: int, row: dict[str, Any]) -> ParsedNote:
             line, ORIGIN, target, voice=Voice(voter, vote, reasons=(said_text(str(metric), what="metric_name"),))
         )
     if isinstance(value, int | float):
-        voice = Voice(voter, Vote.NONE, comment=said_text(f"{metric}: {value}", what="value"))
-        return ParsedNote(line, ORIGIN, target, voice=voice)
+        return ParsedNote(line, ORIGIN, target, measure=measure_of(voter, metric, value))
     if "inference_id" in row:
         text = said_text(text_of(unpacked(value)), what="value")
         if not text.strip():

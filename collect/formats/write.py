@@ -13,8 +13,9 @@ from typing import Any, Final, Literal, NamedTuple
 from pydantic_core import to_json
 
 from collect.events import rows_of
-from collect.formats.own import KEY, SCHEMA_VERSION, KeptReview, KeptVote
+from collect.formats.own import KEY, SCHEMA_VERSION, KeptReview, KeptScore, KeptVote
 from collect.formats.talks import CHOSEN, SLICE_MESSAGES, TalkSlice, slice_talks
+from collect.scores import read_value
 from collect.store import Cursor
 from nightschool.records import BotName, Finish, Source, Vote
 from nightschool.text import is_same
@@ -51,6 +52,17 @@ REVIEWS: Final = f"""{SAID_THERE}
 select message_id, reviewer, approved, corrected_answer, tags, {MOMENT.format(column="reviewed_at")}
 from reviews semi join said using (message_id) where bot = $bot
 """
+# Of what was taken back nothing stands.
+SCORES: Final = f"""
+with chosen as ({CHOSEN}),
+standing as (
+    select conversation_id, message_id, voter, name, kind, number, category, said_at
+    from scores semi join chosen using (conversation_id)
+    qualify row_number() over (partition by conversation_id, message_id, voter, name order by said_at desc) = 1
+)
+select coalesce(message_id, conversation_id), voter, name, {MOMENT.format(column="said_at")}, kind, number, category
+from standing where kind <> 'none' order by said_at, voter, name
+"""
 
 
 class _Talk(NamedTuple):
@@ -78,6 +90,7 @@ class _Said(NamedTuple):
     tools_json: str | None
     votes: Sequence[KeptVote]
     review: KeptReview | None
+    scores: Sequence[KeptScore]
 
     @property
     def is_answer(self) -> bool:
@@ -108,12 +121,16 @@ def export_conversations(cursor: Cursor, *, bot: BotName, slice_messages: int = 
     """
     for part in slice_talks(cursor, bot=bot, slice_messages=slice_messages):
         talks = {row[0]: _Talk(*row) for row in cursor.execute(TALKS, part.talks).fetchall()}
-        votes, reviews = _votes(cursor, part), _reviews(cursor, part)
+        votes, reviews, scores = _votes(cursor, part), _reviews(cursor, part), _scores(cursor, part)
         said = rows_of(cursor.execute(MESSAGES, part.messages))
         for conversation_id, rows in groupby(said, key=itemgetter(0)):
-            tree = {row[1]: _Said._make((*row[1:], votes.get(row[1], ()), reviews.get(row[1]))) for row in rows}
+            tree = {
+                row[1]: _Said._make((*row[1:], votes.get(row[1], ()), reviews.get(row[1]), scores.get(row[1], ())))
+                for row in rows
+            }
+            of_all = scores.get(conversation_id, ())
             for leaf in _last_answers(tree):
-                yield to_json(_line(bot, talks[conversation_id], _heard(_path(tree, leaf))))
+                yield to_json(_line(bot, talks[conversation_id], _heard(_path(tree, leaf)), of_all))
 
 
 def _votes(cursor: Cursor, part: TalkSlice) -> dict[str, list[KeptVote]]:
@@ -128,6 +145,16 @@ def _reviews(cursor: Cursor, part: TalkSlice) -> dict[str, KeptReview]:
     names = ("reviewer", "approved", "corrected_answer", "tags", "reviewed_at")
     rows = cursor.execute(REVIEWS, part.messages).fetchall()
     return {message_id: KeptReview(**dict(zip(names, row, strict=True))) for message_id, *row in rows}
+
+
+def _scores(cursor: Cursor, part: TalkSlice) -> dict[str, list[KeptScore]]:
+    """By what they are of: a message, or a conversation as a whole."""
+    found: dict[str, list[KeptScore]] = {}
+    for about, voter, name, said_at, *value in cursor.execute(SCORES, part.talks).fetchall():
+        given = read_value(*value)
+        assert given is not None, "what was taken back is not asked for"
+        found.setdefault(about, []).append(KeptScore(voter=voter, name=name, value=given, said_at=said_at))
+    return found
 
 
 def _last_answers(tree: Mapping[str, _Said]) -> list[_Said]:
@@ -160,13 +187,13 @@ def _heard(path: Sequence[_Said]) -> list[_Said]:
     return heard
 
 
-def _line(bot: BotName, talk: _Talk, heard: Sequence[_Said]) -> dict[str, Any]:
+def _line(bot: BotName, talk: _Talk, heard: Sequence[_Said], scores: Sequence[KeptScore]) -> dict[str, Any]:
     metadata = {
         "conversation_id": talk.conversation_id,
         "source": talk.source,
         "votes": {said.message_id: said.newest_vote for said in heard if said.votes and said.newest_vote},
         "approved": [said.message_id for said in heard if said.review and said.review.approved],
-        KEY: _kept(bot, talk, heard),
+        KEY: _kept(bot, talk, heard, scores),
     }
     topic = {"topic": talk.topic} if talk.topic else {}
     return {"messages": list(map(_message, heard)), **topic, "metadata": metadata}
@@ -181,7 +208,7 @@ def _message(said: _Said) -> dict[str, Any]:
     return message
 
 
-def _kept(bot: BotName, talk: _Talk, heard: Sequence[_Said]) -> dict[str, Any]:
+def _kept(bot: BotName, talk: _Talk, heard: Sequence[_Said], scores: Sequence[KeptScore]) -> dict[str, Any]:
     """As `Kept` reads it, without what that takes for granted."""
     about: dict[str, Any] = {
         "bot": bot,
@@ -197,6 +224,8 @@ def _kept(bot: BotName, talk: _Talk, heard: Sequence[_Said]) -> dict[str, Any]:
         about["is_held_out"] = talk.is_held_out
     if talk.side is not None:
         about["side"] = talk.side
+    if scores:
+        about["scores"] = [score.model_dump() for score in scores]
     return about
 
 
@@ -215,4 +244,6 @@ def _kept_message(said: _Said) -> dict[str, Any]:
         kept["votes"] = [vote.model_dump(exclude_defaults=True) for vote in said.votes]
     if said.review is not None:
         kept["review"] = said.review.model_dump(exclude_defaults=True)
+    if said.scores:
+        kept["scores"] = [score.model_dump() for score in said.scores]
     return kept

@@ -82,6 +82,7 @@ class ImportRow(BaseModel):
     moved: int
     votes: int
     corrections: int
+    scores: int
     formats: dict[str, int]
     """Good rows by the format that they were read as."""
     bad_lines: list[BadLineRow]
@@ -134,6 +135,7 @@ def add_transfer(router: APIRouter, parts: Parts, operator: Authority) -> None:
             moved=done.moved,
             votes=done.votes,
             corrections=done.corrections,
+            scores=done.scores,
             formats=formats,
             bad_lines=bad.rows,
         )
@@ -179,19 +181,21 @@ async def _hand_out(parts: Parts, asked: Asked, caller: Caller) -> StreamingResp
 
 def _count(rows: Iterator[Parsed | BadLine], bad: _Bad) -> Imported:
     """What an import would bring to an empty record."""
-    conversations = votes = corrections = 0
+    conversations = votes = corrections = scores = 0
     for row in rows:
         if isinstance(row, BadLine):
             bad.add(row)
         elif isinstance(row, ParsedNote):
             votes += row.voice is not None
             corrections += row.correction is not None
+            scores += row.measure is not None
         else:
             conversations += 1
             said = row.messages if isinstance(row, ParsedTree) else ()
             votes += sum(len(one.voices) for one in said)
             corrections += sum(one.correction is not None for one in said)
-    return Imported(conversations, 0, 0, votes, corrections)
+            scores += sum(len(one.measures) for one in said)
+    return Imported(conversations, 0, 0, votes, corrections, scores=scores)
 
 
 def _unpacked_bytes(body: BinaryIO) -> int:

@@ -72,6 +72,7 @@ class ImportRow(TypedDict):
     moved: int
     votes: int
     corrections: int
+    scores: int
     formats: dict[str, int]
     bad_lines: list[BadLineRow]
 

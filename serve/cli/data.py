@@ -72,6 +72,8 @@ def take_in(
     counts = f"{done['imported']} {did}, {done['skipped']} known already, {len(done['bad_lines'])} bad lines"
     if done["votes"] or done["corrections"]:
         counts += f"; {done['votes']} votes and {done['corrections']} corrections"
+    if done["scores"]:
+        counts += f"; {done['scores']} scores"
     if done["moved"]:
         counts += f"; {done['moved']} known ones are now {'held out' if held_out else 'for training'}"
     if as_json:

@@ -40,7 +40,7 @@ def take_in_raw(
 
 
 def stored(cursor: Cursor) -> list[tuple[Any, ...]]:
-    tables = ("conversations", "messages", "feedback", "reviews")
+    tables = ("conversations", "messages", "feedback", "reviews", "scores")
     return [row for name in tables for row in cursor.execute(f"select * from {name} order by all").fetchall()]
 
 
@@ -93,6 +93,51 @@ def test_feedback_on_an_episode_is_about_its_last_answer(cursor: Cursor) -> None
     take_in(cursor, inference)
     assert take_in(cursor, {"target_id": "e1", "metric_name": "solved", "value": False}).votes == 1
     assert votes(cursor) == [("Yes, by any.", "down")]
+
+
+def scores(cursor: Cursor) -> list[tuple[Any, ...]]:
+    return cursor.execute("""
+        select coalesce(m.content, 'an episode'), s.name, coalesce(s.category, s.number::text), s.voter
+        from scores as s semi join conversations using (conversation_id) left join messages as m using (message_id)
+        order by s.said_at, s.name
+    """).fetchall()
+
+
+def test_what_is_no_vote_comes_in_as_a_named_score(cursor: Cursor) -> None:
+    inference = next(row for name, row in ROWS if name == "tensorzero-inference")
+    take_in(cursor, inference)
+    for target, value in (("i1", 0.25), ("e1", 3)):
+        done = take_in(cursor, {"target_id": target, "metric_name": "score", "value": value})
+        assert (done.votes, done.scores) == (0, 1)
+    assert scores(cursor) == [
+        ("Yes, by any.", "score", "0.25", "tensorzero:score"),
+        ("an episode", "score", "3.0", "tensorzero:score"),
+    ]
+    again = take_in(cursor, {"target_id": "i1", "metric_name": "score", "value": 0.5}, at=AT + timedelta(days=1))
+    assert again.scores == 0  # an undated word is no newer one
+    assert take_in(cursor, {"target_id": "i9", "metric_name": "score", "value": 0.5}).lost == (1,)
+
+
+def test_a_trace_s_scores_are_kept_whoever_gave_them(cursor: Cursor) -> None:
+    given = [
+        {"name": "toxicity", "source": "EVAL", "value": 0.125, "dataType": "NUMERIC"},
+        {"name": "tone", "source": "ANNOTATION", "dataType": "CATEGORICAL", "stringValue": "warm", "value": 2,
+         "authorUserId": "eve"},
+        {"name": "grounded", "source": "EVAL", "dataType": "BOOLEAN", "value": 1, "stringValue": "True"},
+        {"name": "odd", "source": "EVAL", "value": [1]},
+        {"name": "thumb", "source": "API", "value": 0},
+    ]  # fmt: skip
+    done = take_in(cursor, TRACE | {"scores": given})
+    assert (done.imported, done.votes, done.scores) == (1, 1, 3)
+    assert [(name, value, who) for _, name, value, who in scores(cursor)] == [
+        ("grounded", "1.0", "langfuse:grounded"), ("tone", "warm", "langfuse:eve"),
+        ("toxicity", "0.125", "langfuse:toxicity"),
+    ]  # fmt: skip
+    later = {"traceId": "t1", "name": "toxicity", "source": "EVAL", "value": 0.5, "timestamp": "2026-03-01T13:00:00Z"}
+    assert take_in(cursor, later, at=AT + timedelta(days=1)).scores == 1
+    assert take_in(cursor, later, at=AT + timedelta(days=2)).scores == 0
+    _, bad = take_in_raw(cursor, json.dumps(later | {"value": None, "name": "x" * 65}).encode())
+    assert [line.reason for line in bad] == ["scores a name has 65 characters"]
 
 
 def test_an_operators_ruling_stays(cursor: Cursor) -> None:
@@ -165,7 +210,7 @@ COUNTS = {
     "langfuse_trace_google-gemini-2025-08-01.json": (1, 0, 0, 0),
     "tensorzero_chat_inferences.jsonl": (199, 0, 0, 0),
     "tensorzero_boolean_metric_feedback.jsonl": (0, 271, 0, 0),
-    "tensorzero_float_metric_feedback.jsonl": (0, 281, 0, 0),
+    "tensorzero_float_metric_feedback.jsonl": (0, 0, 0, 0),
     "tensorzero_comment_feedback.jsonl": (0, 26, 0, 0),
     "tensorzero_demonstration_feedback.jsonl": (0, 0, 195, 0),
     "tensorzero_datapoints.jsonl": (31, 0, 0, 10),

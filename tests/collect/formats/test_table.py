@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from collect.formats.read import BadLine, ParsedConversation
 from collect.formats.table import FORMATS, LOOKED_AT, NAMES, Parsed, read_file
-from collect.formats.talk import ParsedNote, ParsedTree
+from collect.formats.talk import Measure, ParsedNote, ParsedTree
 from nightschool.errors import InvalidInput
 from nightschool.records import Vote
 
@@ -134,7 +134,8 @@ def test_votes_reasons_and_corrections_of_others() -> None:
         "langfuse:eve", "Yes, by any.")  # fmt: skip
     solved, score, comment, shown = (one(row) for name, row in ROWS if name == "tensorzero-feedback")
     assert all(isinstance(note, ParsedNote) for note in (solved, score, comment, shown))
-    assert [note.voice and note.voice.vote for note in (solved, score, comment)] == [Vote.UP, Vote.NONE, Vote.NONE]  # type: ignore[union-attr]
+    assert [note.voice and note.voice.vote for note in (solved, score, comment)] == [Vote.UP, None, Vote.NONE]  # type: ignore[union-attr]
+    assert score.measure == Measure("tensorzero:score", "score", 0.5)  # type: ignore[union-attr]
     assert shown.correction is not None  # type: ignore[union-attr]
     assert shown.correction.text == "Yes, by any."  # type: ignore[union-attr]
 

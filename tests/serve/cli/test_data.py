@@ -73,8 +73,8 @@ async def test_stdin_and_purpose(nightschool: Nightschool) -> None:
     lines = "\n".join(map(conversation, "abc")).encode()
     said = await nightschool("import", "-", "--bot", "support", "--held-out", "--json", stdin=lines)
     assert said.json == {
-        "imported": 3, "skipped": 0, "moved": 0, "votes": 0, "corrections": 0, "formats": {"openai-chat": 3},
-        "bad_lines": [],
+        "imported": 3, "skipped": 0, "moved": 0, "votes": 0, "corrections": 0, "scores": 0,
+        "formats": {"openai-chat": 3}, "bad_lines": [],
     }  # fmt: skip
     plan = (await nightschool("night", "--bot", "support", "--dry-run", "--json")).json
     assert (plan["train_rows"], plan["held_out_conversations"]) == (0, 3)

@@ -50,7 +50,7 @@ What `--json` prints:
 | `backup` | `{"folder", "taken_at", "messages", "size_bytes", "content_hash"}` |
 | `restore` | `{"taken_at", "messages", "aside", "erased_again": [...]}` |
 | `check` | `{"tables": {"messages": 12, ...}, "faults": [...]}` |
-| `import` | `{"imported", "skipped", "moved", "votes", "corrections", "formats", "bad_lines": [...]}` |
+| `import` | `{"imported", "skipped", "moved", "votes", "corrections", "scores", "formats", "bad_lines": [...]}` |
 | `night` | `{"cycle", "candidate", "verdict": "promote"\\|"hold"\\|"reject"\\|"insufficient-data", ...` |
 | `night --dry-run` | `{"bot", "would_train", "reason", "train_rows", "new_rows", "held_out_rows", ...}` |
 | `prove` | `{"bot", "live", "hash", "is_proved", "to_adapter", "to_base"}` |
