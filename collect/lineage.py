@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from collect.events import moves_of_production
+from collect.scores import Score, scores_about
 from collect.store import Cursor
 from nightschool.errors import NotFound
 from nightschool.records import AdapterName, BotName, Event, Stage
@@ -89,6 +90,8 @@ class AnswerLineage:
     system_prompt: str
     voters: tuple[str, ...]
     reviewer: str | None
+    scores: tuple[Score, ...]
+    """Named scores of it, and of its conversation as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,7 @@ def answer(cursor: Cursor, *, message_id: str) -> AnswerLineage:
     return AnswerLineage(
         row[0], row[1], row[2], row[3], row[4].astimezone(UTC),
         str(AdapterName(BotName(row[2]), row[5])) if is_answer else "", row[6], row[7] or "", tuple(row[8] or ()),
-        row[9],
+        row[9], tuple(scores_about(cursor, message_id=message_id)),
     )  # fmt: skip
 
 

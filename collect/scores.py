@@ -27,6 +27,7 @@ select conversation_id, message_id, bot, voter, name, kind, number, category, sa
 from scores where conversation_id in ({names})
 """
 BOTS: Final = "select conversation_id, bot from conversations where conversation_id in ({names})"
+TALK_OF: Final = "select conversation_id from messages where message_id = $message_id"
 KNOWN_KINDS: Final = "select bot, name, kind from score_kinds where bot in (select unnest($bots::text[]))"
 ADD: Final = """
 insert into scores (conversation_id, message_id, bot, voter, name, kind, number, category, said_at)
@@ -195,6 +196,13 @@ def scores_in(cursor: Cursor, *, conversation_id: str) -> list[Score]:
     """All that stand, of its answers and of itself, oldest first."""
     found = find_scores(cursor, [conversation_id]).values()
     return sorted((score for score in found if score.value is not None), key=lambda score: (score.said_at, score.name))
+
+
+def scores_about(cursor: Cursor, *, message_id: str) -> list[Score]:
+    """All that stand of an answer, and of its conversation as a whole."""
+    talks = cursor.execute(TALK_OF, {"message_id": message_id}).fetchall()
+    found = [score for (talk,) in talks for score in scores_in(cursor, conversation_id=talk)]
+    return [score for score in found if score.message_id in {message_id, None}]
 
 
 def scores_by(cursor: Cursor, *, conversation_id: str, message_id: str | None, voter: str) -> dict[str, Score]:

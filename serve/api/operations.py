@@ -37,6 +37,7 @@ from serve.api.golden import add_golden
 from serve.api.jobs import add_jobs
 from serve.api.knowledge import add_knowledge
 from serve.api.quarantine import add_quarantine
+from serve.api.score_looks import add_scores
 from serve.api.trace import add_trace
 from serve.api.transfer import add_transfer
 from serve.api.verified import add_verified
@@ -104,6 +105,7 @@ def operations_router(parts: Parts) -> APIRouter:
     add_jobs(router, parts, operator)
     add_evals(router, parts)
     add_trace(router, parts)
+    add_scores(router, parts)
     add_adapters(router, parts, operator)
     return router
 

@@ -32,6 +32,7 @@ from serve.cli.operators import operators_app
 from serve.cli.options import Chosen, ConfigOption, HomeOption, OperatorOption
 from serve.cli.quarantine import add_quarantine_verb
 from serve.cli.record import add_record_verbs
+from serve.cli.scores import add_scoring_verb
 from serve.cli.talk import say
 from serve.cli.trace import add_tracing_verb
 
@@ -54,6 +55,7 @@ def make_app() -> typer.Typer:
     add_moving_verbs(app)
     add_erasing_verb(app)
     add_tracing_verb(app)
+    add_scoring_verb(app)
     add_quarantine_verb(app)
     add_job_verbs(app)
     app.add_typer(adapters_app(), name="adapters")

@@ -1,5 +1,6 @@
 """`nightschool trace`: what became of a message or vote, what a version was made of, and who was live at a time."""
 
+import json
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -55,6 +56,9 @@ def _give(found: dict[str, Any]) -> None:
         give(f"{said['role']}{by}, {local_time(said['at'])}, conversation {said['conversation_id']}")
         if said["system_prompt"]:
             give(f"  under the system prompt: {said['system_prompt']}")
+        for score in said["scores"]:
+            about = "" if score["message_id"] else " of the conversation"
+            give(f"  scored {score['name']}{about}: {json.dumps(score['value'])} by {score['voter']}")
     if version := found["version"]:
         _give_version(version)
     if trained := found["trained"]:

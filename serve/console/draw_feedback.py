@@ -4,12 +4,14 @@ Plain values in, escaped HTML out. Words in which answer and proposal differ are
 """
 
 import re
+from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import Final
 
 from collect.feedback import FeedbackRow
 from collect.gaps import Gap
 from collect.review_queue import Queued
+from collect.scores import Score
 from collect.waiting import Waiting
 from nightschool.records import AdapterName, BotName, Vote
 from serve.console.draw import NOTHING, badge, facts, quote, text, when
@@ -77,6 +79,18 @@ def draw_opinion(row: Row) -> str:
             return facts(head) + quote("Question", row.question)
 
 
+def draw_scores(scores: Sequence[Score]) -> str:
+    """Named scores of the answer and of its conversation; empty where there are none."""
+    if not scores:
+        return ""
+    pairs = [
+        (f"{score.name} of the {'answer' if score.message_id else 'conversation'}",
+         f"{text(_scored(score))} by <code>{text(score.voter)}</code>")
+        for score in scores
+    ]  # fmt: skip
+    return f"<h3>Scores</h3>{facts(pairs)}"
+
+
 def draw_answer(shown: Shown) -> str:
     marked = _marked(shown.answer, against=shown.proposal) if shown.proposal else text(shown.answer)
     return f"<h3>What the bot answered</h3><blockquote>{marked}</blockquote>"
@@ -95,6 +109,16 @@ def _marked(words: str, *, against: str) -> str:
     matcher = SequenceMatcher(None, other, own, autojunk=False)
     runs = ((kind, "".join(own[start:end])) for kind, _, _, start, end in matcher.get_opcodes())
     return "".join(text(run) if kind == "equal" or not run else f"<mark>{text(run)}</mark>" for kind, run in runs)
+
+
+def _scored(score: Score) -> str:
+    match score.value:
+        case bool(given):
+            return "yes" if given else "no"
+        case float(given):
+            return f"{given:g}"
+        case given:
+            return str(given)
 
 
 def _persons(count: int) -> str:

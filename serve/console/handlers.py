@@ -13,6 +13,7 @@ from pathlib import Path
 
 from collect import cycles, events, registry
 from collect.holds import Hold, find_hold
+from collect.scores import Score, scores_about
 from collect.signals.detect import Kind
 from collect.store import LOOK_S, Store
 from deploy.morning import read_pages
@@ -96,6 +97,10 @@ class ConsoleHandlers:
     async def row(self, key: Key) -> Row:
         """Raises NotFound where it was taken back or ruled on."""
         return await self._store.read_long(partial(find_row, key=key, now=self._now()), deadline_s=LOOK_S)
+
+    async def scores(self, message_id: str) -> Sequence[Score]:
+        """Named scores of the answer, and of its conversation as a whole."""
+        return await self._store.read(partial(scores_about, message_id=message_id))
 
     async def review(self, shown: Shown, *, approved_text: str | None, actor: str) -> Review:
         """Let a text into training in an answer's place, or keep the answer out.

@@ -9,7 +9,7 @@ from gradio.blocks import Block
 from pydantic import ValidationError
 
 from nightschool.errors import InvalidInput
-from serve.console.draw_feedback import draw_answer, draw_opinion, draw_proposal, row_label
+from serve.console.draw_feedback import draw_answer, draw_opinion, draw_proposal, draw_scores, row_label
 from serve.console.handlers import ConsoleHandlers
 from serve.console.layout import CHOOSE, FeedbackTab
 from serve.console.rulings import QUEUE, Shown, read_key, row_key, shown_of
@@ -59,9 +59,10 @@ class FeedbackWires:
             if not given[at.rows]:
                 raise _nothing_chosen()
             row = await self._handlers.row(read_key(given[at.rows]))
-        shown = shown_of(row)
+            shown = shown_of(row)
+            scores = await self._handlers.scores(shown.message_id)
         return {
-            at.detail: draw_opinion(row),
+            at.detail: draw_opinion(row) + draw_scores(scores),
             at.actions: gr.update(visible=True),
             at.answer: draw_answer(shown),
             at.proposed: gr.update(visible=bool(shown.proposal)),

@@ -85,6 +85,7 @@ What `--json` prints:
 | `quarantine` | `[{"bot", "message_id", "voter", "state", "reason", "vote", ...}]`, `{"bot", "released"}` |
 | `waiting` | `[{"message_id", "bot", "question", "answer", "proposal", "persons", "first_at", ...}]` |
 | `gaps` | `[{"bot", "question", "times", "last_at", "message_id", "answer", "coverage", ...}]` |
+| `scores` | `[{"bot", "name", "of": "answer"\\|"conversation", "kind", "answered_by", "count", "mean", ...}]` |
 | `audit verify` | `{"lines", "before", "head", "faults": [{"number", "problem"}]}` |
 | `events`, `audit list` | `[{"at", "bot", "actor", "action", "subject", "reason"}]` |
 | `operators add`, `operators list` | `{"name", "password"}`, `[{"name"}]` |

@@ -35,7 +35,7 @@ from nightschool.records import (
 )
 from serve.api.errors import install_error_handlers
 from serve.console.draw import cycle_label, draw_adapters, draw_events, draw_hold, draw_progress, draw_report
-from serve.console.draw_feedback import draw_answer, draw_opinion, draw_proposal, row_label
+from serve.console.draw_feedback import draw_answer, draw_opinion, draw_proposal, draw_scores, row_label
 from serve.console.draw_night import draw_night, draw_training
 from serve.console.handlers import ConsoleHandlers
 from serve.console.reports import reports_router
@@ -215,6 +215,22 @@ async def test_what_next_turns_give_away_orders_the_queue(parts: Parts, handlers
     assert await questions(handlers, None, QUEUE) == ["disliked"]
     with pytest.raises(NotFound):
         await handlers.row(read_key(row_key(row)))
+
+
+async def test_whoever_rules_on_an_answer_sees_how_it_was_scored(parts: Parts, handlers: ConsoleHandlers) -> None:
+    answer_id = await voted(parts, "disliked", Vote.DOWN)
+    about = await parts.store.read(partial(message, bot=None, message_id=answer_id))
+    assert draw_scores(await handlers.scores(answer_id)) == ""
+    opinion = Opinion(scores={"accuracy": 0.25, "clear": False, "tone": NASTY})
+    await parts.votes.cast(answer_id, opinion, owner="key:judge", is_operator=True)
+    await parts.votes.score(about.conversation_id, {NASTY[:60]: True}, owner="key:judge", is_operator=True)
+    other = await voted(parts, "another", Vote.DOWN)
+    await parts.votes.cast(other, Opinion(scores={"elsewhere": True}), owner="key:judge", is_operator=True)
+    drawn = draw_scores(await handlers.scores(answer_id))
+    for word in ("accuracy of the answer", "0.25 by <code>key:judge</code>", "clear of the answer", "no by", "yes by"):
+        assert word in drawn
+    for never in ("<img", "${", "{{", "elsewhere"):
+        assert never not in drawn
 
 
 async def test_a_gap_is_closed_by_writing_what_lacks(parts: Parts, handlers: ConsoleHandlers) -> None:
