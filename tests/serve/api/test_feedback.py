@@ -71,6 +71,24 @@ async def test_a_vote_that_is_sent_again_does_not_undo_a_later_one(client: httpx
     assert (other.status_code, other.json()["error"]["code"]) == (400, "idempotency_key_reused")
 
 
+async def test_a_vote_that_is_sent_again_after_a_restart_counts_as_said_then(
+    client: httpx.AsyncClient, parts: Parts, app_of: Callable[[Parts], FastAPI]
+) -> None:
+    completion_id = await answered(client)
+    said, headers = {"completion_id": completion_id, "vote": "up"}, {"Idempotency-Key": "a-key", **client.headers}
+    first = (await client.post("/v1/feedback", json=said, headers=headers)).json()
+
+    async def after_a_restart() -> dict[str, Any]:
+        restarted = httpx.ASGITransport(app_of(parts))
+        async with httpx.AsyncClient(transport=restarted, base_url="http://nightschool", headers=headers) as again:
+            row: dict[str, Any] = (await again.post("/v1/feedback", json=said)).json()
+        return row
+
+    assert await after_a_restart() == first
+    await vote(client, completion_id, vote="down")
+    assert (await after_a_restart())["vote"] == "up"
+
+
 async def test_what_is_not_said_again_stays(client: httpx.AsyncClient) -> None:
     completion_id = await answered(client)
     await vote(client, completion_id, vote="up", reasons=["clear"], comment="Good")
