@@ -1,7 +1,8 @@
 """Take weights that no night of a bot trained as its candidate: a fine-tuned model, or an adapter from outside.
 
-Copied under the bot's name, loaded and proved as any other, it goes live as every candidate does. Does not know who may
-do so, nor what the weights were trained on: its dataset is unknown, and it is examined on the bot's newest one.
+Copied under the bot's name, loaded and proved as any other, it goes live as every candidate does; a whole model that
+answers alone is loaded only then. Does not know who may do so, nor what the weights were trained on: its dataset is
+unknown, and it is examined on the bot's newest one.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from nightschool.errors import Busy, NightschoolError
 from nightschool.files import copy_whole, write_atomic
 from nightschool.home import Home
 from nightschool.records import Adapter, BotName, Event, Stage, new_id, utc_now
+from nightschool.weights import is_alone
 
 GONE = frozenset({Stage.RETIRED, Stage.TAINTED})
 UNKNOWN_DATASET = ""
@@ -84,7 +86,8 @@ async def take_in(
     words = f"{newcomer.origin}: {reason}"
     event = Event(new_id(), now(), bot, actor, newcomer.action, str(candidate.name), words)
     try:
-        await rollout.load(candidate)
+        if not is_alone(target):
+            await rollout.load(candidate)
     except BaseException:
         if is_new:  # nobody knows of it: it would lie there for good
             await asyncio.to_thread(shutil.rmtree, target, ignore_errors=True)

@@ -85,6 +85,7 @@ class NightRunner:
         """`pauses_s`: before each further try of an exam, or of the closing write, for which the longest repeats."""
         self._store = store
         self._engine = engine
+        self._rollout = rollout
         self._shelf = shelf
         self._home = home
         self._limits = limits
@@ -122,8 +123,8 @@ class NightRunner:
     ) -> Cycle:
         """A new cycle in the record, and in its folder what it is to go by. `force` trains also where nothing is new.
 
-        Raises Busy where one runs or the date was taken, Unavailable without room, InvalidInput where the engine could
-        not serve the result. A night that was due, as `local_date` says, leaves its row and page then too.
+        Raises Busy where one runs or the date was taken, Unavailable without room or the base model, InvalidInput where
+        the engine could not serve the result. A night that was due (`local_date`) leaves its row and page then too.
         """
         order = self._shelf.find(bot)
         cycle = Cycle(
@@ -141,6 +142,7 @@ class NightRunner:
         try:
             self._check_rank(order)
             self._check_room(order)
+            self._rollout.seating.check_base(f"night of {bot}")
             # Before the row: whoever finds the row knows what the night was begun with.
             _keep_terms(folder, terms)
         except NightschoolError as error:

@@ -81,6 +81,7 @@ class Workshop:
 
 async def do_job(shop: Workshop, job: Job) -> None:
     """The job to its end, from wherever it stands. Raises what it fails for."""
+    shop.rollout.seating.check_base(job.job_id)
     await _check_start(shop, job)
     folder = shop.folder(job)
     validation = folder.validation if folder.validation.exists() else None

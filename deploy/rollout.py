@@ -18,11 +18,13 @@ from typing import Final, NamedTuple
 from collect import holds, registry
 from collect.holds import Hold
 from collect.store import Store
+from deploy.meant import find_to_promote, find_ways_down
 from deploy.proof import Prover
+from deploy.seat import Seat, Seating
 from deploy.slots import Slots
-from deploy.stages import GATE, check_reason, in_production, move, moves_up, put_aside, ways_down
+from deploy.stages import GATE, check_reason, in_production, move, moves_up, put_aside
 from nightschool.engine import Engine
-from nightschool.errors import Busy, InvalidInput, NightschoolError, NotFound, Unavailable
+from nightschool.errors import InvalidInput, NightschoolError, Unavailable
 from nightschool.home import Home
 from nightschool.records import BASE, Adapter, AdapterName, BotName, Event, Outcome, Stage, new_id, utc_now
 
@@ -53,8 +55,10 @@ class Rollout:
         max_adapters: int,
         max_whole: int = 0,
         prove: Prover,
+        seat: Seat | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
+        self.seating = Seating(store, seat, home=home, now=now)
         self._store = store
         self._slots = Slots(store, engine, home=home, max_adapters=max_adapters, max_whole=max_whole, prove=prove)
         self._now = now
@@ -132,23 +136,26 @@ class Rollout:
             )
         return self.route(bot)
 
-    async def promote(self, bot: BotName, *, version: int | None = None, actor: str, reason: str) -> Adapter:
+    async def promote(
+        self, bot: BotName, *, version: int | None = None, actor: str, reason: str, may_pause: bool = False
+    ) -> Adapter:
         """An operator makes a version the bot's production; none means its newest candidate.
 
-        The route flips after the move is in the record; the version before stays loaded. A hold stays armed. Raises
-        InvalidInput without a reason (invariant 3), NotFound, Busy, IllegalMove, and what a failed load raises.
+        The route flips after the move is in the record; the version before stays loaded where the engine is not changed
+        for it. A hold stays armed. Raises InvalidInput without a reason (invariant 3), NotFound, Busy, IllegalMove, and
+        what `Seating.having` and a failed load raise.
         """
         check_reason(reason, subject=bot)
         async with self._moving[bot]:
-            adapter = await self._find(bot, version) if version else await self._newest_candidate(bot)
-            if adapter.stage is Stage.PRODUCTION:
-                raise Busy("is production already", subject=str(adapter.name), remedy="Nothing to do.")
+            adapter = await find_to_promote(self._store, bot, version)
             others = await self._adapters(bot)
             moves = moves_up(adapter, others, actor=actor, reason=reason, at=self._now())
+            having = self.seating.having(adapter, bot=bot, actor=actor, may_pause=may_pause)
             with self.lease_all([adapter]):
-                await self.load(adapter)
-                await self._store.write(partial(holds.put_up, adapter=adapter, moves=moves))
-                self._flip(adapter)
+                async with having:
+                    await self.load(adapter)
+                    await self._store.write(partial(holds.put_up, adapter=adapter, moves=moves))
+                    self._flip(adapter)
             return moves[-1].adapter
 
     async def promote_by_verdict(self, evaluation_id: str) -> str | None:
@@ -179,32 +186,31 @@ class Rollout:
                 self._flip(adapter)
         return None
 
-    async def rollback(self, bot: BotName, *, version: int | None = None, actor: str, reason: str) -> Route:
+    async def rollback(
+        self, bot: BotName, *, version: int | None = None, actor: str, reason: str, may_pause: bool = False
+    ) -> Route:
         """Take production down: to the version before, or to `version` (0: the base model); production is retired.
 
         What cannot be loaded is passed over for one that was live before it, at last for the base model, so going down
-        never fails. The bot is held from then on and the weights are refused: no verdict puts them live. Raises
-        InvalidInput without a reason or for a version that never was live, Busy where the base model answers already.
+        never fails, but where the engine that it must be changed for does not start. The bot is held from then on and
+        the weights are refused: no verdict puts them live. Raises InvalidInput without a reason or for a version that
+        never was live, Busy where the base model answers already, and what `Seating.having` raises.
         """
         check_reason(reason, subject=bot)
         async with self._moving[bot]:
-            current = await self._in_production(bot)
-            if current is None:
-                raise Busy("is on the base model already", subject=bot, remedy="Nothing to roll back.")
-            if version and (await self._find(bot, version)) == current:
-                raise Busy("is production already", subject=str(current.name), remedy="Choose an older version.")
-            refused = await self._store.read(partial(holds.rolled_back_hashes, bot=bot))
-            ways = ways_down(await self._adapters(bot), current=current, version=version, refused=refused)
-            back_to, passed_over = await self._first_that_loads(ways)
-            why, at = f"{reason} ({'; '.join(passed_over)})" if passed_over else reason, self._now()
-            moves = [move(current, put_aside(current), actor=actor, reason=why, at=at)]
-            if back_to:
-                moves.append(move(back_to, Stage.PRODUCTION, actor=actor, reason=why, at=at))
-            hold = Hold(bot, actor, f"{current.name} was rolled back: {reason}", at)
-            take_down = partial(holds.take_down, current=current, back_to=back_to, moves=moves, hold=hold)
-            with self.lease_all([back_to] if back_to else []):
-                await self._store.write(take_down)
-                self._routes[bot] = _route_of(back_to) if back_to else _base_route(bot)
+            down = await find_ways_down(self._store, bot, version)
+            current = down.current
+            async with self.seating.having(down.first, bot=bot, actor=actor, may_pause=may_pause):
+                back_to, passed_over = await self._first_that_loads(down.ways)
+                why, at = f"{reason} ({'; '.join(passed_over)})" if passed_over else reason, self._now()
+                moves = [move(current, put_aside(current), actor=actor, reason=why, at=at)]
+                if back_to:
+                    moves.append(move(back_to, Stage.PRODUCTION, actor=actor, reason=why, at=at))
+                hold = Hold(bot, actor, f"{current.name} was rolled back: {reason}", at)
+                take_down = partial(holds.take_down, current=current, back_to=back_to, moves=moves, hold=hold)
+                with self.lease_all([back_to] if back_to else []):
+                    await self._store.write(take_down)
+                    self._routes[bot] = _route_of(back_to) if back_to else _base_route(bot)
             log.info("bot=%s rolled back from=%s to=%s", bot, current.name, self._routes[bot].name)
             return self._routes[bot]
 
@@ -237,7 +243,7 @@ class Rollout:
     async def _settle(self, *, only: frozenset[AdapterName] | None = None) -> None:
         adapters = await self._store.read(registry.adapters)
         for adapter in sorted(adapters, key=lambda a: (self._slots.is_whole(a), a.stage is not Stage.PRODUCTION)):
-            if adapter.stage in LIVE and (only is None or adapter.name in only):
+            if adapter.stage in LIVE and (only is None or adapter.name in only) and self.seating.fits(adapter):
                 await self._settle_one(adapter)
         self._missing &= {adapter.name for adapter in adapters if adapter.stage in LIVE}
 
@@ -284,12 +290,6 @@ class Rollout:
 
     async def _find(self, bot: BotName, version: int) -> Adapter:
         return await self._store.read(partial(registry.adapter, bot=bot, version=version))
-
-    async def _newest_candidate(self, bot: BotName) -> Adapter:
-        for adapter in await self._adapters(bot):
-            if adapter.stage is Stage.CANDIDATE:
-                return adapter
-        raise NotFound("has no candidate", subject=bot, remedy="Run `nightschool night` or name a --version.")
 
 
 def _base_route(bot: BotName) -> Route:

@@ -15,9 +15,11 @@ exit code in `serve.cli.main`, nowhere else.
     |- NotFound                   404  exit 3
     |  '- UnknownModel
     |- Busy                       409  exit 5
+    |  '- NeedsPause                          (nobody is answered meanwhile, which somebody must allow)
     |- TooManyRequests            429  exit 5
     |- Unavailable                503  exit 6   (engine down, server not running, too little memory)
     |  |- EngineError             502
+    |  |  '- EngineStarting       503
     |  '- TooLittleMemory
     |- RecordError                500  exit 1
     |- BuildFailed                500  exit 1
@@ -90,6 +92,12 @@ class Busy(NightschoolError):
     status, code, exit_code = 409, "busy", 5
 
 
+class NeedsPause(Busy):
+    """A move during which nobody is answered; asked for once more with leave, it is made."""
+
+    code = "needs_pause"
+
+
 class TooManyRequests(NightschoolError):
     """`retry_after_s`: when the next one is welcome."""
 
@@ -108,6 +116,16 @@ class EngineError(Unavailable):
     """The engine answered with a failure or not at all."""
 
     status, code = 502, "engine_error"
+
+
+class EngineStarting(EngineError):
+    """`retry_after_s`: when it is likely to answer."""
+
+    status, code = 503, "engine_starting"
+
+    def __init__(self, problem: str, *, subject: str, remedy: str, retry_after_s: int) -> None:
+        super().__init__(problem, subject=subject, remedy=remedy)
+        self.retry_after_s = retry_after_s
 
 
 class TooLittleMemory(Unavailable):

@@ -13,7 +13,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO, Final, NamedTuple
+from typing import IO, Final, Literal, NamedTuple
 
 from collect.store import Store
 from deploy.adopt import Newcomer, take_in
@@ -27,7 +27,7 @@ from nightschool.home import Home
 from nightschool.records import Adapter
 from nightschool.run_files import ADAPTER, PROOF
 from nightschool.settings import EngineSettings
-from serve.engines import places_for_whole_models
+from serve.engines import is_ours, places_for_whole_models
 from tune.brought import FOUND, MAX_TEXT_BYTES, ORDER, BringOrder, Found, choose_files
 
 READER: Final = (sys.executable, "-m", "tune.bring")
@@ -35,6 +35,8 @@ PREFIX: Final = "brought-"
 FOLDER: Final = "folder"
 TIMEOUT_S: Final = 3_600.0
 NICENESS: Final = 10
+ServeAs = Literal["nearest", "whole", "alone"]
+"""A whole model: as the adapter nearest to it, by an engine beside the base model's, or by one in its place."""
 
 
 class Added(NamedTuple):
@@ -65,25 +67,20 @@ class Adding:
         self._reading = asyncio.Lock()
 
     async def add(
-        self, archive: IO[bytes], *, name: str, bot: Bot, actor: str, reason: str, is_whole: bool = False
+        self, archive: IO[bytes], *, name: str, bot: Bot, actor: str, reason: str, serve_as: ServeAs = "nearest"
     ) -> Added:
-        """The tar `archive` of a folder called `name` as the bot's candidate; `is_whole` leaves a whole model one.
+        """The tar `archive` of a folder called `name` as the bot's candidate; `serve_as` is for a whole model.
 
         Raises InvalidInput for what cannot be served, Unavailable where it could not be read, and what
         `deploy.adopt.take_in` raises.
         """
-        if is_whole and not places_for_whole_models(self._engine):
-            raise InvalidInput(
-                "cannot be served whole: the engine is not the server's own, or engine.whole_models is 0",
-                subject=name,
-                remedy="Add it as the nearest adapter (--as nearest).",
-            )
+        self._check_served(serve_as, name=name)
         async with self._reading:
             await asyncio.to_thread(_clear, self._home.temp)
             with tempfile.TemporaryDirectory(dir=self._home.temp, prefix=PREFIX) as made:
                 work = Path(made)
                 await asyncio.to_thread(unpack, archive, work / FOLDER, subject=name)
-                found = await self._read(work, name=name, bot=bot, is_whole=is_whole)
+                found = await self._read(work, name=name, bot=bot, serve_as=serve_as)
                 manifest = read_manifest(work / ADAPTER)
                 assert manifest is not None, "what was found was published"
                 files = AdapterFiles(work / ADAPTER, work / PROOF, manifest.content_hash)
@@ -94,14 +91,25 @@ class Adding:
                 )
         return Added(adapter, found)
 
-    async def _read(self, work: Path, *, name: str, bot: Bot, is_whole: bool) -> Found:
+    def _check_served(self, serve_as: ServeAs, *, name: str) -> None:
+        can_be = is_ours(self._engine) if serve_as == "alone" else places_for_whole_models(self._engine)
+        if serve_as != "nearest" and not can_be:
+            lacking = "" if serve_as == "alone" else ", or engine.whole_models is 0"
+            raise InvalidInput(
+                f"cannot be served {serve_as}: the engine is not the server's own{lacking}",
+                subject=name,
+                remedy="Add it as the nearest adapter (--as nearest).",
+            )
+
+    async def _read(self, work: Path, *, name: str, bot: Bot, serve_as: ServeAs) -> Found:
         """What the child found. Raises InvalidInput, Unavailable."""
         order = BringOrder(
             folder=str(work / FOLDER),
             name=name,
             base_model=self._base_model,
             max_rank=self._engine.max_lora_rank,
-            is_served_whole=is_whole,
+            is_served_whole=serve_as != "nearest",
+            is_alone=serve_as == "alone",
             system_prompt=bot.system_prompt,
             questions=bot.starters,
         )

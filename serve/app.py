@@ -48,7 +48,7 @@ from serve.backups import Backups, backups_folder
 from serve.budget import Fit, fit
 from serve.disk import watch_disk
 from serve.documents import OperatorsDocuments
-from serve.engines import connect_to, keeper_of, places_for_whole_models
+from serve.engines import Connected, connect_to, keeper_of, places_for_whole_models
 from serve.eval_runs import EvalRuns
 from serve.files import CallersFiles
 from serve.golden import GoldenCases
@@ -77,8 +77,8 @@ async def open_parts(
     home, shelf, metrics = settings.paths, BotShelf(settings.bots), Metrics()
     async with AsyncExitStack() as stack:
         store, masking = await _open_record(settings, shelf, stack)
-        engine, socket = await connect_to(settings, stack, template=template)
-        rollout = _rollout(settings, store, engine, bots=len(shelf.bots), now=now)
+        connected = await connect_to(settings, stack, base_model=base_model, template=template)
+        engine, rollout = connected.engine, await _rollout(settings, store, connected, bots=len(shelf.bots), now=now)
         knowledge = KnowledgeShelf(store, shelf, home, bots_folder=settings.bots, now=now)
         verified, backups = VerifiedShelf(store, shelf), Backups(store, home, settings.backup, now=now)
         search, verify, fitted = knowledge.search, verified.find_standing, _fit(settings.engine, engine)
@@ -95,7 +95,7 @@ async def open_parts(
         grading = partial(open_evals, settings, store, engine, rollout, shelf=shelf, tuned=tuned, search=search)
         eval_runs = await stack.enter_async_context(grading(fit=fitted, are_people_waiting=turns.has_askers, now=now))
         on_ready = partial(_go_on, rollout, metrics, nights, jobs, eval_runs)
-        keeper = keeper_of(settings, engine, socket, base_model, on_ready=on_ready)
+        keeper = keeper_of(connected, on_ready=on_ready)
         going = (keeper.run(), rollout.keep_settled(), *(part.keep_going() for part in (eraser, backups, escalations)))
         for work in (*going, *_upkeep(settings, store, secrets, knowledge, verified)):
             await stack.enter_async_context(_owned_task(work))
@@ -210,13 +210,17 @@ def _votes(
     return Votes(store, shelf, metrics=metrics, pace=pace, secret=secrets.cookie_key, mask=mask, now=now)
 
 
-def _rollout(settings: Settings, store: Store, engine: Engine, *, bots: int, now: Callable[[], datetime]) -> Rollout:
+async def _rollout(
+    settings: Settings, store: Store, connected: Connected, *, bots: int, now: Callable[[], datetime]
+) -> Rollout:
     prove: Prover = take_on_trust if settings.engine.kind == "echo" else prove_load
     most, places = settings.engine.max_adapters, places_for_whole_models(settings.engine)
     if shortage := slots_shortage(bots, max_adapters=most):
         log.warning("%s", shortage)
-    home = settings.paths
-    return Rollout(store, engine, home=home, max_adapters=most, max_whole=places, prove=prove, now=now)
+    opening = partial(Rollout, store, connected.engine, home=settings.paths, max_adapters=most, max_whole=places)
+    rollout = opening(prove=prove, seat=connected.seat, now=now)
+    await rollout.seating.begin()
+    return rollout
 
 
 def _nights(

@@ -3,31 +3,36 @@
 Our own has the engines of whole models beside it. Does not know what is asked of it.
 """
 
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
+from typing import NamedTuple
 
+from deploy.seat import Sitter
 from nightschool.echo import EchoEngine
 from nightschool.engine import Engine
 from nightschool.prompt import Template
 from nightschool.settings import EngineSettings, Settings
-from serve.fleet import CheckMemory, Fleet, Keeper, open_fleet
+from serve.fleet import CheckMemory, Fleet, open_fleet
+from serve.seat import EngineSeat, Keeper, OnReady
 from serve.vllm.client import connect_engine
 from serve.vllm.memory import check_memory
-from serve.vllm.own import installed_flavor, launch_whole, own_socket, served_dtype, supervise
+from serve.vllm.own import installed_flavor, launch_whole, own_socket, served_by, served_dtype, supervise
 from serve.vllm.supervisor import EngineStatus
 from serve.watch import EngineWatch
 
-OnReady = Callable[[], Awaitable[None]]
+
+class Connected(NamedTuple):
+    engine: Engine
+    seat: EngineSeat | None
+    """Of one that is our own to start."""
 
 
-async def connect_to(settings: Settings, stack: AsyncExitStack, *, template: Template) -> tuple[Engine, Path | None]:
-    """The engine, and the socket of one that is our own. What it holds is given back with `stack`."""
+async def connect_to(settings: Settings, stack: AsyncExitStack, *, base_model: str, template: Template) -> Connected:
+    """What it holds is given back with `stack`."""
     wanted = settings.engine
     if wanted.kind == "echo":
-        return EchoEngine(delay_s=0.02), None
+        return Connected(EchoEngine(delay_s=0.02), None)
     socket = stack.enter_context(own_socket()) if wanted.url is None else None
     connection = connect_engine(
         socket=socket,
@@ -39,9 +44,15 @@ async def connect_to(settings: Settings, stack: AsyncExitStack, *, template: Tem
     )
     engine = await stack.enter_async_context(connection)
     if socket is None:
-        return engine, None
-    fleet = open_fleet(engine, launch=partial(launch_whole, settings, template), check_memory=_memory_of(wanted))
-    return await stack.enter_async_context(fleet), socket
+        return Connected(engine, None)
+
+    def keep(sitter: Sitter | None, on_ready: OnReady) -> Keeper:
+        return supervise(settings, engine, socket, served_by(settings, base_model, sitter), on_ready=on_ready)
+
+    seat = EngineSeat(keep)
+    launch = partial(launch_whole, settings, template)
+    fleet = open_fleet(engine, seat=seat, launch=launch, check_memory=_memory_of(wanted))
+    return Connected(await stack.enter_async_context(fleet), seat)
 
 
 def _memory_of(settings: EngineSettings) -> CheckMemory:
@@ -54,30 +65,36 @@ def _memory_of(settings: EngineSettings) -> CheckMemory:
     )
 
 
+def is_ours(settings: EngineSettings) -> bool:
+    """Whether the server starts its engine, and can give its place to another model."""
+    return settings.url is None
+
+
 def places_for_whole_models(settings: EngineSettings) -> int:
     """None where the engine is not ours to start."""
-    return settings.whole_models if settings.url is None else 0
+    return settings.whole_models if is_ours(settings) else 0
 
 
-def keeper_of(settings: Settings, engine: Engine, socket: Path | None, base_model: str, *, on_ready: OnReady) -> Keeper:
-    """Looks after the engine: our own behind a socket, or one that somebody else runs."""
-    if socket is None:
+def keeper_of(connected: Connected, *, on_ready: OnReady) -> Keeper:
+    """Looks after the engine: our own, or one that somebody else runs."""
+    engine, seat = connected
+    if seat is None or not isinstance(engine, Fleet):
         return EngineWatch(engine, on_ready=on_ready)
-    keeper = supervise(settings, engine, socket, base_model, on_ready=on_ready)
-    return _FleetKeeper(keeper, engine, on_ready=on_ready) if isinstance(engine, Fleet) else keeper
+    seat.tell_ready(on_ready)
+    return _FleetKeeper(seat, engine, on_ready=on_ready)
 
 
 class _FleetKeeper:
-    """Looks after the base model's engine, and tells how those of whole models stand."""
+    """Looks after the engine in the one place, and tells how those of whole models beside it stand."""
 
-    def __init__(self, keeper: Keeper, fleet: Fleet, *, on_ready: OnReady) -> None:
-        self._keeper = keeper
+    def __init__(self, seat: EngineSeat, fleet: Fleet, *, on_ready: OnReady) -> None:
+        self._seat = seat
         self._fleet = fleet
         fleet.tell_changes(on_ready)
 
     @property
     def status(self) -> EngineStatus:
-        return replace(self._keeper.status, whole_models=self._fleet.whole_models())
+        return replace(self._seat.status, whole_models=self._fleet.whole_models())
 
     async def run(self) -> None:
-        await self._keeper.run()
+        await self._seat.run()

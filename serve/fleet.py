@@ -1,14 +1,14 @@
 """One engine in front of several: the base model's with its adapters, and one for each whole model beside it.
 
 A folder that holds a whole model is loaded by starting an engine for it alone, and unloaded by ending that; whoever
-asks for its name is answered there, everybody else by the base model's. Chats are tokenised by the base model's engine,
-since a whole model is served with the same tokenizer (`tune.bring`). Does not know how an engine is started, nor which
-versions are wanted.
+asks for its name is answered there, everybody else by the base model's, or by the whole model's that has its place
+(`serve.seat`). Chats are tokenised by that one, since a whole model is served with the same tokenizer (`tune.bring`).
+Does not know how an engine is started, nor which versions are wanted.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,8 @@ from nightschool.errors import Busy, EngineError
 from nightschool.records import ChatMessage, new_id
 from nightschool.tasks import TasksByName
 from nightschool.tools import Tool
-from nightschool.weights import is_whole
+from nightschool.weights import is_alone, is_whole
+from serve.seat import EngineSeat, Keeper, OnReady
 from serve.vllm.supervisor import EngineState, EngineStatus
 
 log = logging.getLogger(__name__)
@@ -27,23 +28,11 @@ log = logging.getLogger(__name__)
 POLL_S: Final = 0.2
 
 
-class Keeper(Protocol):
-    """Looks after one engine."""
-
-    @property
-    def status(self) -> EngineStatus: ...
-
-    async def run(self) -> None:
-        """Until cancelled."""
-        ...
-
-
 class Launched(NamedTuple):
     engine: Engine
     keeper: Keeper
 
 
-OnReady = Callable[[], Awaitable[None]]
 Launch = Callable[[str, Path, OnReady], AbstractAsyncContextManager[Launched]]
 """An engine that serves the whole model in a folder by a name, once its keeper runs; it is ended with the block."""
 
@@ -88,8 +77,11 @@ class _Whole:
 class Fleet:
     """See `Engine`. Made by `open_fleet`."""
 
-    def __init__(self, base: Engine, tasks: TasksByName, *, launch: Launch, check_memory: CheckMemory) -> None:
+    def __init__(
+        self, base: Engine, tasks: TasksByName, *, seat: EngineSeat, launch: Launch, check_memory: CheckMemory
+    ) -> None:
         self._base = base
+        self._seat = seat
         self._tasks = tasks
         self._launch = launch
         self._check_memory = check_memory
@@ -113,7 +105,7 @@ class Fleet:
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         whole = self._whole.get(request.model)
-        return whole.stream(request) if whole else self._base.stream(request)
+        return whole.stream(request) if whole else self._ask_base(request)
 
     async def tokenize(self, messages: Sequence[ChatMessage], *, answer: str) -> TokenizedChat:
         return await self._base.tokenize(messages, answer=answer)
@@ -131,14 +123,14 @@ class Fleet:
 
     async def load_adapter(self, name: str, folder: Path) -> None:
         """See `Engine`. Of a whole model returns once its engine answers. Raises TooLittleMemory before it starts one,
-        EngineError where it does not start."""
+        EngineError where it does not start, Unavailable for what the engine's place would have to change."""
         if whole := self._whole.get(name):
             if whole.folder != folder:
                 raise Busy(f"is loaded from {whole.folder}", subject=name, remedy="Unload it first.")
             whole.engine  # noqa: B018 - raises where it does not answer
-        elif is_whole(folder):
+        elif is_whole(folder) and not is_alone(folder):
             await self._start(_Whole(name, folder))
-        else:
+        elif not self._seat.holds(name, folder):
             await self._base.load_adapter(name, folder)
 
     async def unload_adapter(self, name: str) -> None:
@@ -146,19 +138,29 @@ class Fleet:
         if self._whole.pop(name, None):
             await self._tasks.stop(name)
             log.info("model=%s its engine is ended", name)
-        else:
+        elif self._seat.sitter is None:  # who has the place to itself leaves it when it is changed
             await self._base.unload_adapter(name)
 
     async def loaded_adapters(self) -> Mapping[str, Path]:
         whole = {name: whole.folder for name, whole in self._whole.items()}
+        if sitter := self._seat.sitter:
+            return {str(sitter.name): sitter.folder, **whole}
         return {**await self._base.loaded_adapters(), **whole}
 
     async def check_ready(self) -> None:
         await self._base.check_ready()
 
     def _engine_of(self, model: str) -> Engine:
-        whole = self._whole.get(model)
-        return whole.engine if whole else self._base
+        if whole := self._whole.get(model):
+            return whole.engine
+        self._seat.check(model)
+        return self._base
+
+    async def _ask_base(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
+        with self._seat.answering(request.model):
+            async with aclosing(self._base.stream(request)) as deltas:
+                async for delta in deltas:
+                    yield delta
 
     async def _start(self, whole: _Whole) -> None:
         await asyncio.to_thread(partial(self._check_memory, whole.folder, running=len(self._whole)))
@@ -205,11 +207,13 @@ class Fleet:
 
 
 @asynccontextmanager
-async def open_fleet(base: Engine, *, launch: Launch, check_memory: CheckMemory) -> AsyncIterator[Fleet]:
-    """`base`, and the engines of whole models for as long as the block lasts."""
+async def open_fleet(
+    base: Engine, *, seat: EngineSeat, launch: Launch, check_memory: CheckMemory
+) -> AsyncIterator[Fleet]:
+    """`base`, who has its place, and the engines of whole models beside it for as long as the block lasts."""
     async with asyncio.TaskGroup() as group:
         tasks = TasksByName(group)
         try:
-            yield Fleet(base, tasks, launch=launch, check_memory=check_memory)
+            yield Fleet(base, tasks, seat=seat, launch=launch, check_memory=check_memory)
         finally:
             await tasks.stop_all()

@@ -40,9 +40,11 @@ class EngineView(_Part):
     detail: str
     model: str
     starts: int
-    """How often it was started since the server runs; a promotion does not add to it."""
+    """How often it was started since the server runs; a promotion adds to it only where the engine is changed."""
     whole_models: dict[str, WholeModelView] = {}
-    """By version; those that are loaded."""
+    """By version; those that are loaded beside the base model."""
+    alone: str = ""
+    """The version that has the engine to itself, in the base model's place."""
 
 
 class TrainingView(_Part):
@@ -152,6 +154,7 @@ async def read_status(parts: Parts) -> Status:
                 name: WholeModelView(state=own.state, detail=own.detail, starts=own.starts)
                 for name, own in engine.whole_models.items()
             },
+            alone=engine.alone,
         ),
         disk=look_at_disk(parts.home.root, min_free_gib=parts.settings.night.min_free_gib),
         bots=tuple([await _bot_view(parts, bot) for bot in parts.shelf.bots.values()]),

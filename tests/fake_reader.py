@@ -21,13 +21,15 @@ def main(work: Path) -> None:
         words = {"subject": order["name"], "problem": "is strange", "remedy": "Bring another."}
         (work / "found.json").write_text(json.dumps(words))
         return
-    is_whole = order["is_served_whole"]
+    is_whole, alone = order["is_served_whole"], {"alone": b""} if order["is_alone"] else {}
     (work / "adapter").mkdir()
     written = (
-        {"config.json": b"{}", "model.safetensors": weights} if is_whole else {"adapter_model.safetensors": weights}
+        {"config.json": b"{}", "model.safetensors": weights, **alone}
+        if is_whole
+        else {"adapter_model.safetensors": weights}
     )
     entries, digest = [], hashlib.sha256()
-    for name, content in written.items():
+    for name, content in sorted(written.items()):
         (work / "adapter" / name).write_bytes(content)
         sha256 = hashlib.sha256(content).hexdigest()
         digest.update(f"{name}\0{sha256}\n".encode())

@@ -25,6 +25,7 @@ from nightschool.errors import InvalidInput
 from nightschool.files import publish, write_atomic
 from nightschool.records import ChatMessage
 from nightschool.run_files import ADAPTER, PROOF
+from nightschool.weights import ALONE
 from tune import model as models
 from tune.brought import FOUND, ORDER, BringOrder, Found, choose_files
 from tune.brought_weights import check_moved, load_whole, write_adapter, write_whole
@@ -79,12 +80,14 @@ def _bring_whole(folder: Path, kind: str, order: BringOrder, *, work: Path, devi
         raise InvalidInput(
             "is an adapter, which is served on the base model",
             subject=order.name,
-            remedy="Add it without --as whole.",
+            remedy="Add it without --as.",
         )
     whole: Any = load_whole(folder, order, dtype=_dtype(device), device=device)
     base: Any = _load(order.base_model, device)
     check_moved(base, whole, subject=order.name)
     write_whole(whole, base, order, target=work / ADAPTER)
+    if order.is_alone:
+        (work / ADAPTER / ALONE).write_text("It has the engine to itself while it answers.\n", encoding="utf-8")
     # As it was written, so that the proof is of what is served.
     served: Any = models.load_base(str(work / ADAPTER), device=device, dtype=_dtype(device))
     texts = _answer(served, order)

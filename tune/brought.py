@@ -48,6 +48,8 @@ class BringOrder(BaseModel):
     max_rank: int
     is_served_whole: bool = False
     """A whole model stays one; else it becomes the adapter nearest to it."""
+    is_alone: bool = False
+    """And is to answer in the base model's place, not beside it."""
     system_prompt: str = ""
     questions: tuple[str, ...] = ()
     """That the bot is asked: the proof is made of what is answered to them."""

@@ -4,10 +4,11 @@ The files come as bytes, so that no path of a caller's is ever opened. Does not 
 """
 
 from tempfile import TemporaryFile
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request
 
+from serve.adding import ServeAs
 from serve.api.auth import Authority, Caller
 from serve.api.receiving import Room, receive_body
 from serve.parts import Parts
@@ -25,14 +26,14 @@ def add_adapters(router: APIRouter, parts: Parts, operator: Authority) -> None:
         *,
         name: Annotated[str, Query(min_length=1, max_length=200)],
         reason: Annotated[str, Query(max_length=2_000)] = "",
-        serve_as: Annotated[Literal["nearest", "whole"], Query(alias="as")] = "nearest",
+        serve_as: Annotated[ServeAs, Query(alias="as")] = "nearest",
         caller: Caller = Depends(operator),
     ) -> dict[str, Any]:
         its_bot = parts.shelf.find(bot)
         called = "".join(letter for letter in name if letter.isprintable()) or "folder"
         with TemporaryFile(dir=temp) as body:
             # And it again, unpacked; a whole model also as it is served, in two places.
-            growth = 3 if serve_as == "whole" else 1
+            growth = 1 if serve_as == "nearest" else 3
             await receive_body(request, body, room=Room(temp, spare, growth=growth, subject="adapter"))
             added = await parts.adding.add(
                 body,
@@ -40,7 +41,7 @@ def add_adapters(router: APIRouter, parts: Parts, operator: Authority) -> None:
                 bot=its_bot,
                 actor=caller.actor,
                 reason=reason.strip() or NO_REASON,
-                is_whole=serve_as == "whole",
+                serve_as=serve_as,
             )
         return {
             "bot": added.adapter.bot,
@@ -48,7 +49,7 @@ def add_adapters(router: APIRouter, parts: Parts, operator: Authority) -> None:
             "stage": added.adapter.stage,
             "hash": added.adapter.content_hash,
             "kind": added.found.kind,
-            "served": "whole" if added.found.is_whole else "adapter",
+            "served": serve_as if added.found.is_whole else "adapter",
             "rank": added.found.rank,
             "share": added.found.share,
             "said": added.found.said,

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
-from nightschool.errors import NightschoolError, TooManyRequests, full_disk
+from nightschool.errors import EngineStarting, NightschoolError, TooManyRequests, full_disk
 from serve.api.faults import invalid_request
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ def error_body(error: Exception) -> ErrorBody:
 def error_response(error: NightschoolError) -> Response:
     """The answer to a request that failed for a reason we know."""
     headers = {}
-    if isinstance(error, TooManyRequests):
+    if isinstance(error, TooManyRequests | EngineStarting):
         headers["Retry-After"] = str(error.retry_after_s)
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"

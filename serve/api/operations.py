@@ -66,6 +66,8 @@ class MoveBody(_Body):
     bot: str
     version: int | None = Field(default=None, ge=1, lt=2**31)
     reason: str = Field(default="", max_length=2_000)
+    pause: bool = False
+    """Whether the engine may be changed for it, during which nobody is answered."""
 
 
 class RollbackBody(MoveBody):
@@ -192,14 +194,16 @@ def _add_moves(router: APIRouter, parts: Parts, operator: Authority) -> None:
     async def promote(request: Request, caller: Caller = Depends(operator)) -> dict[str, Any]:
         body = await read_body(request, MoveBody, max_bytes=MAX_BODY_BYTES)
         name = parts.shelf.find(body.bot).bot_name
-        adapter = await parts.rollout.promote(name, version=body.version, actor=caller.actor, reason=body.reason)
+        given = {"actor": caller.actor, "reason": body.reason}
+        adapter = await parts.rollout.promote(name, version=body.version, may_pause=body.pause, **given)
         return {"bot": name, "live": str(adapter.name), "stage": adapter.stage}
 
     @router.post("/rollback")
     async def rollback(request: Request, caller: Caller = Depends(operator)) -> dict[str, Any]:
         body = await read_body(request, RollbackBody, max_bytes=MAX_BODY_BYTES)
         name = parts.shelf.find(body.bot).bot_name
-        route = await parts.rollout.rollback(name, version=body.version, actor=caller.actor, reason=body.reason)
+        given = {"actor": caller.actor, "reason": body.reason}
+        route = await parts.rollout.rollback(name, version=body.version, may_pause=body.pause, **given)
         return {"bot": name, "live": str(route.name)}
 
     @router.post("/hold")

@@ -52,8 +52,10 @@ def add(
     *,
     reason: Annotated[str, typer.Option("--reason", help="Why; kept in the audit.")] = "",
     serve_as: Annotated[
-        Literal["nearest", "whole"],
-        typer.Option("--as", help="A whole model: as the adapter nearest to it, or whole, by an engine of its own."),
+        Literal["nearest", "whole", "alone"],
+        typer.Option(
+            "--as", help="A whole model: the adapter nearest to it; whole, by an engine beside; or alone, in its place."
+        ),
     ] = "nearest",
     as_json: JsonFlag = False,
 ) -> None:
@@ -61,7 +63,8 @@ def add(
 
     It must be trained on the base model that is served, and saved as safetensors. It is loaded and proved under the
     bot's name; `nightschool eval` examines it, `nightschool promote` makes it live. A whole model is served as the
-    adapter nearest to it, which takes no memory; with `--as whole` as it is, which takes as much as the base model.
+    adapter nearest to it, which takes no memory; with `--as whole` as it is, which takes as much as the base model;
+    with `--as alone` in the base model's place, once it is promoted.
     """
     names = _choose(folder)
     with server_of(context, timeout_s=ADD_TIMEOUT_S) as server:
@@ -77,6 +80,10 @@ def add(
         )
     if done["served"] == "whole":
         say("It is served whole, by an engine of its own.")
+    if done["served"] == "alone":
+        say("It answers alone once it is live, and is proved then; `nightschool promote` says what that takes.")
+        say(f"{folder} is {done['candidate']}, a candidate")
+        return
     say(f"{folder} is {done['candidate']}, a candidate; `nightschool eval` examines it")
 
 

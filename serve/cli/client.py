@@ -95,9 +95,10 @@ class Answer(NamedTuple):
 class RemoteError(NightschoolError):
     """What the server answered instead; its message is whole already."""
 
-    def __init__(self, message: str, *, exit_code: int) -> None:
+    def __init__(self, message: str, *, code: str | None, exit_code: int) -> None:
         Exception.__init__(self, message)
         self.subject, self.problem, self.remedy, self.param = "server", message, "", None
+        self.code = code or ""  # type: ignore[misc]  # as below
         self.exit_code = exit_code  # type: ignore[misc]  # an instance's own
 
 
@@ -247,7 +248,7 @@ def _checked(response: httpx.Response) -> httpx.Response:
 def _remote_error(error: Mapping[str, Any], *, status: int) -> RemoteError:
     """By OpenAI's object. Raises KeyError, TypeError where it is none."""
     exit_code = EXIT_BY_CODE.get(error["code"]) or EXIT_BY_STATUS.get(status, 1)
-    return RemoteError(str(error["message"]), exit_code=exit_code)
+    return RemoteError(str(error["message"]), code=error["code"], exit_code=exit_code)
 
 
 def _parsed(response: httpx.Response) -> Any:

@@ -28,6 +28,8 @@ def status(context: typer.Context, as_json: JsonFlag = False) -> None:
         return
     engine = found["engine"]
     give(" ".join(f"engine: {engine['state']} ({engine['kind']}, {engine['model']}) {engine['detail']}".split()))
+    if engine["alone"]:
+        give(f"{engine['alone']} has it alone: no other bot and no other version is answered, and no night begins")
     for name, own in engine["whole_models"].items():
         give(f"engine of {name}: {own['state']} {own['detail']}".rstrip())
     if engine["kind"] == "echo":

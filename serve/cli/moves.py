@@ -1,12 +1,19 @@
 """Verbs that change what is live: night, promote, rollback, hold, release."""
 
-from typing import Annotated, Any
+import sys
+from typing import Annotated, Any, Final
 
 import typer
 
 from nightschool.errors import InvalidInput
 from serve.cli.options import BotOption, JsonFlag, ReasonOption, VersionOption, WayDownOption, server_of
 from serve.cli.talk import give, give_json
+
+PauseFlag = Annotated[
+    bool, typer.Option("--yes", help="Change the engine for it, though nobody is answered meanwhile.")
+]
+MOVE_TIMEOUT_S: Final = 3_600.0
+"""An engine may have to start."""
 
 
 def add_moving_verbs(app: typer.Typer) -> None:
@@ -58,10 +65,13 @@ def promote(
     bot: BotOption,
     reason: ReasonOption,
     version: VersionOption = None,
+    *,
+    may_pause: PauseFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Make a version live; without --version the newest candidate."""
-    _move(context, "/ops/promote", {"bot": bot, "version": version, "reason": reason}, as_json=as_json)
+    body = {"bot": bot, "version": version, "reason": reason, "pause": may_pause}
+    _move(context, "/ops/promote", body, as_json=as_json)
 
 
 def rollback(
@@ -69,6 +79,8 @@ def rollback(
     bot: BotOption,
     reason: ReasonOption,
     version: WayDownOption = None,
+    *,
+    may_pause: PauseFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Take the live version back.
@@ -76,7 +88,8 @@ def rollback(
     Goes to the version before it, or to --version; what cannot be loaded is passed over, at last for the base model.
     The bot is held from then on: nothing goes live by itself until `release`.
     """
-    _move(context, "/ops/rollback", {"bot": bot, "version": version, "reason": reason}, as_json=as_json)
+    body = {"bot": bot, "version": version, "reason": reason, "pause": may_pause}
+    _move(context, "/ops/rollback", body, as_json=as_json)
 
 
 def hold(context: typer.Context, bot: BotOption, reason: ReasonOption, as_json: JsonFlag = False) -> None:
@@ -99,8 +112,17 @@ def _set_hold(context: typer.Context, path: str, *, bot: str, reason: str, as_js
 
 
 def _move(context: typer.Context, path: str, body: dict[str, Any], *, as_json: bool) -> None:
-    with server_of(context) as server:
-        done = server.post(path, body)
+    """Whoever sits before it is asked where nobody would be answered for a while; a script says it with --yes."""
+    from serve.cli.client import RemoteError  # noqa: PLC0415
+
+    with server_of(context, timeout_s=MOVE_TIMEOUT_S) as server:
+        try:
+            done = server.post(path, body)
+        except RemoteError as error:
+            if error.code != "needs_pause" or not sys.stdin.isatty():
+                raise
+            typer.confirm(f"{error.problem}\nGo on?", abort=True, err=True)
+            done = server.post(path, body | {"pause": True})
     if as_json:
         give_json(done)
     else:

@@ -32,6 +32,8 @@ def _engine(engine: EngineView) -> str:
     ]
     if engine.detail:
         pairs.append(("Detail", text(engine.detail)))
+    if engine.alone:
+        pairs.append(("Alone", f"{text(engine.alone)}: no other bot and no other version is answered"))
     pairs += [(name, badge(own.state, tone=TONES[own.state])) for name, own in engine.whole_models.items()]
     fake = '<p class="ns-fake">Test mode: the echo engine is in use; every answer is fake.</p>'
     return f'<section class="ns-card"><h2>Engine</h2>{facts(pairs)}{fake if engine.kind == "echo" else ""}</section>'

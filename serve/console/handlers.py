@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from collect import cycles, events, registry
 from collect.holds import Hold, find_hold
 from collect.scores import Score, scores_about
 from collect.signals.detect import Kind
 from collect.store import LOOK_S, Store
+from deploy.meant import find_to_promote, find_ways_down
 from deploy.morning import read_pages
 from deploy.plan import NightFolder, Step
 from deploy.rollout import Rollout
@@ -30,6 +32,8 @@ from serve.console.rulings import LIST_LIMIT, Key, Listed, Row, Shown, find_row,
 from serve.golden import GoldenCases
 from serve.masking import Masking
 from tune.progress import StepFollower, StepLine, TrainingProgress
+
+Intent = Literal["promote", "rollback"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +178,16 @@ class ConsoleHandlers:
         if not reason.strip():
             raise InvalidInput("is empty", subject="reason", remedy="Say why: it is kept in the audit.", param="reason")
 
-    async def promote(self, bot: str, *, version: int | None, reason: str, while_live: str, actor: str) -> str:
+    async def pause_of(self, intent: Intent, bot: str, *, version: int | None) -> str:
+        """What the move takes where nobody would be answered for a while; empty where somebody always is."""
+        name, seating = self._shelf.find(bot).bot_name, self._rollout.seating
+        if intent == "promote":
+            return seating.describe_pause(await find_to_promote(self._store, name, version))
+        return seating.describe_pause((await find_ways_down(self._store, name, version)).first)
+
+    async def promote(
+        self, bot: str, *, version: int | None, reason: str, while_live: str, actor: str, may_pause: bool = False
+    ) -> str:
         """The name of the version that answers from now on.
 
         Raises InvalidInput without a reason, Busy where it is not `while_live` any more that answers.
@@ -183,10 +196,13 @@ class ConsoleHandlers:
         name = self._shelf.find(bot).bot_name
         async with self._moving:
             self._check_live(name, while_live)
-            adapter = await self._rollout.promote(name, version=version, actor=actor, reason=reason.strip())
+            promote = partial(self._rollout.promote, version=version, actor=actor, reason=reason.strip())
+            adapter = await promote(name, may_pause=may_pause)
         return str(adapter.name)
 
-    async def rollback(self, bot: str, *, version: int | None, reason: str, while_live: str, actor: str) -> str:
+    async def rollback(
+        self, bot: str, *, version: int | None, reason: str, while_live: str, actor: str, may_pause: bool = False
+    ) -> str:
         """The name of the version that answers from now on: the one before, where none is given.
 
         Raises as `promote` does.
@@ -195,7 +211,8 @@ class ConsoleHandlers:
         name = self._shelf.find(bot).bot_name
         async with self._moving:
             self._check_live(name, while_live)
-            route = await self._rollout.rollback(name, version=version, actor=actor, reason=reason.strip())
+            rollback = partial(self._rollout.rollback, version=version, actor=actor, reason=reason.strip())
+            route = await rollback(name, may_pause=may_pause)
         return str(route.name)
 
     async def hold(self, bot: str) -> Hold | None:

@@ -4,8 +4,6 @@ What was asked is what is done: version, bot and reason stand in the question an
 fields say by the time of "Yes". Does not know how an adapter is moved (`serve.console.handlers`).
 """
 
-from typing import Any, Literal
-
 import gradio as gr
 from gradio.blocks import Block
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -13,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from nightschool.errors import InvalidInput, NotFound
 from nightschool.records import AdapterName, BotName
 from serve.console.draw import draw_adapters, draw_events, draw_hold, text
-from serve.console.handlers import ConsoleHandlers
+from serve.console.handlers import ConsoleHandlers, Intent
 from serve.console.layout import AdaptersTab
 from serve.console.told import QUIET, Given, Updates, told
 
@@ -23,13 +21,15 @@ class AskedMove(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    intent: Literal["promote", "rollback"]
+    intent: Intent
     bot: BotName
     version: int | None
     """Which one to promote; None where one is taken down."""
     live: str
     """Who answered when it was asked."""
     reason: str
+    pause: str
+    """What it takes where nobody is answered meanwhile; allowed with the move."""
 
 
 class AdaptersWires:
@@ -78,20 +78,22 @@ class AdaptersWires:
         with told(request):
             if given[self._at.version] is None:
                 raise NotFound("has no adapter", subject=given[self._at.bot], remedy="Run a night first.")
-            return self._ask(intent="promote", version=given[self._at.version], given=given)
+            return await self._ask(intent="promote", version=given[self._at.version], given=given)
 
     async def _ask_rollback(self, given: Given, request: gr.Request) -> Updates:
         with told(request):
-            return self._ask(intent="rollback", version=None, given=given)
+            return await self._ask(intent="rollback", version=None, given=given)
 
-    def _ask(self, *, given: Given, **move: Any) -> Updates:
+    async def _ask(self, *, intent: Intent, version: int | None, given: Given) -> Updates:
         at = self._at
         bot = BotName(given[at.bot])
         self._handlers.check_reason(given[at.reason])
-        asked = AskedMove(bot=bot, live=self._handlers.live(bot), reason=given[at.reason].strip(), **move)
+        live, reason = self._handlers.live(bot), given[at.reason].strip()
+        pause = await self._handlers.pause_of(intent, bot, version=version)
+        asked = AskedMove(intent=intent, bot=bot, version=version, live=live, reason=reason, pause=pause)
         return {
             at.confirm: gr.update(visible=True),
-            at.question: _question(asked),
+            at.question: draw_question(asked),
             at.asked: asked.model_dump_json(),
         }
 
@@ -107,19 +109,20 @@ class AdaptersWires:
     async def _move(self, given: Given, request: gr.Request) -> Updates:
         with told(request) as actor:
             asked = _read_asked(given[self._at.asked])
-            if asked.intent == "promote":
-                name = await self._handlers.promote(
-                    asked.bot, version=asked.version, reason=asked.reason, while_live=asked.live, actor=actor
-                )
-            else:
-                name = await self._handlers.rollback(
-                    asked.bot, version=None, reason=asked.reason, while_live=asked.live, actor=actor
-                )
+            move = self._handlers.promote if asked.intent == "promote" else self._handlers.rollback
+            name = await move(
+                asked.bot,
+                version=asked.version,
+                reason=asked.reason,
+                while_live=asked.live,
+                actor=actor,
+                may_pause=bool(asked.pause),
+            )
         gr.Info(f"{name} answers from now on.", title="Done")
         return await self._list(given, request)
 
 
-def _question(asked: AskedMove) -> str:
+def draw_question(asked: AskedMove) -> str:
     if asked.version is None:
         sentence = f"<strong>{text(asked.live)}</strong> will be retired, and the version before it answers again."
     else:
@@ -127,7 +130,8 @@ def _question(asked: AskedMove) -> str:
             f"<strong>{text(AdapterName(asked.bot, asked.version))}</strong> will answer everybody who talks to "
             f"{text(asked.bot)}, in place of {text(asked.live)}."
         )
-    return f"<p>{sentence}</p><p>Reason: {text(asked.reason)}</p>"
+    pause = f"<p><strong>With a pause:</strong> {text(asked.pause)}.</p>" if asked.pause else ""
+    return f"<p>{sentence}</p>{pause}<p>Reason: {text(asked.reason)}</p>"
 
 
 def _read_asked(text: str) -> AskedMove:

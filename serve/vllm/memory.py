@@ -22,7 +22,9 @@ bf16, threads for two cores) less the cache, which is taken at once: 1.5 with a 
 .25 GiB (SmolLM2-135M), 3.1 with one of .65."""
 HELD: Final = 2.4
 """So much memory for each byte of weights: it holds them as they were loaded and in the order of the processor."""
-INSTEAD: Final = "or add it as the nearest adapter (--as nearest), or serve it to every bot (engine.model)"
+INSTEAD: Final = (
+    "or add it to answer alone, in the base model's place (--as alone), or as the nearest adapter (--as nearest)"
+)
 
 
 def check_memory(

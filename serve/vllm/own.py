@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from deploy.seat import Sitter
 from nightschool.engine import Engine
 from nightschool.prompt import Template
 from nightschool.records import BASE
@@ -31,12 +32,12 @@ class Served(NamedTuple):
     log_file: Path
 
 
-def supervise(
-    settings: Settings, engine: Engine, socket: Path, base_model: str, *, on_ready: OnReady
-) -> EngineSupervisor:
-    """Of the base model, on which adapters are loaded."""
-    served = Served(base_model, settings.engine.max_adapters, None, settings.paths.engine_log)
-    return _supervise(settings, engine, socket, served, on_ready=on_ready)
+def served_by(settings: Settings, base_model: str, sitter: Sitter | None) -> Served:
+    """The engine in the one place: the base model, on which adapters are loaded, or whoever has the place alone."""
+    home = settings.paths
+    if sitter is None:
+        return Served(base_model, settings.engine.max_adapters, None, home.engine_log)
+    return Served(str(sitter.folder), 0, str(sitter.name), home.whole_model_log(str(sitter.name)))
 
 
 @asynccontextmanager
@@ -53,7 +54,7 @@ async def launch_whole(
         )
         async with opening as engine:
             served = Served(str(folder), 0, name, settings.paths.whole_model_log(name))
-            yield Launched(engine, _supervise(settings, engine, socket, served, on_ready=on_ready))
+            yield Launched(engine, supervise(settings, engine, socket, served, on_ready=on_ready))
 
 
 @contextmanager
@@ -64,7 +65,7 @@ def own_socket() -> Iterator[Path]:
         yield Path(folder) / "engine.sock"
 
 
-def _supervise(
+def supervise(
     settings: Settings, engine: Engine, socket: Path, served: Served, *, on_ready: OnReady
 ) -> EngineSupervisor:
     wanted = settings.engine

@@ -38,6 +38,8 @@ class EngineStatus:
     starts: int = 0
     whole_models: "Mapping[str, EngineStatus]" = field(default_factory=dict)
     """Those that have engines of their own, by the version's name."""
+    alone: str = ""
+    """The whole model that has the engine to itself, in the base model's place."""
 
 
 class EngineSupervisor:

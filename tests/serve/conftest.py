@@ -38,10 +38,11 @@ from deploy.escalating import Escalations
 from deploy.proof import take_on_trust
 from deploy.rollout import Rollout
 from deploy.schedule import run_nights
+from deploy.seat import Seat
 from nightschool.bots import BotShelf
 from nightschool.echo import EchoEngine
 from nightschool.engine import ChatRequest, Delta, Engine
-from nightschool.errors import EngineError
+from nightschool.errors import EngineError, EngineStarting
 from nightschool.files import publish
 from nightschool.home import Home
 from nightschool.pii.reader import open_reader
@@ -96,6 +97,8 @@ class TroubledEngine(EchoEngine):
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         self.seen.append(request)
         try:
+            if self.trouble == "starts":
+                raise EngineStarting("is starting", subject="engine", remedy="Ask again.", retry_after_s=47)
             if self.trouble != "dead":
                 yield Delta("one")
                 yield Delta(" two")
@@ -116,6 +119,12 @@ class TroubledEngine(EchoEngine):
 def engine(request: pytest.FixtureRequest) -> Engine:
     trouble: str | None = getattr(request, "param", None)
     return TroubledEngine(trouble) if trouble else EchoEngine()
+
+
+@pytest.fixture
+def seat() -> Seat | None:
+    """Whose engine it is; of the fake one nobody's."""
+    return None
 
 
 @pytest.fixture
@@ -152,10 +161,12 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> OpenedSecrets:
 
 
 @pytest.fixture
-async def parts(settings: Settings, engine: Engine, secrets: OpenedSecrets, blank_record: Path) -> AsyncIterator[Parts]:
+async def parts(
+    settings: Settings, engine: Engine, seat: Seat | None, secrets: OpenedSecrets, blank_record: Path
+) -> AsyncIterator[Parts]:
     settings.paths.create()
     shutil.copyfile(blank_record, settings.paths.store)
-    async with _held(_open_parts(settings, engine, secrets)) as parts:
+    async with _held(_open_parts(settings, engine, seat, secrets)) as parts:
         yield parts
 
 
@@ -247,7 +258,9 @@ def _client(app: FastAPI, key: str | None) -> httpx.AsyncClient:
 
 
 @asynccontextmanager
-async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets) -> AsyncIterator[Parts]:
+async def _open_parts(
+    settings: Settings, engine: Engine, seat: Seat | None, secrets: OpenedSecrets
+) -> AsyncIterator[Parts]:
     home, metrics, shelf = settings.paths, Metrics(), BotShelf(settings.bots)
     store_settings = settings.store
     opening = open_store(
@@ -262,6 +275,7 @@ async def _open_parts(settings: Settings, engine: Engine, secrets: OpenedSecrets
             max_adapters=places.max_adapters,
             max_whole=places.whole_models,
             prove=take_on_trust,
+            seat=seat,
         )
         limits = NightLimits(training_timeout_s=60, min_free_gib=settings.night.min_free_gib, max_lora_rank=16)
         runner = NightRunner(store, engine, rollout, shelf=shelf, home=home, base_model="echo", limits=limits)

@@ -75,7 +75,10 @@ async def test_where_no_engine_can_be_started_a_whole_model_is_refused_before_it
     adding = Adding(parts.store, parts.rollout, parts.home, wanted, base_model="none", command=("false",))
     bot = parts.shelf.find("support")
     with pytest.raises(InvalidInput, match=r"cannot be served whole.*Add it as the nearest adapter"):
-        await adding.add(tar_of(), name="mine", bot=bot, actor="ada", reason="why", is_whole=True)
+        await adding.add(tar_of(), name="mine", bot=bot, actor="ada", reason="why", serve_as="whole")
+    if wanted.url:
+        with pytest.raises(InvalidInput, match=r"cannot be served alone: the engine is not the server's own. Add it"):
+            await adding.add(tar_of(), name="mine", bot=bot, actor="ada", reason="why", serve_as="alone")
 
 
 async def test_a_pickle_in_a_tar_is_refused_by_name(operator: httpx.AsyncClient) -> None:

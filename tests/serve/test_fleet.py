@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from deploy.seat import Sitter
 from nightschool.echo import EchoEngine
 from nightschool.engine import ChatRequest
-from nightschool.errors import Busy, EngineError, TooLittleMemory
-from nightschool.records import ChatMessage, Sampling
-from serve.fleet import Fleet, Launched, OnReady, open_fleet
+from nightschool.errors import Busy, EngineError, EngineStarting, TooLittleMemory, Unavailable
+from nightschool.records import AdapterName, BotName, ChatMessage, Sampling
+from serve.fleet import Fleet, Launched, open_fleet
+from serve.seat import EngineSeat, OnReady
 from serve.vllm.supervisor import EngineState, EngineStatus
 
 NAME = "support@3"
@@ -52,6 +54,7 @@ class Machine:
 
     def __init__(self) -> None:
         self.base = EchoEngine()
+        self.seat = EngineSeat(lambda _sitter, on_ready: FakeKeeper(on_ready, fault=""))
         self.keepers: dict[str, FakeKeeper] = {}
         self.fault = ""
         self.room = 2
@@ -66,6 +69,21 @@ class Machine:
         finally:
             keeper.is_over = True
 
+    @asynccontextmanager
+    async def open_fleet(self) -> AsyncIterator[Fleet]:
+        up = asyncio.Event()
+
+        async def on_ready() -> None:
+            up.set()
+
+        self.seat.tell_ready(on_ready)
+        keeping = asyncio.create_task(self.seat.run())
+        await up.wait()
+        async with open_fleet(self.base, seat=self.seat, launch=self.launch, check_memory=self.check_memory) as fleet:
+            yield fleet
+        keeping.cancel()
+        await asyncio.wait({keeping})
+
     def check_memory(self, _folder: Path, *, running: int) -> None:
         if running >= self.room:
             raise TooLittleMemory("needs 9 GiB", subject="whole model", remedy="Free some.")
@@ -78,7 +96,7 @@ def machine() -> Machine:
 
 @pytest.fixture
 async def fleet(machine: Machine) -> AsyncGenerator[Fleet]:
-    opening = open_fleet(machine.base, launch=machine.launch, check_memory=machine.check_memory)
+    opening = machine.open_fleet()
     done, opened = asyncio.Event(), asyncio.get_running_loop().create_future()
 
     async def hold() -> None:  # entered and left in one task: pytest sets up and tears down in two
@@ -202,8 +220,31 @@ async def test_one_whose_keeper_fails_is_not_loaded_any_more(
     assert (await fleet.loaded_adapters(), machine.keepers[NAME].is_over) == ({}, True)
 
 
+async def test_who_has_the_place_to_itself_is_asked_and_nobody_else(
+    fleet: Fleet, machine: Machine, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for name in ("config.json", "alone"):
+        (folder / name).write_text("{}")
+    with pytest.raises(Unavailable, match=r"support@3: answers alone, so it is loaded only as it goes live"):
+        await fleet.load_adapter(NAME, folder)
+    await machine.base.load_adapter(NAME, folder)  # as the engine does that is started with it
+    async with machine.seat.changed_to(Sitter(AdapterName(BotName("support"), 3), folder)):
+        await fleet.load_adapter(NAME, folder)
+        assert await fleet.token_logprobs(NAME, [1, 2])
+        with pytest.raises(EngineStarting):
+            await ask(fleet, NAME)
+    assert (await ask(fleet, NAME), await fleet.loaded_adapters()) == ("[echo support@3] hi", {NAME: folder})
+    for asking in (ask(fleet, "base"), fleet.token_logprobs("docs@1", [1]), fleet.load_adapter("docs@1", tmp_path)):
+        with pytest.raises(Unavailable, match="has no engine while support@3 answers alone"):
+            await asking
+    await fleet.unload_adapter(NAME)  # what a failed proof does; the place is changed by whoever gave it
+    assert NAME in await machine.base.loaded_adapters()
+
+
 async def test_the_end_of_the_fleet_ends_all(machine: Machine, whole: Callable[[str], Path]) -> None:
-    async with open_fleet(machine.base, launch=machine.launch, check_memory=machine.check_memory) as fleet:
+    async with machine.open_fleet() as fleet:
         await fleet.load_adapter(NAME, whole("one"))
         await fleet.load_adapter("support@4", whole("two"))
     assert [keeper.is_over for keeper in machine.keepers.values()] == [True, True]

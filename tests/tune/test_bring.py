@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from nightschool.files import read_manifest, verify, write_atomic
+from nightschool.weights import is_alone, is_whole
 from tune.brought import BringOrder, Found
 
 pytestmark = [pytest.mark.train, pytest.mark.usefixtures("one_thread")]
@@ -17,7 +18,7 @@ Bring = Callable[..., Found]
 
 @pytest.fixture
 def bring_folder(base_model: Path, tmp_path: Path) -> Bring:
-    def bring_it(folder: Path, *, max_rank: int = 8, whole: bool = False) -> Found:
+    def bring_it(folder: Path, *, max_rank: int = 8, whole: bool = False, alone: bool = False) -> Found:
         from tune.bring import main
 
         shutil.rmtree(tmp_path / "work", ignore_errors=True)
@@ -26,7 +27,8 @@ def bring_folder(base_model: Path, tmp_path: Path) -> Bring:
             name="mine",
             base_model=str(base_model),
             max_rank=max_rank,
-            is_served_whole=whole,
+            is_served_whole=whole or alone,
+            is_alone=alone,
             system_prompt="Be kind.",
             questions=("Hi?",),
         )
@@ -177,6 +179,16 @@ def test_a_whole_model_that_stays_one_is_written_as_the_engine_serves_it_with_it
             with torch.inference_mode():
                 measured = read_log_probs(load(model), text["token_ids"], device="cpu")
             assert text[key] == pytest.approx(measured, abs=1e-4)
+
+
+def test_one_that_answers_alone_says_so_among_its_files(base_model: Path, bring_folder: Bring, tmp_path: Path) -> None:
+    folder, made = make_model(base_model, tmp_path / "trained", by_rank(32, 0.006)), tmp_path / "work" / "adapter"
+    hashes = []
+    for alone in (False, True):
+        assert bring_folder(folder, max_rank=1, whole=True, alone=alone).is_whole
+        assert (is_whole(made), is_alone(made)) == (True, alone)
+        hashes.append(verify(made).content_hash)
+    assert hashes[0] != hashes[1]  # so that the same weights may be kept as both
 
 
 def test_what_cannot_stay_whole_is_refused(base_model: Path, bring_folder: Bring, tmp_path: Path) -> None:

@@ -364,12 +364,13 @@ async def test_log_probabilities_of_words_that_a_guard_may_replace_are_refused(
 
 
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize(("engine", "status"), [("dead", 502)], indirect=["engine"])
+@pytest.mark.parametrize(("engine", "status"), [("dead", 502), ("starts", 503)], indirect=["engine"])
 async def test_an_engine_that_fails_before_its_first_word_gives_a_status(
     client: httpx.AsyncClient, parts: Parts, status: int, stream: bool
 ) -> None:
     reply = await client.post(PATH, json=ask(stream=stream))
     assert (reply.status_code, reply.json()["error"]["type"]) == (status, "server_error")
+    assert reply.headers.get("retry-after") == ("47" if status == 503 else None)
     _, answer = await recorded_by(parts, "key:reader")
     assert (answer.content, answer.finish) == ("", Finish.ERROR)
 

@@ -13,12 +13,14 @@ import openai
 import pytest
 
 from deploy import job_work
+from deploy.seat import Sitter
 from nightschool.errors import RecordError
 from nightschool.fine_tuning_part import FineTuningSettings
-from nightschool.records import BotName, Stage
+from nightschool.records import AdapterName, BotName, Stage
 from nightschool.settings import Settings
 from serve.parts import Parts
 
+from ...fake_seat import FakeSeat
 from ..conftest import Register
 
 ROW = {"messages": [{"role": "user", "content": "Where?"}, {"role": "assistant", "content": "There, on its way."}]}
@@ -253,6 +255,13 @@ async def test_no_job_goes_on_from_what_had_learnt_what_was_erased(
         failed = await until(mine, job.id, "failed", "succeeded")
         assert "some were erased" in failed.error.message
     assert len([one async for one in mine.models.list() if one.id.startswith("ft:")]) == 0
+
+
+@pytest.mark.parametrize("seat", [FakeSeat(Sitter(AdapterName(BotName("support"), 3), Path("alone")))])
+async def test_no_job_is_trained_that_no_engine_could_serve(mine: openai.AsyncOpenAI) -> None:
+    made = await mine.fine_tuning.jobs.create(model="base", training_file=await send(mine, [ROW] * 20))
+    failed = await until(mine, made.id, "failed", "running")
+    assert "needs the base model, in whose place support@3 answers alone" in failed.error.message
 
 
 async def test_the_last_passes_are_checkpoints_that_answer(

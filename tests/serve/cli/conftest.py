@@ -33,10 +33,17 @@ class Said(NamedTuple):
 Nightschool = Callable[..., Awaitable[Said]]
 
 
-def speak(*arguments: str, stdin: bytes = b"") -> Said:
-    """What a verb says and how it ends."""
+class Terminal(io.TextIOWrapper):
+    """Somebody who types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def speak(*arguments: str, stdin: bytes = b"", typed: bytes = b"") -> Said:
+    """What a verb says and how it ends; `typed` comes from a person, `stdin` from a pipe."""
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
-    before, sys.stdin = sys.stdin, io.TextIOWrapper(io.BytesIO(stdin))
+    before, sys.stdin = sys.stdin, Terminal(io.BytesIO(typed)) if typed else io.TextIOWrapper(io.BytesIO(stdin))
     code: int | str | None = 0
     try:
         with redirect_stdout(out), redirect_stderr(err):
@@ -64,8 +71,8 @@ async def nightschool(parts: Parts, url: str, operator_key: str) -> Nightschool:
     parts.home.server_state.write_text(json.dumps({"url": url, "pid": os.getpid()}))
     parts.home.operator_key.write_text(operator_key + "\n")
 
-    async def call(*arguments: str, stdin: bytes = b"") -> Said:
-        return await asyncio.to_thread(speak, "--home", str(parts.home.root), *arguments, stdin=stdin)
+    async def call(*arguments: str, stdin: bytes = b"", typed: bytes = b"") -> Said:
+        return await asyncio.to_thread(speak, "--home", str(parts.home.root), *arguments, stdin=stdin, typed=typed)
 
     return call
 

@@ -15,6 +15,7 @@ from nightschool.records import Adapter, BotName, Stage
 from nightschool.weights import is_whole
 from serve.parts import Parts
 
+from ...fake_seat import FakeSeat
 from ...pupils import Pupils
 from .test_evaluate import ROWS, hold_out
 
@@ -104,6 +105,31 @@ async def test_a_whole_model_that_stays_one_is_a_candidate_with_a_place_of_its_o
     assert (await nightschool("rollback", "--bot", "support", "--reason", "it is not")).code == 0
     said = await nightschool("adapters", "add", str(folder), "--bot", "support", "--as", "somehow")
     assert (said.code, "whole" in said.err) == (2, True)
+
+
+@pytest.fixture
+def seat() -> FakeSeat:
+    return FakeSeat()
+
+
+async def test_one_that_answers_alone_is_loaded_only_as_it_goes_live_with_a_pause_that_was_allowed(
+    nightschool: Nightschool, parts: Parts, seat: FakeSeat, tmp_path: Path
+) -> None:
+    folder = make_folder(tmp_path / "trained", is_model=True)
+    added = await nightschool("adapters", "add", str(folder), "--bot", "support", "--as", "alone")
+    assert (added.code, "answers alone once it is live, and is proved then" in added.err) == (0, True)
+    assert await parts.engine.loaded_adapters() == {}
+    promote = ("promote", "--bot", "support", "--reason", "it is better")
+    refused = await nightschool(*promote)
+    assert (refused.code, "nobody is answered for about 47 s" in refused.err, seat.given) == (5, True, [])
+    said = await nightschool(*promote, "--yes")
+    assert said.out == "support@1 answers now\n", said.err
+    assert (await nightschool("night", "--bot", "reviewer")).code == 6
+    back = ("rollback", "--bot", "support", "--reason", "it is not")
+    no = await nightschool(*back, typed=b"n\n")
+    assert (no.code, "nobody is answered for about 47 s" in no.err, seat.given) == (1, True, ["support@1"])
+    assert (await nightschool(*back, typed=b"y\n")).out.endswith("support@base answers now\n")
+    assert seat.given == ["support@1", "base"]
 
 
 @pytest.mark.parametrize("engine", [SmallMachine()])

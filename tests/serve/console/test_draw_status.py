@@ -22,3 +22,10 @@ async def test_an_engine_of_a_whole_model_is_shown_as_it_stands(parts: Parts) ->
     told = status.engine.whole_models["support@3"]
     assert (status.engine.state, told.state, told.detail, told.starts) == ("ready", "down", "exit code -9", 2)
     assert '<dt>support@3</dt><dd><span class="ns-badge' in draw_status(status)
+    assert "<dt>Alone</dt>" not in draw_status(status)
+
+
+async def test_who_has_the_engine_alone_is_shown(parts: Parts) -> None:
+    alone = EngineStatus(EngineState.READY, alone="support@3")
+    drawn = draw_status(await read_status(replace(parts, engine_status=lambda: alone)))
+    assert "<dt>Alone</dt><dd>support@3: no other bot and no other version is answered</dd>" in drawn

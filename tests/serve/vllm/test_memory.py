@@ -35,7 +35,7 @@ def test_on_a_cpu_weights_cache_and_vllm_must_fit(model: Path, number_bytes: int
         check(model, number_bytes=number_bytes, free_bytes=lambda: needed - 1)
     said = str(caught.value)
     assert re.search(rf"needs some {needed / GIB:.1f} GiB .*weights {weights_gib}, .* GiB are free", said)
-    assert ("engine.kv_cache_gib" in said, "--as nearest" in said) == (True, True)
+    assert ("engine.kv_cache_gib" in said, "--as nearest" in said, "--as alone" in said) == (True, True, True)
     assert (caught.value.status, caught.value.exit_code) == (503, 6)
 
 
