@@ -12,6 +12,7 @@ import pytest
 
 from collect.conversations import conversation_messages
 from collect.feedback import FeedbackRow, feedback_of, record_opinion
+from collect.scores import scores_in
 from nightschool.bots import Bot
 from nightschool.engine import Engine
 from nightschool.errors import Unavailable
@@ -108,12 +109,29 @@ async def test_after_a_restart_a_number_stands_for_nothing_else(parts: Parts, bo
     assert (await recorded(parts, turn))[2] == "And [EMAIL_2], [PHONE_2]?"
 
 
+def scored_talk(value: str) -> dict[str, Any]:
+    """What an export of ours tells of a talk of two messages, both scored, and the whole of it."""
+    when = "2026-03-01T12:00:00Z"
+    score = {"voter": ADA, "name": "asked by", "value": value, "said_at": when}
+    said = [{"message_id": name, "source": "chat", "created_at": when, "scores": [score]} for name in "qa"]
+    about = {
+        "bot": "support",
+        "conversation_id": "kept",
+        "owner": ADA,
+        "source": "chat",
+        "title": "",
+        "created_at": when,
+    }
+    return about | {"messages": said, "scores": [score]}
+
+
 async def test_no_byte_of_the_data_folder_holds_what_a_person_gave_away(
     parts: Parts, bot: Bot, client: httpx.AsyncClient, operator: httpx.AsyncClient
 ) -> None:
     turn, _ = await ask(parts, bot, f"{MAIL} asks: was {CARD} charged?")
     say = partial(Opinion, Vote.DOWN, (f"ask {PHONE}",), f"Call {PHONE}", f"Yes, {MAIL}, it was.")
-    await parts.votes.cast(turn.answer_id, say(), owner=ADA)
+    await parts.votes.cast(turn.answer_id, say(scores={"asked by": MAIL}), owner=ADA)
+    await parts.votes.score(turn.conversation.conversation_id, {"asked by": MAIL}, owner=ADA)
     place = Place(ADA, "support", turn.conversation.conversation_id)
     await OwnChats(parts.turns, parts.store, parts.masking).rename(place, f"About {MAIL}")
     told = [
@@ -128,11 +146,21 @@ async def test_no_byte_of_the_data_folder_holds_what_a_person_gave_away(
         {"messages": told[:3]},
         {"question": f"Who is {MAIL}?", "answer": f"{PHONE} is."},
         {"prompt": f"I am {MAIL}", "completion": "Hello", "label": True},
+        {
+            "id": "t1",
+            "timestamp": "",
+            "input": "Who?",
+            "output": "Ada.",
+            "scores": [{"name": "asked by", "source": "EVAL", "dataType": "CATEGORICAL", "stringValue": MAIL}],
+        },
+        {"traceId": "t1", "name": "told to", "source": "EVAL", "dataType": "CATEGORICAL", "stringValue": f"by {PHONE}"},
+        {"messages": told[1:3], "metadata": {"record": scored_talk(MAIL)}},
         {"prompt": [told[1]], "chosen": [told[2]], "rejected": [{"role": "assistant", "content": f"No {CARD}"}]},
     )
     body = "\n".join(map(json.dumps, lines))
     brought = await operator.post("/ops/import", params={"bot": "support"}, content=body)
     assert (brought.status_code, brought.json()["bad_lines"]) == (200, [])
+    assert brought.json()["scores"] == 2
     again = await operator.post("/ops/import", params={"bot": "support"}, content=body)
     assert again.json()["imported"] == 0, "the same import brings the same"
     await correct(parts, f"Write to {MAIL}, {SHOP} answers.")
@@ -146,6 +174,10 @@ async def test_no_byte_of_the_data_folder_holds_what_a_person_gave_away(
     opinion = await parts.store.read(partial(feedback_of, message_id=turn.answer_id, voter=ADA))
     assert opinion is not None
     assert (opinion.comment, opinion.ideal_answer) == ("Call [PHONE_1]", "Yes, [EMAIL_1], it was.")
+    kept = await parts.store.read(partial(scores_in, conversation_id=turn.conversation.conversation_id))
+    assert [score.value for score in kept] == ["[EMAIL_1]"] * 2
+    back = await parts.store.read(partial(scores_in, conversation_id="kept"))
+    assert [score.value for score in back] == ["[EMAIL_1]"] * 3
 
 
 async def test_no_byte_of_the_data_folder_holds_a_name_where_names_are_masked(parts: Parts) -> None:
