@@ -1,8 +1,9 @@
 """How fast is the record? Votes and turns a second until they are durable, questions, export, snapshot and import.
 
 Votes come from 1, 32 and 256 writers at once, to an empty record and to a large one, beside two limits in the same run:
-one insert a transaction by one thread, and appends of many rows from Arrow. While a file is imported one person votes
-on. Votes are on answers far apart, which is the worst case for a record that is larger than its caches.
+one insert a transaction by one thread, and appends of many rows from Arrow. First votes are by new voters, changes by
+one who turns every opinion round. While a file is imported one person votes on. Votes are on answers far apart, which
+is the worst case for a record that is larger than its caches.
 Run: python bench/record.py [--quick]   The last line is one JSON object.
 """
 
@@ -71,20 +72,28 @@ async def measure_pace(act: Callable[[], Awaitable[object]], *, writers: int, se
 
 
 async def measure_writers(store: Store, *, answers: int, seconds: float) -> dict[str, Pace]:
-    """Votes by new voters on answers in random order, and turns of new conversations."""
+    """Votes by new voters on answers in random order, changes of one voter's on `AT_ONCE` of them, and turns of new
+    conversations."""
     draw = random.Random(17)
     numbers = iter(range(10**9))
+    changes = iter(range(10**9))
     began = f"{time.time_ns()}-"
 
     async def vote() -> None:
         said = Said(answer_id(draw.randrange(answers)), f"voter:{next(numbers)}", Opinion(Vote.UP), utc_now())
         await store.write_row(record_opinions, said)
 
+    async def change() -> None:
+        times, place = divmod(next(changes), AT_ONCE)
+        opinion = Opinion(Vote.DOWN if times % 2 else Vote.UP)
+        said = Said(answer_id(place * (answers // AT_ONCE)), "voter:fickle", opinion, utc_now())
+        await store.write_row(record_opinions, said)
+
     async def tell() -> None:
         await store.write_row(record_turns, turn(TURNS_A_TALK * next(numbers), began))
 
     paces = {}
-    for kind, act in (("votes", vote), ("turns", tell)):
+    for kind, act in (("votes", vote), ("changes", change), ("turns", tell)):
         for writers in (1, 32, 256):
             paces[f"{kind} {writers}"] = await measure_pace(act, writers=writers, seconds=seconds)
     return paces
@@ -166,6 +175,8 @@ async def measure(folder: Path, plan: Plan) -> dict[str, float]:
         "speedup_1": empty["votes 1"].per_s / single_per_s,
         "speedup_256": empty["votes 256"].per_s / single_per_s,
         "speedup_256_1m": large["votes 256"].per_s / single_per_s,
+        "changes_per_s_256": empty["changes 256"].per_s,
+        "changes_per_s_256_1m": large["changes 256"].per_s,
         "share_of_bulk_limit_256": empty["votes 256"].per_s / bulk_per_s,
         "p99_ms_32": empty["votes 32"].p99_ms,
         "p99_ms_32_1m": large["votes 32"].p99_ms,
