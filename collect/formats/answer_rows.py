@@ -22,6 +22,8 @@ from nightschool.records import BotName
 Form = Literal["parquet", "jsonl", "kto"]
 SLICE_MESSAGES: Final = 10_000
 """Each answer comes with all that led to it, so its rows are larger than they."""
+RATED_SLICE_MESSAGES: Final = 50_000
+"""Where most answers are no row."""
 # Each answer climbs to the first message above it; what a failed engine left as nothing is no answer. One that rests on
 # what a caller's tool found is no row.
 ANSWERS: Final = f"""
@@ -58,6 +60,7 @@ chosen as (
             or ($vote = 'down' and coalesce(v.net_vote, 0) < 0) or ($vote = 'none' and coalesce(v.net_vote, 0) = 0))
         and ($tag is null or list_contains(r.tags, $tag))
         and ($reviewed is null or (r.message_id is not null) = $reviewed)
+        and (not $is_rated or coalesce(v.net_vote, 0) <> 0)
 ),
 climbing as (
     select message_id as answer_id, parent_id, []::struct(role text, content text)[] as prompt from chosen
@@ -81,7 +84,7 @@ PICK: Final[Mapping[Form, str]] = {
     "jsonl": EACH,
     "kto": f"""{ANSWERS}
 select prompt, [{{'role': 'assistant', 'content': answer}}] as completion, net_vote > 0 as label
-from rows_ where net_vote <> 0 and len(prompt) > 0 {IN_ORDER}""",
+from rows_ where len(prompt) > 0 {IN_ORDER}""",
 }
 
 
@@ -106,8 +109,11 @@ class Wanted:
 
 def write_answers(cursor: Cursor, *, bot: BotName, form: Form, wanted: Wanted, target: Path) -> int:
     """Write the file; how many rows it has. `target` lies where the record may write: in the temporary folder."""
-    parts = slice_talks(cursor, bot=bot, slice_messages=SLICE_MESSAGES) or [no_talks(bot)]
-    asked = [part.messages | asdict(wanted) for part in parts]
+    # Only what people liked or disliked is a row of KTO's: the rest is left out before it climbs.
+    is_rated = form == "kto"
+    size = RATED_SLICE_MESSAGES if is_rated else SLICE_MESSAGES
+    parts = slice_talks(cursor, bot=bot, slice_messages=size) or [no_talks(bot)]
+    asked = [part.messages | asdict(wanted) | {"is_rated": is_rated} for part in parts]
     return _write_parquet(cursor, asked, target) if form == "parquet" else _write_json(cursor, form, asked, target)
 
 
