@@ -27,7 +27,7 @@ import numpy as np
 from bench.common.harness import Backend, Examined, examine_by_harness, make_environment
 from bench.common.runs import train
 from bench.common.served import Served, serve
-from bench.common.shipped import BOTS, open_documents, write_dataset
+from bench.common.shipped import BOTS, open_shipped, write_dataset
 from bench.common.workshop import open_workshop
 from deploy.orders import guard_of, rules_of, sampling_of, suites_of
 from eval.answers import Answer, Contestant, answer_suite
@@ -224,8 +224,16 @@ async def time_nights(
 
 async def measure(folder: Path, *, model: str, adapter: Path | None, plan: Plan) -> dict[str, float]:
     bot = load_bot(BOTS / "support.toml")
-    search = await asyncio.to_thread(open_documents, bot, folder / "index")
-    dataset = await write_dataset(folder, bot, search=search)
+    async with open_shipped(folder, bot) as shipped:
+        dataset = await write_dataset(shipped, folder, bot)
+        return await _measure(
+            folder, bot, dataset, search=shipped.knowledge.search, model=model, adapter=adapter, plan=plan
+        )
+
+
+async def _measure(
+    folder: Path, bot: Bot, dataset: Path, *, search: Search, model: str, adapter: Path | None, plan: Plan
+) -> dict[str, float]:
     rows = read_suite(dataset, max_rows=plan.rows)
     if adapter is None:
         adapter = await asyncio.to_thread(train_adapter, dataset, folder, bot=bot, model=model, epochs=plan.epochs)

@@ -3,7 +3,8 @@
 The last answers of Lumafern's held-out conversations, greedily, through a real vLLM: how many of the reference's facts
 an answer states (recall), how many of its own facts stand in its passages, the question or the system prompt (support),
 perplexity of the reference, ROUGE-L, token F1, tokens of the prompt, and the time to the first token. The adapter is
-one SFT training of `tune.train` on rows that carry their passages. As served: with the guard (`eval.guard`), which
+one SFT training of `tune.train` on rows that carry their passages; what a passage is, documents or what the team
+answered to like questions in the training set, the bot's file says. As served: with the guard (`eval.guard`), which
 holds back what stands nowhere; its delay is what it adds before the first visible words. Verified answers are measured
 on public questions (`bench/verified.py`), the search on Lumafern's labelled questions, on a public handbook and on
 10,000 passages.
@@ -17,8 +18,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from itertools import product
 from pathlib import Path
 from statistics import fmean, median
 from typing import Final, NamedTuple
@@ -29,16 +29,12 @@ from bench.common.runs import train
 from bench.common.search_quality import judge, read_handbook, read_labelled
 from bench.common.search_speed import measure_speed
 from bench.common.served import Served, serve
-from bench.common.shipped import read_index_of
+from bench.common.shipped import BOTS, TAUGHT, open_shipped, read_index_of, write_dataset
 from bench.common.workshop import open_workshop
 from bench.verified import measure_verified, read_public
-from collect.formats.read import ParsedConversation, read_conversations
-from collect.imports import import_conversations
 from collect.knowledge.index import Embed, Index
-from collect.knowledge.search import search
-from collect.snapshot import write_snapshot
-from collect.store import open_store
-from deploy.orders import grounding_of, recipe_of
+from collect.knowledge.shelf import KnowledgeShelf
+from deploy.orders import recipe_of
 from eval.answers import Contestant, answer_suite
 from eval.facts import fact_recall, fact_support
 from eval.guard import Held
@@ -49,15 +45,15 @@ from nightschool.bots import Bot, load_bot
 from nightschool.embedding import load_embedder
 from nightschool.engine import ChatRequest, Delta, Engine
 from nightschool.files import hash_file
-from nightschool.knowledge import Found
+from nightschool.knowledge import Search
 from nightschool.records import BASE, AdapterName, BotName, ChatMessage, Sampling, new_id
 from serve.guarding import guard_of
 from serve.prompting import Prompt, compose
-from tune.dataset import build_dataset
 
-BOTS: Final = Path(__file__).parents[1] / "bots"
 LUMAFERN: Final = BOTS / "lumafern"
-AT: Final = datetime(2026, 3, 1, tzinfo=UTC)
+PAGES: Final = (0, 1, 3, 5)
+ANSWERS: Final = (0, 1, 2, 3)
+"""So many of each."""
 AT_ONCE: Final = 8
 MANY: Final = 10_000
 GREEDY: Final = Sampling(temperature=0, top_p=1, max_tokens=120, repetition_penalty=1.05)
@@ -110,35 +106,36 @@ class AsServed(NamedTuple):
     """Mean over answers: first visible words behind the engine's first ones."""
 
 
-def read_asked(bot: Bot, index: Index, *, embed: Embed, rows: int) -> list[Asked]:
-    find = partial(_find, index, bot, embed)
+def read_asked(bot: Bot, *, search: Search, rows: int) -> list[Asked]:
     asked = []
     for line in (LUMAFERN / "heldout.jsonl").read_text().splitlines()[:rows]:
         chat = json.loads(line)
         *said, answer = [m for m in chat["messages"] if m["role"] != "system"]
         turns = [ChatMessage(role=m["role"], content=m["content"]) for m in said]
-        prompt = compose(bot, turns, search=lambda _bot, questions: find(questions))
-        asked.append(Asked(str(chat["id"]), prompt, str(answer["content"])))
+        asked.append(Asked(str(chat["id"]), compose(bot, turns, search=search), str(answer["content"])))
     return asked
 
 
-async def write_dataset(folder: Path, bot: Bot, index: Index, *, embed: Embed) -> Path:
-    """What a night would learn from, each row with what was found for it."""
-    async with open_store(folder / "record.duckdb", temp=folder / "temp", memory_gib=2, threads=2) as store:
-        lines = (LUMAFERN / "train.jsonl").read_text().splitlines()
-        parsed = [line for line in read_conversations(lines) if isinstance(line, ParsedConversation)]
-        keep = partial(import_conversations, bot=bot.bot_name, conversations=parsed, is_held_out=False, at=AT)
-        await store.write(keep)
-        take = partial(
-            write_snapshot, bot=bot.bot_name, folder=folder / "snapshot", at=AT + timedelta(days=1),
-            find=partial(_find, index, bot, embed),
-        )  # fmt: skip
-        await store.read(take)
-    made = build_dataset(
-        folder / "snapshot", folder / "datasets", system_prompt=bot.system_prompt, held_out_share=0.02,
-        seed=bot.recipe.split_seed, grounding=grounding_of(bot),
-    )  # fmt: skip
-    return folder / "datasets" / made.folder_name
+def count_facts(asked: Sequence[Asked], knowledge: KnowledgeShelf, bot: Bot) -> dict[str, float]:
+    """Share of the references' facts among the nearest passages and answers, which no model was asked for; as a table
+    too."""
+    shares: dict[tuple[int, int], list[float]] = {}
+    for one in asked:
+        said = [turn["content"] for turn in one.prompt.said if turn["role"] == "user"]
+        found = knowledge.nearest(bot.bot_name, said, passages=max(PAGES)).passages
+        pages = [passage.text for passage in found if not passage.conversation_id]
+        answers = [passage.text for passage in found if passage.conversation_id]
+        for most in product(PAGES, ANSWERS):
+            texts = "\n".join([*pages[: most[0]], *answers[: most[1]]])
+            share = fact_recall(texts, reference=one.reference, glossary=bot.knowledge.glossary)
+            if share is not None:
+                shares.setdefault(most, []).append(share)
+    means = {most: fmean(some) for most, some in shares.items()}
+    print(f"| passages | {' | '.join(f'{answers} answers' for answers in ANSWERS)} |")
+    print("|---" * (1 + len(ANSWERS)) + "|")
+    for pages_ in PAGES:
+        print(f"| {pages_} | {' | '.join(f'{means[pages_, answers]:.3f}' for answers in ANSWERS)} |", flush=True)
+    return {f"facts_in_{most[0]}_and_{most[1]}": mean for most, mean in means.items()}
 
 
 async def fill_cell(
@@ -232,11 +229,6 @@ def _facts(asked: Sequence[Asked], texts: Sequence[str]) -> tuple[float, float]:
     return recall, support
 
 
-def _find(index: Index, bot: Bot, embed: Embed, said: Sequence[str]) -> Found:
-    wanted = bot.knowledge
-    return search(index, said, embed=embed, passages=wanted.passages, min_score=wanted.min_score)
-
-
 def time_search(folder: Path, *, embed: Embed) -> dict[str, float]:
     found = measure_speed(folder / "many", passages=MANY, embed=embed)
     return {"search_ms_10k": found.search_ms, "index_s_10k": found.index_s, "index_mb_10k": found.size_mb}
@@ -262,8 +254,11 @@ async def measure(folder: Path, *, model: str, plan: Plan) -> dict[str, float]:
     embed = load_embedder().embed
     index = read_index_of(BOTS / bot.knowledge.folder, folder / "index", embed=embed)
     figures = judge_search(folder, index, embed=embed) | time_search(folder, embed=embed) | judge_verified(embed=embed)
-    asked = read_asked(bot, index, embed=embed, rows=plan.rows)
-    dataset = await write_dataset(folder, bot, index, embed=embed)
+    # The exam's conversations stay out of the record.
+    async with open_shipped(folder, bot, files=(TAUGHT,)) as shipped:
+        asked = read_asked(bot, search=shipped.knowledge.search, rows=plan.rows)
+        figures |= count_facts(asked, shipped.knowledge, bot)
+        dataset = await write_dataset(shipped, folder, bot, held_out_share=0.02, seed=bot.recipe.split_seed)
     recipe = recipe_of(bot, base_model=model, dataset=dataset).model_copy(
         update={"epochs": plan.epochs, "methods": ("sft",)}
     )

@@ -19,9 +19,9 @@ from statistics import fmean, median
 from typing import Final, NamedTuple
 
 from bench.common.served import serve
-from bench.common.shipped import read_index_of
+from bench.common.shipped import BOTS, read_index_of
 from bench.common.workshop import open_workshop
-from bench.knowledge import BOTS, LUMAFERN
+from bench.knowledge import LUMAFERN
 from collect.knowledge.search import search
 from nightschool.bots import Bot, load_bot
 from nightschool.embedding import load_embedder

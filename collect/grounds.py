@@ -14,12 +14,20 @@ from nightschool.knowledge import Passage
 T = TypeVar("T")
 
 KNOWN_PASSAGES: Final = "select passage_id from passages where passage_id in (select unnest($ids::text[]))"
+# An answer may have been found a moment before its conversation was erased.
 ADD_PASSAGES: Final = """
-insert into passages (passage_id, document, heading, content)
-select unnest($passage_id::text[]), unnest($document::text[]), unnest($heading::text[]), unnest($text::text[])
+insert into passages (passage_id, document, heading, content, conversation_id)
+select passage_id, document, heading, content, nullif(conversation_id, '')
+from (
+    select unnest($passage_id::text[]) as passage_id, unnest($document::text[]) as document,
+        unnest($heading::text[]) as heading, unnest($text::text[]) as content,
+        unnest($conversation_id::text[]) as conversation_id
+)
+where conversation_id = '' or conversation_id in (select conversation_id from conversations)
 """
 PASSAGES_OF: Final = """
-select passage_id, document, heading, content from passages where passage_id in (select unnest($ids::text[]))
+select passage_id, document, heading, content, coalesce(conversation_id, '')
+from passages where passage_id in (select unnest($ids::text[]))
 """
 KNOWN_PROMPTS: Final = "select system_hash from system_prompts where system_hash in (select unnest($ids::text[]))"
 ADD_PROMPTS: Final = """
@@ -50,7 +58,7 @@ def keep_grounds(cursor: Cursor, grounds: Sequence[Grounds]) -> None:
         cursor.execute(ADD_PROMPTS, {"system_hash": list(fresh), "content": list(fresh.values())})
     passages = {passage.passage_id: passage for each in grounds for passage in each.passages}
     if unknown := _unknown(cursor, KNOWN_PASSAGES, passages):
-        fields = ("passage_id", "document", "heading", "text")
+        fields = ("passage_id", "document", "heading", "text", "conversation_id")
         cursor.execute(ADD_PASSAGES, {name: [getattr(one, name) for one in unknown.values()] for name in fields})
 
 

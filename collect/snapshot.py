@@ -77,7 +77,7 @@ order by one_id, other_id
 def write_snapshot(cursor: Cursor, *, bot: BotName, folder: Path, at: datetime, find: Find | None = None) -> Manifest:
     """Everything of the bot up to `at`, one file a table, the manifest last. All tables are of one moment.
 
-    With `find`, for a bot that has documents, also what they hold for its questions.
+    With `find`, for a bot whose answers stand on something, also what is found for its questions.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # A manifest speaks for the files it was written after.

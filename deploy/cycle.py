@@ -36,7 +36,7 @@ from nightschool.errors import InvalidInput, NightschoolError, RecordError, Unav
 from nightschool.files import free_bytes
 from nightschool.home import Home
 from nightschool.identity import identify_base
-from nightschool.knowledge import Search, find_nothing
+from nightschool.knowledge import SearchApart, find_nothing
 from nightschool.records import BotName, Cycle, CycleState, new_id, utc_now
 from tune.dataset import DatasetSummary
 
@@ -79,7 +79,7 @@ class NightRunner:
         base_model: str,
         limits: NightLimits,
         now: Callable[[], datetime] = utc_now,
-        search: Search = find_nothing,
+        search: SearchApart = find_nothing,
         pauses_s: Sequence[float] = PAUSES_S,
     ) -> None:
         """`pauses_s`: before each further try of an exam, or of the closing write, for which the longest repeats."""

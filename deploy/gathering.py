@@ -1,9 +1,11 @@
 """What a night learns from: the record's rows as a snapshot, and the snapshot as a dataset.
 
-Where the bot has documents, what they hold for its questions goes with the rows. Does not know what is trained on it.
+Where the bot has documents, or answers of its team, what they hold for its questions goes with the rows. Does not know
+what is trained on it.
 """
 
 import shutil
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from deploy.orders import bounds_of, grounding_of, privacy_of, questions_of
 from deploy.plan import NightFolder
 from deploy.school import School
 from nightschool.bots import Bot
+from nightschool.knowledge import Found
 from tune.build import BuildOrder
 from tune.dataset import DatasetSummary
 
@@ -21,9 +24,12 @@ from tune.dataset import DatasetSummary
 async def take_snapshot(school: School, bot: Bot, folder: NightFolder) -> None:
     """What the record says of the bot now, in place of a half-written one."""
     shutil.rmtree(folder.snapshot, ignore_errors=True)
-    find = partial(school.search, bot.bot_name) if bot.knowledge.folder else None
-    write = partial(write_snapshot, bot=bot.bot_name, folder=folder.snapshot, at=school.now(), find=find)
-    await school.store.read_long(write)
+
+    def find(said: Sequence[str], apart_from: Collection[str]) -> Found:
+        return school.search(bot.bot_name, said, apart_from=apart_from)
+
+    take = partial(write_snapshot, bot=bot.bot_name, folder=folder.snapshot, at=school.now())
+    await school.store.read_long(partial(take, find=find if bot.knowledge.is_grounded else None))
 
 
 async def make_dataset(school: School, bot: Bot, folder: NightFolder, *, target: Path) -> DatasetSummary:

@@ -98,8 +98,8 @@ def privacy_of(bot: Bot, *, kept: Path) -> Privacy | None:
 
 
 def grounding_of(bot: Bot) -> Grounding | None:
-    """How passages stand in the rows; None for a bot without documents."""
-    if not bot.knowledge.folder:
+    """How passages stand in the rows; None for a bot whose answers stand on nothing."""
+    if not bot.knowledge.is_grounded:
         return None
     wanted = bot.recipe
     return Grounding(
@@ -113,7 +113,7 @@ def grounding_of(bot: Bot) -> Grounding | None:
 def guard_of(bot: Bot, *, search: Search) -> GuardOrder | None:
     """How the exam holds back what a chat would; None for a bot that holds nothing back."""
     wanted = bot.knowledge
-    if not wanted.folder or wanted.guard != "hold":
+    if not wanted.is_grounded or wanted.guard != "hold":
         return None
     return GuardOrder(wanted, partial(search, bot.bot_name))
 
@@ -125,7 +125,7 @@ def rules_of(bot: Bot, *, alpha: float | None = None) -> GateRules:
 
 def suites_of(bot: Bot, *, dataset: Path, own: Path, search: Search = find_nothing) -> SuiteOrder:
     """What the exam asks beside the held-out rows; `own`: the file of golden cases that operators added, if any did."""
-    find = partial(search, bot.bot_name) if bot.knowledge.folder else None
+    find = partial(search, bot.bot_name) if bot.knowledge.is_grounded else None
     wanted = bot.suites
     folder = Path(wanted.folder).absolute() if wanted.folder else None
     return SuiteOrder(

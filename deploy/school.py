@@ -11,7 +11,7 @@ from deploy.queue import Queue
 from deploy.rollout import Rollout
 from deploy.training import Means
 from nightschool.home import Home
-from nightschool.knowledge import Search
+from nightschool.knowledge import SearchApart
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +29,4 @@ class School:
     exams: Queue
     board: Board
     now: Callable[[], datetime]
-    search: Search
+    search: SearchApart

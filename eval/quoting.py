@@ -1,6 +1,7 @@
-"""A passage as the guard quotes it: with the page that it stands on, in the language in which the passage is.
+"""A passage as the guard quotes it: with the page that it stands on, or as an answer of the team, in its own language.
 
-In a language that has no words here the page is named without any. Does not know when a passage is quoted.
+In a language that has no words here the page is named without any, and an answer stands between quotation marks. Does
+not know when a passage is quoted.
 """
 
 from collections.abc import Mapping
@@ -14,11 +15,19 @@ QUOTED: Final[Mapping[str, str]] = MappingProxyType(
     {"en": "From our page on {document}: {text}", "de": "Auf unserer Seite „{document}“ steht: {text}"}
 )
 WORDLESS: Final = "{document}: {text}"
+ANSWERED: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "en": "Our team answered a like question: {text}",
+        "de": "Auf eine ähnliche Frage hat unser Team geantwortet: {text}",
+    }
+)
+ANSWERED_WORDLESS: Final = "“{text}”"
 
 
 def quote(passage: Passage, *, beside: str, identify: Identify) -> str:
     """`beside` is a text of the same bot's, for passages that are too short to tell their language by; where neither
     tells it, it is taken to be English."""
     language = language_of(passage.text, identify) or language_of(beside, identify) or "en"
-    said = next((said for known, said in QUOTED.items() if are_kin(known, language)), WORDLESS)
+    words, wordless = (ANSWERED, ANSWERED_WORDLESS) if passage.conversation_id else (QUOTED, WORDLESS)
+    said = next((said for known, said in words.items() if are_kin(known, language)), wordless)
     return said.format(document=passage.document, text=" ".join(passage.text.split()))

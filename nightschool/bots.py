@@ -136,6 +136,13 @@ class Bot(Section):
     def bot_name(self) -> BotName:
         return BotName(self.name)
 
+    @property
+    def own_texts(self) -> str:
+        """What the bot's file says to everybody."""
+        known = self.knowledge
+        said = [self.title, self.description, self.system_prompt, known.hand_over, *known.hand_over_also]
+        return "\n".join(said + [word for score in self.feedback.scores.values() for word in score.categories])
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.recipe.micro_batch_size > self.recipe.batch_size:

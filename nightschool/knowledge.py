@@ -1,4 +1,5 @@
-"""What a bot's documents say to a question, and how it is put to the model: one rendering for serving and training.
+"""What a bot's documents, and its team's answers, say to a question, and how it is put to the model: one rendering for
+serving and training.
 
 A passage is data. Each stands on one line of its own behind a number, so that nothing in it can close the frame or
 begin another; and what people write cannot look like a line of the frame, since its first letter gets a word joiner.
@@ -9,34 +10,49 @@ and an engine's prefix cache with them. Does not know where passages come from (
 import hashlib
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from nightschool.prompt import JOINER
 from nightschool.records import BotName, ChatMessage
 
 HEAD: Final = "From our pages:"
+TEAM: Final = "Our team's answer"
+"""In place of a document's title."""
 ASKED: Final = "Question:"
 FRAME: Final = re.compile(rf"^(?=[ \t]*(?:{HEAD}|{ASKED}|\[\d+\]))([ \t]*)(.)", re.MULTILINE | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of a document, small enough to stand in a prompt beside others."""
+    """A piece of a document, or what the team answered to somebody, small enough to stand in a prompt beside others."""
 
     passage_id: str
     """16 hexadecimal digits: a hash of all the rest."""
     document: str
-    """Title, as people know it: `Returns`."""
+    """Title, as people know it: `Returns`; of an answer `TEAM`."""
     heading: str
-    """Headings above it, outermost first, without the title: `Refund time > By card`; empty at the top."""
+    """Headings above it, outermost first, without the title: `Refund time > By card`; empty at the top. Of an answer
+    the question."""
     text: str
+    conversation_id: str = ""
+    """In which it was answered; empty for a piece of a document."""
 
     @property
     def place(self) -> str:
         """`Returns > Refund time`."""
         return " > ".join(part for part in (self.document, self.heading) if part)
+
+    @property
+    def shown_heading(self) -> str:
+        """For whoever reads the answer: not what another person asked."""
+        return "" if self.conversation_id else self.heading
+
+    @property
+    def stated(self) -> str:
+        """What an answer may state because of it: not what somebody asked."""
+        return self.text if self.conversation_id else f"{self.place} {self.text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +70,15 @@ Search = Callable[[BotName, Sequence[str]], Found]
 """A bot's documents asked by a conversation's questions, oldest first."""
 
 
-def find_nothing(_bot: BotName, _said: Sequence[str]) -> Found:
+class SearchApart(Protocol):
+    """A search that finds no answer which was given in some conversations: for rows that are made of these."""
+
+    def __call__(self, bot: BotName, said: Sequence[str], /, *, apart_from: Collection[str] = ()) -> Found: ...
+
+
+def find_nothing(_bot: BotName, _said: Sequence[str], /, *, apart_from: Collection[str] = ()) -> Found:
     """The search of an installation without documents."""
+    del apart_from
     return Found()
 
 

@@ -1,4 +1,4 @@
-"""The section `[knowledge]` of a bot's file: which documents its answers stand on, and how strictly.
+"""The section `[knowledge]` of a bot's file: which documents and answers its own stand on, and how strictly.
 
 Plain values; what an index is, `collect.knowledge` knows, and what is held back `serve` does.
 """
@@ -17,7 +17,9 @@ class KnowledgePart(Section):
     folder: str = ""
     """Folder of documents, from the folder of the bot's file on. Empty: the bot has none."""
     passages: int = Field(default=4, ge=1, le=20)
-    """Passages in a prompt, at most."""
+    """Passages of documents in a prompt, at most."""
+    answers: int = Field(default=0, ge=0, le=10)
+    """What the team answered to like questions, in a prompt, at most; 0: nothing."""
     max_tokens: int = Field(default=600, ge=50, le=8192)
     """Of all passages of a prompt together; the worst are left out first."""
     min_score: float = Field(default=0.3, ge=0, le=1)
@@ -36,3 +38,8 @@ class KnowledgePart(Section):
     """Names that count as facts, such as products and plans: said only where a document or a person says them."""
     verified_precision: float = Field(default=0.98, ge=0.5, lt=1)
     """Share of an operator's answers that must be right where they are served to a like question as they stand."""
+
+    @property
+    def is_grounded(self) -> bool:
+        """Whether answers stand on anything: documents, or what the team answered."""
+        return bool(self.folder) or self.answers > 0

@@ -6,7 +6,7 @@ reads settings. Run: `nightschool up`.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from functools import partial
@@ -15,6 +15,7 @@ from typing import NamedTuple
 from fastapi import FastAPI
 
 from collect import keys
+from collect.erase import Erasure
 from collect.exports import clear_exports
 from collect.knowledge.shelf import KnowledgeShelf
 from collect.signals.found import listen
@@ -36,7 +37,7 @@ from nightschool.engine import Engine
 from nightschool.files import write_atomic
 from nightschool.home import Home
 from nightschool.identity import identify_base
-from nightschool.knowledge import Search
+from nightschool.knowledge import SearchApart
 from nightschool.pii.reader import open_reader
 from nightschool.prompt import Template
 from nightschool.records import utc_now
@@ -83,12 +84,12 @@ async def open_parts(
         verified, backups = VerifiedShelf(store, shelf), Backups(store, home, settings.backup, now=now)
         search, verify, fitted = knowledge.search, verified.find_standing, _fit(settings.engine, engine)
         training, escalations = _training(settings), Escalations(store, shelf, now=now)
-        identity = await asyncio.to_thread(identify_base, base_model)
+        memory, identity = (masking.forget, knowledge.forget), await asyncio.to_thread(identify_base, base_model)
         taking = partial(Turns, store, engine, rollout, metrics=metrics, search=search, fit=fitted, verify=verify)
         turns = taking(mask=masking.turn, base_model=identity, courtesy=training.courtesy, now=now)
         teaching = partial(_nights, settings, store, engine, rollout, shelf, training=training, search=search)
         nights = await stack.enter_async_context(teaching(base_model=base_model, now=now))
-        eraser = _eraser(store, rollout, home, shelf, backups=backups, nights=nights, masking=masking, now=now)
+        eraser = _eraser(store, rollout, home, shelf, backups=backups, nights=nights, memory=memory, now=now)
         files = _callers_files(settings, store, base_model=base_model, now=now)
         at_work = open_jobs(settings, store, rollout, nights, files, base_model=base_model, training=training, now=now)
         jobs, tuned = await stack.enter_async_context(at_work), TunedModels(store, rollout, home)
@@ -146,7 +147,7 @@ def _upkeep(
 ) -> Iterable[Coroutine[None, None, None]]:
     """What goes on beside the answers as long as the server runs."""
     watching = watch_disk(settings.paths.root, min_free_gib=settings.night.min_free_gib)
-    fresh = (knowledge.keep_fresh(), verified.follow())
+    fresh = (knowledge.keep_fresh(), knowledge.answers.follow(), verified.follow())
     return (watching, *fresh, listen(store), follow_passwords(secrets, store))
 
 
@@ -182,11 +183,15 @@ def _eraser(
     *,
     backups: Backups,
     nights: Nights,
-    masking: Masking,
+    memory: Iterable[Callable[[Erasure], Awaitable[None]]],
     now: Callable[[], datetime],
 ) -> Eraser:
+    async def forget(erasure: Erasure) -> None:
+        for part in memory:
+            await part(erasure)
+
     erasing = partial(Eraser, store, rollout, home, shelf=shelf, copies=backups.find_copies, at_rest=nights.at_rest)
-    return erasing(on_erased=masking.forget, now=now)
+    return erasing(on_erased=forget, now=now)
 
 
 def _callers_files(settings: Settings, store: Store, *, base_model: str, now: Callable[[], datetime]) -> CallersFiles:
@@ -231,7 +236,7 @@ def _nights(
     shelf: BotShelf,
     *,
     training: Means,
-    search: Search,
+    search: SearchApart,
     base_model: str,
     now: Callable[[], datetime],
 ) -> AbstractAsyncContextManager[Nights]:

@@ -30,7 +30,7 @@ from serve.audited import note
 NEWEST: Final = 2_000
 """Questions of the record that `check` asks."""
 SHOWN: Final = 10
-"""Passages of `show`, also those that are too far from the question to be served."""
+"""Passages of `show`, and answers, also those that are too far from the question to be served."""
 MAX_TEXT_CHARS: Final = 200_000
 MAX_NAME_CHARS: Final = 120
 WRITTEN: Final = ".md"
@@ -47,9 +47,12 @@ class DocumentRow:
 class DocumentsStatus:
     bot: BotName
     folder: str
+    """Empty where there is none."""
     index_hash: str
     """Empty until the first index is whole."""
     passages: int
+    answers: int
+    """Of the team, that are found as passages."""
     documents: tuple[DocumentRow, ...]
     faults: tuple[Fault, ...]
 
@@ -85,13 +88,19 @@ class OperatorsDocuments:
         self._writing = asyncio.Lock()
 
     async def status(self, bot: str) -> DocumentsStatus:
-        """As the files stand now. Raises UnknownModel, InvalidInput where the bot has no folder."""
-        name, standing = await self._standing(bot)
+        """As files and record stand now. Raises UnknownModel, InvalidInput where the bot has neither a folder nor
+        answers."""
+        name = await self._grounded(bot)
+        standing = self._knowledge.standing(name)
+        answers = self._knowledge.answers.count(name)
+        if standing is None:
+            return DocumentsStatus(name, "", "", 0, answers, (), ())
         return DocumentsStatus(
             name,
             str(standing.folder),
             standing.index.content_hash if standing.index else "",
             len(standing.index.passages) if standing.index else 0,
+            answers,
             tuple(
                 DocumentRow(file, passages[0].document, len(passages)) for file, passages in standing.documents.items()
             ),
@@ -99,17 +108,18 @@ class OperatorsDocuments:
         )
 
     async def show(self, bot: str, said: Sequence[str]) -> Found:
-        """The passages nearest to the last of `said`, also those that would not be served. Raises as `status` does."""
-        name, _ = await self._standing(bot)
-        return await asyncio.to_thread(self._knowledge.nearest, name, said, passages=SHOWN, min_score=0.0)
+        """The passages and answers nearest to the last of `said`, also those that would not be served. Raises as
+        `status` does."""
+        name = await self._grounded(bot)
+        return await asyncio.to_thread(self._knowledge.nearest, name, said, passages=SHOWN)
 
     def is_served(self, bot: str, score: float) -> bool:
         """Whether a passage so near to a question is shown to the model."""
         return score >= self._shelf.find(bot).knowledge.min_score
 
     async def check(self, bot: str) -> Checked:
-        """For which questions of the record the documents hold nothing. Raises as `status` does."""
-        name, _ = await self._standing(bot)
+        """For which questions of the record nothing is found. Raises as `status` does."""
+        name = await self._grounded(bot)
         asked = await self._store.read(partial(newest_questions, bot=name, limit=NEWEST))
         counts = Counter(one.said for one in asked)
         held_out = {one.said for one in asked if one.is_held_out}
@@ -118,7 +128,7 @@ class OperatorsDocuments:
         return Checked(len(asked), tuple(sorted(found, key=lambda one: (-one.times, fold(one.question)))))
 
     async def passages(self, bot: str, file: str) -> tuple[Passage, ...]:
-        """What was made of a document. Raises NotFound, and as `status` does."""
+        """What was made of a document. Raises NotFound, InvalidInput where the bot has no folder."""
         _, standing = await self._standing(bot)
         if file not in standing.documents:
             raise NotFound("is no document", subject=repr(file), remedy="Look which there are.", param="file")
@@ -163,14 +173,20 @@ class OperatorsDocuments:
             await self._note(bot, "removed a document", file, actor, reason)
         await self._knowledge.look()
 
+    async def _grounded(self, bot: str) -> BotName:
+        """Raises UnknownModel, InvalidInput where nothing can be found for its questions."""
+        found = self._shelf.find(bot)
+        await self._knowledge.look()
+        if not found.knowledge.is_grounded:
+            raise _no_folder(bot)
+        return found.bot_name
+
     async def _standing(self, bot: str) -> tuple[BotName, Standing]:
         name = self._shelf.find(bot).bot_name
         await self._knowledge.look()
         standing = self._knowledge.standing(name)
         if standing is None:
-            raise InvalidInput(
-                "has no folder of documents", subject=f"bot {name}", remedy="Name one in its file: knowledge.folder."
-            )
+            raise _no_folder(name)
         return name, standing
 
     def _find_nothing(self, bot: BotName, asked: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
@@ -230,6 +246,11 @@ def _writable(file: str) -> Iterator[None]:
         raise InvalidInput(
             f"cannot be written ({reason})", subject=repr(file), remedy="Let the server write into the folder."
         ) from error
+
+
+def _no_folder(bot: str) -> InvalidInput:
+    remedy = "Name one in its file: knowledge.folder."
+    return InvalidInput("has no folder of documents", subject=f"bot {bot}", remedy=remedy)
 
 
 def _changed(file: str, how: str) -> Busy:

@@ -16,9 +16,9 @@ from serve.prompting import Prompt
 
 
 def guard_of(prompt: Prompt, request: ChatRequest, engine: Engine) -> Guard | None:
-    """None where the bot has no documents, or no guard."""
+    """None where the bot's answers stand on nothing, or it has no guard."""
     rules = prompt.rules
-    if not rules.folder or rules.guard == "off":
+    if not rules.is_grounded or rules.guard == "off":
         return None
 
     async def retry(passage: Passage) -> Second:

@@ -71,7 +71,7 @@ class Masking:
         found = await self._find(texts, names=file.privacy.mask == "names")
         placeholders = await self._placeholders(conversation_id)
         said = [("", text, spans) for text, spans in zip(texts, found, strict=True)]
-        allowed = find_common(said, own="\n".join([*_own(file), *own]), known=file.privacy.allow)
+        allowed = find_common(said, own="\n".join([file.own_texts, *own]), known=file.privacy.allow)
         masker = Masker(allowed, placeholders)
         seen.update((text, masker.mask(text, spans)) for _, text, spans in said)
         return rewrite(thing, seen.__getitem__)
@@ -93,7 +93,7 @@ class Masking:
     async def turn(self, told: Told) -> Told:
         """What is kept of a turn. The bot's passages are no person's words."""
         talk = told.conversation
-        own = [f"{passage.place} {passage.text}" for passage in told.grounds.passages]
+        own = [passage.stated for passage in told.grounds.passages]
         return await self.rewritten(told, rewrite_turn, bot=talk.bot, conversation_id=talk.conversation_id, own=own)
 
     async def about(self, message_id: str, text: str, *, bot: BotName) -> str:
@@ -149,13 +149,6 @@ async def keep_as_said(told: Told) -> Told:
 
 async def keep_as_meant(opinion: Opinion, **_about: object) -> Opinion:
     return opinion
-
-
-def _own(bot: Bot) -> list[str]:
-    """Texts that the bot's file says to everybody."""
-    categories = [word for score in bot.feedback.scores.values() for word in score.categories]
-    said = [bot.title, bot.description, bot.system_prompt, bot.knowledge.hand_over, *bot.knowledge.hand_over_also]
-    return said + categories
 
 
 def _conversation_of(parsed: Parsed) -> str | None:

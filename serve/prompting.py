@@ -1,7 +1,7 @@
 """What an engine is given for a turn: the bot's system prompt, what was said, and what the bot's documents say to it.
 
-One way for the page and the API. Bots without documents are prompted as ever; with documents the rendering is that of
-training (`nightschool.knowledge`). Does not know who asks, nor how documents are searched.
+One way for the page and the API. Bots without documents and without answers of their team are prompted as ever; with
+any the rendering is that of training (`nightschool.knowledge`). Does not know who asks, nor how either is searched.
 """
 
 from collections.abc import Sequence
@@ -42,11 +42,11 @@ class Prompt:
     def grounds(self) -> list[str]:
         """In what an answer's fact may stand: the bot's own texts, the passages, what people asked and tools found."""
         asked = [turn["content"] for turn in self.said if turn["role"] in {"user", "tool"}]
-        return [self.system, self.rules.hand_over, *(f"{one.place} {one.text}" for one in self.found.passages), *asked]
+        return [self.system, self.rules.hand_over, *(one.stated for one in self.found.passages), *asked]
 
     def standing_on(self, passages: Sequence[Passage]) -> tuple[ChatMessage, ...]:
         """The same question with other passages."""
-        if self.rules.folder:
+        if self.rules.is_grounded:
             return tuple(render(self.system, self.said, passages))
         # A fine-tuned model has no prompt of its own.
         told = (ChatMessage(role="system", content=self.system),) if self.system else ()
@@ -72,7 +72,7 @@ def compose_call(bot: Bot, messages: Sequence[ChatMessage], *, search: Search) -
 def compose(bot: Bot, said: Sequence[ChatMessage], *, search: Search, extra: Sequence[str] = ()) -> Prompt:
     """The prompt for the last of `said`, which is a question; `extra` is put behind the bot's system prompt."""
     system = "\n\n".join(filter(None, [bot.system_prompt, *extra]))
-    if not bot.knowledge.folder:
+    if not bot.knowledge.is_grounded:
         return Prompt(system, tuple(said), bot.knowledge)
     found = search(bot.bot_name, [turn["content"] for turn in said if turn["role"] == "user"])
     return Prompt(system, tuple(said), bot.knowledge, found)

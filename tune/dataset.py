@@ -152,7 +152,7 @@ def build_dataset(
     target.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=target, prefix=".draft-"))
     try:
-        _write(draft, parts)
+        _write(draft, parts, grounded.passages_from)
         write_left_out(draft / LEFT_OUT, explain_votes(said, screened, selection, parts))
         settings = Settings(held_out_share, half_life_days, topic_ratio, len(asked), seed)
         told = (*describe_screened(screened), *describe_masked(masked), *describe_grounded(grounded))
@@ -245,7 +245,7 @@ def _finished(folder: Path) -> Path:
     return folder
 
 
-def _write(folder: Path, parts: Parts) -> None:
+def _write(folder: Path, parts: Parts, passages_from: Mapping[str, Sequence[str]]) -> None:
     headings = {name: _head(parts.talks[name], group=group) for name, group in parts.groups.items()}
     for kind in KINDS:
         for side in BOTH:
@@ -254,7 +254,7 @@ def _write(folder: Path, parts: Parts) -> None:
         write_questions(folder, parts.questions, headings=headings)
     write_exchange(folder, {kind: parts.rows[kind, Side.TRAIN] for kind in KINDS})
     write_sides(folder / SIDES, dict(parts.decided()))
-    write_items(folder / ITEMS, {side: parts.of_side(side) for side in BOTH})
+    write_items(folder / ITEMS, {side: parts.of_side(side) for side in BOTH}, passages_from)
 
 
 def _write_card(folder: Path, parts: Parts, card: str, told: Iterable[str]) -> None:

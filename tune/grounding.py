@@ -4,15 +4,16 @@ In: the parts as they were selected, and the snapshot's table of passages. Out: 
 question stands below the passages that were found for it. To learn to answer from passages and not by heart, most rows
 to imitate hold the right passage among others; in some it is missing, and the answer hands over; some hold none
 (retrieval-augmented fine-tuning: Zhang et al. 2024, arXiv 2403.10131). Which is which goes by the row's hash and the
-seed. Rows that examine, pairs and votes hold what was found. Does not search.
+seed. Rows that examine, pairs and votes hold what was found. An answer of the team is in no row of its own
+conversation, and in none at all where its conversation may be examined. Does not search.
 """
 
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
@@ -63,6 +64,11 @@ class Grounded(NamedTuple):
     counts: Mapping[str, int]
     """Rows to imitate by kind: `right`, `missing`, `other`, `none`."""
 
+    @property
+    def passages_from(self) -> dict[str, list[str]]:
+        """By item id the conversations whose answers stand in its row."""
+        return {name: sorted({one.conversation_id for one in some} - {""}) for name, some in self.passages.items()}
+
 
 def read_seen(snapshot: Path) -> Seen | None:
     """None where the snapshot holds none: its bot has no documents."""
@@ -98,19 +104,20 @@ def count_grounded(grounded: Grounded) -> dict[str, str | int | float | None]:
 def ground_parts(parts: Parts, seen: Seen, wanted: Grounding) -> Grounded:
     """The parts with one answer a row, and the passages of each row. Nothing is rendered yet (`render_parts`)."""
     counts: Counter[str] = Counter()
+    stands = _Stands.of(parts, seen)
     passages: dict[str, tuple[Passage, ...]] = {}
     rows: dict[tuple[Kind, Side], tuple[Named, ...]] = {}
     for (kind, side), own in parts.rows.items():
         kept: dict[str, Named] = {}
         for named in (one for whole in own for one in _one_answer_each(whole)):
-            found = seen.get(key_of(_asked(named.row)), ())
+            found = stands.below(named.row)
             if kind == "sft" and side is Side.TRAIN:
                 named, found, how = _mixed(named, found, wanted)  # noqa: PLW2901
                 counts[how] += 1
             kept[named.item_id] = named
             passages[named.item_id] = found
         rows[kind, side] = tuple(kept.values())
-    passages |= {named.item_id: seen.get(key_of(_asked(named.row)), ()) for named in parts.questions}
+    passages |= {named.item_id: stands.below(named.row) for named in parts.questions}
     return Grounded(replace(parts, rows=rows), passages, counts)
 
 
@@ -126,6 +133,30 @@ def render_parts(parts: Parts, passages: Mapping[str, Sequence[Passage]]) -> Par
 
     rows = {place: tuple(map(rendered, own)) for place, own in parts.rows.items()}
     return replace(parts, rows=rows, questions=tuple(map(rendered, parts.questions)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Stands:
+    """What may stand in a row."""
+
+    seen: Seen
+    calls: Mapping[str, Sequence[str]]
+    """Of each conversation the ids that the record has it under: of a dialogue those of its calls."""
+    examined: frozenset[str]
+    """Conversations that no row is to give away: those held out, and their near-duplicates."""
+
+    @classmethod
+    def of(cls, parts: Parts, seen: Seen) -> Self:
+        calls = {name: talk.calls or (name,) for name, talk in parts.talks.items()}
+        asked = (name for name, side in parts.sides.items() if side is not Side.TRAIN)
+        return cls(seen, calls, frozenset(call for name in asked for call in calls[name]))
+
+    def below(self, row: Row) -> tuple[Passage, ...]:
+        found = self.seen.get(key_of(_asked(row)), ())
+        own = self.calls[row.conversation_id]
+        return tuple(
+            one for one in found if one.conversation_id not in own and one.conversation_id not in self.examined
+        )
 
 
 def _one_answer_each(named: Named) -> Iterator[Named]:

@@ -69,14 +69,19 @@ def holds_snapshot(snapshot: Path, sought: Sought) -> bool:
 
 
 def _concerned(items: pa.RecordBatch, sought: Sought) -> pa.Array:
-    """Of each item whether it is about any of it; a dialogue of several calls has the first one's id alone, but all
-    their messages."""
+    """Of each item whether it is about any of it, or holds an answer of it as a passage; a dialogue of several calls
+    has the first one's id alone, but all their messages."""
+    talks = pa.array(list(sought.conversations), pa.string())
     names = pa.array([*sought.messages, *sought.voted], pa.string())
-    found = pc.is_in(items["conversation_id"], value_set=pa.array(list(sought.conversations), pa.string()))
-    for column, field in (("messages", None), ("votes", "message_id"), ("reviews", None)):
+    found = pc.is_in(items["conversation_id"], value_set=talks)
+    named = [("messages", None, names), ("votes", "message_id", names), ("reviews", None, names)]
+    # Before answers stood in rows as passages there was no such column.
+    if "passages_from" in items.schema.names:
+        named.append(("passages_from", None, talks))
+    for column, field, wanted in named:
         lists = items[column]
         values = lists.flatten() if field is None else pc.struct_field(lists.flatten(), field)
-        rows = pc.list_parent_indices(lists).filter(pc.is_in(values, value_set=names)).unique()
+        rows = pc.list_parent_indices(lists).filter(pc.is_in(values, value_set=wanted)).unique()
         found = pc.or_(found, pc.is_in(pa.array(range(len(items)), rows.type), value_set=rows))
     return found
 

@@ -164,7 +164,7 @@ _ITEM: Final = pa.schema(
         *(_field(name, pa.string()) for name in ("item_id", "kind", "side", "conversation_id")),
         _field("messages", _NAMES),
         _field("votes", pa.list_(_field("item", pa.struct([_field(n, pa.string()) for n in ("message_id", "voter")])))),
-        _field("reviews", _NAMES),
+        *(_field(name, _NAMES) for name in ("reviews", "passages_from")),
     ]
 )
 _DECIDED: Final = pa.schema([_field("conversation_id", pa.string()), _field("side", pa.string())])
@@ -203,8 +203,10 @@ def write_questions(folder: Path, rows: Iterable[Named], *, headings: Mapping[st
     write_rows(folder / QUESTIONS, _lines(rows, headings), schema=_QUESTION)
 
 
-def write_items(file: Path, rows: Mapping[Side, Sequence[Named]]) -> None:
-    write_rows(file, (_item(named, side) for side, some in rows.items() for named in some), schema=_ITEM)
+def write_items(file: Path, rows: Mapping[Side, Sequence[Named]], passages_from: Mapping[str, Sequence[str]]) -> None:
+    """`passages_from`: by item the conversations whose answers stand in its row as passages."""
+    items = (_item(named, side, passages_from) for side, some in rows.items() for named in some)
+    write_rows(file, items, schema=_ITEM)
 
 
 def write_sides(file: Path, sides: Mapping[str, Literal["train", "held-out"]]) -> None:
@@ -273,7 +275,7 @@ def _body(row: Row) -> dict[str, object]:
     return {"prompt": row.prompt, "answer": row.answer, "is_good": row.is_good}
 
 
-def _item(named: Named, side: Side) -> dict[str, object]:
+def _item(named: Named, side: Side, passages_from: Mapping[str, Sequence[str]]) -> dict[str, object]:
     row = named.row
     return {
         "item_id": named.item_id,
@@ -283,6 +285,7 @@ def _item(named: Named, side: Side) -> dict[str, object]:
         "messages": row.lineage.messages,
         "votes": [vote._asdict() for vote in row.lineage.votes],
         "reviews": row.lineage.reviews,
+        "passages_from": passages_from.get(named.item_id, ()),
     }
 
 

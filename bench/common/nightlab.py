@@ -23,6 +23,7 @@ from nightschool.engine import ChatRequest, Delta
 from nightschool.errors import NightschoolError, UnknownModel
 from nightschool.files import hash_file
 from nightschool.home import Home
+from nightschool.knowledge import SearchApart, find_nothing
 from nightschool.records import BASE, BotName, Finish, utc_now
 from nightschool.run_files import ADAPTER, DONE, PROOF
 
@@ -126,14 +127,15 @@ async def fill(store: Store, home: Home, *bots: BotName) -> BotShelf:
 
 
 def server_of(
-    store: Store, engine: EchoEngine, home: Home, *, max_adapters: int = 4, base_model: str = "none"
-) -> tuple[NightRunner, Rollout]:
+    store: Store, engine: EchoEngine, home: Home, *, max_adapters: int = 4, base_model: str = "none",
+    search: SearchApart = find_nothing,
+) -> tuple[NightRunner, Rollout]:  # fmt: skip
     """What a start makes of record and files."""
     rollout = Rollout(store, engine, home=home, max_adapters=max_adapters, prove=take_on_trust)
     limits = NightLimits(training_timeout_s=60, min_free_gib=0, max_lora_rank=16)
     runner = NightRunner(
         store, engine, rollout, shelf=BotShelf(home.root / "bots"), home=home, base_model=base_model, limits=limits,
-        pauses_s=(0.0, 0.01, 0.01),
+        search=search, pauses_s=(0.0, 0.01, 0.01),
     )  # fmt: skip
     return runner, rollout
 

@@ -4,10 +4,11 @@
 passages make an equal hash. Does not know documents, nor which index is a bot's current one.
 """
 
+import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -42,24 +43,40 @@ class Index:
     stemmer: str
 
 
+def make_index(passages: Sequence[Passage], *, embed: Embed, before: Index | None = None) -> Index:
+    """In memory alone. What stood in the one `before` is not read by its meaning again."""
+    texts = [whole_text(passage) for passage in passages]
+    stemmer = stemmer_for(texts)
+    words = [split_words(text, stemmer=stemmer) for text in texts]
+    table = None
+    if any(words):
+        from bm25s import BM25  # noqa: PLC0415  # brings numba, which a bot without documents does not pay for
+
+        table = BM25()
+        table.index(words, create_empty_token=False, show_progress=False)
+    names = [passage.passage_id for passage in passages]
+    known = dict(zip((p.passage_id for p in before.passages), before.vectors, strict=True)) if before else {}
+    new = [place for place, name in enumerate(names) if name not in known]
+    if new:
+        fresh = embed([texts[place] for place in new]).astype(np.float32)
+        known |= dict(zip((names[place] for place in new), fresh, strict=True))
+    vectors = np.array([known[name] for name in names], np.float32)
+    content_hash = hashlib.sha256("\0".join(names).encode()).hexdigest()
+    return Index(content_hash, tuple(passages), vectors, table, stemmer)
+
+
 def write_index(passages: Sequence[Passage], root: Path, *, embed: Embed) -> Path:
     """The folder of these passages below `root`, named by its content hash; made where it is not there yet."""
     root.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=root, prefix=".draft-"))
     try:
-        table = pa.Table.from_pylist([dict(zip(SCHEMA.names, astuple(p), strict=True)) for p in passages], SCHEMA)
-        pq.write_table(table, draft / "passages.parquet")
-        texts = [whole_text(passage) for passage in passages]
-        np.save(draft / "vectors.npy", embed(texts).astype(np.float32))
-        stemmer = stemmer_for(texts)
-        words = [split_words(text, stemmer=stemmer) for text in texts]
-        if any(words):
-            from bm25s import BM25  # noqa: PLC0415  # brings numba, which a bot without documents does not pay for
-
-            table_of_words = BM25()
-            table_of_words.index(words, create_empty_token=False, show_progress=False)
-            table_of_words.save(draft / "words", show_progress=False)
-        manifest = publish(draft, kind=KIND, about={"passages": len(passages), "stemmer": stemmer})
+        rows = [{name: getattr(passage, name) for name in SCHEMA.names} for passage in passages]
+        pq.write_table(pa.Table.from_pylist(rows, SCHEMA), draft / "passages.parquet")
+        index = make_index(passages, embed=embed)
+        np.save(draft / "vectors.npy", index.vectors)
+        if index.words is not None:
+            index.words.save(draft / "words", show_progress=False)
+        manifest = publish(draft, kind=KIND, about={"passages": len(passages), "stemmer": index.stemmer})
         target = index_folder(root, manifest.content_hash)
         if not _is_whole(target):
             shutil.rmtree(target, ignore_errors=True)

@@ -6,7 +6,7 @@ as labelled questions taught (docs/knowledge.md). Does not know bots.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import accumulate
 from typing import Final
 
@@ -31,8 +31,17 @@ WEIGHTS: Final = (6.7, 5.0, -3.5)
 """Of cosine and coverage, and the offset: a logistic regression, right passages against others."""
 
 
-def search(index: Index, said: Sequence[str], *, embed: Embed, passages: int, min_score: float) -> Found:
-    """At most `passages`, best first, none below `min_score`. `said`: questions, oldest first, the last is asked."""
+def search(
+    index: Index,
+    said: Sequence[str],
+    *,
+    embed: Embed,
+    passages: int,
+    min_score: float,
+    apart_from: Collection[str] = (),
+) -> Found:
+    """At most `passages`, best first, none below `min_score`, and none of the conversations `apart_from`. `said`:
+    questions, oldest first, the last is asked."""
     if not index.passages or not said:
         return Found(index_hash=index.content_hash)
     asked = [question[:MAX_QUESTION_CHARS] for question in said[-2:]]
@@ -41,6 +50,9 @@ def search(index: Index, said: Sequence[str], *, embed: Embed, passages: int, mi
     meant = _weighted(embed(asked).astype(np.float32), weights)
     cosines = index.vectors @ meant / max(float(np.linalg.norm(meant)), 1e-9)
     by_words = _weighted(np.stack([_bm25(index, one) for one in words]), weights)
+    if apart_from:
+        is_apart = [passage.conversation_id in apart_from for passage in index.passages]
+        by_words, cosines = (np.where(is_apart, -1.0, scores) for scores in (by_words, cosines))
     fused = _reciprocal(by_words) + _reciprocal(cosines)
     best = [place for place in _largest(fused, passages).tolist() if fused[place] > 0]
     rarity = _rarity(index, words, weights)
@@ -49,11 +61,24 @@ def search(index: Index, said: Sequence[str], *, embed: Embed, passages: int, mi
     return Found(tuple(p for p, _ in kept), tuple(s for _, s in kept), index.content_hash)
 
 
+def merged(pages: Found, answers: Found) -> Found:
+    """Of two indexes, by how near each passage is; what was found in one alone stays as it is."""
+    if not answers.passages:
+        return Found(pages.passages, pages.scores, _both(pages, answers))
+    both = [*zip(pages.passages, pages.scores, strict=True), *zip(answers.passages, answers.scores, strict=True)]
+    ranked = sorted(both, key=lambda one: -one[1])
+    return Found(tuple(p for p, _ in ranked), tuple(score for _, score in ranked), _both(pages, answers))
+
+
 def within(found: Found, *, max_tokens: int) -> Found:
     """The best of it that have no more tokens together, about counted."""
     sizes = accumulate(count_tokens(whole_text(passage)) for passage in found.passages)
     kept = sum(1 for size in sizes if size <= max_tokens)
     return Found(found.passages[:kept], found.scores[:kept], found.index_hash)
+
+
+def _both(pages: Found, answers: Found) -> str:
+    return "+".join(filter(None, (pages.index_hash, answers.index_hash)))
 
 
 def _weights(words: Sequence[Sequence[str]]) -> Scores:

@@ -1,26 +1,28 @@
-"""Every bot's documents as their files stand: a change counts within seconds, without a restart.
+"""Every bot's documents as their files stand, and what its team answered: one search for both.
 
-The index before serves until the new one is whole; a server that starts goes on with the one that the record names. A
-file that cannot be read is named with its reason, and the others go on. Knows the bots' files and the data folder, not
-who asks.
+A change of a file counts within seconds, without a restart. The index before serves until the new one is whole; a
+server that starts goes on with the one that the record names. A file that cannot be read is named with its reason, and
+the others go on. Knows the bots' files and the data folder, not who asks.
 """
 
 import asyncio
 import logging
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Final
 
+from collect.erase import Erasure
+from collect.knowledge.answer_shelf import AnswerShelf
 from collect.knowledge.current import current_index, name_index
 from collect.knowledge.document import Unreadable
 from collect.knowledge.documents import MAX_FILES, Fault, Stamp, look, read_document
 from collect.knowledge.index import Embed, Index, index_folder, read_index, write_index
 from collect.knowledge.passages import cut
-from collect.knowledge.search import search, within
+from collect.knowledge.search import merged, search, within
 from collect.store import Store
 from nightschool.bots import Bot, BotShelf
 from nightschool.embedding import load_embedder
@@ -72,21 +74,31 @@ class KnowledgeShelf:
         self._bots_folder = bots_folder
         self._embed = cache(load)
         self._now = now
+        self.answers = AnswerShelf(store, bots, load=self._embed)
+        """What the bots' teams answered."""
         self._standing: dict[BotName, Standing] = {}
         # Guards building: two looks at once would do everything twice.
         self._looking = asyncio.Lock()
 
-    def search(self, bot_name: BotName, said: Sequence[str]) -> Found:
-        """What the bot's documents hold for the last of `said`, its conversation's questions, oldest first.
+    def search(self, bot_name: BotName, said: Sequence[str], /, *, apart_from: Collection[str] = ()) -> Found:
+        """What the bot's documents and its team's answers hold for the last of `said`, its conversation's questions,
+        oldest first; no answer of the conversations `apart_from`.
 
-        From any thread. Nothing where the bot has no documents, or none yet.
+        From any thread. Nothing where the bot has neither, or none yet.
         """
         wanted = self._bots.find(bot_name).knowledge
-        found = self.nearest(bot_name, said, passages=wanted.passages, min_score=wanted.min_score)
-        return within(found, max_tokens=wanted.max_tokens)
+        pages = self._nearest_pages(bot_name, said, passages=wanted.passages, min_score=wanted.min_score)
+        answers = self.answers.search(
+            bot_name, said, answers=wanted.answers, min_score=wanted.min_score, apart_from=apart_from
+        )
+        return within(merged(pages, answers), max_tokens=wanted.max_tokens)
 
-    def nearest(self, bot_name: BotName, said: Sequence[str], *, passages: int, min_score: float) -> Found:
-        """As `search`, by other bounds than the bot's own."""
+    def nearest(self, bot_name: BotName, said: Sequence[str], *, passages: int) -> Found:
+        """Of each so many, also such as are too far from the question to be served."""
+        pages = self._nearest_pages(bot_name, said, passages=passages, min_score=0.0)
+        return merged(pages, self.answers.search(bot_name, said, answers=passages, min_score=0.0, apart_from=()))
+
+    def _nearest_pages(self, bot_name: BotName, said: Sequence[str], *, passages: int, min_score: float) -> Found:
         standing = self._standing.get(bot_name)
         if standing is None or standing.index is None:
             return Found()
@@ -96,13 +108,17 @@ class KnowledgeShelf:
         """None where the bot's file names no folder, or was not looked at yet."""
         return self._standing.get(bot_name)
 
+    async def forget(self, _erasure: Erasure) -> None:
+        """Returns once nothing that was erased is found any more."""
+        await self.answers.refresh()
+
     async def keep_fresh(self) -> None:
-        """Until cancelled. Whatever a look meets, the next one comes."""
+        """Until cancelled, the documents (answers: `AnswerShelf.follow`). Whatever a look meets, the next one comes."""
         clock = asyncio.get_running_loop().time
         while True:
             began_s = clock()
             try:
-                await self.look()
+                await self._look()
             except (NightschoolError, OSError) as error:
                 log.error("documents stay as they were: %s", error)
             except Exception:
@@ -110,7 +126,11 @@ class KnowledgeShelf:
             await asyncio.sleep(max(LOOK_PERIOD_S, REST * (clock() - began_s)))
 
     async def look(self) -> None:
-        """Take the documents as they stand now; returns once what changed is served."""
+        """Take documents and answers as they stand now; returns once what changed is served."""
+        await self.answers.refresh()
+        await self._look()
+
+    async def _look(self) -> None:
         async with self._looking:
             for name, bot in self._bots.bots.items():
                 if bot.knowledge.folder:

@@ -45,6 +45,7 @@ from collect.migrations.m033_job_checkpoints import JOB_CHECKPOINTS
 from collect.migrations.m034_former_opinions import FORMER_OPINIONS
 from collect.migrations.m035_scores import SCORES
 from collect.migrations.m036_opinion_ids import OPINION_IDS
+from collect.migrations.m037_answers_as_passages import ANSWERS_AS_PASSAGES
 from nightschool.errors import RecordError
 
 Cursor = duckdb.DuckDBPyConnection
@@ -92,6 +93,7 @@ MIGRATIONS: Final = (
     Migration("m034_former_opinions", FORMER_OPINIONS),
     Migration("m035_scores", SCORES),
     Migration("m036_opinion_ids", OPINION_IDS),
+    Migration("m037_answers_as_passages", ANSWERS_AS_PASSAGES),
 )
 """Oldest first. A released one is never edited."""
 

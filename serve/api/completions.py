@@ -103,7 +103,7 @@ def _told(dropped: Sequence[str]) -> dict[str, str]:
 
 async def _begin(parts: Parts, body: ChatBody, caller: Caller, wishes: Wishes, told: ToldByClient) -> Turn:
     bot, route = await find_model(parts, body.model, caller)
-    if wishes.top_logprobs is not None and bot.knowledge.folder and bot.knowledge.guard != "off":
+    if wishes.top_logprobs is not None and bot.knowledge.is_grounded and bot.knowledge.guard != "off":
         raise BadParameter(
             "is not given where a guard checks answers and may put other words in their place",
             param="logprobs",
@@ -149,7 +149,7 @@ def _grounds(parts: Parts, turn: Turn) -> dict[str, object]:
     # A fine-tuned model is no bot of the shelf, and stands on no documents.
     if not passages or not parts.shelf.find(turn.bot).knowledge.show_sources:
         return {}
-    sources = [{"document": p.document, "heading": p.heading, "passage_id": p.passage_id} for p in passages]
+    sources = [{"document": p.document, "heading": p.shown_heading, "passage_id": p.passage_id} for p in passages]
     return {"sources": sources}
 
 

@@ -54,13 +54,15 @@ def _label(line: Line, words: LineWords) -> str:
 
 
 def draw_sources(line: Line, words: LineWords) -> str:
-    """`Sources: Returns, Refund time`, which opens the passages; their words are shown letter for letter."""
+    """`Sources: Returns, Refund time`, which opens the passages; their words are shown letter for letter. What another
+    person asked is not told."""
     if not line.sources:
         return ""
-    names = dict.fromkeys(passage.place.rsplit(" > ", 1)[-1] for passage in line.sources)
+    sources = [(words.of_team if one.conversation_id else one.place, one.text) for one in line.sources]
+    names = dict.fromkeys(place.rsplit(" > ", 1)[-1] for place, _ in sources)
     passages = "".join(
-        f"<li><strong>{html.escape(passage.place)}</strong>{draw_text(passage.text, css_class='ns-passage')}</li>"
-        for passage in line.sources
+        f"<li><strong>{html.escape(place)}</strong>{draw_text(text, css_class='ns-passage')}</li>"
+        for place, text in sources
     )
     summary = html.escape(words.sources.format(names=", ".join(names)))
     return f'<details class="ns-sources"><summary>{summary}</summary><ul>{passages}</ul></details>'

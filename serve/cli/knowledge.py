@@ -31,7 +31,10 @@ def status(context: typer.Context, bot: BotOption = "support", as_json: JsonFlag
     )
     for fault in found["faults"]:
         say(f"not read: {fault['file']} {fault['reason']}")
-    say(f"{found['passages']} passages of {found['folder']}, index {found['index_hash'][:16] or 'none yet'}")
+    if found["folder"]:
+        say(f"{found['passages']} passages of {found['folder']}, index {found['index_hash'][:16] or 'none yet'}")
+    if found["answers"]:
+        say(f"{found['answers']} answers of the team")
 
 
 def show(

@@ -172,7 +172,7 @@ class DocumentsWires:
 def draw_documents(status: DocumentsStatus) -> str:
     """How much is indexed, and what is not read."""
     index = status.index_hash[:16] or "none yet"
-    counts = f"{len(status.documents)} documents, {status.passages} passages, index {index}"
+    counts = f"{len(status.documents)} documents, {status.passages} passages, {status.answers} answers, index {index}"
     faults = "".join(f"<li><code>{text(fault.file)}</code> {text(fault.reason)}</li>" for fault in status.faults)
     return f"<p>{text(counts)}</p>" + (f"<p>Not read:</p><ul>{faults}</ul>" if faults else "")
 

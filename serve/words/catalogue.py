@@ -87,6 +87,8 @@ class LineWords:
     forgotten: str
     sources: str
     """With `{names}`."""
+    of_team: str
+    """In place of a page's title."""
     your_vote: str
     learnt: str
     """With `{version}`."""

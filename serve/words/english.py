@@ -81,6 +81,7 @@ ENGLISH: Final = Words(
         checked="Checked by our team",
         forgotten="The oldest messages were left out: this chat is longer than the assistant can look back on.",
         sources="Sources: {names}",
+        of_team="An answer of our team",
         your_vote="Your vote:",
         learnt="Learnt from this in version {version}.",
         held_out="Kept as a test: new versions are judged by it, and none is trained on it.",

@@ -82,6 +82,7 @@ GERMAN: Final = Words(
         checked="Von unserem Team geprüft",
         forgotten="Die ältesten Nachrichten blieben weg: Dieser Chat ist länger, als der Assistent zurückblicken kann.",
         sources="Quellen: {names}",
+        of_team="Eine Antwort unseres Teams",
         your_vote="Ihre Bewertung:",
         learnt="Daraus hat Version {version} gelernt.",
         held_out="Dient als Prüfung: Neue Versionen werden daran gemessen, und keine wird damit trainiert.",

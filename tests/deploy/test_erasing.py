@@ -20,7 +20,9 @@ from collect.backups import Copies
 from collect.conversations import record_turn
 from collect.erase import Erasure
 from collect.feedback import Opinion, record_opinion
+from collect.grounds import Grounds
 from collect.jobs import Hyperparameters, Job, JobOrder, JobOutcome, JobState
+from collect.knowledge.shelf import KnowledgeShelf
 from collect.reviews import record_review
 from collect.scores import Scored, record_scores
 from collect.store import Store, open_store
@@ -34,6 +36,7 @@ from nightschool.bots import BotShelf
 from nightschool.errors import NotFound
 from nightschool.files import publish
 from nightschool.home import Home
+from nightschool.knowledge import Found
 from nightschool.records import (
     Adapter,
     BotName,
@@ -55,6 +58,7 @@ QUESTION = "My name is Quendolyn Ravensbourne and my fern arrived without its co
 ANSWER = "Sorry, Quendolyn Ravensbourne! We send the copper pot within two days."
 IDEAL = "Dear Quendolyn Ravensbourne, the copper pot leaves Vexmoor on Monday."
 WORDS = ("Ravensbourne", "Vexmoor")
+NOTHING = Found()
 
 
 class Killed(BaseException):
@@ -102,6 +106,21 @@ async def chat(store: Store, *, owner: str = PERSON) -> str:
         scored = Scored(conversation.conversation_id, about, owner, scores, utc_now())
         await store.write_row(record_scores, scored)
     return conversation.conversation_id
+
+
+async def ruled(store: Store, question: str, answer: str, *, found: Found = NOTHING) -> str:
+    """A conversation whose answer, given with what was found, an operator approved. Its id."""
+    talk = Conversation(new_id(), SUPPORT, new_id(), Source.CHAT, question, utc_now(), is_held_out=False)
+    asked = Message(new_id(), talk.conversation_id, SUPPORT, None, "user", question, Source.CHAT, utc_now())
+    said = replace(
+        asked, message_id=new_id(), parent_id=asked.message_id, role="assistant", content=answer,
+        passage_ids=tuple(passage.passage_id for passage in found.passages),
+    )  # fmt: skip
+    grounds = Grounds("", found.passages)
+    await store.write(partial(record_turn, conversation=talk, messages=[asked, said], grounds=grounds))
+    review = Review(said.message_id, SUPPORT, "ada", True, answer, (), utc_now())
+    await store.write(partial(record_review, review=review))
+    return talk.conversation_id
 
 
 async def night(store: Store, home: Home, engine: KnowingEngine) -> tuple[Any, Rollout]:
@@ -190,6 +209,42 @@ async def test_after_an_erasure_no_byte_of_the_data_folder_holds_what_was_said(h
         await rollout.promote(SUPPORT, version=2, actor="ada", reason="is clean")
         stages = {a.version: a.stage for a in await store.read(partial(registry.adapters, bot=SUPPORT))}
         assert stages == {2: Stage.PRODUCTION, 1: Stage.TAINTED}
+
+
+async def test_what_others_were_answered_with_goes_from_their_rows_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An erased answer stood, as a passage, in the prompts of another person's chat and of the exam."""
+    monkeypatch.setattr(night_steps, "train", Trainer())
+    home = Home(tmp_path / "data")
+    home.create()
+    async with opened(home) as store:
+        shelf = await fill(store, home, SUPPORT)
+        file = home.root / "bots" / f"{SUPPORT}.toml"
+        file.write_text(file.read_text() + '[knowledge]\nanswers = 2\nmin_score = 0.0\nguard = "off"\n')
+        shelf.look()
+        mine = await ruled(store, "My fern came without its copper pot, what now?", "It leaves Vexmoor on Monday.")
+        knowledge = KnowledgeShelf(store, shelf, home, bots_folder=home.root / "bots")
+        await knowledge.look()
+        found = knowledge.search(SUPPORT, ["My palm came without its copper pot, what now?"])
+        assert mine in {passage.conversation_id for passage in found.passages}
+        other = await ruled(store, "My palm came without its copper pot, what now?", "We are sorry.", found=found)
+        runner, rollout = server_of(store, KnowingEngine(), home, search=knowledge.search)
+        await rollout.restore()
+        cycle = await runner.run(await runner.claim(SUPPORT, trigger="operator", actor="ada"))
+        assert cycle.candidate == 1, cycle.reasons
+        [dataset] = home.datasets(SUPPORT).iterdir()
+        rows = {row["conversation_id"]: row for row in pq.read_table(dataset / "sft_train.parquet").to_pylist()}
+        assert "Vexmoor" in rows[other]["messages"][1]["content"]
+        assert f"datasets/{SUPPORT}/{dataset.name}/sft_train.parquet" in places(home.root)["Vexmoor"]
+        asked = await eraser_of(store, rollout, home).erase("conversation", mine, actor="ada", reason="", at_once=True)
+        assert places(home.root)["Vexmoor"] == []
+        assert asked.certificate is not None
+        assert asked.certificate.rows["passages"]["rows"] == 1
+        assert asked.certificate.tainted == ("support@1",)
+        await knowledge.look()
+        left = knowledge.search(SUPPORT, ["My fern came without its copper pot, what now?"])
+        assert mine not in {passage.conversation_id for passage in left.passages}
 
 
 async def test_killed_anywhere_it_is_done_again_until_it_is_whole(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

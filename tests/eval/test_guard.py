@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from eval.guard import LONGEST_CHARS, Guard, Second
 from eval.sentences import end_of_sentence
 from nightschool.engine import Delta
-from nightschool.knowledge import Found, Passage
+from nightschool.knowledge import TEAM, Found, Passage
 from nightschool.knowledge_part import KnowledgePart
 from nightschool.records import Finish
 from nightschool.tools import CallPiece
@@ -248,3 +249,12 @@ async def test_a_call_comes_behind_words_that_stand_and_is_not_checked_itself(wo
     deltas = [delta async for delta in guard().watch(stream())]
     assert sum(len(delta.calls) for delta in deltas) == calls
     assert deltas[-1].finish is (Finish.TOOL_CALLS if calls else Finish.STOP)
+
+
+async def test_the_nearest_answer_of_the_team_is_quoted_where_none_of_its_facts_is_stated() -> None:
+    like = replace(PLANS, document=TEAM, heading="Is Grove 5 euro?", conversation_id="c")
+    watched = guard(passages=(like, PLANS), score=0.9)
+    shown = text(await said(watched, Answering(["Grove is our smallest plan."])))
+    quoted = "Our team answered a like question: Grove costs 4 euro a month."
+    assert shown == f"Grove is our smallest plan.\n\n{quoted}"
+    assert text(await said(watched, Answering(["It costs 4 euro."]))) == "It costs 4 euro."

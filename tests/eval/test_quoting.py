@@ -3,7 +3,7 @@
 import pytest
 
 from eval.quoting import quote
-from nightschool.knowledge import Passage
+from nightschool.knowledge import TEAM, Passage
 from nightschool.language import load_identifier
 
 HAND_OVER = "I do not know that for certain, but our team does: please ask them."
@@ -34,3 +34,19 @@ def test_a_passage_is_quoted_on_one_line() -> None:
     passage = Passage("a" * 16, "Plans", "", "Grove costs\n\n4 euro  a month.\n")
     shown = quote(passage, beside=HAND_OVER, identify=load_identifier())
     assert shown == "From our page on Plans: Grove costs 4 euro a month."
+
+
+@pytest.mark.parametrize(
+    ("said", "quoted"),
+    [
+        ("Grove costs 4 euro a month and can be cancelled.", "Our team answered a like question: {}"),
+        (
+            "Grove kostet 4 Euro im Monat und ist jederzeit kündbar.",
+            "Auf eine ähnliche Frage hat unser Team geantwortet: {}",
+        ),
+        ("Grove coûte 4 euros par mois, sans engagement de durée.", "“{}”"),
+    ],
+)
+def test_an_answer_of_the_team_is_quoted_as_one(said: str, quoted: str) -> None:
+    answer = Passage("a" * 16, TEAM, "Who asked what?", said, "c1")
+    assert quote(answer, beside=HAND_OVER, identify=load_identifier()) == quoted.format(said)

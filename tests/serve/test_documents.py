@@ -1,12 +1,16 @@
 """What operators do with a bot's documents, and what stays of it in the audit."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from collect.events import list_events
+from collect.formats.read import ParsedConversation
+from collect.imports import import_conversations
 from nightschool.errors import Busy, InvalidInput, NotFound, UnknownModel
-from nightschool.records import BotName
+from nightschool.knowledge import TEAM
+from nightschool.records import BotName, ChatMessage, utc_now
 from serve.parts import Parts
 
 BOT = BotName("support")
@@ -131,3 +135,20 @@ async def test_a_place_that_cannot_be_written_says_so(parts: Parts, docs: Path) 
     (docs / "prices").write_text("A file, and no folder.")
     with pytest.raises(InvalidInput, match="cannot be written"):
         await add(parts, "prices/shipping.md")
+
+
+async def test_a_bot_without_a_folder_shows_what_its_team_answered(parts: Parts, bots_folder: Path) -> None:
+    file = bots_folder / "support.toml"
+    file.write_text(file.read_text() + "[knowledge]\nanswers = 2\n")
+    parts.shelf.look()
+    turns = [ChatMessage(role="user", content=EXPRESS), ChatMessage(role="assistant", content="It costs 12 euro.")]
+    parsed = [ParsedConversation(1, tuple(turns))]
+    bring = partial(import_conversations, bot=BOT, conversations=parsed, is_held_out=False, at=utc_now())
+    await parts.store.write(bring)
+    status = await parts.documents.status(BOT)
+    assert (status.folder, status.passages, status.answers) == ("", 0, 1)
+    shown = await parts.documents.show(BOT, ["How much is express shipping?"])
+    assert [(one.place, one.text) for one in shown.passages] == [(f"{TEAM} > {EXPRESS}", "It costs 12 euro.")]
+    assert (await parts.documents.check(BOT)).unanswered == ()
+    with pytest.raises(InvalidInput, match=r"knowledge\.folder"):
+        await add(parts)

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from collect import conversations, grounds, lineage
 from nightschool.bots import Bot, load_bot
-from nightschool.knowledge import Found, Passage, render
+from nightschool.knowledge import TEAM, Found, Passage, render
 from nightschool.records import BotName, ChatMessage
 from nightschool.settings import ServerSettings
 from serve.api.completions import completions_router
@@ -31,10 +31,11 @@ class Pages:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, list[str]]] = []
+        self.finds: tuple[Passage, ...] = (REFUNDS, LABEL)
 
     def search(self, bot: BotName, said: Sequence[str]) -> Found:
         self.asked.append((bot, list(said)))
-        return Found((REFUNDS, LABEL), (0.9, 0.5), "index-1")
+        return Found(self.finds, (0.9, 0.5)[: len(self.finds)], "index-1")
 
 
 @pytest.fixture
@@ -138,3 +139,28 @@ def test_what_the_bot_itself_hands_over_with_may_be_said(knowing: Bot, pages: Pa
         "You are Fern.", "Write to help@shop.example.", "Returns > Refund time Within 5 business days.",
         "Returns > Label It is in the app.", "When?",
     ]  # fmt: skip
+
+
+def test_an_answer_of_the_team_may_be_stated_and_not_what_another_person_asked(knowing: Bot) -> None:
+    like = Passage("c" * 16, TEAM, "Is it 9 days?", "No, 5 business days.", "another")
+    rules = knowing.knowledge.model_copy(update={"folder": "", "answers": 1})
+    bot = knowing.model_copy(update={"knowledge": rules})
+    said = [ChatMessage(role="user", content="When?")]
+    prompt = compose(bot, said, search=lambda _bot, _said: Found((like,), (0.9,), "index-1"))
+    assert "[1] Our team's answer > Is it 9 days?: No, 5 business days." in prompt.messages[-1]["content"]
+    assert prompt.grounds == ["You are Fern.", rules.hand_over, "No, 5 business days.", "When?"]
+
+
+async def test_the_api_does_not_tell_what_another_person_asked(
+    parts: Parts, turns: Turns, pages: Pages, bots_folder: Path, user_key: str
+) -> None:
+    pages.finds = (Passage("c" * 16, TEAM, "Is it 9 days?", "No, 5 business days.", "another"),)
+    (bots_folder / "docs.toml").write_text(KNOWING.replace("support", "docs"))
+    parts.shelf.look()
+    app = FastAPI()
+    app.include_router(completions_router(replace(parts, turns=turns)))
+    headers = {"Authorization": f"Bearer {user_key}"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://n", headers=headers) as client:
+        body = {"model": "docs", "messages": [{"role": "user", "content": "When?"}]}
+        reply = (await client.post("/v1/chat/completions", json=body)).json()
+    assert reply["nightschool"]["sources"] == [{"document": TEAM, "heading": "", "passage_id": "c" * 16}]

@@ -8,10 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from nightschool.files import publish, read_manifest
-from nightschool.knowledge import Passage, key_of, render
+from nightschool.knowledge import TEAM, Passage, key_of, render
 from nightschool.records import ChatMessage
 from tune.dataset import build_dataset
 from tune.grounding import SEEN, Grounding, is_right
+from tune.holding import Sought, find_held
 
 from ..tables import read_table
 from .conftest import SnapshotBuilder
@@ -28,7 +29,7 @@ def add_passages(snapshot: Path, seen: dict[str, list[Passage]]) -> Path:
         {
             "key": key,
             "passages": [
-                {"passage_id": p.passage_id, "document": p.document, "heading": p.heading, "text": p.text}
+                {name: getattr(p, name) for name in ("passage_id", "document", "heading", "text", "conversation_id")}
                 for p in found
             ],
         }
@@ -148,3 +149,34 @@ def test_no_wording_of_the_hand_over_becomes_the_likeliest_answer(record: Snapsh
     several = handed(*HAND_OVERS[:5])
     assert set(several) == set(HAND_OVERS[:5])
     assert max(map(several.count, several)) <= 8
+
+
+def test_no_row_holds_what_an_exam_asks_for_nor_an_answer_of_its_own(record: SnapshotBuilder, tmp_path: Path) -> None:
+    seen = fill(record)
+    sides = {"examined": True, "learnt": False, "own": False}
+    answers = {name: Passage(f"{name:x<16}", TEAM, "Like?", f"Team said so in {name}.", name) for name in sides}
+    asked = "What is the secret of the copper pot?"
+    for name, question, said in (
+        ("examined", "Do you deliver on Sundays in winter?", "Only by bicycle."),
+        ("learnt", "Which soil does an orchid like best?", "Bark and moss."),
+        ("own", asked, "Nobody was ever told."),
+    ):
+        record.talk(name, question, said, held_out=sides[name])
+    for key in [*seen, key_of([asked])]:
+        seen[key] = [RETURNS, *answers.values()]
+    folder = build(add_passages(record.write(), seen), tmp_path / "sets", grounding())
+    found = {name: str(rows(folder, f"sft_{name}.parquet")) for name in ("train", "held_out")}
+    for said in found.values():
+        assert answers["learnt"].text in said
+        assert answers["examined"].text not in said
+    [own] = [messages for messages in rows(folder, "sft_train.parquet") if asked in messages[1]["content"]]
+    assert answers["learnt"].text in own[1]["content"]
+    assert answers["own"].text not in own[1]["content"]
+    # By it an erasure finds the row.
+    items = read_table(folder / "items.parquet")
+    assert [item["passages_from"] for item in items if item["conversation_id"] == "own"] == [["learnt"]]
+    assert {name for item in items for name in item["passages_from"]} == {"learnt", "own"}
+    held = find_held(folder, Sought({"own"}, ()))
+    mine = {item["item_id"] for item in items if "own" in (item["conversation_id"], *item["passages_from"])}
+    assert held.items == mine - {item["item_id"] for item in items if item["side"] != "train"}
+    assert len(held.items) > 30

@@ -9,6 +9,7 @@ import pytest
 
 from collect import conversations, feedback
 from collect.migrations.runner import MIGRATIONS, Migration, migrate
+from collect.standing import opinion_id
 from collect.store import Cursor
 from nightschool.errors import RecordError
 from nightschool.records import BotName, Conversation, Feedback, Message, Source, Vote
@@ -55,6 +56,7 @@ RELEASED = {
     "m034_former_opinions": "96623d6e96921b45",
     "m035_scores": "8d141db6e82ac552",
     "m036_opinion_ids": "b72f902be342af94",
+    "m037_answers_as_passages": "0da5d00ef1863333",
 }
 
 
@@ -88,7 +90,7 @@ def test_an_empty_file_gets_every_migration_once(connection: Cursor) -> None:
 
 
 def write_as_of_old(connection: Cursor, talk: Conversation, messages: Sequence[Message], opinion: Feedback) -> None:
-    """By the columns of the first schema alone, as the Nightschool of its day did."""
+    """By the columns of the first schema, and the id of an opinion where it has one, as the Nightschool of its day."""
     connection.execute(
         "insert into conversations (conversation_id, bot, owner, source, title, created_at) values (?, ?, ?, ?, ?, ?)",
         [talk.conversation_id, talk.bot, talk.owner, talk.source, talk.title, talk.created_at],
@@ -101,11 +103,14 @@ def write_as_of_old(connection: Cursor, talk: Conversation, messages: Sequence[M
             [m.message_id, m.conversation_id, m.bot, m.parent_id, m.role, m.content, m.source, m.created_at, m.version],
         )
     o = opinion
-    connection.execute(
-        "insert into feedback (message_id, bot, voter, vote, reasons, comment, ideal_answer, voted_at) "
-        "values (?, ?, ?, ?, ?, ?, ?, ?)",
-        [o.message_id, o.bot, o.voter, o.vote, list(o.reasons), o.comment, o.ideal_answer, o.voted_at],
-    )
+    said = {
+        "message_id": o.message_id, "bot": o.bot, "voter": o.voter, "vote": o.vote, "reasons": list(o.reasons),
+        "comment": o.comment, "ideal_answer": o.ideal_answer, "voted_at": o.voted_at,
+    }  # fmt: skip
+    if "opinion_id" in {name for name, *_ in connection.execute("describe feedback").fetchall()}:
+        said["opinion_id"] = opinion_id(o.message_id, o.voter)
+    marks = ", ".join("?" for _ in said)
+    connection.execute(f"insert into feedback ({', '.join(said)}) values ({marks})", list(said.values()))
 
 
 @pytest.mark.parametrize("age", range(1, len(MIGRATIONS)))

@@ -6,7 +6,7 @@ import gradio as gr
 import pytest
 
 from deploy.fates import Fate, State
-from nightschool.knowledge import Passage
+from nightschool.knowledge import TEAM, Passage
 from nightschool.records import Adapter, BotName, Finish, Stage, Vote, utc_now
 from serve.chat.markup import draw_answer, draw_line, thumbs
 from serve.chat.views import Line
@@ -78,6 +78,17 @@ def test_sources_are_named_once_each_and_open_what_they_say() -> None:
     assert "<strong>Returns &gt; Money &gt; Refund time</strong>" in drawn
     assert "Within 5 days.&#10;&#10;By card." in drawn
     assert "ns-sources" not in draw_answer(answer("Yes."), WORDS)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"), [(ENGLISH, "An answer of our team"), (GERMAN, "Eine Antwort unseres Teams")]
+)
+def test_an_answer_of_the_team_is_a_source_without_what_another_person_asked(words: Words, named: str) -> None:
+    said = tuple(Passage(letter, TEAM, "My plant died?", f"Within {letter} days.", "c") for letter in "ab")
+    drawn = draw_answer(replace(answer("Yes."), sources=said), words.line)
+    assert f": {named}</summary>" in drawn
+    assert drawn.count(f"<strong>{named}</strong>") == 2
+    assert ("Within b days." in drawn, "plant died" in drawn, TEAM in drawn) == (True, False, False)
 
 
 def test_nothing_that_a_document_says_is_alive() -> None:

@@ -1,5 +1,6 @@
 """`nightschool knowledge`: what is indexed, what a question finds, and which questions find nothing."""
 
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -58,3 +59,17 @@ async def test_check_lists_questions_on_which_nothing_is_written(
 async def test_a_bot_without_documents_says_so(nightschool: Nightschool) -> None:
     said = await nightschool("knowledge", "status")
     assert (said.code, "knowledge.folder" in said.err) == (2, True)
+
+
+async def test_answers_of_the_team_are_counted_and_shown(
+    nightschool: Nightschool, parts: Parts, bots_folder: Path, tmp_path: Path
+) -> None:
+    file = bots_folder / "support.toml"
+    file.write_text(file.read_text() + "[knowledge]\nanswers = 2\n")
+    parts.shelf.look()
+    turns = [{"role": "user", "content": "How much is express?"}, {"role": "assistant", "content": "12 euro."}]
+    (tmp_path / "chats.jsonl").write_text(json.dumps({"messages": turns}))
+    assert (await nightschool("import", str(tmp_path / "chats.jsonl"), "--bot", "support")).code == 0
+    assert "1 answers of the team" in (await nightschool("knowledge", "status")).err
+    said = await nightschool("knowledge", "show", "What does express cost?")
+    assert "Our team's answer > How much is express?\t12 euro." in said.out

@@ -75,7 +75,7 @@ What `--json` prints:
 | `adopt` | `{"bot", "candidate", "stage", "model"}` |
 | `golden list` | `[{"file", "is_ours", "case": {"id", "ask", ...}}]` |
 | `golden add`, `golden remove` | `{"bot", "case"}`, `{"bot", "id", "is_removed"}` |
-| `knowledge status` | `{"bot", "folder", "index_hash", "passages", "documents": [...], "faults": [...]}` |
+| `knowledge status` | `{"bot", "folder", "index_hash", "passages", "answers", "documents": [...], "faults": [...]}` |
 | `knowledge show` | `{"bot", "index_hash", "passages": [{"score", "is_served", "passage_id", "document", ...}]}` |
 | `knowledge check` | `{"bot", "questions", "unanswered": [{"question", "times", "is_held_out"}]}` |
 | `knowledge verified` | `{"bot", "sentence", "threshold", "asked", "would_answer", "answers": [...], ...}` |
