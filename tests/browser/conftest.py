@@ -97,15 +97,23 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             "bots": _bots(tmp_path_factory.mktemp("shop")),
             "engine": {"kind": "echo"},
             "server": {
-                "port": _free_port(),
+                "port": free_port(),
                 "requests_per_minute": 1_000,
-                "widget_origins": f"http://localhost:{_free_port()}",
+                "widget_origins": f"http://localhost:{free_port()}",
             },
         }
     )
+    with serving(settings) as site:
+        yield site
+
+
+@contextmanager
+def serving(settings: Settings, *, looks_like_a_model: bool = False) -> Iterator[Site]:
+    """The server for the length of the block, with two trained versions of the bot `support` that stand ready."""
     started: list[Site] = []
     is_up, may_end = threading.Event(), threading.Event()
-    thread = threading.Thread(target=lambda: asyncio.run(_serve(settings, started, is_up, may_end)))
+    serve = partial(_serve, settings, started, is_up, may_end, looks_like_a_model=looks_like_a_model)
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     try:
         assert is_up.wait(60), "the server did not start"
@@ -129,13 +137,22 @@ def _bots(folder: Path) -> Path:
     return copies
 
 
-async def _serve(settings: Settings, started: list[Site], is_up: threading.Event, may_end: threading.Event) -> None:
+async def _serve(
+    settings: Settings,
+    started: list[Site],
+    is_up: threading.Event,
+    may_end: threading.Event,
+    *,
+    looks_like_a_model: bool,
+) -> None:
     settings.paths.create()
     opened = open_secrets(settings.paths)
     async with open_parts(settings, base_model="echo", template=Template(), secrets=opened.secrets) as parts:
         for version in (1, 2):
             await _register(parts, version)
-        config = uvicorn.Config(build_app(parts), host="127.0.0.1", port=settings.server.port, log_level="error")
+        engine = settings.engine.model_copy(update={"kind": "vllm"} if looks_like_a_model else {})
+        app = build_app(replace(parts, settings=settings.model_copy(update={"engine": engine})))
+        config = uvicorn.Config(app, host="127.0.0.1", port=settings.server.port, log_level="error")
         server = uvicorn.Server(config)
         server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]  # not on the main thread
         serving = asyncio.create_task(server.serve())
@@ -443,7 +460,7 @@ def page(context: BrowserContext) -> Page:
     return page
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -23,6 +23,8 @@ Opinion = Callable[[Message], Feedback | None]
 
 LONG = " ".join(f"word{position}" for position in range(150))
 OVERFLOW = "document.documentElement.scrollWidth - window.innerWidth"
+CUT_OFF = """[...document.querySelectorAll('#ns-side > *')]
+  .filter(part => part.offsetParent && part.scrollHeight > part.clientHeight + 1).map(part => part.id)"""
 SMALL_TARGETS = """[...document.querySelectorAll('button, a, textarea, label')]
   .filter(e => e.offsetParent && getComputedStyle(e).visibility !== 'hidden' && !e.closest('[aria-hidden=true]'))
   .map(e => [e.id || e.ariaLabel || e.textContent.slice(0, 30), e.getBoundingClientRect()])
@@ -343,6 +345,19 @@ def test_a_chat_is_named_pinned_found_and_closed_to_learning(
     assert private.message_id not in taught()
     page.get_by_label("Do not learn from this chat").uncheck()
     assert is_soon(page, lambda: private.message_id in taught())
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 664), (1280, 600)])
+def test_nothing_beside_the_talk_is_cut_off_where_all_of_it_is_open(page: Page, width: int, height: int) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    ask_and_wait(page, "Where is my parcel?")
+    if width < 820:
+        page.get_by_role("button", name="Conversations").click()
+    page.locator("#ns-own > button").click()
+    page.locator("#ns-data > button").click()
+    page.get_by_role("button", name="Delete all my chats").click()
+    expect(page.get_by_role("button", name="Delete all", exact=True)).to_be_visible()
+    assert page.evaluate(CUT_OFF) == []
 
 
 def test_people_take_their_chats_along_and_delete_all_of_them(page: Page, messages: Messages) -> None:
