@@ -84,6 +84,6 @@ def may_be_compared(older: Message, newer: Message) -> bool:
     """Whether they are two whole answers to one question, which say different things."""
     if older.message_id == newer.message_id or older.parent_id != newer.parent_id:
         return False
-    if not all(one.role == "assistant" and one.finish is Finish.STOP and one.content for one in (older, newer)):
+    if not all(one.role == "assistant" and one.finish is Finish.STOP and one.content.strip() for one in (older, newer)):
         return False
     return not is_same(older.content, newer.content)

@@ -126,6 +126,8 @@ class ChatHandlers:
         Raises what stands against asking before anything changed.
         """
         bot = self._bot(place.bot)
+        if place.bot and bot.name != place.bot:
+            raise NotFound("is not here any more", subject=place.bot, remedy="Reload the page.")
         with self._claim(place), self._named.take(place.owner, name):
             if name and (known := await self._named.find(name)):
                 place = replace(place, bot=str(known.bot), conversation_id=known.conversation_id)

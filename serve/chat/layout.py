@@ -2,10 +2,11 @@
 
 What a browser remembers (which conversation, which messages are shown, which is being explained, what is on its way)
 stands in hidden fields, so that it survives a restart of the server, which forgets every `gr.State`. They stand outside
-of what is shown and hidden: a panel that opens a second time would show its hidden fields too.
+of what is shown and hidden: a panel that opens a second time would show its hidden fields too. No field in which people
+write at length is bounded here: a browser cuts off what is pasted without a word, and the server says what is too long.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import gradio as gr
 
@@ -128,7 +129,6 @@ def _message_box(words: PageWords) -> gr.Textbox:
         placeholder=words.write,
         lines=1,
         max_lines=8,
-        max_length=20_000,
         container=False,
         autofocus=True,
         scale=1,
@@ -160,9 +160,8 @@ def _reason_card(explained: gr.Textbox, words: ReasonWords) -> ReasonCard:
         reasons = gr.CheckboxGroup(
             list(zip(words.kinds, REASONS, strict=True)), label=words.reasons, show_label=False, elem_id="ns-reasons"
         )
-        own_words: dict[str, Any] = {"max_length": 20_000, "elem_classes": "ns-own-words"}
-        comment = gr.Textbox(label=words.comment, lines=1, max_lines=4, **own_words)
-        ideal_answer = gr.Textbox(label=words.ideal_answer, lines=2, max_lines=8, **own_words)
+        comment = gr.Textbox(label=words.comment, lines=1, max_lines=4, elem_classes="ns-own-words")
+        ideal_answer = gr.Textbox(label=words.ideal_answer, lines=2, max_lines=8, elem_classes="ns-own-words")
         with gr.Row(elem_classes="ns-card-buttons"):
             close = gr.Button(words.not_now, size="sm", min_width=0)
             save = gr.Button(words.save, variant="primary", size="sm", min_width=0, elem_id="ns-save")

@@ -401,12 +401,18 @@ def look_through(site: Site) -> Callable[[], None]:
 @pytest.fixture
 def engine_is(site: Site, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """How the engine does from now on: `dead` before its first word, `broken` after three, `stalled` after as many,
-    `other` says something else, or `well`."""
+    `other` says something else, `empty` and `blank` nothing, `endless` a word that never ends, or `well`."""
+    whole = {
+        "other": "Another **answer** of ${1 + 1} `words`.",
+        "empty": "",
+        "blank": " \n\n\t ",
+        "endless": "x" * 20_000,
+    }
 
     def set_to(state: str) -> None:
         async def fail(request: ChatRequest) -> AsyncGenerator[Delta, None]:
-            if state == "other":
-                yield Delta("Another **answer** of ${1 + 1} `words`.", finish=Finish.STOP)
+            if state in whole:
+                yield Delta(whole[state], finish=Finish.STOP)
                 return
             if state in ("broken", "stalled"):
                 # The page is drawn five times a second.

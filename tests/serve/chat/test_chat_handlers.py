@@ -117,6 +117,14 @@ async def test_an_unknown_bot_or_conversation_opens_an_empty_page(handlers: Chat
     assert (view.bot.name, view.lines) == ("support", ())
 
 
+async def test_no_other_bot_answers_what_one_was_asked_that_is_gone(parts: Parts, handlers: ChatHandlers) -> None:
+    (parts.settings.bots / "reviewer.toml").unlink()
+    parts.shelf.look()
+    with pytest.raises(NotFound):
+        await first_view(handlers, replace(ANNA, bot="reviewer"), "Review: x = 1")
+    assert (await handlers.open(replace(ANNA, bot="reviewer"))).bot.name == "support"
+
+
 async def test_conversations_are_listed_newest_first_and_by_bot(handlers: ChatHandlers) -> None:
     await ask(handlers, ANNA, "the first")
     await ask(handlers, ANNA, "the second")

@@ -12,7 +12,7 @@ from nightschool.engine import ChatRequest, Delta
 from nightschool.errors import NotAllowed, NotFound
 from nightschool.records import BotName, ChatMessage, Choice
 from serve.chat.compare import draw_compared
-from serve.chat.comparing import Compared, Comparing
+from serve.chat.comparing import Compared, Comparing, may_be_compared
 from serve.chat.handlers import ChatHandlers
 from serve.chat.views import Place
 from serve.pace import Pace
@@ -87,6 +87,15 @@ async def test_sides_are_drawn_as_a_coin_falls_and_stay_so_for_the_same_two(
     assert "<script>" not in shown
     assert "$" not in shown
     assert "{" not in shown
+
+
+async def test_blanks_alone_are_no_answer(parts: Parts, comparing: Comparing, monkeypatch: pytest.MonkeyPatch) -> None:
+    handlers = handlers_of(parts)
+    place, before = await retried(handlers, monkeypatch, ANNA)
+    found = await comparing.look(await handlers.open(place), before)
+    assert found is not None
+    assert may_be_compared(found.older, found.newer)
+    assert not may_be_compared(replace(found.older, content=" \n\t"), found.newer)
 
 
 async def test_nobody_compares_anothers_answers(
