@@ -15,6 +15,9 @@ from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
+from serve.colours import paint
+from serve.formulas import read_formulas
+
 ADDRESS: Final = re.compile(r"https?://[^\s<>\"'`]*[^\s<>\"'`.,;:!?)\]*_]")
 # The chatbot listens for clicks on this class and copies what stands beside the button. Its second child is the tick.
 COPY: Final = (
@@ -52,9 +55,10 @@ def as_block(inner: str, *, css_class: str) -> str:
 
 @cache
 def _parser() -> MarkdownIt:
-    """CommonMark and tables as the chatbot drew them before, less tags, and less pictures, which no page may load."""
+    """CommonMark, tables and formulas, less tags, and less pictures, which no page may load."""
     parser = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"])
     parser.disable(["html_block", "html_inline", "image"])
+    read_formulas(parser)
     for name, rule in (("fence", _draw_code), ("code_block", _draw_code), ("text", _draw_words)):
         parser.add_render_rule(name, rule)
     return parser
@@ -62,7 +66,8 @@ def _parser() -> MarkdownIt:
 
 def _draw_code(_: RendererHTML, tokens: Sequence[Token], position: int, __: Any, env: Mapping[str, str]) -> str:
     button = COPY.format(copy=env["copy"])
-    return f'<div class="code_wrap">{button}<pre><code>{html.escape(tokens[position].content)}</code></pre></div>'
+    painted = paint(tokens[position].content, tokens[position].info)
+    return f'<div class="code_wrap">{button}<pre><code>{painted}</code></pre></div>'
 
 
 def _draw_words(_: RendererHTML, tokens: Sequence[Token], position: int, *__: Any) -> str:

@@ -11,6 +11,8 @@ from serve.markup import draw_markdown, draw_text
 OURS = {
     "div", "p", "br", "hr", "a", "em", "strong", "s", "code", "pre", "ul", "ol", "li", "blockquote", "button", "span",
     "svg", "path", "table", "thead", "tbody", "tr", "th", "td", "h1", "h2", "h3", "h4", "h5", "h6",
+    "math", "mrow", "mi", "mn", "mo", "mtext", "msup", "msub", "msubsup", "mfrac", "msqrt", "mroot", "mspace", "mstyle",
+    "mover", "munder", "munderover", "mtable", "mtr", "mtd", "mpadded", "mphantom", "menclose", "mmultiscripts",
 }  # fmt: skip
 HOSTILE = [
     '\\`<div style="position:fixed;inset:0;z-index:99999">OVERLAY</div>\\`',
@@ -22,6 +24,8 @@ HOSTILE = [
     "[a](javascript:alert(1)) [b](<data:text/html,x>) [c](vbscript:x)",
     '![p](http://e.test/x.png) https://e.test/"onmouseover="x',
     '[x](https://e.test "a\n\n<form>")',
+    r"\(\class{\"><script>}{x} \href{javascript:alert(1)}{y} \style{background:url(http://e.test)}{z}\)",
+    r"$$\text{<img src=x onerror=alert(1)>} <form> \href{data:text/html,x}{a}$$",
     "`a\n<form>`\r\r<form>\r\n\r\n<form>\u2028\n\x0b\n<form>",
 ]
 
@@ -62,7 +66,7 @@ def test_nothing_hostile_is_alive(text: str) -> None:
     check_dead(draw_text(text, css_class="x"))
 
 
-@given(st.text(alphabet="ab<>/`~\\[]()!*_|-\"'= \n\r\tform:&#;"))
+@given(st.text(alphabet="ab<>/`~\\[]()!*_|-\"'= \n\r\tform:&#;$^{}"))
 def test_no_text_is_alive(text: str) -> None:
     check_dead(draw_markdown(text, css_class="x"))
 
