@@ -51,7 +51,7 @@ class Asker:
         seen: dict[str, None] = {}
         while not done.done():
             seen[self.ask(bot)] = None
-            time.sleep(0.3)
+            time.sleep(1)  # a key may ask 120 times a minute
         return [said for said in seen if "@" not in said]
 
 
