@@ -101,6 +101,17 @@ def unsupported(facts: Iterable[Fact], grounds: Sequence[Fact]) -> list[Fact]:
     return [fact for fact in facts if not any(_is_same(fact, ground) for ground in grounds)]
 
 
+def standing_in(texts: Sequence[str], glossary: Sequence[str] = ()) -> Callable[[str], bool]:
+    """Whether every fact of a text stands in `texts`, which are read once."""
+    known = dict.fromkeys(fact for text in texts for fact in find_facts(text, glossary=glossary))
+    listed = tuple(known)
+
+    def stands(text: str) -> bool:
+        return not unsupported((fact for fact in find_facts(text, glossary=glossary) if fact not in known), listed)
+
+    return stands
+
+
 def fact_recall(answer: str, *, reference: str, glossary: Sequence[str] = ()) -> float | None:
     """Share of the reference's facts that the answer states, 0..1; None where the reference has none."""
     wanted, stated = find_facts(reference, glossary=glossary), find_facts(answer, glossary=glossary)

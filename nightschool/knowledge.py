@@ -76,6 +76,12 @@ class SearchApart(Protocol):
     def __call__(self, bot: BotName, said: Sequence[str], /, *, apart_from: Collection[str] = ()) -> Found: ...
 
 
+Stands = Callable[[str], bool]
+"""Whether every fact of a text stands where it should."""
+StandingIn = Callable[[Sequence[str], Sequence[str]], Stands]
+"""Texts, and names that count as facts -> whether a text's facts all stand in them."""
+
+
 def find_nothing(_bot: BotName, _said: Sequence[str], /, *, apart_from: Collection[str] = ()) -> Found:
     """The search of an installation without documents."""
     del apart_from

@@ -32,6 +32,7 @@ from deploy.rollout import Rollout
 from deploy.schedule import Nights, run_nights
 from deploy.slots import slots_shortage
 from deploy.training import Means
+from eval.facts import standing_in
 from nightschool.bots import BotShelf
 from nightschool.engine import Engine
 from nightschool.files import write_atomic
@@ -80,7 +81,7 @@ async def open_parts(
         store, masking = await _open_record(settings, shelf, stack)
         connected = await connect_to(settings, stack, base_model=base_model, template=template)
         engine, rollout = connected.engine, await _rollout(settings, store, connected, bots=len(shelf.bots), now=now)
-        knowledge = KnowledgeShelf(store, shelf, home, bots_folder=settings.bots, now=now)
+        knowledge = KnowledgeShelf(store, shelf, home, bots_folder=settings.bots, standing_in=standing_in, now=now)
         verified, backups = VerifiedShelf(store, shelf), Backups(store, home, settings.backup, now=now)
         search, verify, fitted = knowledge.search, verified.find_standing, _fit(settings.engine, engine)
         training, escalations = _training(settings), Escalations(store, shelf, now=now)

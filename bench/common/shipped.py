@@ -19,6 +19,7 @@ from collect.knowledge.shelf import KnowledgeShelf
 from collect.snapshot import write_snapshot
 from collect.store import Store, open_store
 from deploy.orders import grounding_of
+from eval.facts import standing_in
 from nightschool.bots import Bot, BotShelf
 from nightschool.home import Home
 from nightschool.knowledge import Found
@@ -56,7 +57,9 @@ async def open_shipped(
             parsed = [line for line in read_conversations(lines) if isinstance(line, ParsedConversation)]
             keep = partial(import_conversations, bot=bot.bot_name, conversations=parsed, is_held_out=is_held_out, at=AT)
             await store.write(keep)
-        knowledge = KnowledgeShelf(store, BotShelf(BOTS), Home(folder / "data"), bots_folder=BOTS)
+        knowledge = KnowledgeShelf(
+            store, BotShelf(BOTS), Home(folder / "data"), bots_folder=BOTS, standing_in=standing_in
+        )
         await knowledge.look()
         yield Shipped(store, knowledge)
 

@@ -16,7 +16,7 @@ from collect.knowledge.search import search
 from collect.store import Store
 from nightschool.bots import BotShelf
 from nightschool.errors import NightschoolError
-from nightschool.knowledge import Found, Passage
+from nightschool.knowledge import Found, Passage, Stands
 from nightschool.records import BotName
 from nightschool.text import fold
 
@@ -51,19 +51,21 @@ class AnswerShelf:
         self._reading = asyncio.Lock()
 
     def search(
-        self, bot: BotName, said: Sequence[str], *, answers: int, min_score: float, apart_from: Collection[str]
-    ) -> Found:
-        """At most so many, best first, each text once."""
+        self, bot: BotName, said: Sequence[str], *, answers: int, min_score: float, apart_from: Collection[str],
+        stands: Stands | None,
+    ) -> Found:  # fmt: skip
+        """At most so many, best first, each text once, and only such as stand; None lets all."""
         index = self._shelved.get(bot, Shelved()).index
         if index is None or not answers:
             return Found()
-        # Twice as many, since some may say the same.
+        # Twice as many, since some may say the same, or what is true no more.
         found = search(
             index, said, embed=self._load(), passages=2 * answers, min_score=min_score, apart_from=apart_from
         )
         kept: dict[str, tuple[Passage, float]] = {}
         for passage, score in zip(found.passages, found.scores, strict=True):
-            kept.setdefault(passage.text, (passage, score))
+            if stands is None or stands(passage.text):
+                kept.setdefault(passage.text, (passage, score))
         best = list(kept.values())[:answers]
         return Found(tuple(p for p, _ in best), tuple(score for _, score in best), found.index_hash)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from collect.erase import Erasure
+from collect.knowledge.agreement import Agreement
 from collect.knowledge.answer_shelf import AnswerShelf
 from collect.knowledge.current import current_index, name_index
 from collect.knowledge.document import Unreadable
@@ -28,7 +29,7 @@ from nightschool.bots import Bot, BotShelf
 from nightschool.embedding import load_embedder
 from nightschool.errors import NightschoolError
 from nightschool.home import Home
-from nightschool.knowledge import Found, Passage
+from nightschool.knowledge import Found, Passage, StandingIn, Stands
 from nightschool.records import BotName, utc_now
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class KnowledgeShelf:
         home: Home,
         *,
         bots_folder: Path,
+        standing_in: StandingIn,
         load: Callable[[], Embed] = lambda: load_embedder().embed,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -76,6 +78,7 @@ class KnowledgeShelf:
         self._now = now
         self.answers = AnswerShelf(store, bots, load=self._embed)
         """What the bots' teams answered."""
+        self._agreement = Agreement(standing_in)
         self._standing: dict[BotName, Standing] = {}
         # Guards building: two looks at once would do everything twice.
         self._looking = asyncio.Lock()
@@ -89,14 +92,25 @@ class KnowledgeShelf:
         wanted = self._bots.find(bot_name).knowledge
         pages = self._nearest_pages(bot_name, said, passages=wanted.passages, min_score=wanted.min_score)
         answers = self.answers.search(
-            bot_name, said, answers=wanted.answers, min_score=wanted.min_score, apart_from=apart_from
-        )
+            bot_name, said, answers=wanted.answers, min_score=wanted.min_score, apart_from=apart_from,
+            stands=self._stands(bot_name),
+        )  # fmt: skip
         return within(merged(pages, answers), max_tokens=wanted.max_tokens)
 
     def nearest(self, bot_name: BotName, said: Sequence[str], *, passages: int) -> Found:
         """Of each so many, also such as are too far from the question to be served."""
         pages = self._nearest_pages(bot_name, said, passages=passages, min_score=0.0)
-        return merged(pages, self.answers.search(bot_name, said, answers=passages, min_score=0.0, apart_from=()))
+        answers = self.answers.search(
+            bot_name, said, answers=passages, min_score=0.0, apart_from=(), stands=self._stands(bot_name)
+        )
+        return merged(pages, answers)
+
+    def _stands(self, bot_name: BotName) -> Stands | None:
+        """What the team's answers must agree with; None where the bot has no documents."""
+        standing, bot = self._standing.get(bot_name), self._bots.find(bot_name)
+        return (
+            self._agreement.of(bot, standing.index) if standing and standing.index and bot.knowledge.answers else None
+        )
 
     def _nearest_pages(self, bot_name: BotName, said: Sequence[str], *, passages: int, min_score: float) -> Found:
         standing = self._standing.get(bot_name)
@@ -161,6 +175,8 @@ class KnowledgeShelf:
             await self._store.write(change)
             log.info("bot=%s documents=%d passages=%d", name, len(after.documents), len(after.index.passages))
         self._standing[name] = after
+        # Read here, beside the loop, and not for the first question.
+        await asyncio.to_thread(self._stands, name)
         for fault in set(after.faults) - set(before.faults):
             log.warning("bot=%s document=%s %s", name, fault.file, fault.reason)
         await asyncio.to_thread(_tidy, self._home.knowledge(name), after.index)

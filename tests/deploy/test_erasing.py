@@ -32,6 +32,7 @@ from deploy.erasing import Certificate, Eraser
 from deploy.job_work import lineage_of
 from deploy.known import find_changes
 from deploy.rollout import Rollout
+from eval.facts import standing_in
 from nightschool.bots import BotShelf
 from nightschool.errors import NotFound
 from nightschool.files import publish
@@ -224,7 +225,7 @@ async def test_what_others_were_answered_with_goes_from_their_rows_too(
         file.write_text(file.read_text() + '[knowledge]\nanswers = 2\nmin_score = 0.0\nguard = "off"\n')
         shelf.look()
         mine = await ruled(store, "My fern came without its copper pot, what now?", "It leaves Vexmoor on Monday.")
-        knowledge = KnowledgeShelf(store, shelf, home, bots_folder=home.root / "bots")
+        knowledge = KnowledgeShelf(store, shelf, home, bots_folder=home.root / "bots", standing_in=standing_in)
         await knowledge.look()
         found = knowledge.search(SUPPORT, ["My palm came without its copper pot, what now?"])
         assert mine in {passage.conversation_id for passage in found.passages}

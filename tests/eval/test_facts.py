@@ -2,7 +2,7 @@
 
 import pytest
 
-from eval.facts import fact_recall, fact_support, find_facts
+from eval.facts import fact_recall, fact_support, find_facts, standing_in
 
 SAME = [
     ("4 euro", "€4"), ("EUR 4.00", "4 euros"), ("4,00 €", "EUR 4"), ("$1,000.50", "1000.50 dollars"),
@@ -78,3 +78,11 @@ def test_a_name_of_the_glossary_is_a_fact() -> None:
 
 def test_grounds_support_together() -> None:
     assert fact_support("It is 4 euro for 5 planters.", grounds=["4 euro", "up to 5 planters"]) == 1
+
+
+def test_a_text_stands_in_others_where_each_of_its_facts_does() -> None:
+    stands = standing_in(["Express is 12 euro.", "Ask help@shop.example."], ["Grove"])
+    assert stands("It is EUR 12.00, and help@shop.example knows more.")
+    assert stands("We do what we can.")
+    assert not stands("It is 12 euro and takes 2 days.")
+    assert not stands("Grove is free.")

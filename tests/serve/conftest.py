@@ -39,6 +39,7 @@ from deploy.proof import take_on_trust
 from deploy.rollout import Rollout
 from deploy.schedule import run_nights
 from deploy.seat import Seat
+from eval.facts import standing_in
 from nightschool.bots import BotShelf
 from nightschool.echo import EchoEngine
 from nightschool.engine import ChatRequest, Delta, Engine
@@ -279,7 +280,7 @@ async def _open_parts(
         )
         limits = NightLimits(training_timeout_s=60, min_free_gib=settings.night.min_free_gib, max_lora_rank=16)
         runner = NightRunner(store, engine, rollout, shelf=shelf, home=home, base_model="echo", limits=limits)
-        knowledge = KnowledgeShelf(store, shelf, home, bots_folder=settings.bots)
+        knowledge = KnowledgeShelf(store, shelf, home, bots_folder=settings.bots, standing_in=standing_in)
         verified = VerifiedShelf(store, shelf)
         search, verify = knowledge.search, verified.find_standing
         masking = Masking(reader.find, store, shelf)

@@ -11,6 +11,7 @@ from collect.erase import Wish, erase_rows
 from collect.knowledge.shelf import KnowledgeShelf
 from collect.reviews import record_review
 from collect.store import Store
+from eval.facts import standing_in
 from nightschool.bots import BotShelf
 from nightschool.home import Home
 from nightschool.records import BotName, Message, Review
@@ -35,8 +36,9 @@ def bots(tmp_path: Path) -> Path:
 def shelf(bots: Path, tmp_path: Path, store: Store) -> KnowledgeShelf:
     ticks = count(step=10)
     return KnowledgeShelf(
-        store, BotShelf(bots, clock=lambda: float(next(ticks))), Home(tmp_path / "data"), bots_folder=bots
-    )
+        store, BotShelf(bots, clock=lambda: float(next(ticks))), Home(tmp_path / "data"), bots_folder=bots,
+        standing_in=standing_in,
+    )  # fmt: skip
 
 
 async def rule(store: Store, said: Message, answer: str) -> None:
@@ -69,7 +71,7 @@ async def test_documents_and_answers_are_found_by_one_search_the_nearest_first(
     shelf: KnowledgeShelf, store: Store, add_turn: AddTurn, bots: Path
 ) -> None:
     (bots / "docs").mkdir()
-    (bots / "docs" / "shipping.md").write_text("# Shipping\n\nA parcel goes out by express where it is light.\n")
+    (bots / "docs" / "shipping.md").write_text("# Shipping\n\nExpress takes a day and is 12 euro.\n")
     (bots / "support.toml").write_text(FILE + 'answers = 2\nfolder = "docs"\nmin_score = 0.0\n')
     for question, answer in (
         (EXPRESS, "Express is 12 euro."),
@@ -89,6 +91,30 @@ async def test_documents_and_answers_are_found_by_one_search_the_nearest_first(
     assert len(pages) == len(answers) == 64
     nearest = shelf.nearest(BOT, [EXPRESS], passages=10)
     assert len([one for one in nearest.passages if one.conversation_id]) == 3
+
+
+async def test_what_the_documents_have_overtaken_is_found_no_more(
+    shelf: KnowledgeShelf, store: Store, add_turn: AddTurn, bots: Path
+) -> None:
+    """Else the old price stands beside the new one, said by the team, and the guard lets it through."""
+    page = bots / "docs" / "shipping.md"
+    page.parent.mkdir()
+    page.write_text("# Shipping\n\nExpress costs 12 euro. Ask the team.\n")
+    ask = "Express is €12.00; write to help@shop.example."
+    said = 'answers = 2\nfolder = "docs"\nmin_score = 0.0\nhand_over = "Ask help@shop.example."\n'
+    (bots / "support.toml").write_text(FILE + said)
+    await rule(store, (await add_turn(EXPRESS, "?")).said, ask)
+    await rule(store, (await add_turn("Is express shipping fast?", "?")).said, "It is as fast as we can.")
+    await shelf.look()
+    assert ask in found(shelf)
+    page.write_text("# Shipping\n\nExpress costs 14 euro now. Ask the team.\n")
+    await shelf.look()
+    assert sorted(found(shelf)) == ["Express costs 14 euro now. Ask the team.", "It is as fast as we can."]
+    page.write_text("# Shipping\n\nExpress costs 12 euro once more. Ask the team.\n")
+    await shelf.look()
+    assert ask in found(shelf)
+    (bots / "support.toml").write_text(FILE + said.replace("help@", "team@"))
+    assert ask not in found(shelf)
 
 
 async def test_a_row_finds_no_answer_of_its_own_conversation(

@@ -12,6 +12,7 @@ from collect.knowledge.documents import Fault
 from collect.knowledge.index import index_folder
 from collect.knowledge.shelf import KEPT_INDEXES, KnowledgeShelf, Standing
 from collect.store import Store
+from eval.facts import standing_in
 from nightschool.bots import BotShelf
 from nightschool.home import Home
 from nightschool.records import BotName
@@ -42,7 +43,7 @@ def shelf(docs: Path, home: Home, store: Store) -> KnowledgeShelf:
 def open_shelf(docs: Path, home: Home, store: Store) -> KnowledgeShelf:
     ticks = count(step=10)
     bots = BotShelf(docs.parent, clock=lambda: float(next(ticks)))
-    return KnowledgeShelf(store, bots, home, bots_folder=docs.parent)
+    return KnowledgeShelf(store, bots, home, bots_folder=docs.parent, standing_in=standing_in)
 
 
 def write(docs: Path, name: str, text: str) -> None:
