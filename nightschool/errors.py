@@ -123,7 +123,7 @@ class EngineStarting(EngineError):
 
     status, code = 503, "engine_starting"
 
-    def __init__(self, problem: str, *, subject: str, remedy: str, retry_after_s: int) -> None:
+    def __init__(self, problem: str, *, subject: str, remedy: str, retry_after_s: int = 60) -> None:
         super().__init__(problem, subject=subject, remedy=remedy)
         self.retry_after_s = retry_after_s
 

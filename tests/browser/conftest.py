@@ -417,7 +417,7 @@ def engine_is(site: Site, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], No
             if state in ("broken", "stalled"):
                 # The page is drawn five times a second.
                 await asyncio.sleep(0.3)
-                yield Delta("It is in")
+                yield Delta("It is in ")  # a last word might go on
             if state == "stalled":
                 await asyncio.Event().wait()
             raise EngineError("boom /secret", subject="base", remedy="See logs/engine.log.")

@@ -376,6 +376,7 @@ def test_people_take_their_chats_along_and_delete_all_of_them(page: Page, messag
         "schema_version": 1,
         "conversations": [],
         "votes": [],
+        "scores": [],
         "outcomes": [],
         "comparisons": [],
         "escalations": [],
