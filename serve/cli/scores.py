@@ -4,7 +4,6 @@ from typing import Any, Final
 
 import typer
 
-from nightschool.scores import ScoreKind
 from serve.cli.options import AnyBotOption, JsonFlag, server_of
 from serve.cli.talk import give_json, give_table
 
@@ -35,9 +34,9 @@ def scores(context: typer.Context, bot: AnyBotOption = None, as_json: JsonFlag =
 
 def _told(row: dict[str, Any]) -> str:
     match row["kind"]:
-        case ScoreKind.BOOLEAN:
+        case "boolean":
             return f"{row['mean']:.0%} true"
-        case ScoreKind.NUMBER:
+        case "number":
             return f"mean {row['mean']:.4g}"
     shares = [(name, count / row["count"]) for name, count in row["categories"].items()]
     if len(shares) > SHOWN:

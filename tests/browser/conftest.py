@@ -125,11 +125,11 @@ def serving(settings: Settings, *, looks_like_a_model: bool = False) -> Iterator
 
 def _bots(folder: Path) -> Path:
     """The shipped bots as copies, since operators write documents; the reviewer has a folder for them. The support bot
-    has none: the echo engine repeats what it reads, and tests go by its words."""
+    has none, nor its team's answers: the echo engine repeats what it reads, and tests go by its words."""
     copies = Path(shutil.copytree(BOTS, folder / "bots"))
     (copies / "notes").mkdir()
     support = copies / "support.toml"
-    order = support.read_text().replace('folder = "lumafern/knowledge"', 'folder = ""')
+    order = support.read_text().replace('folder = "lumafern/knowledge"', 'folder = ""').replace("\nanswers = 2\n", "\n")
     support.write_text(f'{order}\n[escalation]\nmail_folder = "{folder / "outbox"}"\n')
     reviewer = copies / "reviewer.toml"
     begin = reviewer.read_text().partition("[knowledge]")[0]
