@@ -89,28 +89,28 @@ class KnowledgeShelf:
 
         From any thread. Nothing where the bot has neither, or none yet.
         """
-        wanted = self._bots.find(bot_name).knowledge
+        bot = self._bots.find(bot_name)
+        wanted = bot.knowledge
         pages = self._nearest_pages(bot_name, said, passages=wanted.passages, min_score=wanted.min_score)
         answers = self.answers.search(
             bot_name, said, answers=wanted.answers, min_score=wanted.min_score, apart_from=apart_from,
-            stands=self._stands(bot_name),
+            stands=self._stands(bot),
         )  # fmt: skip
         return within(merged(pages, answers), max_tokens=wanted.max_tokens)
 
     def nearest(self, bot_name: BotName, said: Sequence[str], *, passages: int) -> Found:
         """Of each so many, also such as are too far from the question to be served."""
         pages = self._nearest_pages(bot_name, said, passages=passages, min_score=0.0)
-        answers = self.answers.search(
-            bot_name, said, answers=passages, min_score=0.0, apart_from=(), stands=self._stands(bot_name)
-        )
+        stands = self._stands(self._bots.find(bot_name))
+        answers = self.answers.search(bot_name, said, answers=passages, min_score=0.0, apart_from=(), stands=stands)
         return merged(pages, answers)
 
-    def _stands(self, bot_name: BotName) -> Stands | None:
+    def _stands(self, bot: Bot) -> Stands | None:
         """What the team's answers must agree with; None where the bot has no documents."""
-        standing, bot = self._standing.get(bot_name), self._bots.find(bot_name)
-        return (
-            self._agreement.of(bot, standing.index) if standing and standing.index and bot.knowledge.answers else None
-        )
+        standing = self._standing.get(bot.bot_name)
+        if standing is None or standing.index is None or not bot.knowledge.answers:
+            return None
+        return self._agreement.of(bot, standing.index)
 
     def _nearest_pages(self, bot_name: BotName, said: Sequence[str], *, passages: int, min_score: float) -> Found:
         standing = self._standing.get(bot_name)
@@ -176,7 +176,7 @@ class KnowledgeShelf:
             log.info("bot=%s documents=%d passages=%d", name, len(after.documents), len(after.index.passages))
         self._standing[name] = after
         # Read here, beside the loop, and not for the first question.
-        await asyncio.to_thread(self._stands, name)
+        await asyncio.to_thread(self._stands, bot)
         for fault in set(after.faults) - set(before.faults):
             log.warning("bot=%s document=%s %s", name, fault.file, fault.reason)
         await asyncio.to_thread(_tidy, self._home.knowledge(name), after.index)
