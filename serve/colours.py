@@ -5,7 +5,7 @@ letter is changed. Does not know Markdown.
 """
 
 import html
-from functools import cache
+from functools import lru_cache
 from typing import Final
 
 from pygments.lexer import Lexer
@@ -16,6 +16,8 @@ from pygments.util import ClassNotFound
 PREFIX: Final = "hl-"
 MAX_CHARS: Final = 20_000
 """Beyond it colours cost more time than they help."""
+KEPT_LANGUAGES: Final = 100
+"""What stands at a fence is a model's to invent."""
 
 
 def paint(code: str, language: str) -> str:
@@ -31,7 +33,7 @@ def _span(name: str | None, text: str) -> str:
     return f'<span class="{PREFIX}{name}">{html.escape(text)}</span>' if name else html.escape(text)
 
 
-@cache
+@lru_cache(KEPT_LANGUAGES)
 def _lexer(name: str) -> Lexer | None:
     try:
         return get_lexer_by_name(name)

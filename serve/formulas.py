@@ -28,13 +28,8 @@ ATTRIBUTES: Final = frozenset(
 )  # fmt: skip
 """What looks have; a link, a class or a style of the writer's is none."""
 HARMLESS: Final = re.compile(r"[\w .,#%+-]*|http://www\.w3\.org/1998/Math/MathML")
-DELIMITERS: Final[Mapping[str, tuple[str, str]]] = {
-    "math_inline": ("$", "$"),
-    "math_inline_double": ("$$", "$$"),
-    "math_block": ("$$", "$$"),
-    "\\(": ("\\(", "\\)"),
-    "\\[": ("\\[", "\\]"),
-}
+ENDS: Final[Mapping[str, str]] = {"$": "$", "$$": "$$", "\\(": "\\)", "\\[": "\\]"}
+"""By how a formula begins."""
 
 
 def read_formulas(parser: MarkdownIt) -> None:
@@ -47,10 +42,9 @@ def read_formulas(parser: MarkdownIt) -> None:
 
 def draw_formula(_: RendererHTML, tokens: Sequence[Token], position: int, *__: Any) -> str:
     token = tokens[position]
-    begins, ends = DELIMITERS.get(token.markup) or DELIMITERS[token.type]
-    is_price = begins == "$" and token.content[:1].isdigit()
+    is_price = token.markup == "$" and token.content[:1].isdigit()
     drawn = None if is_price else as_mathml(token.content, is_block=token.type != "math_inline")
-    shown = drawn if drawn is not None else html.escape(f"{begins}{token.content}{ends}")
+    shown = drawn if drawn is not None else html.escape(f"{token.markup}{token.content}{ENDS[token.markup]}")
     return f"<p>{shown}</p>" if token.block else shown
 
 
