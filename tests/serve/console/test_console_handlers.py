@@ -53,19 +53,6 @@ Register = Callable[..., Awaitable[Adapter]]
 ACTOR = "operator (console)"
 
 
-@pytest.fixture
-def handlers(parts: Parts) -> ConsoleHandlers:
-    return ConsoleHandlers(
-        store=parts.store,
-        rollout=parts.rollout,
-        nights=parts.nights,
-        shelf=parts.shelf,
-        home=parts.home,
-        golden=parts.golden,
-        masking=parts.masking,
-    )
-
-
 async def voted(
     parts: Parts, text: str, vote: Vote, *, comment: str = "", ideal_answer: str = "", owner: str = "browser:anna"
 ) -> str:

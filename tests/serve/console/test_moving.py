@@ -21,19 +21,6 @@ def seat() -> FakeSeat:
     return FakeSeat()
 
 
-@pytest.fixture
-def handlers(parts: Parts) -> ConsoleHandlers:
-    return ConsoleHandlers(
-        store=parts.store,
-        rollout=parts.rollout,
-        nights=parts.nights,
-        shelf=parts.shelf,
-        home=parts.home,
-        golden=parts.golden,
-        masking=parts.masking,
-    )
-
-
 async def test_one_that_answers_alone_goes_live_and_back_with_the_pause_that_was_told(
     parts: Parts, handlers: ConsoleHandlers, seat: FakeSeat
 ) -> None:
