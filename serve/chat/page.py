@@ -139,7 +139,9 @@ class _ChatWires:
 
     def _connect_answers(self, place: list[gr.Textbox], page: list[Block], quiet: dict[str, Any], *, fail: str) -> None:
         at = self._at
-        answers: dict[str, Any] = {"concurrency_id": "answers", "concurrency_limit": 64, "postprocess": False, **quiet}
+        answers: dict[str, Any] = {
+            "concurrency_id": "answers", "concurrency_limit": 64, "postprocess": False, "js": scripts.IF_REACHED,
+        } | quiet  # fmt: skip
         answer, buttons = [at.chat, at.conversation_id, at.trouble], [at.send, at.stop]
         for happened in (at.chat.example_select, at.chat.retry):
             happened(None, None, [at.asked, at.trouble, *buttons], js=scripts.BEGIN)
@@ -158,7 +160,7 @@ class _ChatWires:
             settled.failure(None, None, buttons, js=scripts.REST)
         for failed in (asked.failure, begun.failure, again.failure):
             told = failed(None, kept, left, js=fail).then(None, None, buttons, js=scripts.REST)
-            told.then(self._settle, [*place, at.trouble], page, **quiet)
+            told.then(self._settle, [*place, at.trouble], page, js=scripts.UNLESS_OFFLINE, **quiet)
 
     async def _open(self, bot: str, conversation_id: str, shown: str, request: gr.Request) -> Updates:
         """The newest branch."""

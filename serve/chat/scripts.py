@@ -74,6 +74,21 @@ END: Final = f"""(asked, trouble, box) => {{
 """asked, trouble, box -> asked, box, trouble: what could not be answered is back in the box."""
 REST: Final = f"() => {{ const shown = {_SHOWN}; return [shown(true), shown(false)]; }}"
 """-> send, stop: no answer is coming, whatever became of the page."""
+IF_REACHED: Final = """async (...given) => {
+  // A server on the same machine is reached without any network.
+  const reach = () => fetch('healthz', {method: 'HEAD', cache: 'no-store'}).then(() => true, () => false);
+  const isOffline = !navigator.onLine && !(await reach());
+  document.querySelector('#ns-app').toggleAttribute('data-offline', isOffline);
+  if (isOffline) throw new Error('offline');
+  return given;
+}"""
+"""Any -> the same. Where an event fails on its way Gradio takes no other until it has loaded the page anew; what is
+thrown here fails alone."""
+UNLESS_OFFLINE: Final = """(...given) => {
+  if (document.querySelector('#ns-app').hasAttribute('data-offline')) throw new Error('offline');
+  return given;
+}"""
+"""Any -> the same, after `IF_REACHED`: where nothing could be asked, nothing is to be read anew."""
 
 LISTEN: Final = """() => {
   const words = WORDS;
@@ -227,8 +242,9 @@ FRAME: Final = """() => {
 def fail(words: TroubleWords) -> str:
     """As `END`, after a failure that the server could not tell of."""
     unasked, unknown = (json.dumps(draw_trouble(words.unknown, is_unasked=is_unasked)) for is_unasked in (True, False))
-    told = f"trouble.includes('{UNASKED}') ? {unasked} : trouble || {unknown}"
-    return f"(asked, trouble, box) => ({END})(asked, {told}, box)"
+    offline = json.dumps(draw_trouble(words.offline, is_unasked=True))
+    why = f"document.querySelector('#ns-app').hasAttribute('data-offline') ? {offline} : {unasked}"
+    return f"(asked, trouble, box) => ({END})(asked, trouble.includes('{UNASKED}') ? {why} : trouble || {unknown}, box)"
 
 
 def listen(words: Words) -> str:
@@ -252,8 +268,8 @@ def listen(words: Words) -> str:
         "toasts": {
             "Error": words.trouble.error,
             "Info": words.trouble.info,
-            "Connection errored out.": words.trouble.offline,
-            "Connection to the server was lost. Attempting reconnection...": words.trouble.offline,
+            "Connection errored out.": words.trouble.lost,
+            "Connection to the server was lost. Attempting reconnection...": words.trouble.lost,
             "This application is currently busy. Please try again.": words.trouble.unknown,
         },
         "close": words.trouble.close,

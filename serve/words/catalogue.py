@@ -181,13 +181,14 @@ class TroubleWords:
     not_here: str
     unsent: str
     """Of a question that is back in the box after a reload."""
+    offline: str
     answer_failed: str
     away: str
     reload: str
     """Of a page whose server knows it no more."""
     own_address: str
     """Of one that is asked for by another name, or from another site."""
-    offline: str
+    lost: str
     error: str
     info: str
     close: str

@@ -66,6 +66,8 @@ def test_a_german_browser_sees_and_hears_german(visit: Visit) -> None:
     page.context.set_offline(True)
     box.fill("Und jetzt?")
     box.press("Enter")
+    expect(page.locator("#ns-trouble")).to_contain_text("Dieser Browser war offline.")
+    page.get_by_role("button", name="Neuer Chat").click()
     expect(page.get_by_text("Die Verbindung ist unterbrochen.").first).to_be_visible()
 
 
