@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 
@@ -19,8 +19,14 @@ from deploy.plan import NightFolder
 from deploy.sinks import Missed, Sink, read_key, send, sign
 from deploy.telling import Letter, leave_pages, send_letter
 from nightschool.bots import BotShelf
+from nightschool.errors import Unavailable
+from nightschool.home import Home
 from nightschool.morning_part import MorningPart
 from nightschool.records import BotName, Cycle, CycleState, Outcome
+
+from .test_nights import BOT, NOW, MakeRunner, make_runner, shelf
+
+__all__ = ["make_runner", "shelf"]
 
 AT = datetime(2026, 3, 10, 3, tzinfo=UTC)
 CYCLE = Cycle(
@@ -159,6 +165,47 @@ async def test_what_was_not_sent_stands_on_the_morning_page(tmp_path: Path) -> N
     page = (tmp_path / "morning.md").read_text()
     assert page.startswith(LETTER.page)
     assert "## Not sent\n\n- The e-mail cannot be left in " in page
+
+
+@pytest.mark.parametrize(
+    ("goes", "state", "outcome", "subject"),
+    [
+        ("well", "done", "insufficient-data", "support: insufficient-data in the night of 2026-03-10"),
+        ("wrong", "failed", None, "support: failed in the night of 2026-03-10"),
+        ("nowhere", "failed", None, "support: failed in the night of 2026-03-09"),
+    ],
+)
+async def test_every_night_that_ends_or_cannot_begin_is_told_to_each_sink(
+    make_runner: MakeRunner,
+    shelf: BotShelf,
+    home: Home,
+    *,
+    goes: str,
+    state: str,
+    outcome: str | None,
+    subject: str,
+) -> None:
+    bodies: list[bytes] = []
+    async with hook([204], bodies) as url:
+        file = home.root / "bots" / "support.toml"
+        file.write_text(f'{file.read_text()}[morning]\nwebhook = "{url}"\nmail_folder = "{home.root}/out"\n')
+        shelf.look()
+        runner = make_runner(min_free_gib=1e9 if goes == "nowhere" else 0)
+        if goes == "nowhere":
+            with pytest.raises(Unavailable):
+                await runner.claim(BOT, trigger="schedule", actor="schedule", local_date=date(2026, 3, 9))
+        else:
+            cycle = await runner.claim(BOT, trigger="operator", actor="ada")
+            if goes == "wrong":
+                (home.cycle(BOT, cycle.cycle_id) / "snapshot").write_text("in the way")
+            await runner.run(cycle)
+    [told] = map(json.loads, bodies)
+    assert (told["bot"], told["state"], told["outcome"], told["live"]) == ("support", state, outcome, "support@base")
+    assert told["finished_at"] == NOW.isoformat()
+    [left] = (home.root / "out").iterdir()
+    mail = email.message_from_bytes(left.read_bytes(), policy=email.policy.default)
+    assert mail["subject"] == subject
+    assert mail["message-id"] == f"<{told['cycle']}@nightschool.invalid>"
 
 
 async def test_the_morning_page_says_who_answers_and_what_wants_a_person(store: Store, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from eval.answers import Label
 from eval.gate import decide
-from eval.guardrails import suite_checks, suite_figures, suite_gains
+from eval.guardrails import has_only_forgotten, suite_checks, suite_figures, suite_gains
 from eval.rules import GateRules
 from eval.scores import ScoreRow
 from eval.suite.case import CaseResult, Status, SuiteResult
@@ -22,9 +22,9 @@ def result(label: Label, passes: str, *, name: str = "retention") -> SuiteResult
     return SuiteResult(name, label, tuple(CaseResult(f"c{n}", status[one], "?", "!") for n, one in enumerate(passes)))
 
 
-def better_rows() -> list[ScoreRow]:
-    """The candidate gains on every row."""
-    means: dict[Label, float] = {"base": 0.1, "production": 0.2, "candidate": 0.5}
+def better_rows(gain: float = 0.3) -> list[ScoreRow]:
+    """The candidate gains as much on every row."""
+    means: dict[Label, float] = {"base": 0.1, "production": 0.2, "candidate": 0.2 + gain}
     return [
         ScoreRow(
             contestant=label, row_id=f"r{n:02}", conversation_id=f"c{n:02}", token_f1=f1 + n % 5 / 50,
@@ -50,6 +50,17 @@ def test_a_better_candidate_that_forgot_a_suite_is_stopped_and_told_which() -> N
     assert "where production passes 33" in failed[1]
     assert (verdict.figures["failed_checks"], verdict.figures["failed_suites"]) == (2, 2)
     assert verdict.figures["candidate_retention_passed"] == 0.25
+
+
+@pytest.mark.parametrize(
+    ("gain", "passes", "expected"),
+    [(0.3, "p" * 15 + "f" * 45, True), (0.3, "p" * 32 + "f" * 28, False), (0.0, "p" * 15 + "f" * 45, False)],
+)
+def test_less_of_an_adapter_is_tried_only_where_it_gained_and_fails_by_suites_alone(
+    gain: float, passes: str, *, expected: bool
+) -> None:
+    suites = [result("production", "p" * 33 + "f" * 27), result("candidate", passes)]
+    assert has_only_forgotten(decide(better_rows(gain), RULES, suites=suites).figures) is expected
 
 
 def test_the_lowest_suite_is_named_where_none_has_fallen() -> None:
