@@ -3,14 +3,15 @@
 A person's conversations stand on one side, and so do near-duplicates. What hangs together by either rule is decided
 together as long as it is a small part of all; where the rules then disagree, the conversation is left out of both
 sides (`tune.contested` sees that these are few and the share comes out). What production was trained on is never
-examined, what an import marked as held out is never learnt, and what an earlier night decided stays. All else is drawn
-anew, the share being that of the conversations which are new: so nothing here says where a conversation will stand
-another night, and whoever calls keeps what was decided. Does not know what was selected from a conversation.
+examined, nor is what nearly repeats it; what an import marked as held out is never learnt, and what an earlier night
+decided stays. All else is drawn anew, the share being that of the conversations which are new: so nothing here says
+where a conversation will stand another night, and whoever calls keeps what was decided. Does not know what was selected
+from a conversation.
 """
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple, Self
@@ -52,9 +53,18 @@ class _Ties:
     """By their own conversations, else by near-duplicates of those."""
 
     @classmethod
-    def of(cls, person_of: Mapping[str, str], group_of: Mapping[str, str], fixed: Mapping[str, Side]) -> Self:
+    def of(
+        cls,
+        person_of: Mapping[str, str],
+        group_of: Mapping[str, str],
+        fixed: Mapping[str, Side],
+        *,
+        live: Collection[str],
+    ) -> Self:
+        """`live`: what production was trained on. Nor is what is nearly the same examined."""
         persons, groups = _members(person_of), _members(group_of)
         fixed_groups = {group: side for group, own in groups.items() if (side := _first_mark(map(fixed.get, own)))}
+        fixed_groups |= {group_of[name]: Side.TRAIN for name in live}
         fixed_persons: dict[str, Side] = {}
         for person, own in persons.items():
             kin = (fixed_groups.get(group_of[name]) for name in own)
@@ -85,13 +95,14 @@ def split_conversations(
 ) -> dict[str, Side]:
     """The side of every conversation of `leaders`, which maps each to the first conversation of its duplicates' group.
 
-    A group stands on the held-out side if any of it was put there by an import or an earlier night, else on the
-    training side if any was put there, else where it is needed. `held_out_share` is 0..1; `trained_before` names the
-    conversations of production's dataset.
+    A group stands on the training side if production was trained on any of it, else on the held-out side if any of it
+    was put there by an import or an earlier night, else on the training side if any was put there, else where it is
+    needed. `held_out_share` is 0..1; `trained_before` names the conversations of production's dataset.
     """
-    fixed = {name: side for name in leaders if (side := _fixed_side(talks[name], trained_before))}
+    live = {name for name in leaders if trained_before & {name, *talks[name].calls}}
+    fixed = {name: side for name in leaders if (side := _fixed_side(talks[name], is_live=name in live))}
     person_of = {name: _person(talks[name]) or f"\0{name}" for name in leaders}
-    ties = _Ties.of(person_of, leaders, fixed)
+    ties = _Ties.of(person_of, leaders, fixed, live=live)
     drawn: dict[str, Side] = {}
     free: list[list[str]] = []
     for members in _bundle(leaders, persons=ties.persons.values(), groups=ties.groups.values()):
@@ -202,9 +213,9 @@ def _most(sides: Iterable[Side]) -> Side:
     return Counter(sides).most_common(1)[0][0]
 
 
-def _fixed_side(talk: Talk, trained_before: frozenset[str]) -> Side | None:
-    """Where a conversation stands whatever its duplicates do."""
-    if trained_before & {talk.conversation_id, *talk.calls}:
+def _fixed_side(talk: Talk, *, is_live: bool) -> Side | None:
+    """Where a conversation stands whatever its duplicates do; `is_live`: production was trained on it."""
+    if is_live:
         return Side.TRAIN
     if talk.is_held_out is not None:
         return Side.HELD_OUT if talk.is_held_out else Side.TRAIN

@@ -130,6 +130,12 @@ def test_what_production_was_trained_on_is_never_examined_whatever_else_is_said(
     assert split(*talks, share=0.999, trained=frozenset({"marked", "decided"})) == {"marked": TRAIN, "decided": TRAIN}
 
 
+def test_nor_is_what_is_nearly_the_same_as_production_was_trained_on() -> None:
+    for examining in (talk("new", held_out=True), talk("new", side="held-out")):
+        sides = split(talk("old"), examining, groups={"new": "old"}, trained=frozenset({"old"}))
+        assert sides == {"old": TRAIN, "new": NEITHER}
+
+
 @pytest.mark.parametrize("members", [2, 6, 12])
 @pytest.mark.parametrize("count", [200, 300, 1000])
 def test_the_share_comes_out_and_most_stays_where_every_chat_is_a_filled_in_form(count: int, members: int) -> None:
