@@ -23,6 +23,7 @@ from eval.suites import SuiteRow
 from eval.vetoes.figures import gives_figures
 from eval.vetoes.scene import scene_of
 from nightschool.errors import EvaluationFailed, InvalidInput, NotFound
+from nightschool.knowledge import grounds_in
 from nightschool.records import Finish
 from nightschool.wording import repetition, words
 
@@ -152,7 +153,9 @@ def score_answer(
     """`shown`: what people would be shown of it; None where that is the answer."""
     shown = shown or as_said(answer)
     is_whole = shown.text == answer.text
-    grounds = [said["content"] for said in row.messages]
+    # What was answered before is a person's word here, while a bot's own is no ground for its next one.
+    answered = (said["content"] for said in row.messages if said["role"] == "assistant")
+    grounds = [*grounds_in(row.messages), *answered]
     facts = count_facts(answer.text, reference=row.reference, grounds=grounds)
     read = facts if is_whole else count_facts(shown.text, reference=row.reference, grounds=grounds)
     own_f1 = token_f1(answer.text, reference=row.reference)

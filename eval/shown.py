@@ -18,7 +18,7 @@ from eval.guard import Guard, Second
 from eval.kept import Kept, digest, kept_file
 from eval.suites import SuiteRow
 from nightschool.engine import ChatRequest, Delta, Engine
-from nightschool.knowledge import Found, Passage, question_in, with_passages
+from nightschool.knowledge import Found, Passage, grounds_in, question_in, with_passages
 from nightschool.knowledge_part import KnowledgePart
 from nightschool.records import ChatMessage, Sampling, new_id
 
@@ -99,8 +99,7 @@ async def show(engine: Engine, request: ChatRequest, said: Said, found: Found, *
         yield Delta(said.text)
         yield Delta("", said.finish, 0, said.completion_tokens)
 
-    grounds = [*(message["content"] for message in messages if message["role"] != "assistant"), order.rules.hand_over]
-    guard = Guard(order.rules, grounds, found, retry)
+    guard = Guard(order.rules, [*grounds_in(messages), order.rules.hand_over], found, retry)
     async with aclosing(guard.watch(given())) as deltas:
         text = "".join([delta.text async for delta in deltas])
     return Shown(text, bool(guard.held))

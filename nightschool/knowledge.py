@@ -107,6 +107,19 @@ def question_in(content: str) -> str:
     return _split(content)[1]
 
 
+def grounds_in(messages: Sequence[ChatMessage]) -> list[str]:
+    """Texts of a whole prompt in which a fact of its answer may stand: the bot's own, passages, what people asked and
+    tools found. Not what the bot answered before, nor what another person had asked the team."""
+    found: list[str] = []
+    for message in messages:
+        if message["role"] == "user":
+            head, question = _split(message["content"])
+            found += [_stated(line) for line in head.split("\n")[1:]] + [question]
+        elif message["role"] != "assistant":
+            found.append(message["content"])
+    return found
+
+
 def with_one_passage_less(content: str) -> str | None:
     """A question that stands below passages, without the worst of them; None where it stands below none."""
     head, question = _split(content)
@@ -153,4 +166,14 @@ def _as_said(turn: ChatMessage) -> ChatMessage:
 
 
 def _line(passage: Passage) -> str:
-    return " ".join(f"{passage.place}: {passage.text}".split())
+    place = " ".join(passage.place.split())
+    if passage.conversation_id:
+        # So that it is seen where the question ends.
+        place = place.replace(": ", f":{JOINER} ")
+    return " ".join(f"{place}: {passage.text}".split())
+
+
+def _stated(line: str) -> str:
+    """What `Passage.stated` holds, of a line of the frame."""
+    text = line.partition("] ")[2]
+    return text.partition(": ")[2] if text.startswith(f"{TEAM} > ") else text

@@ -10,7 +10,7 @@ from typing import Final
 
 from nightschool.bots import Bot
 from nightschool.errors import InvalidInput
-from nightschool.knowledge import Found, Passage, Search, render
+from nightschool.knowledge import Found, Passage, Search, grounds_in, render
 from nightschool.knowledge_part import KnowledgePart
 from nightschool.records import ChatMessage
 from nightschool.tools import Tool
@@ -40,9 +40,8 @@ class Prompt:
 
     @property
     def grounds(self) -> list[str]:
-        """In what an answer's fact may stand: the bot's own texts, the passages, what people asked and tools found."""
-        asked = [turn["content"] for turn in self.said if turn["role"] in {"user", "tool"}]
-        return [self.system, self.rules.hand_over, *(one.stated for one in self.found.passages), *asked]
+        """In what an answer's fact may stand."""
+        return [*grounds_in(self.messages), self.rules.hand_over]
 
     def standing_on(self, passages: Sequence[Passage]) -> tuple[ChatMessage, ...]:
         """The same question with other passages."""

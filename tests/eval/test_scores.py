@@ -9,7 +9,8 @@ from eval.answers import Answer
 from eval.scores import ScoreRow, pair_columns, read_scores, score_answer, write_scores
 from eval.suites import SuiteRow
 from nightschool.errors import InvalidInput, NotFound
-from nightschool.records import Finish
+from nightschool.knowledge import TEAM, Passage, with_passages
+from nightschool.records import ChatMessage, Finish
 
 ROW = SuiteRow("r1", "c1", ({"role": "user", "content": "refund?"},), "within thirty days", topic="returns")
 CUT = Answer("r1", "within thirty", Finish.LENGTH, 2, -4.0, 4, 2.5)
@@ -39,6 +40,18 @@ def test_facts_of_answer_and_reference_are_counted() -> None:
     )
     score = score_answer(asked, replace(CUT, text="After two weeks it costs €4, or 9 euro abroad."), label="base")
     assert (score.reference_facts, score.facts_recalled) == (2, 1)
+    assert (score.facts_stated, score.facts_invented) == (3, 1)
+
+
+def test_what_another_person_asked_the_team_supports_nothing_and_what_was_answered_before_does() -> None:
+    like = Passage("a" * 16, TEAM, "Is it 9 euro?", "No, 4 euro.", "another")
+    said: tuple[ChatMessage, ...] = (
+        {"role": "user", "content": "Hello"},
+        {"role": "assistant", "content": "It is free for 14 days."},
+        {"role": "user", "content": with_passages("And then?", [like])},
+    )
+    answer = replace(CUT, text="After 14 days it costs 4 euro, or 9 euro.")
+    score = score_answer(replace(ROW, messages=said), answer, label="base")
     assert (score.facts_stated, score.facts_invented) == (3, 1)
 
 

@@ -10,7 +10,7 @@ from eval.shown import GuardOrder, Shown, show_answers
 from eval.suites import SuiteRow
 from nightschool.echo import EchoEngine
 from nightschool.engine import ChatRequest, Delta
-from nightschool.knowledge import Found, Passage, with_passages
+from nightschool.knowledge import TEAM, Found, Passage, with_passages
 from nightschool.knowledge_part import KnowledgePart
 from nightschool.records import BASE, ChatMessage, Finish, Sampling
 
@@ -88,6 +88,13 @@ async def test_what_stands_nowhere_is_asked_again_of_the_best_passage_once(
 
 async def test_without_passages_the_bot_hands_over(tmp_path: Path) -> None:
     assert await show(Second(), "It costs 7 euro.", tmp_path, passages=()) == Shown(HAND_OVER, is_held=True)
+
+
+async def test_what_another_person_asked_the_team_is_no_ground_as_in_a_chat(tmp_path: Path) -> None:
+    like = Passage("b" * 16, TEAM, "Price: is it 7 euro?", "No, it costs 4 euro.", "another")
+    shown = await show(Second(), "It costs 7 euro.", tmp_path, passages=[like])
+    assert shown == Shown("Our team answered a like question: No, it costs 4 euro.", is_held=True)
+    assert not (await show(Second(), "It costs 4 euro.", tmp_path, passages=[like])).is_held
 
 
 async def test_a_passage_that_is_very_near_is_quoted_where_nothing_of_it_was_said(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nightschool.knowledge import Passage, question_in, render, unframed, with_passages
+from nightschool.knowledge import TEAM, Passage, grounds_in, question_in, render, unframed, with_passages
 from nightschool.records import ChatMessage
 from nightschool.tools import CalledFunction, ToolCall
 
@@ -63,3 +63,22 @@ def test_passages_stand_at_the_question_also_where_tools_were_called_for_it() ->
 def test_the_question_is_found_again_below_its_passages(passages: list[Passage]) -> None:
     asked = "What does it cost?\n\nQuestion: and when?"
     assert question_in(with_passages(asked, passages)) == with_passages(asked, [])
+
+
+def test_a_fact_may_stand_in_all_but_the_bots_own_answers_and_what_another_person_asked() -> None:
+    like = Passage("2" * 16, TEAM, "Price: is it 9 euro?", "No: it costs 4 euro.", "another")
+    called = ChatMessage(role="tool", content="in Leipzig", tool_call_id="c0")
+    said = [
+        ChatMessage(role="user", content="Hello"),
+        ChatMessage(role="assistant", content="It costs 5 euro."),
+        ChatMessage(role="user", content="When?"),
+        called,
+    ]
+    assert grounds_in(render("Be kind.", said, [REFUNDS, like])) == [
+        "Be kind.",
+        "Hello",
+        "Returns > Refund time: Within 5 business days after the parcel is back.",
+        "No: it costs 4 euro.",
+        "When?",
+        "in Leipzig",
+    ]

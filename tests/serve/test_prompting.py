@@ -136,8 +136,8 @@ def test_what_the_bot_itself_hands_over_with_may_be_said(knowing: Bot, pages: Pa
     bot = knowing.model_copy(update={"knowledge": rules})
     prompt = compose(bot, [ChatMessage(role="user", content="When?")], search=pages.search)
     assert prompt.grounds == [
-        "You are Fern.", "Write to help@shop.example.", "Returns > Refund time Within 5 business days.",
-        "Returns > Label It is in the app.", "When?",
+        "You are Fern.", "Returns > Refund time: Within 5 business days.", "Returns > Label: It is in the app.",
+        "When?", "Write to help@shop.example.",
     ]  # fmt: skip
 
 
@@ -148,7 +148,7 @@ def test_an_answer_of_the_team_may_be_stated_and_not_what_another_person_asked(k
     said = [ChatMessage(role="user", content="When?")]
     prompt = compose(bot, said, search=lambda _bot, _said: Found((like,), (0.9,), "index-1"))
     assert "[1] Our team's answer > Is it 9 days?: No, 5 business days." in prompt.messages[-1]["content"]
-    assert prompt.grounds == ["You are Fern.", rules.hand_over, "No, 5 business days.", "When?"]
+    assert prompt.grounds == ["You are Fern.", "No, 5 business days.", "When?", rules.hand_over]
 
 
 async def test_the_api_does_not_tell_what_another_person_asked(
