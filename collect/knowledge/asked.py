@@ -6,8 +6,9 @@ from collect.store import Cursor
 from nightschool.records import BotName
 
 NEWEST: Final = """
-select q.content, before.content, coalesce(s.side = 'held-out', false)
+select q.content, before.content, coalesce(c.is_held_out, s.side = 'held-out', false)
 from messages as q
+join conversations as c on c.conversation_id = q.conversation_id
 left join messages as answer on answer.message_id = q.parent_id
 left join messages as before on before.message_id = answer.parent_id and before.role = 'user'
 left join sides as s on s.conversation_id = q.conversation_id

@@ -1,11 +1,12 @@
-"""The Documents tab: what a bot's answers stand on, what a question finds there, and Markdown that operators write.
+"""The Documents tab: what a bot's answers stand on, what a question finds there, which find nothing, and Markdown that
+operators write.
 
 What was shown is what is replaced: a document that changed meanwhile is not written over. Does not know how documents
 are kept (`serve.documents`).
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import gradio as gr
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -14,7 +15,9 @@ from nightschool.errors import InvalidInput
 from nightschool.knowledge import Found, Passage
 from serve.console.draw import text
 from serve.console.told import QUIET, Given, Updates, told
-from serve.documents import WRITTEN, DocumentsStatus, OperatorsDocuments
+from serve.documents import WRITTEN, Checked, DocumentsStatus, OperatorsDocuments
+
+MOST_QUESTIONS: Final = 100
 
 
 class DocumentsTab(NamedTuple):
@@ -22,6 +25,7 @@ class DocumentsTab(NamedTuple):
     bot: gr.Dropdown
     status: gr.HTML
     question: gr.Textbox
+    check: gr.Button
     found: gr.HTML
     documents: gr.Radio
     add: gr.Button
@@ -56,6 +60,7 @@ def build_documents(opened: gr.Textbox) -> DocumentsTab:
                 elem_id="ns-document-question",
             )
         status = gr.HTML(padding=False, elem_id="ns-documents-status")
+        check = gr.Button("Questions that find nothing", size="sm", min_width=0, elem_classes="ns-small")
         found = gr.HTML(padding=False, elem_id="ns-documents-found")
         with gr.Row(elem_classes="ns-split"):
             with gr.Column(scale=2, min_width=280):
@@ -72,7 +77,7 @@ def build_documents(opened: gr.Textbox) -> DocumentsTab:
                     remove = gr.Button("Remove", min_width=0, elem_id="ns-document-remove")
                 passages = gr.HTML(padding=False, elem_id="ns-document-passages")
     return DocumentsTab(
-        tab, bot, status, question, found, documents, add, file, words, passages, reason, save, remove, opened
+        tab, bot, status, question, check, found, documents, add, file, words, passages, reason, save, remove, opened
     )
 
 
@@ -90,6 +95,7 @@ class DocumentsWires:
         triggers = [at.tab.select, at.bot.input]
         gr.on(triggers, self._look, {at.bot, at.opened}, listed, trigger_mode="always_last", **QUIET)
         at.question.submit(self._find, {at.bot, at.question}, at.found, **QUIET)
+        at.check.click(self._check, {at.bot}, at.found, **QUIET)
         at.documents.input(self._open, {at.bot, at.documents}, form, trigger_mode="always_last", **QUIET)
         at.add.click(self._begin, {at.bot}, [at.documents, *form], **QUIET)
         at.save.click(self._save, {at.bot, at.opened, at.file, at.text, at.reason}, listed, **QUIET)
@@ -123,6 +129,10 @@ class DocumentsWires:
             found = await self._documents.show(bot, [given[self._at.question]])
             served = [self._documents.is_served(bot, score) for score in found.scores]
         return {self._at.found: draw_found(found, served=served)}
+
+    async def _check(self, given: Given, request: gr.Request) -> Updates:
+        with told(request):
+            return {self._at.found: draw_checked(await self._documents.check(given[self._at.bot]))}
 
     async def _open(self, given: Given, request: gr.Request) -> Updates:
         bot, file = given[self._at.bot], given[self._at.documents]
@@ -187,6 +197,17 @@ def draw_found(found: Found, *, served: Sequence[bool]) -> str:
         for passage, score, is_served in zip(found.passages, found.scores, served, strict=True)
     ]
     return f"<ol>{''.join(lines)}</ol>"
+
+
+def draw_checked(checked: Checked) -> str:
+    """On which questions somebody should write something down, the most frequent first."""
+    count = len(checked.unanswered)
+    lines = "".join(
+        f"<li>{text(one.question)} ({one.times}x{', in exams' if one.is_held_out else ''})</li>"
+        for one in checked.unanswered[:MOST_QUESTIONS]
+    )
+    told = f"{count} different questions of the newest {checked.questions} find nothing"
+    return f"<p>{told}{': these first' if count > MOST_QUESTIONS else ''}.</p><ol>{lines}</ol>"
 
 
 def draw_passages(passages: tuple[Passage, ...]) -> str:

@@ -80,6 +80,8 @@ def test_a_document_is_added_found_and_removed(console: Page) -> None:
     console.get_by_label("What would a question find?").fill("How much is the Moonlight lamp?")
     console.get_by_label("What would a question find?").press("Enter")
     expect(console.locator("#ns-documents-found")).to_contain_text("The Moonlight lamp costs 77 euro.")
+    console.get_by_role("button", name="Questions that find nothing").click()
+    expect(console.locator("#ns-documents-found")).to_contain_text("find nothing")
     console.get_by_text("Moonlight (moon.md)").click()
     expect(console.get_by_label("File")).to_have_value("moon.md")
     console.locator("#ns-document-reason textarea").fill("sold out")

@@ -56,6 +56,17 @@ async def test_check_lists_questions_on_which_nothing_is_written(
     assert "2\t\tDo you sell hoses?" in (await nightschool("knowledge", "check")).out
 
 
+async def test_check_says_which_of_them_exams_ask(nightschool: Nightschool, docs: Path, tmp_path: Path) -> None:
+    for flag, question in (("--held-out", "Do you sell hoses?"), ("--training", "Do you sell seeds?")):
+        turns = [{"role": "user", "content": question}, {"role": "assistant", "content": "No."}]
+        (tmp_path / "chats.jsonl").write_text(json.dumps({"messages": turns}))
+        assert (await nightschool("import", str(tmp_path / "chats.jsonl"), "--bot", "support", flag)).code == 0
+    found = (await nightschool("knowledge", "check", "--json")).json
+    asked = {one["question"]: one["is_held_out"] for one in found["unanswered"]}
+    assert asked == {"Do you sell hoses?": True, "Do you sell seeds?": False}
+    assert "1\tyes\tDo you sell hoses?" in (await nightschool("knowledge", "check")).out
+
+
 async def test_a_bot_without_documents_says_so(nightschool: Nightschool) -> None:
     said = await nightschool("knowledge", "status")
     assert (said.code, "knowledge.folder" in said.err) == (2, True)

@@ -1,13 +1,16 @@
 """The Documents tab, without a browser: what each event shows, and what a document becomes that was opened before."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import pytest
 
-from nightschool.records import BotName
+from collect.formats.read import ParsedConversation
+from collect.imports import import_conversations
+from nightschool.records import BotName, ChatMessage, utc_now
 from serve.console.documents_tab import DocumentsTab, DocumentsWires, draw_documents
 from serve.parts import Parts
 from serve.secrets import OPERATOR
@@ -75,6 +78,21 @@ async def test_a_document_is_opened_changed_and_removed(
     assert "Nothing is found" in page.holds[at.found]
 
 
+async def test_questions_on_which_nothing_is_written_are_listed(
+    page: Clicks, at: DocumentsTab, parts: Parts, docs: Path
+) -> None:
+    for is_held_out, question in ((True, "Do you sell <b>hoses</b>?"), (False, "What does express shipping cost?")):
+        said = (ChatMessage(role="user", content=question), ChatMessage(role="assistant", content="No."))
+        brought = [ParsedConversation(1, said)]
+        bring = partial(import_conversations, bot=BOT, conversations=brought, is_held_out=is_held_out, at=utc_now())
+        await parts.store.write(bring)
+    await page("_check")
+    assert page.holds[at.found] == (
+        "<p>1 different questions of the newest 2 find nothing.</p>"
+        "<ol><li>Do you sell &lt;b&gt;hoses&lt;/b&gt;? (1x, in exams)</li></ol>"
+    )
+
+
 async def test_a_new_document_is_written(page: Clicks, at: DocumentsTab, docs: Path) -> None:
     await page("_begin")
     await page("_save", {at.file: "returns.md", at.text: "30 days.", at.reason: "asked for"})
@@ -121,7 +139,7 @@ async def test_a_bot_without_documents_says_how_to_have_some(page: Clicks, at: D
 
 async def test_a_stranger_sees_and_does_nothing(parts: Parts, at: DocumentsTab, docs: Path) -> None:
     stranger = Clicks(DocumentsWires(parts.documents, at), at, user="visitor")
-    for event in ("_list", "_find", "_open", "_begin", "_save", "_remove"):
+    for event in ("_list", "_find", "_check", "_open", "_begin", "_save", "_remove"):
         with pytest.raises(gr.Error, match="is for the operator"):
             await stranger(event, {at.documents: "shipping.md", at.reason: "x"})
 
