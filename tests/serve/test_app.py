@@ -46,6 +46,23 @@ async def test_answers_votes_and_nights_are_dated_by_the_clock_that_is_given(
     assert (vote.voted_at, night.started_at, row.started_at) == (NEXT_YEAR,) * 3
 
 
+async def test_a_page_that_changes_while_the_server_runs_counts_within_seconds(
+    settings: Settings, secrets: OpenedSecrets
+) -> None:
+    settings.paths.create()
+    page, file = settings.bots / "pages" / "shipping.md", settings.bots / "support.toml"
+    page.parent.mkdir()
+    file.write_text(file.read_text() + '[knowledge]\nfolder = "pages"\n')
+    async with open_parts(settings, base_model="echo", template=Template(), secrets=secrets.secrets) as parts:
+        for told in (["Express costs 12 euro."], ["Express costs 14 euro."], []):
+            page.write_text(told[0]) if told else page.unlink()
+            async with asyncio.timeout(20):
+                while [
+                    p.text for p in parts.knowledge.search(BotName("support"), ["What is express?"]).passages
+                ] != told:
+                    await asyncio.sleep(0.05)
+
+
 async def test_nothing_of_an_export_stays_that_a_killed_server_was_writing(
     settings: Settings, secrets: OpenedSecrets
 ) -> None:

@@ -1,25 +1,32 @@
 """A bot's documents as their files stand: what changes counts at the next look, and nothing of it stops the others."""
 
+import asyncio
 import os
 import shutil
+import threading
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from collect.knowledge.current import current_index
 from collect.knowledge.documents import Fault
-from collect.knowledge.index import index_folder
+from collect.knowledge.index import Embed, index_folder
 from collect.knowledge.shelf import KEPT_INDEXES, KnowledgeShelf, Standing
 from collect.store import Store
 from eval.facts import standing_in
 from nightschool.bots import BotShelf
+from nightschool.embedding import load_embedder
 from nightschool.home import Home
 from nightschool.records import BotName
 
 BOT = BotName("support")
 FILE = 'name = "support"\ntitle = "Fern"\nsystem_prompt = "Help."\n[knowledge]\nfolder = "docs"\n'
 EXPRESS = "What does express shipping cost?"
+SOON_S = 20
 
 
 @pytest.fixture
@@ -40,10 +47,12 @@ def shelf(docs: Path, home: Home, store: Store) -> KnowledgeShelf:
     return open_shelf(docs, home, store)
 
 
-def open_shelf(docs: Path, home: Home, store: Store) -> KnowledgeShelf:
+def open_shelf(
+    docs: Path, home: Home, store: Store, *, load: Callable[[], Embed] = lambda: load_embedder().embed
+) -> KnowledgeShelf:
     ticks = count(step=10)
     bots = BotShelf(docs.parent, clock=lambda: float(next(ticks)))
-    return KnowledgeShelf(store, bots, home, bots_folder=docs.parent, standing_in=standing_in)
+    return KnowledgeShelf(store, bots, home, bots_folder=docs.parent, standing_in=standing_in, load=load)
 
 
 def write(docs: Path, name: str, text: str) -> None:
@@ -80,6 +89,27 @@ async def test_a_new_a_changed_and_a_deleted_file_count_at_the_next_look(shelf: 
     (docs / "shipping.md").unlink()
     await shelf.look()
     assert said(shelf) == []
+
+
+async def test_the_index_before_serves_until_the_new_one_is_whole(docs: Path, home: Home, store: Store) -> None:
+    is_building, may_end, embed = threading.Event(), threading.Event(), load_embedder().embed
+
+    def slow(texts: Sequence[str]) -> NDArray[np.float64]:
+        if any("14 euro" in text for text in texts):
+            is_building.set()
+            assert may_end.wait(SOON_S)
+        return embed(texts)
+
+    shelf = open_shelf(docs, home, store, load=lambda: slow)
+    write(docs, "shipping.md", "Express shipping costs 12 euro.")
+    await shelf.look()
+    write(docs, "shipping.md", "Express shipping costs 14 euro.")
+    looking = asyncio.create_task(shelf.look())
+    assert await asyncio.to_thread(is_building.wait, SOON_S)
+    assert said(shelf) == ["Express shipping costs 12 euro."]
+    may_end.set()
+    await looking
+    assert said(shelf) == ["Express shipping costs 14 euro."]
 
 
 async def test_a_file_that_cannot_be_read_is_named_and_the_others_go_on(shelf: KnowledgeShelf, docs: Path) -> None:
