@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -81,7 +81,7 @@ class SampleRow(_Part):
 
 
 class Findings(_Part):
-    schema_version: int = 1
+    schema_version: Literal[1] = 1
     outcome: Outcome
     reasons: tuple[str, ...]
     rival: Label

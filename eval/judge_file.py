@@ -5,7 +5,7 @@ No check of the gate reads it. Does not know how a judge is asked.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -50,7 +50,7 @@ class Agreement(_Part):
 
 
 class JudgeFile(_Part):
-    schema_version: int = 1
+    schema_version: Literal[1] = 1
     model: str
     url: str = ""
     prompt_version: int = 1

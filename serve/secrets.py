@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -70,7 +70,7 @@ class SecretsFile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    schema_version: int = 1
+    schema_version: Literal[1] = 1
     password_hash: str
     """Argon2id."""
     cookie_key: str
@@ -265,7 +265,7 @@ def _read(file: Path) -> SecretsFile:
     except (ValidationError, InvalidHashError) as error:
         # Without the library's words, which quote what stands in the file.
         raise InvalidSettings(
-            "is damaged",
+            "is damaged, or another version's",
             subject=str(file),
             remedy="Restore it from a copy. Or delete it: the next start makes a new password, but visitors lose sight "
             "of their conversations.",

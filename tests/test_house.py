@@ -86,6 +86,17 @@ def test_text_is_utf_8_whatever_the_machine_speaks() -> None:
     assert left_open == []
 
 
+def test_a_file_of_another_version_is_never_taken_for_one_of_this() -> None:
+    kept = [
+        (name_of(file), ast.unparse(node.annotation))
+        for file, tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "schema_version"
+    ]
+    assert len(kept) > 10
+    assert [place for place, annotation in kept if not re.fullmatch(r"Literal\[\d+\]", annotation)] == []
+
+
 def test_only_the_record_opens_the_store() -> None:
     opening = {
         name_of(file)

@@ -8,7 +8,7 @@ how an answer is made.
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -45,7 +45,7 @@ class Made(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    schema_version: int = 1
+    schema_version: Literal[1] = 1
     asked: int
     """Questions."""
     answers: int

@@ -4,7 +4,7 @@ Imports no torch. Does not know how they were found (`tune.methods.skip`).
 """
 
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -16,7 +16,7 @@ SKIPPED: Final = "skipped.json"
 class Skipped(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    schema_version: int = 1
+    schema_version: Literal[1] = 1
     loss: float
     """Mean loss a token below which a row is known."""
     rows: int

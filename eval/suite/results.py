@@ -1,7 +1,7 @@
 """`suites.json` of an evaluation's folder: what every contestant made of every suite, and what could not be asked."""
 
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -16,7 +16,7 @@ SUITES: Final = "suites.json"
 class SuitesFile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: int = 1
+    schema_version: Literal[1] = 1
     results: tuple[SuiteResult, ...] = ()
     problems: tuple[str, ...] = ()
     """Suites that could not be read or asked, in a sentence each."""

@@ -163,6 +163,14 @@ def test_what_is_no_evaluation_is_named(tmp_path: Path) -> None:
         read_findings(tmp_path)
 
 
+def test_a_verdict_of_another_nightschool_is_none(tmp_path: Path) -> None:
+    evaluate(tmp_path / "evaluation")
+    file = tmp_path / "evaluation" / "verdict.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"schema_version": 3}))
+    with pytest.raises(InvalidInput, match="is not a verdict"):
+        read_findings(tmp_path / "evaluation")
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
