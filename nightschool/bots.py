@@ -141,7 +141,8 @@ class Bot(Section):
         """What the bot's file says to everybody."""
         known = self.knowledge
         said = [self.title, self.description, self.system_prompt, known.hand_over, *known.hand_over_also]
-        return "\n".join(said + [word for score in self.feedback.scores.values() for word in score.categories])
+        scores = self.feedback.scores.items()
+        return "\n".join(said + [word for name, score in scores for word in (name, *score.categories)])
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

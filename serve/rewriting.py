@@ -16,8 +16,9 @@ from collect.formats.read import ParsedConversation
 from collect.formats.table import Parsed
 from collect.formats.talk import Correction, Measure, ParsedNote, ParsedTree, Said, Voice
 from collect.grounds import hash_prompt
+from nightschool.pii.patterns import find_shaped
 from nightschool.records import ChatMessage, Message
-from nightschool.scores import ScoreValue
+from nightschool.scores import MAX_NAME_CHARS, ScoreValue
 from serve.questions import title_of
 
 Say = Callable[[str], str]
@@ -47,7 +48,7 @@ def rewrite_opinion(opinion: Opinion, say: Say) -> Opinion:
         None if opinion.reasons is None else tuple(say(reason) for reason in opinion.reasons),
         None if opinion.comment is None else say(opinion.comment),
         None if opinion.ideal_answer is None else say(opinion.ideal_answer),
-        {name: _score(value, say) for name, value in opinion.scores.items()} if opinion.scores else None,
+        {_name(name, say): _score(value, say) for name, value in opinion.scores.items()} if opinion.scores else None,
     )
 
 
@@ -121,7 +122,7 @@ def _kept_message(message: KeptMessage, say: Say) -> KeptMessage:
 
 
 def _kept_score(score: KeptScore, say: Say) -> KeptScore:
-    return score.model_copy(update={"value": _score(score.value, say)})
+    return score.model_copy(update={"name": _name(score.name, say), "value": _score(score.value, say)})
 
 
 def _said(said: Said, say: Say) -> Said:
@@ -144,8 +145,17 @@ def _score(value: ScoreValue | None, say: Say) -> ScoreValue | None:
     return say(value) if isinstance(value, str) else value
 
 
+def _name(name: str, say: Say) -> str:
+    """Of a score: a measure such as Helpfulness must not be taken for somebody's name, so only contact data counts."""
+    return say(name)[:MAX_NAME_CHARS] if any(find_shaped(name)) else name
+
+
 def _measure(measure: Measure, say: Say) -> Measure:
-    return replace(measure, value=say(measure.value)) if isinstance(measure.value, str) else measure
+    named = _name(measure.name, say)
+    # A programme that names nobody is known by the score's name.
+    voter = measure.voter.replace(measure.name, named)
+    value = say(measure.value) if isinstance(measure.value, str) else measure.value
+    return replace(measure, voter=voter, name=named, value=value)
 
 
 def _correction(correction: Correction | None, say: Say) -> Correction | None:

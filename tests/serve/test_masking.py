@@ -25,6 +25,7 @@ from serve.console.handlers import ConsoleHandlers
 from serve.console.rulings import shown_of
 from serve.masking import Masking
 from serve.parts import Parts
+from serve.rewriting import rewrite_opinion
 from serve.turn import Turn
 from serve.turns import Turns
 from serve.votes import Opinion
@@ -112,7 +113,7 @@ async def test_after_a_restart_a_number_stands_for_nothing_else(parts: Parts, bo
 def scored_talk(value: str) -> dict[str, Any]:
     """What an export of ours tells of a talk of two messages, both scored, and the whole of it."""
     when = "2026-03-01T12:00:00Z"
-    score = {"voter": ADA, "name": "asked by", "value": value, "said_at": when}
+    score = {"voter": ADA, "name": f"asked by {value}", "value": value, "said_at": when}
     said = [{"message_id": name, "source": "chat", "created_at": when, "scores": [score]} for name in "qa"]
     about = {
         "bot": "support",
@@ -130,8 +131,8 @@ async def test_no_byte_of_the_data_folder_holds_what_a_person_gave_away(
 ) -> None:
     turn, _ = await ask(parts, bot, f"{MAIL} asks: was {CARD} charged?")
     say = partial(Opinion, Vote.DOWN, (f"ask {PHONE}",), f"Call {PHONE}", f"Yes, {MAIL}, it was.")
-    await parts.votes.cast(turn.answer_id, say(scores={"asked by": MAIL}), owner=ADA)
-    await parts.votes.score(turn.conversation.conversation_id, {"asked by": MAIL}, owner=ADA)
+    await parts.votes.cast(turn.answer_id, say(scores={f"asked by {MAIL}": MAIL}), owner=ADA)
+    await parts.votes.score(turn.conversation.conversation_id, {f"asked by {MAIL}": MAIL}, owner=ADA)
     place = Place(ADA, "support", turn.conversation.conversation_id)
     await OwnChats(parts.turns, parts.store, parts.masking).rename(place, f"About {MAIL}")
     told = [
@@ -151,9 +152,15 @@ async def test_no_byte_of_the_data_folder_holds_what_a_person_gave_away(
             "timestamp": "",
             "input": "Who?",
             "output": "Ada.",
-            "scores": [{"name": "asked by", "source": "EVAL", "dataType": "CATEGORICAL", "stringValue": MAIL}],
+            "scores": [{"name": f"by {MAIL}", "source": "EVAL", "dataType": "CATEGORICAL", "stringValue": MAIL}],
         },
-        {"traceId": "t1", "name": "told to", "source": "EVAL", "dataType": "CATEGORICAL", "stringValue": f"by {PHONE}"},
+        {
+            "traceId": "t1",
+            "name": f"to {PHONE}",
+            "source": "EVAL",
+            "dataType": "CATEGORICAL",
+            "stringValue": f"by {PHONE}",
+        },
         {"messages": told[1:3], "metadata": {"record": scored_talk(MAIL)}},
         {"prompt": [told[1]], "chosen": [told[2]], "rejected": [{"role": "assistant", "content": f"No {CARD}"}]},
     )
@@ -175,9 +182,23 @@ async def test_no_byte_of_the_data_folder_holds_what_a_person_gave_away(
     assert opinion is not None
     assert (opinion.comment, opinion.ideal_answer) == ("Call [PHONE_1]", "Yes, [EMAIL_1], it was.")
     kept = await parts.store.read(partial(scores_in, conversation_id=turn.conversation.conversation_id))
-    assert [score.value for score in kept] == ["[EMAIL_1]"] * 2
+    assert [(score.name, score.value) for score in kept] == [("asked by [EMAIL_1]", "[EMAIL_1]")] * 2
     back = await parts.store.read(partial(scores_in, conversation_id="kept"))
-    assert [score.value for score in back] == ["[EMAIL_1]"] * 3
+    assert [(score.name, score.value) for score in back] == [("asked by [EMAIL_1]", "[EMAIL_1]")] * 3
+
+
+def test_a_measure_is_not_taken_for_somebodys_name() -> None:
+    said = rewrite_opinion(Opinion(scores={"Helpfulness": 0.5, f"by {MAIL}": True}), lambda _: "[WHO]")
+    assert said.scores == {"Helpfulness": 0.5, "[WHO]": True}
+
+
+async def test_a_score_that_the_bots_file_declares_keeps_its_name(parts: Parts, bot: Bot, bots_folder: Path) -> None:
+    file = bots_folder / "support.toml"
+    file.write_text(file.read_text() + f'[feedback.scores."known to {MAIL}"]\ntype = "boolean"\n')
+    parts.shelf.look()
+    turn, _ = await ask(parts, bot, "Was I charged?")
+    word = await parts.votes.score(turn.conversation.conversation_id, {f"known to {MAIL}": True}, owner=ADA)
+    assert list(word.scores) == [f"known to {MAIL}"]
 
 
 async def test_no_byte_of_the_data_folder_holds_a_name_where_names_are_masked(parts: Parts) -> None:
