@@ -21,7 +21,7 @@ LIST: Final = """
 select bot, version, content_hash, folder, stage, cycle_id, dataset_hash, created_at, has_passing_verdict, live_at,
     tainted_at
 from adapters where $bot is null or bot = $bot
-order by created_at desc, bot, version desc
+order by bot, version desc
 """
 ONE: Final = """
 select bot, version, content_hash, folder, stage, cycle_id, dataset_hash, created_at, has_passing_verdict, live_at,
@@ -51,8 +51,10 @@ IN_PRODUCTION: Final = "select count(*) from adapters where bot = $bot and stage
 ADD_EVALUATION: Final = """
 insert into evaluations (evaluation_id, cycle_id, bot, candidate, outcome, reasons, figures_json, folder, evaluated_at,
     candidate_hash, production_hash, moves, promoted_at)
-values ($evaluation_id, $cycle_id, $bot, $candidate, $outcome, $reasons, $figures_json, $folder, $evaluated_at,
-    $candidate_hash, $production_hash, $moves, $promoted_at)
+values ($evaluation_id, $cycle_id, $bot, $candidate, $outcome, $reasons, $figures_json, $folder,
+    greatest($evaluated_at, (
+        select max(evaluated_at) + interval 1 microsecond from evaluations where bot = $bot and candidate = $candidate
+    )), $candidate_hash, $production_hash, $moves, $promoted_at)
 on conflict do nothing
 """
 NOTE_VERDICT: Final = """
@@ -114,7 +116,7 @@ def register_adapter(cursor: Cursor, *, adapter: Adapter, event: Event) -> None:
 
 
 def adapters(cursor: Cursor, *, bot: BotName | None = None) -> list[Adapter]:
-    """Newest first."""
+    """Of each bot the newest first, by its number: a clock may have been set back."""
     return [_adapter(row) for row in cursor.execute(LIST, {"bot": bot}).fetchall()]
 
 

@@ -24,18 +24,26 @@ select m.message_id from messages as m join (
 where m.position >= called.first
 """
 """From the first call of a tool on: a model that learnt such an answer without what the tool said would invent it."""
+HEARD: Final = """
+select conversation_id, max(position) as last from messages
+where bot = $bot and created_at <= $at group by conversation_id
+"""
+"""What stands before a message was said before it, also where the clock ran ahead then."""
 TABLES: Final = {
     "conversations": f"""
 select c.conversation_id, c.owner, c.source, c.created_at, c.is_held_out, c.topic, s.side
 from conversations as c left join sides as s using (conversation_id)
-where c.bot = $bot and c.created_at <= $at and c.conversation_id not in ({PRIVATE})
+where c.bot = $bot and c.conversation_id not in ({PRIVATE})
+    and c.conversation_id in (select conversation_id from ({HEARD}))
 order by c.created_at, c.conversation_id
 """,
     "messages": f"""
-select message_id, conversation_id, parent_id, role, content, source, created_at, version, adapter_hash, finish, weight
-from messages where bot = $bot and created_at <= $at and conversation_id not in ({PRIVATE})
-    and message_id not in ({RESTS_ON_TOOL})
-order by conversation_id, position
+select m.message_id, m.conversation_id, m.parent_id, m.role, m.content, m.source, m.created_at, m.version,
+    m.adapter_hash, m.finish, m.weight
+from messages as m join ({HEARD}) as heard using (conversation_id)
+where m.bot = $bot and m.position <= heard.last and m.conversation_id not in ({PRIVATE})
+    and m.message_id not in ({RESTS_ON_TOOL})
+order by m.conversation_id, m.position
 """,
     "feedback": f"""
 select f.message_id, f.voter, f.vote, f.reasons, f.comment, f.ideal_answer, f.voted_at,

@@ -37,6 +37,12 @@ async def test_versions_count_up_and_come_back_whole(store: Store) -> None:
         await store.read(partial(registry.adapter, bot=BOT, version=2))
 
 
+async def test_the_newest_version_comes_first_though_the_clock_was_set_back(store: Store) -> None:
+    for version, hours in ((1, 0), (2, 2), (3, -5)):
+        await add(store, replace(adapter(version), created_at=AT + timedelta(hours=hours)))
+    assert [each.version for each in await store.read(partial(registry.adapters, bot=BOT))] == [3, 2, 1]
+
+
 async def test_who_came_into_production_and_who_left_it_is_found_newest_first(store: Store) -> None:
     actions = ["registered", "candidate->production", "candidate->retired", "production->retired"]
     for hours, action in enumerate(actions):
@@ -73,6 +79,15 @@ async def test_the_newest_verdict_is_noted_on_the_adapter(store: Store) -> None:
         verdict = evaluation(outcome, evaluation_id=f"e{hour}", at=AT + timedelta(hours=hour))
         assert await judge(store, verdict) == (outcome, outcome is Outcome.PROMOTE)
     assert len(await store.read(registry.evaluations)) == 3
+
+
+async def test_a_later_verdict_counts_though_the_clock_was_set_back(store: Store) -> None:
+    await add(store, adapter(1))
+    for name, outcome, hours in (("e1", Outcome.PROMOTE, 0), ("e2", Outcome.REJECT, -5), ("e3", Outcome.PROMOTE, -5)):
+        verdict = evaluation(outcome, evaluation_id=name, at=AT + timedelta(hours=hours))
+        assert await judge(store, verdict) == (outcome, outcome is Outcome.PROMOTE)
+    listed = await store.read(partial(registry.evaluations, bot=BOT))
+    assert [each.evaluation_id for each in listed] == ["e3", "e2", "e1"]
 
 
 @pytest.mark.parametrize(("first", "second"), [("reject", "promote"), ("promote", "reject")])

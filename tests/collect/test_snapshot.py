@@ -88,6 +88,15 @@ def test_what_came_later_is_not_in_it(cursor: Cursor, tell: Tell, tmp_path: Path
     assert write_snapshot(cursor, bot=BOT, folder=tmp_path / "after", at=AT).content_hash == before.content_hash
 
 
+def test_a_talk_that_began_while_the_clock_ran_ahead_is_in_it_whole(cursor: Cursor, tell: Tell, tmp_path: Path) -> None:
+    ahead = tell("Where?", "Here.", at=AT + timedelta(hours=2))
+    after = tell("And now?", "There.", after=ahead[-1], at=AT)
+    write_snapshot(cursor, bot=BOT, folder=tmp_path, at=AT)
+    talks, said = (pq.read_table(tmp_path / f"{name}.parquet") for name in ("conversations", "messages"))
+    assert talks["conversation_id"].to_pylist() == [ahead[0].conversation_id]
+    assert said["message_id"].to_pylist() == [message.message_id for message in (*ahead, *after)]
+
+
 def test_a_snapshot_taken_anew_speaks_for_its_own_files(cursor: Cursor, tell: Tell, tmp_path: Path) -> None:
     tell()
     first = write_snapshot(cursor, bot=BOT, folder=tmp_path, at=AT)
