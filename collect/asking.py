@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import duckdb
 
+from collect.causes import closed_record
 from collect.writer import FATAL, Cursor, record_error
 from nightschool.errors import Unavailable
 
@@ -32,7 +33,10 @@ class Askers:
     async def ask(self, question: Callable[[Cursor], T], *, deadline_s: float | None = None) -> T:
         """What `question` finds. Raises RecordError, and Unavailable past the deadline or where the record closes."""
         asked = _Asked(self._connection, question)
-        future = self._threads.submit(asked.run)
+        try:
+            future = self._threads.submit(asked.run)
+        except RuntimeError:
+            raise closed_record() from None
         self._running[future] = asked
         future.add_done_callback(self._running.pop)
         try:

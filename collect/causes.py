@@ -6,6 +6,8 @@ being opened or was in use.
 
 from typing import Final, NamedTuple
 
+from nightschool.errors import Unavailable
+
 RESTORE: Final = "Bring back a backup: nightschool restore."
 
 
@@ -58,3 +60,8 @@ CAUSES: Final = (
 def find_cause(error: BaseException) -> Cause | None:
     """The cause that the message names; None where it names none of these."""
     return next((cause for cause in CAUSES if cause.words in str(error)), None)
+
+
+def closed_record() -> Unavailable:
+    """What whoever comes behind the end of the record is told."""
+    return Unavailable("is closed", subject="record", remedy="The server is stopping; start it again.")

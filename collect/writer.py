@@ -18,9 +18,9 @@ from typing import Any, Final, TypeVar
 
 import duckdb
 
-from collect.causes import find_cause
+from collect.causes import closed_record, find_cause
 from collect.integrity import Marker, fold_log
-from nightschool.errors import NightschoolError, RecordError, Unavailable
+from nightschool.errors import NightschoolError, RecordError
 from nightschool.files import free_bytes
 
 Cursor = duckdb.DuckDBPyConnection
@@ -111,7 +111,7 @@ class Writer:
     def _put(self, wanted: _Job | _FoldNow) -> None:
         with self._gate:
             if self._is_closed:
-                raise Unavailable("is closed", subject="record", remedy="The server is stopping; start it again.")
+                raise closed_record()
             self._queue.put(wanted)
 
     @property

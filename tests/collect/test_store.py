@@ -67,6 +67,9 @@ async def test_a_closed_store_says_so(tmp_path: Path) -> None:
         pass
     with pytest.raises(Unavailable, match="is closed"):
         await store.write(partial(append_event, event=event()))
+    for read in (store.read, store.read_long):
+        with pytest.raises(Unavailable, match="is closed"):
+            await read(list_events)
 
 
 async def test_a_second_server_on_the_folder_is_told_what_to_do(store: Store, tmp_path: Path) -> None:
