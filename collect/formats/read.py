@@ -58,6 +58,12 @@ class _Said(BaseModel):
             return "".join(str(part.get("text", "")) for part in content)
         return content
 
+    @field_validator("weight", mode="before")
+    @classmethod
+    def _weighed(cls, weight: Any) -> Any:
+        """A table's empty cell is written as null."""
+        return 1 if weight is None else weight
+
 
 @dataclass(frozen=True, slots=True)
 class ParsedConversation:
@@ -112,6 +118,8 @@ def read_chat(number: int, tree: dict[str, Any]) -> ParsedConversation | BadLine
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         told = fault["msg"].lower().removeprefix("value error, ")
+        # Pydantic would name our class.
+        told = "should be an object" if fault["type"] == "model_type" else told
         return BadLine(number, f"{'.'.join(str(part) for part in fault['loc'])}: {told}")
     said = line.messages or [*line.prompt, *line.completion]
     try:

@@ -42,8 +42,9 @@ def good(lines: list[str | bytes]) -> list[ParsedConversation]:
         line(TURN) + "\r\n",
         json.dumps({"prompt": TURN[:1], "completion": TURN[1:]}),
         line([{"role": "user", "content": [{"type": "text", "text": "Hi"}]}, TURN[1]]),
+        line([{**turn, "weight": None} for turn in TURN]),
     ],
-    ids=["openai", "bom", "crlf", "prompt-completion", "text-parts"],
+    ids=["openai", "bom", "crlf", "prompt-completion", "text-parts", "null-weights"],
 )
 def test_formats(text: str) -> None:
     [found] = good([text])
@@ -58,6 +59,7 @@ def test_formats(text: str) -> None:
         ("{}", "has no messages"),
         ('{"prompt": "text", "completion": "text"}', "prompt"),
         (line([TURN[0]]), "end with the assistant"),
+        (line(["Hi"]), "messages.0: should be an object"),
         (line([TURN[1], TURN[0]]), "must alternate"),
         (line([*TURN, *TURN[1:]]), "must alternate"),
         (line([{"role": "user", "content": "  "}, TURN[1]]), "user message is empty"),
