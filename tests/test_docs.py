@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 
 from nightschool.bots import Bot
 from nightschool.faults import dotted_keys
+from nightschool.home import Home
+from nightschool.records import BotName
 from nightschool.settings import NOT_SETTINGS, PREFIX, SHORT_PORT, Settings
 
 ROOT = Path(__file__).parents[1]
@@ -73,6 +76,22 @@ def test_one_python_is_meant_everywhere() -> None:
         ("serve/cli/doctor.py", "sys.version_info[:2] == (3, 11)"),
     ):
         assert said in (ROOT / name).read_text(encoding="utf-8"), name
+
+
+def test_no_key_and_nothing_that_people_said_is_built_into_an_image() -> None:
+    home, bot = Home(Path("/data")), BotName("support")
+    kept = [
+        home.adapters(bot).parent, home.backups, home.cycle(bot, "c").parents[1], home.datasets(bot).parent,
+        home.erasures, home.evals, home.exam(bot).parent, home.found(bot).parent, home.golden(bot).parent, home.jobs,
+        home.kept, home.logs, home.base_model.parent, home.proofs(bot).parent, home.replaced, home.reports(bot).parent,
+        home.temp, home.uploads,
+    ]  # fmt: skip
+    files = ["nightschool.toml", "**/record.duckdb*", "**/secrets.json", "**/operator.key", "**/server.*"]
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert {*files, *(f"**/{folder.name}/" for folder in kept)} - set(ignored) == set()
+    shipped = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    folders = {folder.name for folder in kept}
+    assert [file for file in shipped if folders & set(Path(file).parts[:-1])] == []
 
 
 def test_a_container_is_what_the_settings_say() -> None:
