@@ -180,6 +180,18 @@ LISTEN: Final = """() => {
       button.toggleAttribute('data-pressed', [Liked, Disliked].includes(button.getAttribute('aria-label')));
     });
   };
+  // The card takes its room from the talk, and what it asks about would be out of sight: a thumb that is drawn has
+  // Gradio scroll to the end of the talk 0.3 s later.
+  let explained;
+  new ResizeObserver(() => {
+    const isOpen = document.querySelector('#ns-card')?.offsetParent;
+    const about = isOpen ? document.querySelector('#ns-explained textarea').value : '';
+    if (about && about !== explained) setTimeout(() => {
+      const said = chat.querySelector(`.ns-to-${about}`)?.closest('.ns-said');
+      said?.querySelector('.ns-answer').scrollIntoView({block: 'nearest'});
+    }, 400);
+    explained = about;
+  }).observe(chat);
   new MutationObserver(relabel).observe(chat, {subtree: true, childList: true, attributeFilter: ['aria-label']});
   relabel();
   // Its small windows speak English, and what is chosen from a list bears the value that we keep as a second name.

@@ -261,6 +261,16 @@ def test_the_ideal_answer_can_be_given_at_every_size_and_again(page: Page, width
         expect(page.get_by_role("button", name="Disliked")).to_have_count(0)
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_phone_shows_the_answer_that_the_card_asks_about(page: Page, number: int) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    ask(page, "Is it waterproof?")
+    ask(page, "Is it heavy?")
+    page.get_by_role("button", name="Dislike", exact=True).nth(number).click()
+    expect(page.locator("#ns-card")).to_be_visible()
+    expect(page.locator("#ns-chat .ns-answer").nth(number)).to_be_in_viewport(ratio=0.9)
+
+
 @pytest.mark.parametrize("way", ["Escape", "a tap beside it"])
 def test_the_phones_drawer_closes(page: Page, way: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
