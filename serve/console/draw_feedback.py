@@ -116,7 +116,7 @@ def _scored(score: Score) -> str:
         case bool(given):
             return "yes" if given else "no"
         case float(given):
-            return f"{given:g}"
+            return f"{given:.10g}"
         case given:
             return str(given)
 

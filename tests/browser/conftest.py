@@ -5,7 +5,7 @@ import os
 import shutil
 import socket
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -47,10 +47,12 @@ from nightschool.records import (
     new_id,
     utc_now,
 )
+from nightschool.scores import ScoreValue
 from nightschool.settings import Settings
 from serve.app import build_app, open_parts
 from serve.parts import Parts
 from serve.secrets import open_secrets
+from serve.votes import Opinion
 from tune.progress import StepLine, append_step
 from tune.screens import Screen
 
@@ -363,6 +365,18 @@ def ruled(site: Site) -> Callable[[str], str | None]:
         return next(row.ruled_text for row in rows if row.question == question)
 
     return read
+
+
+@pytest.fixture
+def score(site: Site) -> Callable[[str, Mapping[str, ScoreValue]], None]:
+    """Have a judge's programme score the answer to a question about which somebody said something."""
+
+    def give(question: str, scores: Mapping[str, ScoreValue]) -> None:
+        rows = site.read(partial(feedback.list_feedback, limit=1_000))
+        [answer_id] = [row.feedback.message_id for row in rows if row.question == question]
+        site.run(site.parts.votes.cast(answer_id, Opinion(scores=scores), owner="key:judge", is_operator=True))
+
+    return give
 
 
 @pytest.fixture

@@ -1,12 +1,14 @@
 """The console as an operator uses it."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Literal
 
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
+
+from nightschool.scores import ScoreValue
 
 # What Gradio's own threads warn of (pandas, event loops left to the collector) is not ours to mend.
 pytestmark = [
@@ -18,6 +20,9 @@ pytestmark = [
 Ruled = Callable[[str], str | None]
 Train = Callable[[str], AbstractContextManager[Callable[[int, float], None]]]
 
+RUNS_OVER = """() => [...document.querySelectorAll('.ns-facts :is(dt, dd)')]
+  .filter((part) => part.scrollWidth > part.clientWidth).map((part) => part.innerText)"""
+"""What of a list of facts lies over its neighbour."""
 OVERFLOW = "document.documentElement.scrollWidth - window.innerWidth"
 
 
@@ -191,6 +196,24 @@ def open_line(console: Page, words: str, *, show: str = "All") -> Locator:
     line.click()
     expect(console.locator("#ns-said")).to_contain_text(words)
     return line
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_scores_of_every_kind_are_read_beside_the_answer(
+    console: Page, context: BrowserContext, score: Callable[[str, Mapping[str, ScoreValue]], None], width: int
+) -> None:
+    console.set_viewport_size({"width": width, "height": 844})
+    question = f"Does it fit a sill of {width} millimetres?"
+    propose(context, question, "Measure it.")
+    long = "of_sixty_four_letters_without_a_blank_".ljust(64, "x")
+    score(question, {"clear": True, "milliseconds": 1_234_567, "accuracy": 0.25, "tone": "y" * 200, long: False})
+    open_line(console, question)
+    said = console.locator("#ns-said")
+    expect(said).to_contain_text(f"{long} of the answer")
+    for words in ("yes by", "1234567 by", "0.25 by", "y" * 200, "no by"):
+        expect(said).to_contain_text(words)
+    assert console.evaluate(RUNS_OVER) == []
+    assert console.evaluate(OVERFLOW) <= 0
 
 
 def test_a_correction_goes_into_training(console: Page, context: BrowserContext, ruled: Ruled) -> None:
