@@ -174,8 +174,9 @@ class NightRunner:
             reporter.fail(f"internal error: {error!r}. The server's log has the details.")
         ended = reporter.end()
         letter = await leave_pages(self._store, self._folder(ended), ended)
-        await self._close(ended)
+        # Before the row is closed: after a kill it is told again, and a record that takes nothing hides no failure.
         await send_letter(self._shelf, self._folder(ended), letter)
+        await self._close(ended)
         await self._weigh_follow_ups(ended)
         return ended
 

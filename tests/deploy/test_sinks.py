@@ -4,7 +4,7 @@ import asyncio
 import email
 import email.policy
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from collect import cycles
 from collect.holds import Hold, arm_hold
-from collect.store import Store
+from collect.store import Cursor, Store
 from deploy.plan import NightFolder
 from deploy.sinks import Missed, Sink, read_key, send, sign
 from deploy.telling import Letter, leave_pages, send_letter
 from nightschool.bots import BotShelf
-from nightschool.errors import Unavailable
+from nightschool.errors import RecordError, Unavailable
 from nightschool.home import Home
 from nightschool.morning_part import MorningPart
 from nightschool.records import BotName, Cycle, CycleState, Outcome
@@ -206,6 +207,62 @@ async def test_every_night_that_ends_or_cannot_begin_is_told_to_each_sink(
     mail = email.message_from_bytes(left.read_bytes(), policy=email.policy.default)
     assert mail["subject"] == subject
     assert mail["message-id"] == f"<{told['cycle']}@nightschool.invalid>"
+
+
+async def test_a_night_whose_end_the_record_does_not_take_is_told_all_the_same(
+    make_runner: MakeRunner, shelf: BotShelf, store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bodies: list[bytes] = []
+    write = store.write
+
+    async def full(change: Callable[[Cursor], None]) -> None:
+        if not bodies:
+            raise RecordError("could not do that", subject="record", remedy="Free disk space.")
+        await write(change)
+
+    async with hook([204], bodies) as url, asyncio.timeout(20):
+        file = home.root / "bots" / "support.toml"
+        file.write_text(f'{file.read_text()}[morning]\nwebhook = "{url}"\n')
+        shelf.look()
+        runner = make_runner()
+        cycle = await runner.claim(BOT, trigger="operator", actor="ada")
+        monkeypatch.setattr(store, "write", full)
+        await runner.run(cycle)
+    [told] = map(json.loads, bodies)
+    assert told["reasons"] == ["record: could not do that. Free disk space."]
+    kept = await store.read(partial(cycles.cycle, cycle_id=cycle.cycle_id))
+    assert kept.state is CycleState.FAILED
+
+
+async def test_a_server_that_is_killed_as_it_tells_tells_again_once_it_is_back(
+    make_runner: MakeRunner, shelf: BotShelf, store: Store, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    bodies: list[bytes] = []
+    write = store.write
+
+    async def die(change: Callable[[Cursor], None]) -> None:
+        if bodies:
+            raise Killed
+        await write(change)
+
+    async with hook([204, 204], bodies) as url:
+        file = home.root / "bots" / "support.toml"
+        file.write_text(f'{file.read_text()}[morning]\nwebhook = "{url}"\n')
+        shelf.look()
+        runner = make_runner()
+        cycle = await runner.claim(BOT, trigger="operator", actor="ada")
+        with monkeypatch.context() as patched:
+            patched.setattr(store, "write", die)
+            with pytest.raises(Killed):
+                await runner.run(cycle)
+        [left] = await make_runner().interrupted()
+        await make_runner().run(left)
+    first, again = map(json.loads, bodies)
+    assert first == again
+    assert first["cycle"] == cycle.cycle_id
 
 
 async def test_the_morning_page_says_who_answers_and_what_wants_a_person(store: Store, tmp_path: Path) -> None:
