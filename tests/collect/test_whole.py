@@ -6,14 +6,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collect.migrations.runner import MIGRATIONS, migrate
 from collect.store import Cursor
-from collect.whole import CARD, SEQUENCES, Card, build_record, examine_whole, read_whole, write_whole
-from nightschool.errors import NightschoolError
+from collect.whole import CARD, ROWS_AT_ONCE, SEQUENCES, Card, build_record, examine_whole, read_whole, write_whole
+from nightschool.errors import NightschoolError, Unavailable
 from nightschool.files import MANIFEST, publish
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -73,6 +74,24 @@ def test_what_was_taken_comes_back_as_the_same_rows(
             assert repr(rows(after)) == repr(rows(before))
             [(position,)] = after.execute("select nextval('message_positions')").fetchall()
             assert position == len(said) + 1
+
+
+def test_a_long_table_is_written_in_groups_of_bounded_size(cursor: Cursor, tmp_path: Path) -> None:
+    talks = f"select i::text, 'support', 'browser:ada', 'chat', 'Hello', now() from range({5 * ROWS_AT_ONCE // 2}) t(i)"
+    cursor.execute(f"insert into conversations (conversation_id, bot, owner, source, title, created_at) {talks}")
+    card = taken(cursor, tmp_path / "taken")
+    file = pq.ParquetFile(tmp_path / "taken" / "conversations.parquet").metadata
+    groups = [file.row_group(number).num_rows for number in range(file.num_row_groups)]
+    assert max(groups) <= ROWS_AT_ONCE
+    assert sum(groups) == card.tables["conversations"].rows == 5 * ROWS_AT_ONCE // 2
+    with built(tmp_path / "taken", tmp_path / "r.duckdb") as after:
+        assert after.execute("select count(*) from conversations").fetchall() == [(sum(groups),)]
+
+
+def test_a_disk_that_takes_no_copy_is_told_by_name(cursor: Cursor, tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="no-folder"):
+        write_whole(cursor, tmp_path / "no-folder", at=AT)
+    assert taken(cursor, tmp_path / "taken").tables  # the record is not left in a transaction
 
 
 @pytest.mark.parametrize("age", [1, 8])
