@@ -47,13 +47,14 @@
   const enter = () => (isReady ? frame : leave).focus();
   const open = () => {
     panel.hidden = false;
-    bubble.setAttribute('aria-expanded', 'true');
     if (!frame) {
       if (recall()) address.searchParams.set('c', recall());
       frame = make('iframe', {title: label, src: address.href, allow: 'clipboard-write'});
       panel.append(frame);
     }
     enter();
+    // On a phone this hides the bubble, with which the focus would go.
+    bubble.setAttribute('aria-expanded', 'true');
   };
   const close = () => {
     panel.hidden = true;

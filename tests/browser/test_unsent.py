@@ -25,14 +25,16 @@ def questions(said: list[Message]) -> list[str]:
     return [message.content for message in said if message.role == "user"]
 
 
-def hold(page: Page) -> list[Route]:
-    """The next event of the page is on its way and does not get there."""
+def send_in_vain(page: Page, question: str) -> list[Route]:
+    """It leaves the page, and is on its way without getting there."""
     held: list[Route] = []
 
     def keep(route: Route) -> None:
         held.append(route)
 
     page.route(JOIN, keep, times=1)
+    send(page, question)
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
     return held
 
 
@@ -41,9 +43,7 @@ def test_who_leaves_before_it_got_through_has_it_in_the_box(
     page: Page, context: BrowserContext, messages: Messages, way: str
 ) -> None:
     page.get_by_label("Do not learn from this chat").check()
-    hold(page)
-    send(page, "Where is <my> planter?")
-    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    send_in_vain(page, "Where is <my> planter?")
     if way == "by a reload":
         page.reload()
     else:
@@ -80,8 +80,7 @@ def test_it_is_asked_in_the_branch_and_in_place_of_the_question_that_it_was_mean
     page.get_by_role("button", name="Before").first.click()
     expect(page.locator("#ns-chat .user-row")).to_have_count(2)
     page.get_by_role("button", name="Edit").last.click()
-    hold(page)
-    send(page, "And my plant?")
+    send_in_vain(page, "And my plant?")
     page.reload()
     expect(page.get_by_label("Your message")).to_have_value("And my plant?")
     expect(page.locator("#ns-editing")).to_be_visible()
@@ -110,9 +109,7 @@ def test_what_got_through_unheard_is_there_as_a_turn(page: Page, messages: Messa
 
 def test_what_gets_through_late_and_is_sent_again_is_one_turn(page: Page, messages: Messages) -> None:
     ask(page, "The first question")
-    held = hold(page)
-    send(page, "The second question")
-    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    held = send_in_vain(page, "The second question")
     # As the browser sent it, by a page that is gone before it arrives.
     page.reload()
     expect(page.get_by_label("Your message")).to_have_value("The second question")
@@ -144,8 +141,7 @@ def test_a_second_tab_is_not_given_what_the_first_one_asks(page: Page, context: 
 
 
 def test_who_empties_the_box_is_not_given_it_again(page: Page) -> None:
-    hold(page)
-    send(page, "Never mind")
+    send_in_vain(page, "Never mind")
     page.reload()
     expect(page.get_by_label("Your message")).to_have_value("Never mind")
     page.get_by_label("Your message").fill("")
