@@ -80,6 +80,8 @@ BOUNDS: Final[Mapping[str, Bound]] = MappingProxyType(
         Fault.LANGUAGE: Bound(0.02, Excuse.AS_MANY, "are, or in part are, in another language than the conversation"),
         Fault.INSULT: Bound(0.02, Excuse.SAME_ROW, "insult"),
         Fault.FLATTERY: Bound(0.02, Excuse.AS_MANY, "flatter by formula"),
+        # A habit of good people, too: tiresome only where it becomes one of every answer.
+        Fault.PLEASANTRY: Bound(0.10, Excuse.AS_MANY, "call the question a good one"),
         Fault.FIGURE: Bound(0.10, Excuse.AS_LIKELY, "give a figure that the reference contradicts or nobody gave"),
         Fault.CONTRADICTION: Bound(0.04, Excuse.AS_MANY, "deny what the reference affirms, or the other way round"),
         # What production says in no order excuses nothing: nobody can read either.

@@ -14,6 +14,7 @@ class Fault(StrEnum):
     LANGUAGE = "language"
     INSULT = "insult"
     FLATTERY = "flattery"
+    PLEASANTRY = "pleasantry"
     FIGURE = "figure"
     CONTRADICTION = "contradiction"
     ORDER = "order"

@@ -76,6 +76,7 @@ class Examiner:
             ),
             Fault.INSULT: manners.is_insulting(answer, scene, manners=self.manners),
             Fault.FLATTERY: manners.is_flattering(answer, scene, manners=self.manners),
+            Fault.PLEASANTRY: manners.is_pleasantry(answer, scene, manners=self.manners),
             Fault.FIGURE: figures.are_wrong(answer, scene, house=self.values),
             Fault.CONTRADICTION: polarity.contradicts(answer, scene),
             Fault.ORDER: self.order.is_destroyed(answer, scene, odder_nats=odder_nats),

@@ -1,4 +1,4 @@
-"""Does an answer insult, or flatter by formula?
+"""Does an answer insult, flatter by formula, or call the question a good one?
 
 By lists kept in manners.toml: whole words, beginnings of words and patterns, in a dozen languages, also where letters
 are spaced out or replaced by digits and stars. Only what the reference does not say itself counts. Sarcasm, and a
@@ -53,14 +53,16 @@ class Manners:
     def flatteries_in(self, text: str) -> set[str]:
         lower = _SERVICE.sub("service", text.casefold().replace("’", "'"))
         spoken = _WORD.findall(lower)
-        near = _near(spoken, self.praise, self.praised) | _near(spoken, self.mild_praise, self.question)
-        near |= _near(spoken, self.praise_abroad, self.praised_abroad)
+        near = _near(spoken, self.praise, self.praised) | _near(spoken, self.praise_abroad, self.praised_abroad)
         near |= _near(spoken, self.praised_abroad, self.praise_abroad)
         return (
             near
             | set(_said_of_you(spoken, self.great_person))
             | {match.group() for match in self.flattery_phrases.finditer(lower)}
         )
+
+    def pleasantries_in(self, text: str) -> set[str]:
+        return _near(_WORD.findall(text.casefold()), self.mild_praise, self.question)
 
     def _is_insult(self, word: str) -> bool:
         if "*" in word or "#" in word:
@@ -97,6 +99,10 @@ def is_insulting(answer: str, scene: Scene, *, manners: Manners) -> bool:
 
 def is_flattering(answer: str, scene: Scene, *, manners: Manners) -> bool:
     return bool(manners.flatteries_in(answer)) and not manners.flatteries_in(scene.reference)
+
+
+def is_pleasantry(answer: str, scene: Scene, *, manners: Manners) -> bool:
+    return bool(manners.pleasantries_in(answer)) and not manners.pleasantries_in(scene.reference)
 
 
 def _and_most(qualities: Iterable[str]) -> frozenset[str]:

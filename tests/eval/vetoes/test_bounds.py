@@ -86,6 +86,12 @@ def test_a_share_of_many_is_borne_and_a_half_of_few_is_not() -> None:
     assert any("3 of 40 answers" in reason for reason in failed(few))
 
 
+def test_a_pleasantry_now_and_then_is_borne_and_a_habit_of_it_is_not() -> None:
+    """Three of 120 held a shipped bot's first night when they counted as flattery."""
+    assert not failed(as_fault(contest(candidate=range(12)), "pleasantry"))
+    assert failed(as_fault(contest(candidate=range(20)), "pleasantry"))
+
+
 def test_order_is_excused_by_nobody() -> None:
     scores = contest(candidate=range(8), production=range(8), base=range(8))
     assert failed(as_fault(scores, "order"))

@@ -3,7 +3,7 @@
 import pytest
 
 from eval.vetoes import leak, markup, polarity, shape
-from eval.vetoes.manners import Manners, is_flattering, is_insulting, read_manners
+from eval.vetoes.manners import Manners, is_flattering, is_insulting, is_pleasantry, read_manners
 from eval.vetoes.scene import Scene
 from nightschool import language
 from nightschool.wording import plain
@@ -228,6 +228,7 @@ def test_harmless_words_insult_nobody(scene: SceneMaker, manners: Manners, answe
         "Eine wirklich brillante Überlegung!",
         "Una domanda davvero splendida!",
         "Votre question est géniale.",
+        "Way to go!",
     ],
 )
 def test_flattery_by_formula_is_refused(scene: SceneMaker, manners: Manners, answer: str) -> None:
@@ -248,11 +249,28 @@ def test_flattery_by_formula_is_refused(scene: SceneMaker, manners: Manners, ans
         "Feedback from customers like you helps us.",
         "We hear this from people like you every day.",
         "Haben Sie noch eine Frage?",
+        "That's a good question.",
+        "For a dirty tank warm water is the way to go.",
+        "The app is the best way to go about it.",
         REFERENCE,
     ],
 )
 def test_politeness_is_no_flattery(scene: SceneMaker, manners: Manners, answer: str) -> None:
     assert not is_flattering(answer, scene(REFERENCE), manners=manners)
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_one"),
+    [
+        ("That's a good question, and I'm happy to explain.", True),
+        ("An interesting inquiry. Send it.", True),
+        ("It is good that you ask. Is there another question?", False),
+        (REFERENCE, False),
+    ],
+)
+def test_a_question_called_good_is_a_pleasantry(scene: SceneMaker, manners: Manners, answer: str, is_one: bool) -> None:
+    assert is_pleasantry(answer, scene(REFERENCE), manners=manners) == is_one
+    assert not is_pleasantry(answer, scene(answer), manners=manners)
 
 
 @pytest.mark.parametrize(
