@@ -4,15 +4,15 @@ In: an answer's pieces as the engine writes them. Out: the same, but for sentenc
 question and no system prompt. Words in which no fact can begin pass at once; from the first one on in which one can, a
 sentence waits for its end. What is held back is replaced by a second try from the passage that fits best, else by that
 passage itself with its source, else by the bot's word that a person knows; then the answer ends, since whatever would
-follow would follow from what was not said. An answer that states nothing of a passage that is very near, as small
-models often do, gets it quoted below. Calls of tools are a program's to read: they are not checked, come behind the
+follow would follow from what was not said. An answer that leaves out what near passages state, as those of small models
+often do, gets them quoted below. Calls of tools are a program's to read: they are not checked, come behind the
 words, and not at all where words were held back. Does not know engines nor who reads.
 """
 
 import asyncio
 import json
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
@@ -117,8 +117,8 @@ class Guard:
                     yield Delta(waiting[:whole])
                     waiting, is_begun = waiting[whole:], True
             if is_last:
-                if delta.finish is Finish.STOP and self._leaves_out(said):
-                    yield Delta(f"\n\n{await self._quote(self.found.passages[0])}")
+                for passage in self._left_out(said) if delta.finish is Finish.STOP else ():
+                    yield Delta(f"\n\n{await self._quote(passage)}")
                 yield Delta("", delta.finish, delta.prompt_tokens, delta.completion_tokens, calls=tuple(calls))
 
     async def _watch_form(self, deltas: AsyncGenerator[Delta, None]) -> AsyncGenerator[Delta, None]:
@@ -159,13 +159,16 @@ class Guard:
             )
         return unsupported(find_facts(text, glossary=self.rules.glossary), self._known)
 
-    def _leaves_out(self, said: str) -> bool:
-        """Whether the nearest passage holds facts of which the answer states none."""
-        is_near = max(self.found.scores, default=0.0) >= self.rules.quote_score
-        if self.rules.guard != "hold" or not is_near or not self.found.passages:
-            return False
-        there = find_facts(self.found.passages[0].text)
-        return bool(there) and len(unsupported(there, find_facts(said))) == len(there)
+    def _left_out(self, said: str) -> Iterator[Passage]:
+        """Those of the nearest passages with facts of which half or more are not said, by the answer or one before."""
+        if self.rules.guard != "hold":
+            return
+        found = zip(self.found.passages, self.found.scores, strict=True)
+        near = [(passage, find_facts(passage.text)) for passage, score in found if score >= self.rules.quote_score]
+        for passage, there in [(passage, there) for passage, there in near if there][: self.rules.quotes]:
+            if 2 * len(unsupported(there, find_facts(said))) >= len(there):
+                said = f"{said}\n{passage.text}"
+                yield passage
 
     async def _instead(self, sentence: str, strange: Sequence[Fact]) -> Second:
         then: Literal["second try", "passage", "hand-over"] = "hand-over"

@@ -34,7 +34,7 @@ class GuardOrder:
     @property
     def identity(self) -> list[Any]:
         """As JSON holds it; what the documents say is no part of it."""
-        return [self.rules.hand_over, list(self.rules.glossary), self.rules.quote_score]
+        return [self.rules.hand_over, list(self.rules.glossary), self.rules.quote_score, self.rules.quotes]
 
 
 @dataclass(frozen=True, slots=True)

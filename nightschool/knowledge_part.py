@@ -29,7 +29,9 @@ class KnowledgePart(Section):
     guard: Literal["off", "mark", "hold"] = "hold"
     """What becomes of a sentence whose fact stands in no passage: said, said and marked, or held back."""
     quote_score: float = Field(default=0.5, ge=0, le=1)
-    """Where the guard holds, a passage this near is quoted below an answer that states none of its facts; 1: never."""
+    """Where the guard holds, a passage this near is quoted below an answer that leaves out half of its facts."""
+    quotes: int = Field(default=1, ge=0, le=5)
+    """At most so many passages are quoted below an answer; 0: none."""
     hand_over: OperatorsText = "I do not know that for certain, but our team does: please ask them."
     """What is said where nothing else stands on the documents."""
     hand_over_also: tuple[OperatorsText, ...] = Field(default=(), max_length=100)

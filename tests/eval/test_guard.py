@@ -138,7 +138,7 @@ async def test_a_question_s_own_figures_may_be_repeated() -> None:
     async def retry(_: Passage) -> Second:
         raise AssertionError("nothing to try again")
 
-    watching = Guard(KnowledgePart(), ["I paid 12 euros on 3 May"], Found((PLANS,)), retry)
+    watching = Guard(KnowledgePart(), ["I paid 12 euros on 3 May"], Found((PLANS,), (0.0,)), retry)
     answer = "You paid EUR 12 on May 3rd."
     assert text(await said(watching, Answering([answer]))) == answer
 
@@ -258,3 +258,36 @@ async def test_the_nearest_answer_of_the_team_is_quoted_where_none_of_its_facts_
     quoted = "Our team answered a like question: Grove costs 4 euro a month."
     assert shown == f"Grove is our smallest plan.\n\n{quoted}"
     assert text(await said(watched, Answering(["It costs 4 euro."]))) == "It costs 4 euro."
+
+
+GREETING = Passage("b" * 16, "Plans", "", "Every plan is a good plan.")
+YEARLY = Passage("c" * 16, "Prices", "", "Grove costs 4 euro a month or 40 euro a year, for up to 5 planters.")
+TRIAL = Passage("d" * 16, "Trial", "", "Every plan is free for 14 days.")
+QUOTED_YEARLY = f"\n\nFrom our page on Prices: {YEARLY.text}"
+QUOTED_TRIAL = f"\n\nFrom our page on Trial: {TRIAL.text}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "quotes", "below"),
+    [
+        # One of three facts, and two of them.
+        ("It costs 4 euro.", 1, QUOTED_YEARLY),
+        ("It costs 4 euro a month or 40 a year, that is 40 euro.", 1, ""),
+        ("It depends.", 0, ""),
+        ("It depends.", 1, QUOTED_YEARLY),
+        ("It depends.", 2, QUOTED_YEARLY + QUOTED_TRIAL),
+        ("It is free for 14 days.", 2, QUOTED_YEARLY),
+    ],
+)
+async def test_the_nearest_passages_that_state_facts_are_quoted_where_half_of_them_is_left_out(
+    answer: str, quotes: int, below: str
+) -> None:
+    watched = guard(passages=(GREETING, YEARLY, TRIAL, PLANS), score=0.9)
+    watched.rules = watched.rules.model_copy(update={"quotes": quotes})
+    assert text(await said(watched, Answering([answer]))) == answer + below
+
+
+async def test_what_was_quoted_already_is_not_quoted_again_in_other_words() -> None:
+    watched = guard(passages=(YEARLY, PLANS), score=0.9)
+    watched.rules = watched.rules.model_copy(update={"quotes": 2})
+    assert text(await said(watched, Answering(["It depends."]))) == f"It depends.{QUOTED_YEARLY}"
