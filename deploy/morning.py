@@ -11,6 +11,7 @@ from typing import Final
 
 from deploy.learnt import describe_run
 from deploy.plan import NightFolder, Step
+from eval.ages import tell_ages
 from nightschool.records import AdapterName, Cycle, CycleState, Outcome
 
 NAME: Final = "morning.md"
@@ -61,7 +62,8 @@ def morning_report(folder: NightFolder, cycle: Cycle, *, live: str = "", needs: 
         lines += ["| | base | production | candidate |", "|---|---|---|---|"]
         lines += [_row(title, key, digits, figures) for title, key, digits in ROWS]
         lines.append("")
-    lines += ["## Why", "", *(f"- {reason}" for reason in cycle.reasons), "", *describe_run(folder.run)]
+    told = (*cycle.reasons, *tell_ages(figures))
+    lines += ["## Why", "", *(f"- {sentence}" for sentence in told), "", *describe_run(folder.run)]
     return "\n".join(lines)
 
 

@@ -3,11 +3,25 @@
 Judges nothing. Pure.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from eval.answers import Label
 from eval.metrics.perplexity import corpus_perplexity
 from eval.scores import BoolArray, FloatArray, ScoreColumns
+
+TOLD: Final = (("fresh", "are of the last 14 days"), ("core", "are the core that never changes"))
+
+
+def tell_ages(figures: Mapping[str, float]) -> Iterator[str]:
+    """The candidate's mean gain on fresh rows, and on the core, beside that on all others; where there are both."""
+    rows, mean = figures.get("held_out_rows", 0.0), figures.get("gain_mean")
+    for name, what in TOLD:
+        some, gain = figures.get(f"{name}_rows", 0.0), figures.get(f"{name}_gain_mean")
+        if mean is not None and gain is not None and 0 < some < rows:
+            others = (mean * rows - gain * some) / (rows - some)
+            told = f"the mean gain is {gain:+.4f} on them, {others:+.4f} on the others."
+            yield f"{some:g} of {rows:g} rows {what}: {told}"
 
 
 def figures_by_age(sides: Mapping[Label, ScoreColumns], gains: FloatArray | None) -> dict[str, float]:

@@ -13,6 +13,7 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from eval.ages import tell_ages
 from eval.answers import Contestant, Label
 from eval.answers_file import ANSWERS, AnswerRow, read_answers
 from eval.case import PRIMARY, FloatArray, gain
@@ -99,6 +100,8 @@ class Findings(_Part):
     dataset_hash: str
     sampling: Sampling
     gains: tuple[GainRow, ...]
+    ages: tuple[str, ...] = ()
+    """How the fresh rows and the core differ from the others, in a sentence each."""
     figures: tuple[FigureRow, ...]
     topics: tuple[TopicRow, ...]
     faults: tuple[FaultRow, ...]
@@ -152,6 +155,7 @@ def read_findings(folder: Path) -> Findings:
         dataset_hash=question.dataset_hash,
         sampling=question.sampling,
         gains=tuple(_gains(figures, rival)),
+        ages=tuple(tell_ages(figures)),
         figures=scored.figures,
         topics=scored.topics,
         faults=tuple(_faults(figures, tuple(columns))),

@@ -92,7 +92,8 @@ def _measured(findings: Findings) -> Iterator[str]:
     level = f"{1 - 2 * findings.alpha:.0%}"
     if findings.gains:
         drawn = draw_gain_table(findings.gains, primary=findings.primary)
-        yield _part("What it gains", drawn + draw_row_gains(findings))
+        told = "".join(f"<p>{text(sentence)}</p>" for sentence in findings.ages)
+        yield _part("What it gains", drawn + told + draw_row_gains(findings))
     if findings.topics:
         yield _part("By topic", draw_topics(findings.topics, rival=findings.rival))
     if findings.figures:

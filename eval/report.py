@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from eval.ages import tell_ages
 from eval.answers import Label
 from eval.case import PRIMARY, gain
 from eval.estimates import METRICS, Metric, estimate, told
@@ -76,6 +77,7 @@ def _head(verdict: Verdict, *, rules: GateRules, skipped_rows: int) -> Iterator[
         f"conversations, each asked once of every contestant by the same engine. Primary metric: "
         f"{PRIMARY[rules.primary].title}; one-sided alpha {rules.alpha:g}; {rules.draws} resamples, seed {rules.seed}."
     )
+    yield from tell_ages(verdict.figures)
     if liked := verdict.figures["liked_rows"]:
         yield f"Only liked, so not asked (no person wrote or approved them): {liked:g} held-out answers."
     if skipped_rows:

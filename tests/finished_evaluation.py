@@ -26,7 +26,7 @@ def evaluate(folder: Path, *, rows: int = 12, evil: str = "") -> Findings:
     asked = [
         SuiteRow(
             f"r{i:02}", f"c{i}", ({"role": "user", "content": f"question {i} {evil}"},), f"thirty days in all {evil}",
-            f"returns {evil}".strip("\0 "),
+            f"returns {evil}".strip("\0 "), is_fresh=i < 4,
         )
         for i in range(rows)
     ]  # fmt: skip

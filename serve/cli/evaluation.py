@@ -33,6 +33,8 @@ def give_evaluation(found: Mapping[str, Any], *, root: Path) -> None:
         give(f"  not asked: {problem}")
     for reason in found["reasons"]:
         give(f"  {reason}")
+    for sentence in findings.get("ages", ()) if findings else ():
+        give(f"  {sentence}")
     if findings and findings.get("judge"):
         for sentence in JudgeFile.model_validate(findings["judge"]).tell():
             give(f"  {sentence}")

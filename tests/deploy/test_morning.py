@@ -92,3 +92,14 @@ def test_votes_that_were_stopped_are_told_with_where_they_are(tmp_path: Path) ->
     night.write_dataset(DatasetSummary(content_hash="d", stopped=12, **counts))
     page = morning_report(night, cycle)
     assert "12 votes were stopped before anything was learnt from them: `nightschool quarantine --bot support`" in page
+
+
+def test_what_is_gained_on_fresh_rows_stands_beside_why(tmp_path: Path) -> None:
+    figures = {"held_out_rows": 38.0, "gain_mean": 0.03, "fresh_rows": 14.0, "fresh_gain_mean": 0.09}
+    cycle = Cycle(
+        "c1", BotName("support"), "schedule", None, CycleState.DONE, "finished", 1, utc_now(), reasons=("failed: it",),
+        figures_json=json.dumps(figures),
+    )  # fmt: skip
+    page = morning_report(NightFolder(tmp_path), cycle)
+    told = "- 14 of 38 rows are of the last 14 days: the mean gain is +0.0900 on them, -0.0050 on the others."
+    assert f"## Why\n\n- failed: it\n{told}\n" in page

@@ -70,6 +70,7 @@ def test_a_reader_finds_the_verdict_first_and_then_why(tmp_path: Path) -> None:
     assert words.index("failed") < words.index("passed")
     assert "better on 9, worse on 3, equal on 0 of 12" in words
     assert "2026-03-03" in words
+    assert "4 of 12 rows are of the last 14 days: the mean gain is +" in words
     # Whatever a night was judged by, this is what its columns hold.
     assert "token F1: production" in words
 

@@ -70,6 +70,11 @@ def test_a_reader_finds_topics_likes_and_the_anchor(tmp_path: Path) -> None:
     assert "nan" not in report
 
 
+def test_a_reader_finds_what_is_gained_on_fresh_rows_beside_the_others(tmp_path: Path) -> None:
+    samples = [replace(s, row=replace(s.row, is_fresh=place < 4)) for place, s in enumerate(make_samples(12))]
+    assert "\n4 of 12 rows are of the last 14 days: the mean gain is +0." in write(tmp_path, samples)
+
+
 def test_what_a_model_wrote_cannot_become_markup(tmp_path: Path) -> None:
     report = write(tmp_path, make_samples(12))
     assert "````text\n```\n# not a heading\n````" in report

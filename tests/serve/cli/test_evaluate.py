@@ -193,6 +193,8 @@ class TestSuites:
         before = core.read_bytes()
         done = await nightschool("eval", "--adapter", "support@2", "--against", "support@1", *ROWS, "--json")
         assert done.json["figures"]["core_rows"] == 5
+        told = await nightschool("eval", "--adapter", "support@2", "--against", "support@1", *ROWS)
+        assert "  5 of 24 rows are the core that never changes: the mean gain is +" in told.out
         assert core.read_bytes() == before
 
 
