@@ -14,7 +14,7 @@ from collect.events import append_event
 from collect.registry import Evaluation, adapter, count_moves, note_promoted, record_evaluation, store_moves
 from collect.store import Cursor
 from nightschool.errors import Busy
-from nightschool.records import Adapter, BotName, Event, Moved, Outcome, Stage, new_id
+from nightschool.records import Adapter, AdapterName, BotName, Event, Moved, Outcome, Stage, new_id
 from nightschool.text import clean_text
 
 ARM: Final = """
@@ -35,6 +35,11 @@ ALLOW: Final = "delete from refusals where bot = $bot and content_hash = $conten
 FIND_REFUSAL: Final = """
 select bot, content_hash, cause, refused_by, reason, refused_at
 from refusals where bot = $bot and content_hash = $content_hash
+"""
+TAKEN_DOWN: Final = """
+select bot, max(version) from holds join refusals using (bot) join adapters using (bot, content_hash)
+where armed_by = $actor and refused_by = $actor and refused_at = armed_at
+group by bot order by bot
 """
 ROLLED_BACK: Final = "select content_hash from refusals where bot = $bot and cause = 'rollback'"
 
@@ -92,6 +97,12 @@ def find_refusal(cursor: Cursor, *, bot: BotName, content_hash: str) -> Refusal 
 def rolled_back_hashes(cursor: Cursor, *, bot: BotName) -> frozenset[str]:
     """Weights that a person took down and nobody put live since."""
     return frozenset(row[0] for row in cursor.execute(ROLLED_BACK, {"bot": bot}).fetchall())
+
+
+def taken_down(cursor: Cursor, *, actor: str) -> list[AdapterName]:
+    """Versions that `actor` rolled back, until somebody puts one live again, or holds or releases its bot."""
+    rows = cursor.execute(TAKEN_DOWN, {"actor": actor}).fetchall()
+    return [AdapterName(BotName(bot), version) for bot, version in rows]
 
 
 def keep_verdict(cursor: Cursor, *, evaluation: Evaluation) -> Evaluation:

@@ -7,7 +7,7 @@ from collect import holds, registry
 from collect.store import Store
 from deploy.stages import in_production, ways_down
 from nightschool.errors import Busy, NotFound
-from nightschool.records import Adapter, BotName, Stage
+from nightschool.records import Adapter, AdapterName, BotName, Stage
 
 
 class WaysDown(NamedTuple):
@@ -35,13 +35,17 @@ async def find_to_promote(store: Store, bot: BotName, version: int | None) -> Ad
     return adapter
 
 
-async def find_ways_down(store: Store, bot: BotName, version: int | None) -> WaysDown:
+async def find_ways_down(
+    store: Store, bot: BotName, version: int | None, *, only_from: AdapterName | None = None
+) -> WaysDown:
     """See `deploy.stages.ways_down`. Raises InvalidInput for a version that never was live, NotFound, Busy where the
-    base model answers already."""
+    base model answers already or another than `only_from` is live."""
     known = await store.read(partial(registry.adapters, bot=bot))
     current = in_production(known)
     if current is None:
         raise Busy("is on the base model already", subject=bot, remedy="Nothing to roll back.")
+    if only_from and current.name != only_from:
+        raise Busy("is not live any more", subject=str(only_from), remedy="Nothing to do.")
     if version and (await store.read(partial(registry.adapter, bot=bot, version=version))) == current:
         raise Busy("is production already", subject=str(current.name), remedy="Choose an older version.")
     refused = await store.read(partial(holds.rolled_back_hashes, bot=bot))

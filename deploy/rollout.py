@@ -125,7 +125,7 @@ class Rollout:
 
     async def production(self, bot: BotName) -> Route:
         """Who answers, once that is who the record says. Raises Unavailable where its production cannot be loaded."""
-        adapter = await self._in_production(bot)
+        adapter = in_production(await self._adapters(bot))
         if adapter is None or self.route(bot).adapter_hash == adapter.content_hash:
             return self.route(bot)
         if problem := await self._settle_one(adapter):
@@ -187,21 +187,29 @@ class Rollout:
         return None
 
     async def rollback(
-        self, bot: BotName, *, version: int | None = None, actor: str, reason: str, may_pause: bool = False
+        self,
+        bot: BotName,
+        *,
+        version: int | None = None,
+        only_from: AdapterName | None = None,
+        actor: str,
+        reason: str,
+        may_pause: bool = False,
     ) -> Route:
         """Take production down: to the version before, or to `version` (0: the base model); production is retired.
 
         What cannot be loaded is passed over for one that was live before it, at last for the base model, so going down
         never fails, but where the engine that it must be changed for does not start. The bot is held from then on and
         the weights are refused: no verdict puts them live. Raises InvalidInput without a reason or for a version that
-        never was live, Busy where the base model answers already, and what `Seating.having` raises.
+        never was live, Busy where the base model answers already or another than `only_from` is live, and what
+        `Seating.having` raises.
         """
         check_reason(reason, subject=bot)
         async with self._moving[bot]:
-            down = await find_ways_down(self._store, bot, version)
+            down = await find_ways_down(self._store, bot, version, only_from=only_from)
             current = down.current
             async with self.seating.having(down.first, bot=bot, actor=actor, may_pause=may_pause):
-                back_to, passed_over = await self._first_that_loads(down.ways)
+                back_to, passed_over = await self._slots.first_that_loads(down.ways, keep=self._answering())
                 why, at = f"{reason} ({'; '.join(passed_over)})" if passed_over else reason, self._now()
                 moves = [move(current, put_aside(current), actor=actor, reason=why, at=at)]
                 if back_to:
@@ -265,25 +273,12 @@ class Rollout:
             log.error("adapter=%s should be live and cannot be loaded: %s", adapter.name, problem)
         return problem
 
-    async def _first_that_loads(self, ways: Sequence[Adapter]) -> tuple[Adapter | None, list[str]]:
-        passed_over: list[str] = []
-        for adapter in ways:
-            problem = await self._slots.try_to_load(adapter, keep=self._answering())
-            if problem is None:
-                return adapter, passed_over
-            log.warning("adapter=%s passed over: %s", adapter.name, problem)
-            passed_over.append(f"{adapter.name} cannot be loaded")
-        return None, passed_over
-
     def _answering(self) -> set[str]:
         return {route.model for route in self._routes.values()}
 
     def _flip(self, adapter: Adapter) -> None:
         self._routes[adapter.bot] = _route_of(adapter)
         log.info("bot=%s version=%s answers", adapter.bot, adapter.version)
-
-    async def _in_production(self, bot: BotName) -> Adapter | None:
-        return in_production(await self._adapters(bot))
 
     async def _adapters(self, bot: BotName) -> list[Adapter]:
         return await self._store.read(partial(registry.adapters, bot=bot))

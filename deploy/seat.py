@@ -52,6 +52,11 @@ class Seat(Protocol):
         """Before the engine's first start."""
         ...
 
+    async def until_it_does_not_start(self) -> Sitter:
+        """Returns the sitter once its engine, at its first start or after it died, has failed to start several times
+        in a row and nobody is changing the place."""
+        ...
+
     def changed_to(self, sitter: Sitter | None) -> AbstractAsyncContextManager[None]:
         """The block begins once the new one's engine answers, and for its length nobody is let through to it. Where it
         does not start (EngineError) or the block fails, the one before has the engine again."""

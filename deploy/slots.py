@@ -10,10 +10,10 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from collect import registry
 from collect.store import Store
@@ -34,6 +34,12 @@ IDLE_S: Final = 600.0
 """A retired whole model that was asked nothing for so long is unloaded."""
 EXAMINED: Final = 2
 """Of one examination: the candidate, and the last version that a person promoted."""
+
+
+class FirstThatLoads(NamedTuple):
+    adapter: Adapter | None
+    passed_over: list[str]
+    """In words."""
 
 
 class _Places:
@@ -153,6 +159,17 @@ class Slots:
             log.exception("adapter=%s cannot be loaded", adapter.name)
             return repr(error)
         return None
+
+    async def first_that_loads(self, ways: Sequence[Adapter], *, keep: Collection[str]) -> FirstThatLoads:
+        """See `try_to_load`."""
+        passed_over: list[str] = []
+        for adapter in ways:
+            problem = await self.try_to_load(adapter, keep=keep)
+            if problem is None:
+                return FirstThatLoads(adapter, passed_over)
+            log.warning("adapter=%s passed over: %s", adapter.name, problem)
+            passed_over.append(f"{adapter.name} cannot be loaded")
+        return FirstThatLoads(None, passed_over)
 
     async def unload_retired(self, *, keep: Collection[str]) -> None:
         """Give back the memory of whole models that will hardly be asked again; see `IDLE_S`."""

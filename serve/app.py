@@ -25,6 +25,7 @@ from deploy.courtesy import Courtesy
 from deploy.cycle import NightLimits, NightRunner
 from deploy.erasing import Eraser
 from deploy.escalating import Escalations
+from deploy.giving_way import keep_answered
 from deploy.jobs import Jobs
 from deploy.proof import Prover, prove_load, take_on_trust
 from deploy.retention import Keep, Retention
@@ -96,9 +97,9 @@ async def open_parts(
         jobs, tuned = await stack.enter_async_context(at_work), TunedModels(store, rollout, home)
         grading = partial(open_evals, settings, store, engine, rollout, shelf=shelf, tuned=tuned, search=search)
         eval_runs = await stack.enter_async_context(grading(fit=fitted, are_people_waiting=turns.has_askers, now=now))
-        on_ready = partial(_go_on, rollout, metrics, nights, jobs, eval_runs)
-        keeper = keeper_of(connected, on_ready=on_ready)
-        going = (keeper.run(), rollout.keep_settled(), *(part.keep_going() for part in (eraser, backups, escalations)))
+        keeper = keeper_of(connected, on_ready=partial(_go_on, rollout, metrics, nights, jobs, eval_runs))
+        settling = (rollout.keep_settled(), keep_answered(rollout, connected.seat, home=home))
+        going = (keeper.run(), *settling, *(part.keep_going() for part in (eraser, backups, escalations)))
         for work in (*going, *_upkeep(settings, store, secrets, knowledge, verified)):
             await stack.enter_async_context(_owned_task(work))
         # Last in, first out: answers end and are recorded while engine and record are still there.

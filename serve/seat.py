@@ -25,6 +25,8 @@ DRAIN_S: Final = 30.0
 """How long answers that are being given may keep an engine that is changed."""
 USUAL_START_S: Final = 60.0
 """Told while none was measured."""
+TRIES: Final = 3
+"""So many starts in a row may fail: what passes, as memory that another process still holds, has passed by then."""
 KEEPER: Final = "keeper"
 
 OnReady = Callable[[], Awaitable[None]]
@@ -131,6 +133,11 @@ class EngineSeat:
         self.check(name)
         return False
 
+    async def until_it_does_not_start(self) -> Sitter:
+        while self.sitter is None or not self._is_settled.is_set() or self._failures < TRIES:  # noqa: ASYNC110
+            await asyncio.sleep(POLL_S)
+        return self.sitter
+
     @asynccontextmanager
     async def changed_to(self, sitter: Sitter | None) -> AsyncIterator[None]:
         async with self._changing:
@@ -148,6 +155,14 @@ class EngineSeat:
                 raise
             finally:
                 self._is_settled.set()
+
+    @property
+    def _failures(self) -> int:
+        """Starts in a row of which none came to answer."""
+        if self._keeper is None:
+            return 0
+        now = self._keeper.status
+        return now.starts - (self._answered or 0) - (now.state is EngineState.STARTING)
 
     @property
     def _is_starting(self) -> bool:

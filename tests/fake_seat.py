@@ -1,5 +1,6 @@
 """Stands in for an engine's one place (`deploy.seat.Seat`) where no engine runs."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -15,14 +16,25 @@ class FakeSeat:
         self.pause_s: float | None = 47.0
         self.given: list[str] = []
         self.fault = ""
+        self.broken: set[str] = set()
+        """Who does not start."""
+        self.gives_up = asyncio.Event()
 
     def begin_with(self, sitter: Sitter) -> None:
         self.sitter = sitter
+
+    async def until_it_does_not_start(self) -> Sitter:
+        await self.gives_up.wait()
+        self.gives_up.clear()
+        assert self.sitter, "who it is that does not start"
+        return self.sitter
 
     @asynccontextmanager
     async def changed_to(self, sitter: Sitter | None) -> AsyncIterator[None]:
         before, self.sitter = self.sitter, sitter
         try:
+            if sitter and str(sitter.name) in self.broken:
+                raise EngineError("its engine did not start", subject=str(sitter.name), remedy="Look into its log.")
             if self.fault:
                 raise EngineError(self.fault, subject="engine", remedy="Look into its log.")
             self.given.append(str(sitter.name) if sitter else "base")

@@ -2,18 +2,21 @@
 
 Ready means that a token really came back from the engine a moment ago, that the record answers, and that the server is
 not stopping; not that a process runs. A whole model's engine that is down fails nobody but those who ask it, so it is
-named and the server stays in service.
+named and the server stays in service. So is a whole model that the server took down because it did not start.
 """
 
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from fastapi import APIRouter
 from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from collect import holds
+from deploy.giving_way import SERVER
 from nightschool.engine import Engine
 from nightschool.errors import NightschoolError, RecordError, Unavailable
 from serve.api.errors import error_response
@@ -78,6 +81,7 @@ def health_router(parts: Parts) -> APIRouter:
                 raise Unavailable("is stopping", subject="server", remedy="Ask another one.")
             await parts.store.check_open()
             await readiness.check()
+            taken_down = await parts.store.read(partial(holds.taken_down, actor=SERVER))
         except RecordError as error:
             return error_response(Unavailable(error.problem, subject="record", remedy=error.remedy))
         except Unavailable as error:
@@ -85,11 +89,13 @@ def health_router(parts: Parts) -> APIRouter:
             return error_response(error)
         disk = look_at_disk(parts.home.root, min_free_gib=parts.settings.night.min_free_gib)
         whole = {name: own.state for name, own in parts.engine_status().whole_models.items()}
+        is_complete = not taken_down and all(state is EngineState.READY for state in whole.values())
         return {
-            "status": "ready" if all(state is EngineState.READY for state in whole.values()) else "degraded",
+            "status": "ready" if is_complete else "degraded",
             "engine": parts.settings.engine.kind,
             "disk": "low" if disk.is_low else "ok",
             "whole_models": whole,
+            "taken_down": [str(name) for name in taken_down],
         }
 
     @router.get("/metrics")

@@ -202,8 +202,8 @@ def _add_moves(router: APIRouter, parts: Parts, operator: Authority) -> None:
     async def rollback(request: Request, caller: Caller = Depends(operator)) -> dict[str, Any]:
         body = await read_body(request, RollbackBody, max_bytes=MAX_BODY_BYTES)
         name = parts.shelf.find(body.bot).bot_name
-        given = {"actor": caller.actor, "reason": body.reason}
-        route = await parts.rollout.rollback(name, version=body.version, may_pause=body.pause, **given)
+        down = partial(parts.rollout.rollback, name, version=body.version, may_pause=body.pause)
+        route = await down(actor=caller.actor, reason=body.reason)
         return {"bot": name, "live": str(route.name)}
 
     @router.post("/hold")

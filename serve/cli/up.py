@@ -22,7 +22,8 @@ from typing import Final
 import uvicorn
 from fastapi import FastAPI
 
-from collect import keys
+from collect import holds, keys
+from deploy.giving_way import SERVER
 from nightschool.child import LOG_BYTES
 from nightschool.errors import NightschoolError, NotAllowed, Unavailable, full_disk
 from nightschool.files import free_bytes, write_atomic
@@ -176,6 +177,8 @@ async def _greet(parts: Parts, *, say: _Talk) -> None:
         lines.append(f"  API key   {key}   (base URL {address}/v1; shown once)")
     if parts.settings.engine.kind == "echo":
         lines.append("  NOTE      the echo engine is in use: its answers are fake")
+    for name in await parts.store.read(partial(holds.taken_down, actor=SERVER)):
+        lines.append(f"  NOTE      {name} was rolled back, since its engine did not start: `nightschool status`")
     say("\n".join([*lines, "", "  stop      Ctrl-C"]))
 
 

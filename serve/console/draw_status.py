@@ -65,6 +65,8 @@ def _bot(bot: BotView) -> str:
         pairs.append(
             ("Outcomes of chats", text(", ".join(f"{count} {state}" for state, count in bot.outcomes.items())))
         )
+    if bot.held:
+        pairs.append(("Held", f"{badge('held', tone='warn')} by {text(bot.held.by)}: {text(bot.held.reason)}"))
     if bot.held_back:
         pairs.append(("Facts held back", "<br>".join(_held_back(name, seen) for name, seen in bot.held_back.items())))
     if bot.side_by_side.share or bot.side_by_side.results:

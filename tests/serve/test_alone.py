@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
 
 from collect import events, registry
@@ -15,9 +16,11 @@ from nightschool.files import publish, write_atomic
 from nightschool.prompt import Template
 from nightschool.records import Adapter, BotName, Event, Stage, new_id, utc_now
 from nightschool.settings import EngineSettings, Settings
-from serve.app import open_parts
+from serve.app import build_app, open_parts
 from serve.parts import Parts
 from serve.secrets import OpenedSecrets
+from serve.status import read_status
+from serve.vllm import supervisor
 from serve.vllm.supervisor import EngineState
 
 from ..fake_vllm import install
@@ -95,6 +98,31 @@ async def test_it_goes_live_outlives_the_server_and_comes_back(server: Open) -> 
         await parts.rollout.rollback(SUPPORT, may_pause=True, actor="ada", reason="a drill")
         await until_ready(parts)
         assert [await ask(parts, bot) for bot in ("support", "reviewer")] == ["[base]", "[base]"]
+
+
+async def test_one_that_does_not_start_again_with_the_server_gives_way_to_the_base_model(
+    server: Open, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "PAUSES_S", (0.01,))
+    async with server() as parts:
+        await add(parts, 1)
+        await parts.rollout.promote(SUPPORT, may_pause=True, actor="ada", reason="a drill")
+    weights = settings.paths.root / "adapters/support/v1/model.safetensors"
+    weights.write_text("broken")
+    async with server() as parts:
+        assert [await ask(parts, bot) for bot in ("support", "reviewer")] == ["[base]", "[base]"]
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(build_app(parts)), base_url="http://host") as client:
+            ready = (await client.get("/readyz")).json()
+        assert (ready["status"], ready["taken_down"]) == ("degraded", ["support@1"])
+        [bot] = [bot for bot in (await read_status(parts)).bots if bot.bot == SUPPORT]
+        assert bot.held
+        assert "its engine did not start" in bot.held.reason
+    weights.write_text("sound")
+    async with server() as parts:
+        assert (await ask(parts), parts.engine_status().starts) == ("[base]", 1)
+        await parts.rollout.promote(SUPPORT, version=1, may_pause=True, actor="ada", reason="mended")
+        await until_ready(parts)
+        assert await ask(parts) == "[v1]"
 
 
 async def test_one_that_does_not_start_or_is_not_proved_leaves_who_answered(server: Open) -> None:

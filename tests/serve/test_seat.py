@@ -10,7 +10,7 @@ import pytest
 from deploy.seat import Sitter
 from nightschool.errors import EngineError, EngineStarting, Unavailable
 from nightschool.records import AdapterName, BotName
-from serve.seat import EngineSeat, OnReady
+from serve.seat import POLL_S, TRIES, EngineSeat, OnReady
 from serve.vllm.supervisor import EngineState, EngineStatus
 
 NAME = "support@3"
@@ -27,7 +27,7 @@ class FakeKeeper:
         self._house.log.append(f"{self._name} starts")
         try:
             if self._name in self._house.broken:
-                self.status = EngineStatus(EngineState.DOWN, "no such file", 1)
+                self.fail(starts=1)
                 await asyncio.Event().wait()
             await self._house.may_start.wait()
             await self._on_ready()
@@ -35,6 +35,9 @@ class FakeKeeper:
             await asyncio.Event().wait()
         finally:
             self._house.log.append(f"{self._name} ends")
+
+    def fail(self, *, starts: int) -> None:
+        self.status = EngineStatus(EngineState.DOWN, "no such file", starts)
 
 
 class House:
@@ -47,7 +50,8 @@ class House:
         self.seat.tell_ready(self.go_on)
 
     def keep(self, sitter: Sitter | None, on_ready: OnReady) -> FakeKeeper:
-        return FakeKeeper(self, str(sitter.name) if sitter else "base", on_ready)
+        self.keeper = FakeKeeper(self, str(sitter.name) if sitter else "base", on_ready)
+        return self.keeper
 
     async def go_on(self) -> None:
         self.log.append("goes on")
@@ -172,3 +176,42 @@ async def test_the_engine_starts_with_whoever_has_it(sitter: Sitter) -> None:
     running.cancel()
     await asyncio.wait({running})
     assert house.log == [f"{NAME} starts", "goes on", f"{NAME} ends"]
+
+
+async def gives_up(house: House) -> Sitter | None:
+    """Who does not start; None where nothing is said about that for a while."""
+    try:
+        async with asyncio.timeout(5 * POLL_S):
+            return await house.seat.until_it_does_not_start()
+    except TimeoutError:
+        return None
+
+
+async def test_a_sitter_that_does_not_start_is_given_up_after_some_tries(sitter: Sitter) -> None:
+    house = House()
+    house.broken.add(NAME)
+    house.seat.begin_with(sitter)
+    running = asyncio.create_task(house.seat.run())
+    await house.until(EngineState.DOWN)
+    house.keeper.fail(starts=TRIES - 1)
+    assert await gives_up(house) is None
+    house.keeper.fail(starts=TRIES)
+    assert await gives_up(house) == sitter
+    async with house.seat.changed_to(None):
+        assert await gives_up(house) is None
+    running.cancel()
+    await asyncio.wait({running})
+
+
+async def test_one_that_died_has_its_tries_anew_and_the_base_model_is_never_given_up(
+    house: House, sitter: Sitter
+) -> None:
+    house.keeper.fail(starts=9)
+    assert await gives_up(house) is None
+    async with house.seat.changed_to(sitter):
+        pass
+    await house.until(EngineState.READY)
+    house.keeper.fail(starts=TRIES)  # the first of them answered
+    assert await gives_up(house) is None
+    house.keeper.fail(starts=TRIES + 1)
+    assert await gives_up(house) == sitter

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
@@ -7,14 +7,17 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from deploy.giving_way import SERVER
 from nightschool.echo import EchoEngine
 from nightschool.engine import Engine
 from nightschool.errors import EngineError, RecordError, Unavailable
-from nightschool.records import BotName
+from nightschool.records import Adapter, BotName
 from serve.api.health import FRESH_S, Readiness
 from serve.parts import Parts
 from serve.vllm.supervisor import EngineState, EngineStatus
 from tune.progress import TrainingProgress
+
+SUPPORT = BotName("support")
 
 
 class CountingEngine(EchoEngine):
@@ -39,7 +42,7 @@ def engine() -> Engine:
 async def test_alive_and_ready_need_no_key(anonymous: httpx.AsyncClient) -> None:
     assert (await anonymous.get("/healthz")).status_code == 200
     assert (await anonymous.head("/healthz")).status_code == 200
-    usual = {"status": "ready", "engine": "echo", "disk": "ok", "whole_models": {}}
+    usual = {"status": "ready", "engine": "echo", "disk": "ok", "whole_models": {}, "taken_down": []}
     assert (await anonymous.get("/readyz")).json() == usual
 
 
@@ -75,6 +78,26 @@ async def test_a_whole_model_whose_engine_is_down_is_named_and_takes_nobody_alon
         del whole["support@3"]
         assert (await client.get("/readyz")).json()["status"] == "ready"
         assert 'bot="support",version="3"' not in (await client.get("/metrics")).text
+
+
+async def test_a_whole_model_that_the_server_took_down_is_named_until_somebody_sees_to_it(
+    parts: Parts, anonymous: httpx.AsyncClient, register: Callable[..., Awaitable[Adapter]]
+) -> None:
+    await register("support", version=1)
+    moving = partial(parts.rollout.promote, SUPPORT, version=1, actor="ada", reason="a drill")
+    await moving()
+    await parts.rollout.rollback(SUPPORT, actor=SERVER, reason="its engine did not start")
+    reply = await anonymous.get("/readyz")
+    assert (reply.status_code, reply.json()["status"], reply.json()["taken_down"]) == (200, "degraded", ["support@1"])
+    await moving()
+    assert (await anonymous.get("/readyz")).json()["status"] == "ready"
+    await parts.rollout.rollback(SUPPORT, actor=SERVER, reason="its engine did not start")
+    assert (await anonymous.get("/readyz")).json()["status"] == "degraded"
+    await parts.rollout.release(SUPPORT, actor="ada", reason="it is gone for good")
+    assert (await anonymous.get("/readyz")).json()["taken_down"] == []
+    await moving()
+    await parts.rollout.rollback(SUPPORT, actor="ada", reason="a drill")
+    assert (await anonymous.get("/readyz")).json()["taken_down"] == []
 
 
 async def test_one_proof_serves_many_probes_for_a_few_seconds() -> None:

@@ -25,6 +25,14 @@ async def test_an_engine_of_a_whole_model_is_shown_as_it_stands(parts: Parts) ->
     assert "<dt>Alone</dt>" not in draw_status(status)
 
 
+async def test_a_held_bot_is_shown_with_the_reason(parts: Parts) -> None:
+    assert "<dt>Held</dt>" not in draw_status(await read_status(parts))
+    await parts.rollout.hold(BotName("support"), actor="server", reason="its engine did not start <why>")
+    drawn = draw_status(await read_status(parts))
+    assert "<dt>Held</dt>" in drawn
+    assert "by server: its engine did not start &lt;why&gt;" in drawn
+
+
 async def test_who_has_the_engine_alone_is_shown(parts: Parts) -> None:
     alone = EngineStatus(EngineState.READY, alone="support@3")
     drawn = draw_status(await read_status(replace(parts, engine_status=lambda: alone)))
