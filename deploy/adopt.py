@@ -68,11 +68,13 @@ async def take_in(
     for adapter in known:
         if adapter.content_hash == files.content_hash and adapter.stage not in GONE:
             raise Busy("has the same weights", subject=str(adapter.name), remedy="Nothing to do.")
-    target, proof = home.adapter(bot, files.content_hash), home.proof(bot, files.content_hash)
-    is_new = not target.exists()
+    target, mark = home.adapter(bot, files.content_hash), home.newcomer(bot, files.content_hash)
+    if mark.exists() or not target.exists():
+        # Before the copy: by it `Retention` finds what a kill leaves here, or a caller who gave up.
+        write_atomic(mark, "")
     await asyncio.to_thread(copy_whole, files.folder, target)
     if files.proof.exists():
-        write_atomic(proof, files.proof.read_bytes())
+        write_atomic(home.proof(bot, files.content_hash), files.proof.read_bytes())
     candidate = Adapter(
         bot=bot,
         version=await store.read(partial(registry.next_version, bot=bot)),
@@ -88,20 +90,36 @@ async def take_in(
     try:
         if not is_alone(target):
             await rollout.load(candidate)
-    except BaseException:
-        if is_new:  # nobody knows of it: it would lie there for good
-            await asyncio.to_thread(shutil.rmtree, target, ignore_errors=True)
-            proof.unlink(missing_ok=True)
+    except NightschoolError:
+        await asyncio.to_thread(_remove, home, candidate)
         raise
     try:
         await store.write(partial(registry.register_adapter, adapter=candidate, event=event))
     except NightschoolError:
-        named = {each.name: each.content_hash for each in await store.read(partial(registry.adapters, bot=bot))}
-        if named.get(candidate.name) != candidate.content_hash:
-            # A night took the version meanwhile, and could not load its own weights by a name that stands for these.
-            await rollout.unload(candidate)
+        await _take_back(store, rollout, home, candidate)
         raise
+    mark.unlink(missing_ok=True)
     for older in known:
         if older.stage is Stage.CANDIDATE:
             await rollout.retire(older, actor=actor, reason=f"{newcomer.origin} was {newcomer.action}")
     return candidate
+
+
+async def _take_back(store: Store, rollout: Rollout, home: Home, candidate: Adapter) -> None:
+    """What was loaded and is not registered."""
+    known = await store.read(partial(registry.adapters, bot=candidate.bot))
+    named = {adapter.name: adapter.content_hash for adapter in known}
+    if named.get(candidate.name) != candidate.content_hash:
+        # A night took the version meanwhile, and could not load its own weights by a name that stands for these.
+        await rollout.unload(candidate)
+    if candidate.content_hash not in named.values():
+        await asyncio.to_thread(_remove, home, candidate)
+
+
+def _remove(home: Home, candidate: Adapter) -> None:
+    """Its files, where nobody had them before it."""
+    mark = home.newcomer(candidate.bot, candidate.content_hash)
+    if mark.exists():
+        shutil.rmtree(home.adapter(candidate.bot, candidate.content_hash), ignore_errors=True)
+        home.proof(candidate.bot, candidate.content_hash).unlink(missing_ok=True)
+        mark.unlink()

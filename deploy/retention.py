@@ -3,7 +3,7 @@
 Kept: verdicts, reports and metrics of every night; the newest nights whole; adapters that are live, were before, wait
 as candidates, were judged last or promoted by a person last, and the datasets of all these. Goes: snapshots,
 checkpoints and second copies of adapters of older nights, adapters long retired with their proofs, and tainted ones at
-once, datasets that nobody refers to, what was compared by hand long ago, drafts of a kill.
+once, datasets that nobody refers to, what was compared by hand long ago, drafts of a kill, what was half taken in.
 Asks record and engine, and decides nothing about a bot that is at school.
 """
 
@@ -79,7 +79,8 @@ class Retention:
         """Bytes that were freed. Nobody may begin a night meanwhile."""
         found = await self._store.read(partial(cycles.list_cycles, limit=ALL))
         at_school = {cycle.bot for cycle in found if cycle.state is CycleState.RUNNING}
-        freed = await asyncio.to_thread(_remove_all, self._plans())
+        freed = await asyncio.to_thread(_remove_all, self._drafts(self._home.temp.glob("plan-*")))
+        freed += await self._tidy_newcomers()
         for bot in {cycle.bot for cycle in found} - at_school:
             freed += await self._tidy_bot(bot, [cycle for cycle in found if cycle.bot == bot])
         if freed:
@@ -92,12 +93,30 @@ class Retention:
         anchor = await find_anchor(self._store, bot)
         also = {evaluation.candidate for evaluation in judged} | ({anchor.version} if anchor else set())
         needed = find_needed(nights, adapters, also=also, keep=self._keep, now=self._now())
-        loaded: frozenset[Path] | None = None
-        # An engine that cannot say what it holds keeps every adapter for now, and nights wait for this.
+        loaded = await self._find_loaded()
+        return await asyncio.to_thread(self._remove_unneeded, bot, nights, adapters, needed, loaded)
+
+    async def _tidy_newcomers(self) -> int:
+        """What was taken in and never registered: whoever did so was cut off in between (`deploy.adopt`)."""
+        marks = list(self._drafts(self._home.newcomers()))
+        if not marks or (loaded := await self._find_loaded()) is None:
+            return 0
+        known = {self._home.root / adapter.folder for adapter in await self._store.read(registry.adapters)}
+        gone: list[Path] = []
+        for mark in marks:
+            folder = mark.with_suffix("")
+            if folder in known:
+                gone.append(mark)
+            elif folder not in loaded:
+                gone += [folder, self._home.proof(BotName(folder.parent.name), folder.name), mark]
+        return await asyncio.to_thread(_remove_all, gone)
+
+    async def _find_loaded(self) -> frozenset[Path] | None:
+        """None where the engine cannot say: then it keeps every adapter for now, since nights wait for this."""
         with suppress(EngineError, TimeoutError):
             async with asyncio.timeout(ENGINE_TIMEOUT_S):
-                loaded = frozenset((await self._engine.loaded_adapters()).values())
-        return await asyncio.to_thread(self._remove_unneeded, bot, nights, adapters, needed, loaded)
+                return frozenset((await self._engine.loaded_adapters()).values())
+        return None
 
     def _remove_unneeded(
         self,
@@ -125,8 +144,8 @@ class Retention:
             + _remove_all(self._aged(set(_folders(home.datasets(bot))) - datasets))
             + _remove_all(self._aged(home.exam_answers(bot).glob("*/*")))
             + _remove_all(self._untouched(home.reports(bot)))
-            + _remove_all(self._drafts(home.datasets(bot)))
-            + _remove_all(self._drafts(home.adapters(bot)))
+            + _remove_all(self._drafts(home.datasets(bot).glob(".*")))
+            + _remove_all(self._drafts(home.adapters(bot).glob(".*")))
         )
 
     def _aged(self, folders: Iterable[Path]) -> Iterator[Path]:
@@ -140,13 +159,10 @@ class Retention:
             if len(list(self._aged(files))) == len(files):
                 yield folder
 
-    def _drafts(self, folder: Path) -> Iterator[Path]:
+    def _drafts(self, found: Iterable[Path]) -> Iterator[Path]:
+        """Those in which nobody is writing any more."""
         oldest = self._now() - DRAFT_AGE
-        return (draft for draft in folder.glob(".*") if _changed_at(draft) <= oldest.timestamp())
-
-    def _plans(self) -> Iterator[Path]:
-        oldest = self._now() - DRAFT_AGE
-        return (plan for plan in self._home.temp.glob("plan-*") if _changed_at(plan) <= oldest.timestamp())
+        return (draft for draft in found if _changed_at(draft) <= oldest.timestamp())
 
 
 def find_needed(

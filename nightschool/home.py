@@ -1,9 +1,13 @@
 """The data folder: the only place in the code that knows a path in it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from nightschool.records import BotName
+
+NEWCOMER: Final = ".new"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,14 @@ class Home:
     def adapter(self, bot: BotName, content_hash: str) -> Path:
         """Immutable, content-hashed home of a registered adapter."""
         return self.adapters(bot) / content_hash[:16]
+
+    def newcomer(self, bot: BotName, content_hash: str) -> Path:
+        """Lies beside an adapter while it is taken in and the record does not know it yet."""
+        return self.adapter(bot, content_hash).with_suffix(NEWCOMER)
+
+    def newcomers(self) -> Iterator[Path]:
+        """Of all bots."""
+        return self.root.glob(f"adapters/*/*{NEWCOMER}")
 
     def found(self, bot: BotName) -> Path:
         """Where personal data stands in texts, by their hashes: may go at any time, and costs time then."""

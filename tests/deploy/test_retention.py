@@ -220,6 +220,24 @@ async def test_drafts_of_a_kill_go_and_those_in_the_making_stay(store: Store, ho
         assert ".draft-old" not in left(parent)
 
 
+async def test_what_was_half_taken_in_goes_unless_it_is_known_or_loaded_after_all(
+    store: Store, home: Home, tidy: Tidy, engine: EchoEngine
+) -> None:
+    await register(store, home, age=9, stage=Stage.CANDIDATE)
+    for name in ("unknown", "loaded", "young"):
+        published(home.adapter(BOT, name), at=NOW - DAY)
+    await engine.load_adapter("support@2", home.adapter(BOT, "loaded"))
+    for name in ("weights-9", "unknown", "loaded", "young"):
+        home.newcomer(BOT, name).touch()
+        at = (NOW if name == "young" else NOW - DAY).timestamp()
+        os.utime(home.newcomer(BOT, name), times=(at, at))
+    everything = left(home.adapters(BOT))
+    await tidy(with_engine=DeadEngine())
+    assert left(home.adapters(BOT)) == everything
+    await tidy()
+    assert left(home.adapters(BOT)) == {"weights-9", "loaded", "loaded.new", "young", "young.new"}
+
+
 async def test_what_the_record_does_not_know_is_not_ours_to_judge(store: Store, home: Home, tidy: Tidy) -> None:
     """An older record was put back, or another one."""
     published(home.adapter(BotName("stranger"), "weights-1"), at=NOW - 90 * DAY)
