@@ -33,18 +33,10 @@ class Jobs:
         self._beginning = asyncio.Lock()
 
     async def create(self, order: JobOrder, *, owner: str, training: Path, validation: Path | None) -> Job:
-        """A new job, which goes on by itself. Raises TooManyRequests."""
-        shop = self._shop
-        job = Job(PREFIX + uuid4().hex[:24], owner, JobState.VALIDATING, order, JobOutcome(), shop.now())
-        folder = shop.folder(job)
-        async with self._beginning:
-            await asyncio.to_thread(folder.take, training, validation)
-            try:
-                await shop.store.write(partial(jobs.add_job, job=job, max_unfinished=shop.max_unfinished))
-            except NightschoolError:
-                shutil.rmtree(folder.root)
-                raise
-            self._tasks.start(job.job_id, self._work(job))
+        """A new job, which goes on by itself, also where nobody waits for it any more. Raises TooManyRequests."""
+        job = Job(PREFIX + uuid4().hex[:24], owner, JobState.VALIDATING, order, JobOutcome(), self._shop.now())
+        # Cut off in the middle it would leave a folder without a row, or a row that nobody works on.
+        await asyncio.shield(self._begin(job, training, validation))
         return job
 
     async def pause(self, job: Job) -> Job:
@@ -81,7 +73,19 @@ class Jobs:
 
     async def close(self) -> None:
         """Stop the jobs in flight; the next start goes on with them."""
-        await self._tasks.stop_all()
+        async with self._beginning:
+            await self._tasks.stop_all()
+
+    async def _begin(self, job: Job, training: Path, validation: Path | None) -> None:
+        shop, folder = self._shop, self._shop.folder(job)
+        async with self._beginning:
+            try:
+                await asyncio.to_thread(folder.take, training, validation)
+                await shop.store.write(partial(jobs.add_job, job=job, max_unfinished=shop.max_unfinished))
+            except (NightschoolError, OSError):
+                shutil.rmtree(folder.root, ignore_errors=True)
+                raise
+            self._tasks.start(job.job_id, self._work(job))
 
     async def _stop(self, job: Job, to: JobState, message: str) -> Job:
         stopped = await self._shop.move(job, to, message)

@@ -5,6 +5,7 @@ import csv
 import json
 import random
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import httpx
 import openai
 import pytest
 
+from collect.jobs import find_job
 from deploy import job_work
+from deploy.job_results import JobFolder
 from deploy.seat import Sitter
 from nightschool.errors import RecordError
 from nightschool.fine_tuning_part import FineTuningSettings
@@ -183,6 +186,28 @@ async def test_a_job_goes_on_under_the_next_server(mine: openai.AsyncOpenAI, par
     async with asyncio.timeout(20):
         while [folder.name for folder in parts.home.jobs.glob("ftjob-*")] != [paused]:
             await asyncio.sleep(0.02)
+
+
+async def test_a_job_whose_caller_leaves_in_the_middle_is_whole(
+    mine: openai.AsyncOpenAI, parts: Parts, hold: Path
+) -> None:
+    made = await mine.fine_tuning.jobs.create(model="base", training_file=await send(mine, [ROW] * 20))
+    await until_step(parts, made.id, 3)
+    first = await parts.store.read(partial(find_job, job_id=made.id, owner=None))
+    training = JobFolder(parts.home.job(made.id)).training
+    for steps in (1, 3):
+        ordering = parts.jobs.create(first.order, owner=first.owner, training=training, validation=None)
+        creating = asyncio.create_task(ordering)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        creating.cancel()
+        assert (await asyncio.wait({creating}))[1] == set()
+        assert creating.cancelled()
+    hold.unlink()
+    async with asyncio.timeout(20):
+        while list(parts.home.jobs.glob("ftjob-*")):
+            await asyncio.sleep(0.02)
+    assert [job.status async for job in mine.fine_tuning.jobs.list()] == ["succeeded"] * 3
 
 
 async def test_a_training_succeeds_though_its_steps_cannot_be_recorded(
