@@ -138,7 +138,8 @@ class NightRunner:
             started_at=self._now(),
         )
         folder = self._folder(cycle)
-        terms = Terms(actor=actor, force=force, bot=order, base_model=identify_base(self._base_model))
+        base = await asyncio.to_thread(identify_base, self._base_model)
+        terms = Terms(actor=actor, force=force, bot=order, base_model=base)
         try:
             self._check_rank(order)
             self._check_room(order)
@@ -209,7 +210,7 @@ class NightRunner:
     async def _walk(self, reporter: Reporter) -> None:
         """Every step that is not done yet, until the night is decided."""
         terms = self._terms(reporter.cycle)
-        self._check_base(terms)
+        await self._check_base(terms)
         night = Night(self._school, reporter, folder=self._folder(reporter.cycle), terms=terms)
         while not night.is_decided:
             for step in STEPS:
@@ -246,9 +247,8 @@ class NightRunner:
 
     async def _leave_unbegun(self, cycle: Cycle, *, local_date: date, why: str) -> None:
         """Row and page of a due night that could not begin, once a date, where the record can still be written."""
-        told = (why,)
         ended = replace(
-            cycle, local_date=None, state=CycleState.FAILED, step=Step.BEGIN, reasons=told, finished_at=self._now()
+            cycle, local_date=None, state=CycleState.FAILED, step=Step.BEGIN, reasons=(why,), finished_at=self._now()
         )
         try:
             is_first = await self._store.write(partial(cycles.keep_unbegun, cycle=ended, local_date=local_date))
@@ -270,9 +270,9 @@ class NightRunner:
                 remedy="Lower recipe.rank in its file or raise engine.max_lora_rank.",
             )
 
-    def _check_base(self, terms: Terms) -> None:
+    async def _check_base(self, terms: Terms) -> None:
         """A night that goes on must not mix two base models: rows, weights and answers are of the one it began with."""
-        if terms.base_model and terms.base_model != identify_base(self._base_model):
+        if terms.base_model and terms.base_model != await asyncio.to_thread(identify_base, self._base_model):
             raise InvalidInput(
                 f"was begun on another base model than {self._base_model}, and nothing of it is used",
                 subject=f"night of {terms.bot.name}",

@@ -5,6 +5,7 @@ production would go on with weights that were made for another. What production 
 train.
 """
 
+import asyncio
 import hashlib
 from datetime import datetime
 from functools import partial
@@ -50,6 +51,7 @@ class Order(BaseModel):
 
     @classmethod
     def of(cls, bot: Bot, *, base_model: str) -> Self:
+        """Reads megabytes of the base model."""
         recipe = recipe_of(bot, base_model=base_model, dataset=Path(), production=Path())
         return cls(
             system_prompt=_digest(bot.system_prompt.encode()),
@@ -114,7 +116,8 @@ async def find_changes(store: Store, home: Home, *, bot: Bot, base_model: str) -
     before = read_order(home.cycle(bot.bot_name, adapter.cycle_id)) if adapter else None
     if adapter is None or before is None:
         return None
-    changed = Order.of(bot, base_model=base_model).changes_since(before)
+    order = await asyncio.to_thread(Order.of, bot, base_model=base_model)
+    changed = order.changes_since(before)
     return f"{', '.join(changed)} changed since {adapter.name}" if changed else None
 
 

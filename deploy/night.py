@@ -63,7 +63,7 @@ class Night:
         """Take over what a former night left unfinished, else read the record."""
         adapters = await self._school.store.read(partial(registry.adapters, bot=self._bot.bot_name))
         went_live = frozenset(adapter.cycle_id for adapter in adapters if adapter.live_at)
-        nights, order = self._folder.root.parent, self._order()
+        nights, order = self._folder.root.parent, await self._order()
         if not take_over(nights, into=self._folder, order=order, went_live=went_live):
             await take_snapshot(self._school, self._bot, self._folder)
 
@@ -96,7 +96,7 @@ class Night:
             if why:
                 self._reporter.decide(insufficient(data, why))
                 return
-            keep_order(self._folder.root, self._order())
+            keep_order(self._folder.root, await self._order())
             write_recipe(run, await self._recipe(dataset))
         give_time(run)
         async with self._school.trainings.turn(self._bot.bot_name):
@@ -196,8 +196,8 @@ class Night:
             kept=school.home.kept,
         )
 
-    def _order(self) -> Order:
-        return Order.of(self._bot, base_model=self._school.base_model)
+    async def _order(self) -> Order:
+        return await asyncio.to_thread(Order.of, self._bot, base_model=self._school.base_model)
 
     def _data(self) -> DatasetSummary:
         data = self._folder.read_dataset()

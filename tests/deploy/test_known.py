@@ -1,5 +1,6 @@
 """A changed prompt, recipe or base model is a reason to train; what changes no weights is none."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -65,6 +66,16 @@ async def test_another_base_model_is_one_and_a_moved_one_is_none(
     assert await look(base_model=str(tmp_path / "there")) is None
     (tmp_path / "there" / "model.safetensors").write_bytes(b"w" * 11)
     assert await look(base_model=str(tmp_path / "there")) == "the base model changed since support@1"
+
+
+async def test_the_base_model_is_read_beside_those_who_chat(
+    store: Store, home: Home, trained: Adapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers: list[threading.Thread] = []
+    monkeypatch.setattr("nightschool.identity._cached", lambda _: readers.append(threading.current_thread()))
+    await find_changes(store, home, bot=BOT, base_model="base")
+    assert readers
+    assert threading.current_thread() not in readers
 
 
 @pytest.mark.parametrize("kept", [None, "", '{"schema_version": 2, "method": "x"}'])

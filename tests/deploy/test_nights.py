@@ -1,6 +1,7 @@
 """Nights run once, are caught up once, resume, and say when there is not enough data. Record and dataset are real."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
@@ -85,6 +86,17 @@ async def test_an_empty_record_is_not_enough_data_and_the_report_says_so(
     assert (done.state, done.outcome, done.candidate) == (CycleState.DONE, Outcome.INSUFFICIENT_DATA, None)
     assert "recipe.min_examples" in done.reasons[0]
     assert "Production stays" in (home.cycle(BOT, cycle.cycle_id) / "morning.md").read_text()
+
+
+async def test_a_night_reads_the_base_model_beside_those_who_chat(
+    make_runner: MakeRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readers: list[threading.Thread] = []
+    monkeypatch.setattr("nightschool.identity._cached", lambda _: readers.append(threading.current_thread()))
+    runner = make_runner()
+    await runner.run(await runner.claim(BOT, trigger="operator", actor="ada"))
+    assert len(readers) == 3  # as it is claimed, as it begins to run, and for what it goes on with
+    assert threading.current_thread() not in readers
 
 
 async def test_a_plan_leaves_nothing_behind(make_runner: MakeRunner, store: Store, shelf: BotShelf, home: Home) -> None:
