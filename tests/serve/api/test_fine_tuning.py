@@ -103,6 +103,8 @@ async def test_a_file_becomes_a_model_that_answers(
     assert table[0] == ["step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy"]
     assert [row[:2] for row in table[1:3]] == [["1", "3.00000"], ["2", "1.50000"]]
     assert not parts.home.job(made.id).exists()
+    for team, expected in (("a", [made.id]), ("b", [])):
+        assert [job.id async for job in mine.fine_tuning.jobs.list(metadata={"team": team})] == expected
 
 
 async def test_what_is_held_out_is_measured_and_told(mine: openai.AsyncOpenAI) -> None:
@@ -186,6 +188,50 @@ async def test_a_job_goes_on_under_the_next_server(mine: openai.AsyncOpenAI, par
     async with asyncio.timeout(20):
         while [folder.name for folder in parts.home.jobs.glob("ftjob-*")] != [paused]:
             await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("step", "state"),
+    [("build_from_files", "validating_files"), ("write_results", "running")],
+    ids=["before its files are read", "when its model is loaded"],
+)
+async def test_a_job_that_was_cut_off_at_its_beginning_or_end_goes_on(
+    mine: openai.AsyncOpenAI, parts: Parts, monkeypatch: pytest.MonkeyPatch, step: str, state: str
+) -> None:
+    def cut_off(*_: object) -> None:
+        cuts.append(step)
+        raise asyncio.CancelledError
+
+    cuts: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(job_work, step, cut_off)
+        made = await mine.fine_tuning.jobs.create(model="base", training_file=await send(mine, [ROW] * 20))
+        async with asyncio.timeout(20):
+            while not cuts:
+                await asyncio.sleep(0.02)
+        await parts.jobs.close()
+    assert (await mine.fine_tuning.jobs.retrieve(made.id)).status == state
+    await parts.jobs.go_on()
+    done = await until(mine, made.id, "succeeded", "failed")
+    assert (done.status, done.trained_tokens) == ("succeeded", 80)
+    assert len([one async for one in mine.fine_tuning.jobs.checkpoints.list(made.id)]) == 3
+    told = [event.message async for event in mine.fine_tuning.jobs.list_events(made.id)]
+    assert len(told) == len(set(told))
+
+
+async def test_what_is_over_stays_so_under_the_next_server(mine: openai.AsyncOpenAI, parts: Parts) -> None:
+    file = await send(mine, [ROW] * 20)
+    done = await mine.fine_tuning.jobs.create(model="base", training_file=file)
+    name = (await until(mine, done.id, "succeeded", "failed")).fine_tuned_model
+    cancelled = await mine.fine_tuning.jobs.create(model="base", training_file=file)
+    await mine.fine_tuning.jobs.cancel(cancelled.id)
+    await parts.jobs.close()
+    for model in await parts.engine.loaded_adapters():
+        await parts.engine.unload_adapter(model)
+    await parts.rollout.restore()
+    await parts.jobs.go_on()
+    assert [job.status async for job in mine.fine_tuning.jobs.list()] == ["cancelled", "succeeded"]
+    assert (await mine.chat.completions.create(model=name, messages=ASKED)).choices
 
 
 async def test_a_job_whose_caller_leaves_in_the_middle_is_whole(
@@ -416,6 +462,8 @@ async def test_another_keys_job_does_not_exist(
         with pytest.raises(openai.NotFoundError):
             await ask(made.id)
     assert [job.id async for job in jobs.list()] == []
+    of_then: Any = await theirs.get("/fine-tunes", cast_to=object)
+    assert of_then["data"] == []
     assert hold.exists()
 
 
