@@ -25,6 +25,7 @@ test:  ## set up with the development group, then every tier that this machine c
 	@scripts/bootstrap dev
 	@scripts/browser
 	@scripts/legacy-client
+	@scripts/chat-clients
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
