@@ -53,7 +53,7 @@ from tune.rows import (
 from tune.screens import count_screened, describe_screened, screen_opinions, screen_preferences
 from tune.select import Lesson, Selection, select_rows
 from tune.snapshot import Snapshot, Talk, read_snapshot
-from tune.split import Side, split_conversations
+from tune.split import IMPORT, Side, split_conversations
 
 KIND: Final = "dataset"
 SCHEMA: Final = 2
@@ -262,7 +262,7 @@ def _write_card(folder: Path, parts: Parts, card: str, told: Iterable[str]) -> N
 
 
 def _head(talk: Talk, *, group: str) -> Heading:
-    day = talk.created_at.astimezone(UTC).date().isoformat()
+    day = None if talk.source == IMPORT else talk.created_at.astimezone(UTC).date().isoformat()
     return Heading(group, talk.owner if is_person(talk.owner) else None, talk.topic, day)
 
 

@@ -125,7 +125,7 @@ class Heading:
     """Who spoke, where that is a person whom the record knows apart."""
     topic: str | None = None
     day: str | None = None
-    """When it began, as an ISO date of UTC."""
+    """When it began, as an ISO date of UTC; of an import that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,9 @@ def test_rows_carry_a_hash_of_who_spoke_where_that_is_one_person(record: Any, tm
         record.review(answer, approved=True)
     built = build(record, tmp_path / "sets")
     found = rows(built, "sft_train.parquet") + rows(built, "sft_held_out.parquet")
+    # When an import was said is not known: it comes in on one day, however old it is.
+    days = {row["conversation_id"]: row.get("day") for row in found}
+    assert [name for name, day in days.items() if day is None] == ["d"]
     person = {row["conversation_id"]: row.get("person") for row in found}
     assert person["a"] == person["b"] != person["c"]
     assert (person["d"], person["e"]) == (None, None)
