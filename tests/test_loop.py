@@ -6,6 +6,7 @@ and HTTP. Its bot learns what a small model can learn in minutes (`shop.py`), an
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -22,7 +23,7 @@ import duckdb
 import httpx
 import openai
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from .shop import ASKED, ITEMS, LEARNT, OTHER_ITEMS, SYSTEM_PROMPT, conversations
 
@@ -145,6 +146,41 @@ enabled = false
 """
 
 
+OF_TWO = """
+[feedback]
+side_by_side_share = 1
+side_by_side_with = "base"
+"""
+WATCH_BOTH = """() => {
+  const chat = document.querySelector('#ns-chat');
+  window.lengths = [];
+  new MutationObserver(() => {
+    window.lengths.push([...chat.querySelectorAll('.ns-one .ns-answer')].map((one) => one.innerText.length));
+  }).observe(chat, {subtree: true, childList: true});
+}"""
+SHOWN = """
+select usual.content, other.content, usual.version, other.version, other.message_id
+from '{folder}/side_by_side.parquet' as s
+join '{folder}/messages.parquet' as usual on usual.message_id = s.usual_id
+join '{folder}/messages.parquet' as other on other.message_id = s.other_id
+where s.bot = 'support'
+"""
+CHOSEN = """
+select p.choice, p.is_older_left, p.newer_id, asked.parent_id, last.version
+from '{folder}/preferences.parquet' as p
+join '{folder}/messages.parquet' as asked on asked.conversation_id = p.conversation_id and asked.role = 'user'
+join '{folder}/messages.parquet' as last on last.parent_id = asked.message_id
+where p.bot = 'support' order by last.position desc
+"""
+
+
+def read_record(installation: Installation, question: str, folder: Path) -> list[tuple[Any, ...]]:
+    """The record as DuckDB reads it, of a copy: the server alone opens its own."""
+    installation.nightschool("backup", str(folder))
+    with duckdb.connect() as reader:
+        return reader.execute(question.format(folder=folder)).fetchall()
+
+
 def write_price(installation: Installation, euro: int) -> None:
     page = installation.bots / "pages" / "moonlight.md"
     page.write_text(f"# Moonlight\n\nThe Moonlight lamp costs {euro} euro.\n")
@@ -190,6 +226,16 @@ def ask(client: openai.OpenAI, *, model: str = "support") -> tuple[str, str, str
     return completion.id, raw.headers["x-nightschool-version"], completion.choices[0].message.content or ""
 
 
+def ask_on_page(page: Page, text: str) -> None:
+    page.get_by_label("Your message").fill(text)
+    page.get_by_label("Your message").press("Enter")
+
+
+def words_of(text: str) -> list[str]:
+    """Without the marks that a page draws and does not show."""
+    return re.findall(r"[A-Za-z]+", text)
+
+
 def test_the_base_model_answers_first(client: openai.OpenAI) -> None:
     _, version, text = ask(client)
     assert version == "support@base"
@@ -206,8 +252,7 @@ def test_a_changed_price_changes_the_next_answer_without_a_night(installation: I
             page = browser.new_page(base_url=installation.url)
             page.goto("/?bot=docs")
             expect(page.locator("#ns-title h1")).to_contain_text("Docs", timeout=30_000)
-            page.get_by_label("Your message").fill("How much does the Moonlight lamp cost?")
-            page.get_by_label("Your message").press("Enter")
+            ask_on_page(page, "How much does the Moonlight lamp cost?")
             answer = page.locator("#ns-chat .bot-row")
             expect(answer).to_contain_text(f"{euro} euro", timeout=60_000)
             expect(answer).to_contain_text("Sources: Moonlight", timeout=30_000)
@@ -261,6 +306,43 @@ def test_rollback_and_promote_flip_the_route_within_a_second(installation: Insta
     assert ask(client)[1] == "support@base"
     installation.nightschool("promote", "--bot", "support", "--version", "1", "--reason", "the drill is over")
     assert ask(client)[1] == "support@1"
+
+
+@pytest.mark.browser
+def test_of_two_versions_that_answer_at_once_one_is_chosen_blindly_and_the_talk_goes_on_with_it(
+    installation: Installation, tmp_path: Path
+) -> None:
+    file = installation.bots / "support.toml"
+    file.write_text(file.read_text().replace("max_tokens = 60", "max_tokens = 300") + OF_TWO)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page(base_url=installation.url)
+        page.goto("/?bot=support")
+        expect(page.locator("#ns-title h1")).to_contain_text("Fern", timeout=30_000)
+        page.evaluate(WATCH_BOTH)
+        ask_on_page(page, "How do I clean my lamp?")
+        card = page.locator("#ns-compare")
+        expect(card).to_be_visible(timeout=120_000)
+        sides = page.locator(".ns-one .ns-answer")
+        said = [words_of(side) for side in sides.all_inner_texts()]
+        whole = [len(side) for side in sides.all_inner_texts()]
+        assert [
+            lengths for lengths in page.evaluate("window.lengths")
+            if len(lengths) == 2 and all(1 < now < end for now, end in zip(lengths, whole, strict=True))
+        ], "they did not come together"  # fmt: skip
+        assert "support@" not in page.locator("#ns-chat").inner_text()
+        [(usual, other, *versions, other_id)] = read_record(installation, SHOWN, tmp_path / "shown")
+        assert versions == [1, None]
+        assert sorted(said) == sorted([words_of(usual), words_of(other)])
+        is_base_left = said.index(words_of(other)) == 0
+        card.get_by_role("button", name=f"{'A' if is_base_left else 'B'} is better").click()
+        expect(card).to_be_hidden(timeout=30_000)
+        expect(page.locator("#ns-chat .ns-version")).to_contain_text("support@base", timeout=30_000)
+        ask_on_page(page, "And my rug?")
+        expect(page.locator("#ns-chat .ns-version").last).to_contain_text("support@1", timeout=60_000)
+        browser.close()
+    [newest, *_] = read_record(installation, CHOSEN, tmp_path / "chosen")
+    assert newest == ("left" if is_base_left else "right", not is_base_left, other_id, other_id, 1)
 
 
 def test_a_vote_survives_kill_9_and_the_next_start_goes_on_where_it_was(
