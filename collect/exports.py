@@ -22,6 +22,8 @@ from nightschool.records import BotName
 SCHEMA: Final = "select max(name) from migrations"
 PREFIX: Final = "export-"
 """Of the files in the temporary folder."""
+BUFFER_BYTES: Final = 1 << 20
+"""A write of some thousand bytes is mostly its call."""
 
 
 class ExportCard(BaseModel):
@@ -88,7 +90,7 @@ def write_export(cursor: Cursor, *, asked: Asked, target: Path, at: datetime) ->
 
 def _write_lines(target: Path, lines: Iterable[bytes]) -> int:
     count = 0
-    with target.open("wb") as file:
+    with target.open("wb", buffering=BUFFER_BYTES) as file:
         for line in lines:
             file.write(line + b"\n")
             count += 1

@@ -21,8 +21,8 @@ from nightschool.records import BotName, Finish, Source, Vote
 from nightschool.text import is_same
 from nightschool.tools import read_tools
 
-MOMENT: Final = "strftime({column} at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')"
-"""As text, which DuckDB makes in a tenth of the time that a datetime takes."""
+MOMENT: Final = "strftime(make_timestamp(epoch_us({column})), '%Y-%m-%dT%H:%M:%S.%fZ')"
+"""As text, which DuckDB makes in a tenth of the time that a datetime takes; `at time zone` takes a third longer."""
 TALKS: Final = f"""
 with chosen as ({CHOSEN})
 select c.conversation_id, c.owner, c.source, c.title, c.is_held_out, s.side, {MOMENT.format(column="c.created_at")},
@@ -95,8 +95,10 @@ class _Said(NamedTuple):
     @property
     def is_answer(self) -> bool:
         """False for the nothing that a failed engine said, unless an operator wrote what it should have been."""
+        if self.role != "assistant":
+            return False
         is_corrected = self.review is not None and bool(self.review.corrected_answer)
-        return self.role == "assistant" and (bool(self.content.strip() or self.tools_json) or is_corrected)
+        return is_corrected or bool(self.content.strip() or self.tools_json)
 
     @property
     def newest_vote(self) -> Vote | None:
