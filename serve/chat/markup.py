@@ -85,6 +85,8 @@ def draw_deeds(line: Line, words: LineWords) -> str:
         deeds = _deed("edit", words.edit, line.message_id)
     else:
         deeds = _deed("copy", words.copy, line.message_id) + _deed("branch", words.branch, line.message_id)
+        if line.fate and line.fate.state == "learnt":
+            deeds += _deed("today", words.today, line.message_id)
     return f'<p class="ns-turns">{draw_turns(line, words)}{deeds}</p>'
 
 

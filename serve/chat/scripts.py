@@ -121,6 +121,12 @@ LISTEN: Final = """() => {
         button.textContent = words.copied;
         setTimeout(() => { button.textContent = words.copy; }, 2000);
       });
+    } else if (button.matches('.ns-today')) {
+      // Its question once more, beside the first: whoever is live now answers.
+      const asked = [...chat.querySelectorAll('.ns-edit')].filter((edit) =>
+        edit.compareDocumentPosition(button) & Node.DOCUMENT_POSITION_FOLLOWING);
+      asked.at(-1).click();
+      setTimeout(() => document.querySelector('#ns-send').click());
     } else {
       stopEditing();
       app.dataset.turn = to;

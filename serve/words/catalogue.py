@@ -92,6 +92,8 @@ class LineWords:
     your_vote: str
     learnt: str
     """With `{version}`."""
+    today: str
+    """Of an answer that was learnt from: asks its question again."""
     held_out: str
     edit: str
     copy: str

@@ -84,6 +84,7 @@ ENGLISH: Final = Words(
         of_team="An answer of our team",
         your_vote="Your vote:",
         learnt="Learnt from this in version {version}.",
+        today="How it would answer today",
         held_out="Kept as a test: new versions are judged by it, and none is trained on it.",
         edit="Edit",
         copy="Copy",

@@ -85,6 +85,7 @@ GERMAN: Final = Words(
         of_team="Eine Antwort unseres Teams",
         your_vote="Ihre Bewertung:",
         learnt="Daraus hat Version {version} gelernt.",
+        today="Wie es heute antworten würde",
         held_out="Dient als Prüfung: Neue Versionen werden daran gemessen, und keine wird damit trainiert.",
         edit="Bearbeiten",
         copy="Kopieren",

@@ -117,6 +117,12 @@ def test_who_voted_reads_below_the_answer_what_became_of_it(
     ask_and_wait(page, "And in Rust?")
     expect(page.locator("#ns-chat .bot-row")).to_have_count(2)
     expect(line).to_have_count(1)
+    # Who is live now is asked the same, in a branch of its own.
+    page.get_by_role("button", name="How it would answer today").click()
+    expect(page.locator("#ns-chat .user-row")).to_contain_text(["2/2"])
+    page.wait_for_selector("#ns-send:visible")
+    again = [message.content for message in messages(page) if message.content.endswith("return a - b")]
+    assert again == ["def add(a, b): return a - b", answer.content] * 2
 
 
 def test_a_thumb_during_a_later_answer_stays(page: Page, messages: Messages, opinion: Opinion) -> None:

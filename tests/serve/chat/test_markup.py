@@ -64,6 +64,8 @@ def test_what_became_of_a_vote_is_told_quietly_to_eyes_and_ears(words: Words, st
     voted = replace(answer("Yes.", vote=Vote.UP), fate=Fate(state, "for callers of the API", ADAPTER))
     assert f'<p class="ns-became"><span class="ns-unseen">{told}' in draw_answer(voted, words.line)
     assert "ns-became" not in draw_answer(answer("Yes.", vote=Vote.UP), words.line)
+    recorded = replace(voted, siblings=(voted.message_id,))
+    assert (f">{words.line.today}</button>" in draw_answer(recorded, words.line)) is (state == "learnt")
 
 
 def test_sources_are_named_once_each_and_open_what_they_say() -> None:
