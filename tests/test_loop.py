@@ -340,6 +340,7 @@ def test_of_two_versions_that_answer_at_once_one_is_chosen_blindly_and_the_talk_
         expect(page.locator("#ns-chat .ns-version")).to_contain_text("support@base", timeout=30_000)
         ask_on_page(page, "And my rug?")
         expect(page.locator("#ns-chat .ns-version").last).to_contain_text("support@1", timeout=60_000)
+        page.wait_for_selector("#ns-send:visible", timeout=60_000)
         browser.close()
     [newest, *_] = read_record(installation, CHOSEN, tmp_path / "chosen")
     assert newest == ("left" if is_base_left else "right", not is_base_left, other_id, other_id, 1)
