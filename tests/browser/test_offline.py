@@ -83,7 +83,10 @@ def test_the_page_finds_its_way_back_to_what_was_said_when_the_network_went(
     expect(page.locator("#ns-chat .bot-row").last).to_contain_text("word3")
     context.set_offline(True)
     expect(page.get_by_text("The connection is lost. This page tries to get it back.").first).to_be_visible()
+    page.evaluate("window.isBefore = true")
     context.set_offline(False)
+    # It loads itself anew.
+    page.wait_for_function("!window.isBefore && document.querySelector('#ns-title h1')")
     is_whole(page)
     expect(page.locator("#ns-chat .bot-row").last).to_contain_text("word3")
     expect(page.get_by_label("Your message")).to_have_value("")

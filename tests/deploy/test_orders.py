@@ -60,7 +60,7 @@ def test_contestants_answer_as_people_are_answered() -> None:
 def test_the_exam_holds_back_what_a_chat_would(folder: str, guard: str, holds: bool) -> None:
     part = KnowledgePart.model_validate({"folder": folder, "guard": guard, "hand_over": "Ask us.", "glossary": ["Sun"]})
     order = guard_of(BOT.model_copy(update={"knowledge": part}), search=find_nothing)
-    assert (order.identity if order else None) == (["Ask us.", ["Sun"], 0.5] if holds else None)
+    assert (order.identity if order else None) == (["Ask us.", ["Sun"], 0.5, 1] if holds else None)
 
 
 def test_an_engine_without_seeds_takes_the_likeliest_word_under_the_same_penalty() -> None:
