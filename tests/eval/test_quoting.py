@@ -50,3 +50,22 @@ def test_a_passage_is_quoted_on_one_line() -> None:
 def test_an_answer_of_the_team_is_quoted_as_one(said: str, quoted: str) -> None:
     answer = Passage("a" * 16, TEAM, "Who asked what?", said, "c1")
     assert quote(answer, beside=HAND_OVER, identify=load_identifier()) == quoted.format(said)
+
+
+@pytest.mark.parametrize(
+    ("said", "quoted"),
+    [
+        (
+            "I'm very sorry to hear it. A planter comes back within 30 days.\nTake your time! It costs e.g. 4 euro.",
+            "A planter comes back within 30 days. It costs e.g. 4 euro.",
+        ),
+        ("Of course you may. Just write to us.", "Of course you may. Just write to us."),
+        ("申し訳ございません。料金は4ユーロです。", "料金は4ユーロです。"),
+    ],
+)
+def test_of_an_answer_to_another_person_its_facts_are_quoted(said: str, quoted: str) -> None:
+    answer = Passage("a" * 16, TEAM, "Who asked what?", said, "c1")
+    shown = quote(answer, beside=HAND_OVER, identify=load_identifier())
+    assert shown.removesuffix("”").endswith((f": {quoted}", f"“{quoted}"))
+    page = Passage("a" * 16, "Plans", "", said)
+    assert " ".join(said.split()) in quote(page, beside=HAND_OVER, identify=load_identifier())
