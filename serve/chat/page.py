@@ -17,7 +17,7 @@ from gradio.blocks import Block
 
 from deploy.fates import Fates
 from nightschool.records import Vote
-from serve.chat import scripts, unsent
+from serve.chat import framed, scripts, unsent
 from serve.chat.compare import REMEMBER, CompareWires
 from serve.chat.comparing import Comparing
 from serve.chat.drawing import draw_card, draw_margins, draw_notice, draw_page
@@ -105,7 +105,7 @@ class _ChatWires:
         opened.then(None, [at.question, at.bot, at.box, beside.is_private], back, js=unsent.give_back(words.trouble))
         opened.then(None, js=scripts.listen(words))
         # Not after what the server says: until then a frame takes no key.
-        blocks.load(None, js=scripts.frame(words.side))
+        blocks.load(None, js=framed.frame(words.side))
         at.conversation_id.change(None, place[:2], None, js=scripts.WRITE_ADDRESS)
         beside.choice.input(self._open_bot, [beside.choice], page, **chosen).then(
             None, place[:2], None, js=scripts.WRITE_ADDRESS

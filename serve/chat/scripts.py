@@ -9,7 +9,7 @@ from typing import Final
 
 from serve.chat.trouble import UNASKED, WAITING, draw_trouble
 from serve.chat.unsent import KEEP
-from serve.words.catalogue import SideWords, TroubleWords, Words
+from serve.words.catalogue import TroubleWords, Words
 
 READ_ADDRESS: Final = f"""() => {{
   {KEEP}
@@ -57,12 +57,18 @@ QUIET_MS: Final = 25_000
 
 SEND: Final = f"""(text, bot, conversation, isPrivate) => {{
   if (!text.trim() || {_IS_ANSWERING}) throw new Error('nothing is sent');
-  const shown = {_SHOWN}, edited = document.querySelector('#ns-app').dataset.edited ?? '';
+  const shown = {_SHOWN}, app = document.querySelector('#ns-app'), edited = app.dataset.edited ?? '';
+  if (!('opened' in app.dataset)) {{
+    // Whose talk this is, the server has not told yet: what it tells would lie over the question.
+    app.dataset.eager = '';
+    throw new Error('not yet');
+  }}
   const name = window.nsUnsent.isLeaving(conversation, {{bot, text, edited, isPrivate}});
   {_IS_BUSY};
   return [text, name, edited, '', '{WAITING}', shown(false), shown(true)];
 }}"""
-"""box, bot, conversation, is_private -> asked, question, edited, box, trouble, send, stop. What is thrown ends it."""
+"""box, bot, conversation, is_private -> asked, question, edited, box, trouble, send, stop. What is thrown ends it; what
+is sent before the page is open waits for that in the box (`LISTEN`)."""
 BEGIN: Final = f"() => {{ const shown = {_SHOWN}; {_IS_BUSY}; return ['', '{WAITING}', shown(false), shown(true)]; }}"
 """-> asked, trouble, send, stop: an answer comes to something that is not in the box."""
 END: Final = f"""(asked, trouble, box) => {{
@@ -231,29 +237,8 @@ LISTEN: Final = """() => {
   };
   document.addEventListener('click', close);
   document.addEventListener('keydown', close);
-}"""
-
-FRAME: Final = """() => {
-  if (window.parent === window) return;
-  document.documentElement.classList.add('ns-framed');
-  const box = document.querySelector('#ns-box textarea');
-  const enter = () => { if (document.hasFocus() && document.activeElement === document.body) box.focus(); };
-  window.addEventListener('focus', enter);
-  enter();
-  window.parent.postMessage({nightschool: 'ready'}, '*');
-  // A browser's own download from such a frame does not say who asks.
-  document.addEventListener('click', async (event) => {
-    const link = event.target.closest('a[download]');
-    if (!link || link.protocol === 'blob:') return;
-    event.preventDefault();
-    const found = await fetch(link.href);
-    if (!found.ok) return window.alert(DOWNLOAD_FAILED);
-    const copy = document.createElement('a');
-    copy.href = URL.createObjectURL(await found.blob());
-    copy.download = 'my-chats.json';
-    copy.click();
-    URL.revokeObjectURL(copy.href);
-  }, true);
+  app.dataset.opened = '';
+  if ('eager' in app.dataset) setTimeout(() => document.querySelector('#ns-send').click());
 }"""
 
 
@@ -293,8 +278,3 @@ def listen(words: Words) -> str:
         "close": words.trouble.close,
     }
     return LISTEN.replace("WORDS", json.dumps(spoken)).replace("QUIET_MS", str(QUIET_MS))
-
-
-def frame(words: SideWords) -> str:
-    """Once, in another site's frame (`serve.widget`): who comes in writes at once."""
-    return FRAME.replace("DOWNLOAD_FAILED", json.dumps(words.download_failed))

@@ -127,6 +127,28 @@ def test_what_gets_through_late_and_is_sent_again_is_one_turn(page: Page, messag
     expect(page.get_by_label("Your message")).to_have_value("")
 
 
+@pytest.mark.parametrize("said", [["The first question", "Too early?"], ["Too early?"]])
+def test_what_is_sent_before_the_page_is_open_waits_for_it(page: Page, messages: Messages, said: list[str]) -> None:
+    """What the server told of an empty page lay over the question and its answer."""
+    if len(said) > 1:
+        ask(page, said[0])
+    held: list[Route] = []
+
+    def keep(route: Route) -> None:
+        held.append(route)
+
+    page.route(JOIN, keep, times=1)
+    page.goto(page.url)
+    send(page, "Too early?")
+    expect(page.get_by_label("Your message")).to_have_value("Too early?")
+    held[0].continue_()
+    expect(page.locator("#ns-chat .bot-row")).to_have_count(len(said))
+    expect(page.locator("#ns-chat .bot-row").last).to_contain_text("[echo base] Too early?")
+    at_rest(page)
+    assert questions(messages(page)) == said
+    expect(page.get_by_label("Your message")).to_have_value("")
+
+
 def test_a_second_tab_is_not_given_what_the_first_one_asks(page: Page, context: BrowserContext) -> None:
     ask(page, "The first question")
     send(page, " ".join(f"word{position}" for position in range(300)))
