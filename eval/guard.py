@@ -14,6 +14,8 @@ import json
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
+from operator import itemgetter
 from typing import Final, Literal, NamedTuple
 
 from eval.facts import Fact, find_facts, unsupported
@@ -164,8 +166,8 @@ class Guard:
         if self.rules.guard != "hold":
             return
         found = zip(self.found.passages, self.found.scores, strict=True)
-        near = [(passage, find_facts(passage.text)) for passage, score in found if score >= self.rules.quote_score]
-        for passage, there in [(passage, there) for passage, there in near if there][: self.rules.quotes]:
+        near = ((passage, find_facts(passage.text)) for passage, score in found if score >= self.rules.quote_score)
+        for passage, there in islice(filter(itemgetter(1), near), self.rules.quotes):
             if 2 * len(unsupported(there, find_facts(said))) >= len(there):
                 said = f"{said}\n{passage.text}"
                 yield passage

@@ -8,6 +8,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from nightschool.records import Message
 
 from .test_bad_day import LONG, ask, at_rest, is_whole, send
+from .test_unsent import questions
 
 # What Gradio's own threads warn of (pandas, event loops left to the collector) is not ours to mend.
 pytestmark = [
@@ -18,10 +19,6 @@ pytestmark = [
 
 Messages = Callable[[Page], list[Message]]
 TOLD = "Nothing was sent, since this browser was offline. Try again once it is connected."
-
-
-def questions(said: list[Message]) -> list[str]:
-    return [message.content for message in said if message.role == "user"]
 
 
 def is_told(page: Page) -> None:

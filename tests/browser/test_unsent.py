@@ -25,14 +25,19 @@ def questions(said: list[Message]) -> list[str]:
     return [message.content for message in said if message.role == "user"]
 
 
-def send_in_vain(page: Page, question: str) -> list[Route]:
-    """It leaves the page, and is on its way without getting there."""
+def hold_next(page: Page) -> list[Route]:
+    """The page's next event is on its way and does not get there."""
     held: list[Route] = []
 
     def keep(route: Route) -> None:
         held.append(route)
 
     page.route(JOIN, keep, times=1)
+    return held
+
+
+def send_in_vain(page: Page, question: str) -> list[Route]:
+    held = hold_next(page)
     send(page, question)
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
     return held
@@ -132,12 +137,7 @@ def test_what_is_sent_before_the_page_is_open_waits_for_it(page: Page, messages:
     """What the server told of an empty page lay over the question and its answer."""
     if len(said) > 1:
         ask(page, said[0])
-    held: list[Route] = []
-
-    def keep(route: Route) -> None:
-        held.append(route)
-
-    page.route(JOIN, keep, times=1)
+    held = hold_next(page)
     page.goto(page.url)
     send(page, "Too early?")
     expect(page.get_by_label("Your message")).to_have_value("Too early?")
